@@ -1,0 +1,54 @@
+# Every command that people and CI run. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench bench-audit bench-sft docs locks clean
+
+PYTHON ?= python3
+export PYTHON
+SOURCES := platform/core/src platform/cli/src jobs/src
+DEV = $$(tools/ensure-env.sh dev)/bin
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: .venv/.practicum-ready ## make .venv with the practicum command
+
+.venv/.practicum-ready: requirements/base.txt platform/core/pyproject.toml platform/cli/pyproject.toml jobs/pyproject.toml tools/ensure-env.sh
+	tools/install-command.sh
+	touch $@
+
+run: setup ## weeks 1 to 3 with a real model on this machine, ending in three evidence packs
+	.venv/bin/practicum run week-01 week-02 week-03 --profile quick
+
+test: ## all tests; makes its own environment
+	tools/ensure-model.sh >/dev/null
+	$(DEV)/python -m pytest $(PYTEST_ARGS)
+
+lint: ## ruff, mypy, import-linter, lock and text checks
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+	$(DEV)/mypy $(SOURCES)
+	PYTHONPATH=platform/core/src:platform/cli/src:jobs/src $(DEV)/lint-imports --no-cache
+	tools/check-tree.sh
+
+format: ## rewrite the code in its one format
+	$(DEV)/ruff check --fix .
+	$(DEV)/ruff format .
+
+bench: bench-audit bench-sft ## every bench
+
+bench-audit: ## the data audit beside datasketch and Presidio
+	tests/bench/bench-audit.sh
+
+bench-sft: ## fine-tuning beside a bare TRL script
+	tests/bench/bench-sft.sh
+
+docs: ## generated reference pages
+	$(DEV)/python tools/build_reference.py
+
+locks: ## compile requirements/*.txt from requirements/*.in
+	tools/compile-locks.sh
+
+clean: ## remove what make made in this checkout (the cache stays)
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis

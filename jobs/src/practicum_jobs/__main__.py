@@ -1,0 +1,116 @@
+"""Runs one stage: reads its typed configuration, calls it, writes its typed record or its error."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from practicum_core.atomic import write_json_atomic
+from practicum_core.errors import (
+    EXIT_INTERNAL,
+    EXIT_OK,
+    ConfigError,
+    PlatformError,
+    PracticumError,
+    Reason,
+    suggest_similar,
+)
+from practicum_core.stages import StageConfig, StageSpec, get_stage
+from practicum_jobs.context import StageContext
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage that the command line names and return its exit code."""
+    options = _build_parser().parse_args(argv)
+    context = StageContext(options.run_dir.resolve(), options.stage, options.step or options.stage)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: context.request_stop())
+    try:
+        spec = get_stage(options.stage)
+        _clear_previous(context)
+        config = read_config(spec, options.config)
+        record = _load_stage(spec)(config, context)
+        write_json_atomic(context.layout.record, spec.record.model_validate(record).model_dump(mode="json"))
+    except PracticumError as error:
+        return _report(context, error)
+    except MemoryError as error:
+        return _report(context, _explain_memory(error))
+    except Exception:  # noqa: BLE001 - the edge: every fault becomes one message and a full trace in the log
+        traceback.print_exc()
+        _write_error(context, Reason.INTERNAL, "a fault of the stage itself; the trace is in its log", "report it")
+        return EXIT_INTERNAL
+    return EXIT_OK
+
+
+def read_config(spec: StageSpec, path: Path) -> StageConfig:
+    """Read and validate a stage configuration from YAML or JSON.
+
+    Raises:
+        ConfigError: The file cannot be read, or is not a valid configuration; all problems in one message.
+    """
+    try:
+        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}", "give a YAML file with the stage's options") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: expected a mapping of options, got {type(document).__name__}")
+    try:
+        return spec.config.model_validate(document)
+    except ValidationError as error:
+        problems = [_describe(spec, problem) for problem in error.errors()]
+        raise ConfigError(f"{path}: {'; '.join(problems)}", "mend the named options") from error
+
+
+def _describe(spec: StageSpec, problem: Any) -> str:  # noqa: ANN401 - pydantic's own mapping
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown option{suggest_similar(key, spec.config.model_fields)}"
+    return f"{key}: {problem['msg'].lower()}, got {problem['input']!r}"
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="practicum_jobs", description="Run one stage of a week.")
+    parser.add_argument("stage")
+    parser.add_argument("--config", type=Path, required=True, help="stage options (YAML)")
+    parser.add_argument("--run-dir", type=Path, required=True, help="run directory")
+    parser.add_argument("--step", default=None, help="name of the step; the stage's name without it")
+    return parser
+
+
+def _load_stage(spec: StageSpec) -> Any:  # noqa: ANN401 - each stage has its own config and record types
+    return importlib.import_module(f"practicum_jobs.{spec.name}").run
+
+
+def _clear_previous(context: StageContext) -> None:
+    context.layout.root.mkdir(parents=True, exist_ok=True)
+    for path in (context.layout.record, context.layout.error):
+        path.unlink(missing_ok=True)
+
+
+def _explain_memory(error: MemoryError) -> PlatformError:
+    return PlatformError(Reason.OUT_OF_MEMORY, f"out of memory: {error}", "use a smaller batch_size or max_length")
+
+
+def _report(context: StageContext, error: PracticumError) -> int:
+    print(f"{error.reason}: {error}", file=sys.stderr, flush=True)
+    _write_error(context, error.reason, error.detail, error.fix)
+    return error.exit_code
+
+
+def _write_error(context: StageContext, reason: Reason, detail: str, fix: str) -> None:
+    try:
+        write_json_atomic(context.layout.error, {"reason": reason, "detail": detail, "fix": fix})
+    except PracticumError as fault:
+        print(f"{fault.reason}: {fault}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Decides what a stage may do to the outside: report progress, append metrics and samples, leave artifacts, stop.
+
+A stage gets one :class:`StageContext`; it never builds paths of the run directory itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from practicum_core.atomic import append_json_line, write_json_atomic
+from practicum_core.errors import ConfigError, Stopped
+from practicum_core.layout import RunLayout, StageLayout, resolve_inside
+from practicum_core.stages.base import Artifact
+
+RUN_SCHEME = "run:"
+
+
+def get_cache_dir() -> Path:
+    """Return the folder for environments, models and data: ``$PRACTICUM_CACHE``, else under the user's cache."""
+    explicit = os.environ.get("PRACTICUM_CACHE")
+    if explicit:
+        return Path(explicit)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "practicum"
+
+
+def utc_now() -> str:
+    """Return the present time as ISO 8601 in UTC, to the millisecond."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+
+
+class StageContext:
+    """One step's window on the run directory.
+
+    Args:
+        run_dir: The run directory, existing.
+        stage: Name of the stage.
+        step: Name of the step; the stage's name where a unit has it once.
+        cache_dir: Folder for models and data that outlive the run.
+    """
+
+    def __init__(self, run_dir: Path, stage: str, step: str, cache_dir: Path | None = None) -> None:
+        self.run = RunLayout(run_dir)
+        self.stage = stage
+        self.step = step
+        self.layout: StageLayout = self.run.stage(step)
+        self.cache_dir = cache_dir or get_cache_dir()
+        self.started_at = utc_now()
+        self._started_s = time.monotonic()
+        self._stop = threading.Event()
+
+    def request_stop(self) -> None:
+        """Ask the stage to stop at its next checkpoint. Called by the signal handler."""
+        self._stop.set()
+
+    @property
+    def is_stop_requested(self) -> bool:
+        """Whether the stage should write a checkpoint and raise :class:`~practicum_core.errors.Stopped`."""
+        return self._stop.is_set()
+
+    def raise_if_stopped(self) -> None:
+        """Raise ``Stopped`` when a stop was requested; for stages that need no checkpoint."""
+        if self.is_stop_requested:
+            raise Stopped
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the stage started."""
+        return time.monotonic() - self._started_s
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Publish the share done (0 to 1); the remaining time is estimated from the pace so far."""
+        share = min(max(fraction, 0.0), 1.0)
+        eta_s = self.elapsed_s * (1 - share) / share if share > 0 else None
+        write_json_atomic(self.layout.progress, {"fraction": share, "message": message, "eta_s": eta_s})
+
+    def log_metrics(self, step: int, **values: float) -> None:
+        """Append one line to the step's metric series, at once and without a barrier."""
+        append_json_line(self.layout.metrics, {"step": step, "time_s": round(self.elapsed_s, 3), **values})
+
+    def add_sample(self, **sample: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Append one input with its output to ``samples.jsonl``."""
+        append_json_line(self.layout.samples, sample)
+
+    def resolve_uri(self, uri: str) -> str:
+        """Turn ``run:PATH`` into an absolute path inside the run directory; leave every other URI as it is.
+
+        Raises:
+            ConfigError: The path leaves the run directory, or nothing lies there.
+        """
+        if not uri.startswith(RUN_SCHEME):
+            return uri
+        path = resolve_inside(self.run.root, uri.removeprefix(RUN_SCHEME))
+        if not path.exists():
+            raise ConfigError(f"{uri}: nothing lies at {path}", "run the step that makes it first")
+        return str(path)
+
+    def describe_artifact(self, path: Path, note: str = "") -> Artifact:
+        """Hash a file or folder below the run directory and describe it for the record."""
+        return Artifact(
+            path=str(path.relative_to(self.run.root)),
+            sha256=hash_path(path),
+            size_bytes=sum(file.stat().st_size for file in _iter_files(path)),
+            note=note,
+        )
+
+    def build_record_fields(self) -> dict[str, Any]:
+        """Return the fields that every record starts with, the clock stopped now."""
+        return {
+            "stage": self.stage,
+            "step": self.step,
+            "started_at": self.started_at,
+            "finished_at": utc_now(),
+            "duration_s": round(self.elapsed_s, 3),
+        }
+
+
+def hash_path(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the sorted ``<hash>  <relative path>`` lines of a folder's files."""
+    if path.is_file():
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    lines = [f"{hash_path(file)}  {file.relative_to(path)}\n" for file in _iter_files(path)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _iter_files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    else:
+        yield from sorted(file for file in path.rglob("*") if file.is_file())

@@ -1,0 +1,333 @@
+"""Decides what each week of the course runs and must show. Data only: units, their steps, gates and course rows.
+
+Steps whose stage does not exist yet are declared here all the same, so that ``practicum weeks`` shows the whole
+course; asking for such a unit says so (:func:`practicum_core.stages.get_stage`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from practicum_core.errors import ConfigError, suggest_similar
+from practicum_core.gates import Comparison, GateSpec
+from practicum_core.stages import STAGES
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage inside a unit.
+
+    ``config`` holds for every profile; ``quick`` is laid over it in the quick profile, which is sized for two cores.
+    """
+
+    name: str
+    stage: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One week's content."""
+
+    name: str
+    title_en: str
+    title_zh: str
+    goal_en: str
+    goal_zh: str
+    requirements: tuple[str, ...]
+    steps: tuple[Step, ...]
+    gates: tuple[GateSpec, ...] = ()
+    data_uri: str = "builtin:tickets"
+
+    @property
+    def is_implemented(self) -> bool:
+        """Whether every step's stage exists in this version."""
+        return all(step.stage in STAGES for step in self.steps)
+
+
+MODEL = Step("model", "model")
+SNAPSHOT = Step("snapshot", "snapshot")
+REPORT = Step("report", "report")
+
+TUNED = "run:stages/sft/artifacts/merged"
+
+
+def _gate(  # noqa: PLR0913 - one row of a table, every column named at the call
+    name: str,
+    step: str,
+    metric: str,
+    comparison: Comparison,
+    threshold: float,
+    title_en: str,
+    title_zh: str,
+    *,
+    bound: str = "value",
+) -> GateSpec:
+    return GateSpec.model_validate(
+        {
+            "name": name,
+            "step": step,
+            "metric": metric,
+            "comparison": comparison,
+            "threshold": threshold,
+            "bound": bound,
+            "title_en": title_en,
+            "title_zh": title_zh,
+        }
+    )
+
+
+NO_LEAKAGE = _gate(
+    "no_leakage",
+    "snapshot",
+    "unwaived_leaks",
+    Comparison.EQUAL,
+    0,
+    "No evaluation row stands in the training data",
+    "训练数据中没有评测样本",
+)
+
+EXPERIMENTS = Unit(
+    "experiments",
+    "Reproducible experiments and data versions",
+    "实验可复现与数据版本化",
+    "Freeze the data, measure the base model, and leave a record that anyone can run again.",
+    "冻结数据、测出基座模型的基线，并留下任何人都能重跑的记录。",
+    ("W1.1", "W1.2", "W1.3", "W1.4", "W1.5", "W1.6"),
+    (MODEL, SNAPSHOT, Step("evaluate", "evaluate", quick={"limit": 60}), REPORT),
+    (
+        NO_LEAKAGE,
+        _gate(
+            "baseline_rows",
+            "evaluate",
+            "num_rows",
+            Comparison.AT_LEAST,
+            50,
+            "The baseline is measured on at least 50 rows",
+            "基线至少在 50 条样本上测得",
+        ),
+        _gate(
+            "baseline_interval",
+            "evaluate",
+            "exact_match_interval_width",
+            Comparison.AT_MOST,
+            0.3,
+            "The baseline's 95% interval is narrower than 0.3",
+            "基线的 95% 区间宽度不超过 0.3",
+        ),
+    ),
+)
+
+DATA = Unit(
+    "data",
+    "Instruction data and its audit",
+    "指令数据与数据审计",
+    "Find what is wrong with a data set before training on it, and hand over a clean copy.",
+    "在训练之前找出数据的问题，并交付一份干净的副本。",
+    ("W2.1", "W2.2", "W2.3"),
+    (MODEL, Step("audit", "audit"), REPORT),
+    (
+        _gate(
+            "rows_read",
+            "audit",
+            "num_rows",
+            Comparison.AT_LEAST,
+            1,
+            "Rows were read and audited",
+            "已读取并审计数据行",
+        ),
+        _gate(
+            "recall",
+            "audit",
+            "min_recall",
+            Comparison.AT_LEAST,
+            0.95,
+            "Each planted flaw class is found: recall at least 0.95",
+            "每一类植入缺陷的召回率不低于 0.95",
+        ),
+        _gate(
+            "precision",
+            "audit",
+            "min_precision",
+            Comparison.AT_LEAST,
+            0.95,
+            "What is flagged is flawed: precision at least 0.95",
+            "被标记的样本确有缺陷：精确率不低于 0.95",
+        ),
+        _gate(
+            "clean_copy",
+            "audit",
+            "clean_copy_failures",
+            Comparison.EQUAL,
+            0,
+            "The clean copy passes the same audit",
+            "干净副本通过同一审计",
+        ),
+    ),
+    data_uri="builtin:tickets-flawed",
+)
+
+SFT_QUICK: Mapping[str, Any] = {"train_rows": 480, "max_steps": 60, "batch_size": 8, "num_sample_prompts": 1}
+
+SFT = Unit(
+    "sft",
+    "Supervised fine-tuning with LoRA",
+    "SFT 实战：LoRA 微调",
+    "Train an adapter, export it, and prove on unseen rows that the tuned model beats the base model.",
+    "训练并导出适配器，并在未见过的样本上证明微调模型优于基座模型。",
+    ("W3.1", "W3.2", "W3.3"),
+    (
+        MODEL,
+        SNAPSHOT,
+        Step("sft", "sft", config={"num_epochs": 3}, quick=SFT_QUICK),
+        Step("inference", "inference"),
+        Step("evaluate", "evaluate", config={"candidate": TUNED}, quick={"limit": 60}),
+        REPORT,
+    ),
+    (
+        NO_LEAKAGE,
+        _gate(
+            "improvement",
+            "evaluate",
+            "exact_match_delta",
+            Comparison.ABOVE,
+            0.20,
+            "Tuned beats base: the paired 95% interval lies above +0.20",
+            "微调优于基座：配对 95% 区间整体高于 +0.20",
+            bound="low",
+        ),
+        _gate(
+            "loss_fell",
+            "sft",
+            "validation_loss_drop",
+            Comparison.ABOVE,
+            0,
+            "Validation loss fell",
+            "验证集损失下降",
+        ),
+        _gate(
+            "export_agrees",
+            "inference",
+            "agreement",
+            Comparison.AT_LEAST,
+            1.0,
+            "Adapter and merged model answer alike in a fresh process",
+            "适配器与合并后的模型在新进程中给出相同回答",
+        ),
+    ),
+)
+
+
+def _declared(name: str, en: str, zh: str, requirements: tuple[str, ...], stages: tuple[str, ...]) -> Unit:
+    return Unit(name, en, zh, en, zh, requirements, tuple(Step(stage, stage) for stage in stages))
+
+
+_UNITS = (
+    EXPERIMENTS,
+    DATA,
+    SFT,
+    _declared(
+        "evaluate", "Proving that it got better", "微调评测", ("W4.1", "W4.2", "W4.3", "W4.4"), ("evaluate", "iterate")
+    ),
+    _declared(
+        "iterate", "Preferences and data iteration", "偏好优化与数据迭代", ("W5.1", "W5.2", "W5.3"), ("dpo", "iterate")
+    ),
+    _declared("quantize", "Quality, speed and cost of quantization", "量化", ("W6.1", "W6.2", "W6.3"), ("quantize",)),
+    _declared("serving", "Serving under load", "推理服务化与并发", ("W7.1", "W7.2", "W7.3"), ("serve", "loadtest")),
+    _declared(
+        "availability",
+        "Observability, replay and degradation",
+        "线上可用性",
+        ("W8.1", "W8.2", "W8.3", "W8.4", "W8.5"),
+        ("serve", "loadtest", "chaos"),
+    ),
+    _declared("dossier", "Reading source and debugging", "源码阅读与问题档案", ("W9.1", "W9.2", "W9.3"), ("dossier",)),
+    _declared("capstone", "Capstone", "Capstone 全链路答辩", ("W10.1", "W10.2", "W10.3"), ("capstone",)),
+    _declared(
+        "data-and-sft", "Data and LoRA in one week", "数据准备与 LoRA 微调", ("V8.1",), ("audit", "sft", "dossier")
+    ),
+    _declared(
+        "evaluate-and-iterate", "Evaluation and one iteration", "评测与轻量迭代", ("V8.2",), ("evaluate", "iterate")
+    ),
+    _declared("availability-brief", "Minimal availability", "最小线上可用性", ("V8.3",), ("serve", "chaos")),
+    _declared("alignment-risk", "Data quality and alignment risk", "数据质量与对齐风险", ("V12.1",), ("redteam",)),
+    _declared("performance", "Performance deep dive", "性能深挖", ("V12.2",), ("profile",)),
+    _declared(
+        "capstone-extended",
+        "Capstone with replay and re-iteration",
+        "Capstone 扩展",
+        ("V12.3",),
+        ("capstone", "iterate"),
+    ),
+)
+UNITS: dict[str, Unit] = {unit.name: unit for unit in _UNITS}
+
+_TEN = (
+    "experiments",
+    "data",
+    "sft",
+    "evaluate",
+    "iterate",
+    "quantize",
+    "serving",
+    "availability",
+    "dossier",
+    "capstone",
+)
+VARIANTS: dict[int, tuple[str, ...]] = {
+    8: (
+        "experiments",
+        "data-and-sft",
+        "evaluate-and-iterate",
+        "quantize",
+        "serving",
+        "availability-brief",
+        "dossier",
+        "capstone",
+    ),
+    10: _TEN,
+    12: (
+        "experiments",
+        "data",
+        "alignment-risk",
+        "sft",
+        "evaluate",
+        "iterate",
+        "quantize",
+        "serving",
+        "performance",
+        "availability",
+        "dossier",
+        "capstone-extended",
+    ),
+}
+"""Week numbers (from 1) to units, by length of the course."""
+
+_WEEK = re.compile(r"week-([0-9]{2})")
+
+
+def get_unit(name: str, variant: int = 10) -> Unit:
+    """Return the unit called ``name``, which is a unit's name or ``week-NN`` of the variant.
+
+    Raises:
+        ConfigError: No such unit or week.
+
+    >>> get_unit("week-03").name
+    'sft'
+    """
+    if variant not in VARIANTS:
+        raise ConfigError(f"unknown variant {variant}", "variants: 8, 10, 12")
+    weeks = VARIANTS[variant]
+    known = [*UNITS, *(f"week-{number:02d}" for number in range(1, len(weeks) + 1))]
+    match = _WEEK.fullmatch(name)
+    if match and 1 <= int(match[1]) <= len(weeks):
+        return UNITS[weeks[int(match[1]) - 1]]
+    if name in UNITS:
+        return UNITS[name]
+    raise ConfigError(
+        f"unknown unit '{name}'{suggest_similar(name, known)}", "`practicum weeks` lists the weeks and their units"
+    )

@@ -1,0 +1,37 @@
+"""Decides the shape of ``evidence.json``: what a unit proved, for machines."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from practicum_core.gates import GateResult
+from practicum_core.metrics import StageMetric
+
+Verdict = Literal["passed", "failed"]
+
+
+class Evidence(BaseModel):
+    """One unit's evidence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = 1
+    unit: str
+    run: str
+    verdict: Verdict
+    gates: list[GateResult]
+    metrics: list[StageMetric]
+    requirements: list[str] = Field(default_factory=list, description="Course rows that this unit answers.")
+    durations_s: dict[str, float] = Field(default_factory=dict, description="Seconds by step.")
+    reproduce: str = Field(default="", description="The exact command that runs this again.")
+
+
+def get_verdict(gates: list[GateResult] | tuple[GateResult, ...]) -> Verdict:
+    """Return ``passed`` when every gate passed; a unit without gates cannot pass.
+
+    >>> get_verdict([])
+    'failed'
+    """
+    return "passed" if gates and all(gate.passed for gate in gates) else "failed"

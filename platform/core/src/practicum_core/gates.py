@@ -1,0 +1,79 @@
+"""Decides whether a unit's numbers are good enough. Pure: metrics in, verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from practicum_core.metrics import StageMetric
+
+
+class Comparison(StrEnum):
+    """How a measured value is held against a threshold."""
+
+    AT_LEAST = ">="
+    ABOVE = ">"
+    AT_MOST = "<="
+    EQUAL = "=="
+
+
+class GateSpec(BaseModel):
+    """A threshold over one metric of one step.
+
+    ``bound`` says which figure is compared: the value itself, or an end of its 95% interval (the honest
+    choice where the metric is an estimate).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    step: str
+    metric: str
+    comparison: Comparison
+    threshold: float
+    bound: Literal["value", "low", "high"] = "value"
+    title_en: str
+    title_zh: str
+
+
+class GateResult(BaseModel):
+    """What a gate said. ``value`` is ``None`` where the metric was never measured; such a gate fails."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    passed: bool
+    value: float | None
+    threshold: float
+
+
+def is_satisfied(value: float, comparison: Comparison, threshold: float) -> bool:
+    """Compare one figure with its threshold.
+
+    >>> is_satisfied(0.21, Comparison.ABOVE, 0.2)
+    True
+    """
+    match comparison:
+        case Comparison.AT_LEAST:
+            return value >= threshold
+        case Comparison.ABOVE:
+            return value > threshold
+        case Comparison.AT_MOST:
+            return value <= threshold
+        case Comparison.EQUAL:
+            return value == threshold
+
+
+def check_gates(gates: Sequence[GateSpec], metrics: Iterable[StageMetric]) -> tuple[GateResult, ...]:
+    """Hold each gate against the metrics; a gate whose metric is absent fails with ``value=None``."""
+    by_key = {(metric.stage, metric.name): metric for metric in metrics}
+    return tuple(_check_gate(gate, by_key.get((gate.step, gate.metric))) for gate in gates)
+
+
+def _check_gate(gate: GateSpec, metric: StageMetric | None) -> GateResult:
+    value: float | None = getattr(metric, gate.bound) if metric is not None else None
+    passed = value is not None and is_satisfied(value, gate.comparison, gate.threshold)
+    return GateResult(name=gate.name, passed=passed, value=value, threshold=gate.threshold)

@@ -1,0 +1,48 @@
+"""Decides the states of a week job and of its stages. ``Phase`` drives the machine; ``Reason`` informs people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a week job or a stage stands."""
+
+    PENDING = "Pending"
+    """Accepted; nothing runs yet."""
+    QUEUED = "Queued"
+    """Waits for quota (cluster) or for another stage of the same run."""
+    INITIALIZING = "Initializing"
+    """Its environment or pods are being made."""
+    RUNNING = "Running"
+    """At least one stage runs."""
+    SUSPENDED = "Suspended"
+    """Stopped on request after a checkpoint; can be resumed."""
+    SUCCEEDED = "Succeeded"
+    """Ended with a record."""
+    FAILED = "Failed"
+    """Ended without one."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether no later phase follows."""
+        return self in (Phase.SUCCEEDED, Phase.FAILED)
+
+
+class ConditionType(StrEnum):
+    """Standard conditions of a week job's status."""
+
+    ACCEPTED = "Accepted"
+    """The specification is valid."""
+    QUEUED = "Queued"
+    """It waits for quota."""
+    RUNNING = "Running"
+    """A stage runs."""
+    SUCCEEDED = "Succeeded"
+    """Every stage ended with a record."""
+    FAILED = "Failed"
+    """A stage ended without a record."""
+    SERVING = "Serving"
+    """A model server of this week answers."""
+    GATES_PASSED = "GatesPassed"
+    """Every gate of the unit was passed."""

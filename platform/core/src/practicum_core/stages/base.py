@@ -1,0 +1,53 @@
+"""Decides what every stage's configuration and record have in common."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from practicum_core.metrics import Metric
+
+
+class StageConfig(BaseModel):
+    """Base of stage configurations: flat, typed, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(default=7, ge=0, description="Seed of everything random in the stage.")
+
+
+class Artifact(BaseModel):
+    """A file or folder that a stage leaves behind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(description="Relative to the run directory.")
+    sha256: str = Field(description="Of the file, or of the sorted list of the folder's files and their hashes.")
+    size_bytes: int
+    note: str = ""
+
+
+class Failure(BaseModel):
+    """A point where something went wrong and was survived, or that a person should know of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = Field(description="Short name, such as worker_lost, overfitting, truncated_rows.")
+    where: str = Field(description="Step, row or file.")
+    text: str = Field(description="One sentence for a person.")
+
+
+class StageRecord(BaseModel):
+    """Base of stage records: what a stage measured and left behind. Its file means that the stage succeeded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = 1
+    stage: str
+    step: str
+    started_at: str = Field(description="ISO 8601, UTC.")
+    finished_at: str = Field(description="ISO 8601, UTC.")
+    duration_s: float
+    metrics: list[Metric] = Field(default_factory=list)
+    failures: list[Failure] = Field(default_factory=list)
+    artifacts: list[Artifact] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)

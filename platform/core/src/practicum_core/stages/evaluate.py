@@ -1,0 +1,36 @@
+"""Configuration and record of the stage ``evaluate``: one model on the benchmark, or two paired."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from practicum_core.stages.base import StageConfig, StageRecord
+
+
+class EvaluateConfig(StageConfig):
+    """What to evaluate, on what, and how answers are generated (greedily)."""
+
+    model: str = Field(default="builtin:smollm2-135m", description="URI of the base model.")
+    candidate: str | None = Field(
+        default=None, description="Model held against the base, row by row: a URI, or run:PATH inside the run."
+    )
+    split: str = Field(default="test", description="Split of the data that is scored.")
+    control_split: str | None = Field(default=None, description="Split whose answers must not get worse.")
+    limit: int | None = Field(default=None, ge=1, description="Rows at most, the first ones; all without it.")
+    control_limit: int | None = Field(default=None, ge=1, description="Rows of the control split at most.")
+    batch_size: int = Field(default=16, ge=1)
+    max_new_tokens: int = Field(default=64, ge=1)
+    num_samples: int = Field(default=12, ge=0, description="Answers kept for the evidence pack.")
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    bootstrap_resamples: int = Field(default=2000, ge=100)
+
+
+class EvaluateRecord(StageRecord):
+    """Scores with intervals; per-row results lie in ``samples.jsonl``."""
+
+    num_rows: int
+    num_control_rows: int = 0
+    model: str
+    candidate: str | None = None
+    data_sha256: str = Field(description="Content hash of the scored split.")
+    predictions_sha256: str = Field(description="Hash of every answer, in row order; equal for bit-equal runs.")

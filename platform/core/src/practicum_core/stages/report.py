@@ -1,0 +1,21 @@
+"""Configuration and record of the stage ``report``: builds the evidence pack from records."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from practicum_core.stages.base import StageConfig, StageRecord
+
+
+class ReportConfig(StageConfig):
+    """What the pack shows beside records."""
+
+    max_samples: int = Field(default=12, ge=0, description="Samples shown per step.")
+
+
+class ReportRecord(StageRecord):
+    """Where the pack lies and what its gates say."""
+
+    verdict: str
+    html: str
+    html_sha256: str

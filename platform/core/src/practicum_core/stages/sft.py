@@ -1,0 +1,74 @@
+"""Configuration and record of the stage ``sft``: supervised fine-tuning, full, LoRA or QLoRA."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from practicum_core.stages.base import StageConfig, StageRecord
+
+
+class SftConfig(StageConfig):
+    """How to train. Batch sizes are per worker."""
+
+    model: str = Field(default="builtin:smollm2-135m", description="URI of the base model.")
+    method: Literal["full", "lora", "qlora"] = "lora"
+    engine: Literal["ray", "flat"] = Field(default="ray", description="flat: the single-file loop made for reading.")
+    strategy: Literal["ddp", "deepspeed", "fsdp"] = Field(default="ddp", description="How several workers share state.")
+    num_workers: int = Field(default=1, ge=1, le=64)
+    train_rows: int | None = Field(default=None, ge=1, description="Rows of the training split at most.")
+    validation_rows: int | None = Field(default=64, ge=1, description="Rows of the validation split at most.")
+    max_length: int = Field(default=512, ge=16, description="Tokens a row may have, prompt and answer together.")
+    max_steps: int = Field(default=-1, ge=-1, description="Optimizer steps; -1 goes by num_epochs.")
+    num_epochs: float = Field(default=1.0, gt=0)
+    batch_size: int = Field(default=8, ge=1)
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    lr_scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    lora_r: int = Field(default=16, ge=1)
+    lora_alpha: int = Field(default=32, ge=1)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(default="auto", description="auto: bfloat16 on a GPU only.")
+    gradient_checkpointing: bool = False
+    logging_steps: int = Field(default=1, ge=1)
+    eval_steps: int = Field(default=20, ge=1)
+    save_steps: int = Field(default=20, ge=1)
+    keep_checkpoints: int = Field(default=3, ge=1)
+    max_failures: int = Field(default=2, ge=0, description="Times that lost workers are replaced.")
+    num_sample_prompts: int = Field(default=2, ge=0, description="Prompts answered at each checkpoint.")
+    sample_max_new_tokens: int = Field(default=48, ge=1)
+    overfit_patience: int = Field(default=3, ge=1, description="Evaluations with rising validation loss until noted.")
+    divergence_factor: float = Field(default=3.0, gt=1, description="Loss over its first value at which to stop.")
+    max_truncation_ratio: float = Field(default=0.05, ge=0, le=1, description="Share of truncated rows that stops.")
+    memory_limit_gib: float | None = Field(default=None, gt=0, description="Without it, what the machine has free.")
+    export_merged: bool = True
+
+
+class CheckpointInfo(BaseModel):
+    """One kept checkpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: int
+    validation_loss: float | None
+    path: str
+
+
+class SftRecord(StageRecord):
+    """What training did."""
+
+    method: str
+    num_steps: int
+    num_train_rows: int
+    num_trainable_parameters: int
+    num_parameters: int
+    num_tokens: int
+    num_restarts: int = 0
+    resumed_from_step: int | None = None
+    checkpoints: list[CheckpointInfo] = Field(default_factory=list)
+    best_step: int | None = None
+    diagnosis: str = ""

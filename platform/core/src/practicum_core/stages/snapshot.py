@@ -1,0 +1,63 @@
+"""Configuration and record of the stage ``snapshot``: freezes the data by content and looks for leakage."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from practicum_core.stages.base import StageConfig, StageRecord
+
+
+class SnapshotConfig(StageConfig):
+    """What to freeze and which leakage to accept."""
+
+    data: str = Field(default="builtin:tickets", description="URI of the data set.")
+    ngram_words: int = Field(default=13, ge=5, description="Length of overlapping word n-grams (non-Chinese text).")
+    ngram_chars: int = Field(default=24, ge=10, description="Length of overlapping character n-grams (Chinese text).")
+    near_duplicate_threshold: float = Field(default=0.8, gt=0, le=1, description="Jaccard similarity of shingles.")
+    waive_leakage: list[str] = Field(default_factory=list, description="Findings accepted by name.")
+
+
+class SplitLock(BaseModel):
+    """One split, named by its content."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str
+    num_rows: int
+    size_bytes: int
+
+
+class DataLock(BaseModel):
+    """The file ``data.lock.json``: which bytes a run read.
+
+    A split's rows lie in the store as ``<cache>/objects/<first two digits>/<sha256>.jsonl``, one
+    :class:`practicum_core.rows.Row` a line.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = 1
+    uri: str
+    generator_version: str = Field(
+        default="", description="Version of the built-in generator, where one made the data."
+    )
+    splits: dict[str, SplitLock]
+
+
+class Leak(BaseModel):
+    """Overlap between two splits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="KIND:SPLIT-SPLIT, such as exact:train-test; the name a waiver gives.")
+    num_rows: int
+    share_ratio: float
+    waived: bool
+    examples: list[str] = Field(default_factory=list, description="Row ids, PII-free.")
+
+
+class SnapshotRecord(StageRecord):
+    """Which data was frozen and what overlaps."""
+
+    lock: DataLock
+    leaks: list[Leak] = Field(default_factory=list)

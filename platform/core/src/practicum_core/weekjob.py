@@ -1,0 +1,167 @@
+"""Decides the shape of a week job: one student's run of a unit. Read from YAML locally, a custom resource on a cluster.
+
+Field documentation here becomes the descriptions of the custom resource. Refuses to know how it is run.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from practicum_core.gates import GateResult
+from practicum_core.phases import ConditionType, Phase
+
+API_VERSION = "practicum.dev/v1alpha1"
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=47)]
+
+
+class Resource(BaseModel):
+    """Base of every model that is written in a custom resource: camelCase outside, unknown keys refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class Metadata(Resource):
+    """The part of Kubernetes object metadata that Practicum reads."""
+
+    name: Name = Field(description="Name of the week job; short enough for every child's name.")
+    namespace: str = Field(default="default", description="Namespace: one per student or team.")
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class ModelSource(Resource):
+    """Where the base model comes from."""
+
+    uri: str = Field(
+        default="builtin:smollm2-135m",
+        description="hf://OWNER/NAME[@REVISION], file:///FOLDER, s3://BUCKET/KEY, pvc://CLAIM/PATH or builtin:NAME.",
+    )
+
+
+class DataSource(Resource):
+    """Where the data set comes from."""
+
+    uri: str = Field(
+        default="builtin:tickets",
+        description="builtin:NAME[?rows=N&language=en|zh|both&seed=N], file:///PATH, hf://, s3:// or pvc://.",
+    )
+
+
+class GpuResources(Resource):
+    """Share of GPUs for each worker."""
+
+    slices: int = Field(default=0, ge=0, le=64, description="GPU slices per worker; the platform maps them to GPUs.")
+
+
+class Resources(Resource):
+    """Compute that the week job asks for."""
+
+    gpu: GpuResources = Field(default_factory=GpuResources)
+    workers: int | None = Field(default=None, ge=1, le=64, description="Training workers; overrides sft.num_workers.")
+
+
+class Serving(Resource):
+    """How a unit that serves a model does so."""
+
+    engine: Literal["local", "kserve", "rayserve"] = "local"
+    min_replicas: int = Field(default=0, ge=0)
+    max_replicas: int = Field(default=1, ge=1)
+
+
+SetValue = str | int | float | bool | list[str] | None
+
+
+class WeekJobSpec(Resource):
+    """What a student asks for."""
+
+    unit: str = Field(description="Unit of the course, such as sft.")
+    variant: Literal[8, 10, 12] = Field(default=10, description="Length of the course in weeks.")
+    profile: Literal["quick", "full"] = Field(default="full", description="quick: sized for a laptop without a GPU.")
+    model: ModelSource = Field(default_factory=ModelSource)
+    data: DataSource | None = Field(default=None, description="Data set; without it, the unit's own.")
+    set: dict[str, SetValue] = Field(default_factory=dict, description="Stage options, as STEP.KEY: value.")
+    seed: int = Field(default=7, ge=0, description="Seed of everything random in the run.")
+    control: str | None = Field(
+        default=None, description="Run that this one is compared with; it may differ from it in one factor only."
+    )
+    waive_leakage: list[str] = Field(
+        default_factory=list, description="Leakage findings accepted by name, such as near:train-test."
+    )
+    resources: Resources = Field(default_factory=Resources)
+    serving: Serving | None = None
+    suspend: bool = Field(default=False, description="True stops the run after a checkpoint; false lets it go on.")
+    active_deadline_seconds: int | None = Field(default=None, ge=1)
+    pre_running_deadline_seconds: int | None = Field(default=None, ge=1)
+    backoff_limit: int = Field(default=1, ge=0, le=10, description="Times that a crashed stage is started again.")
+    ttl_seconds_after_finished: int | None = Field(default=None, ge=0)
+
+
+class Condition(Resource):
+    """A standard Kubernetes condition."""
+
+    type: ConditionType
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str = ""
+    last_transition_time: str
+    observed_generation: int | None = None
+
+
+class StageStatus(Resource):
+    """Where one step of the unit stands."""
+
+    name: str
+    phase: Phase
+    child: str | None = Field(default=None, description="Process id or Kubernetes object that runs it.")
+    attempt: int = 0
+    progress: float | None = Field(default=None, description="Share done, 0 to 1.")
+    message: str = ""
+    eta_seconds: float | None = None
+    duration_seconds: float | None = None
+
+
+class QueueStatus(Resource):
+    """Where the week job stands in its queue."""
+
+    position: int | None = None
+    flavor: str | None = None
+    message: str = ""
+
+
+class MetricStatus(Resource):
+    """A metric as custom resources carry it: numbers as strings."""
+
+    name: str
+    value: str
+    unit: str = ""
+
+
+class WeekJobStatus(Resource):
+    """What is observed of a week job. Written by the executor alone."""
+
+    phase: Phase = Phase.PENDING
+    reason: str = ""
+    message: str = ""
+    conditions: list[Condition] = Field(default_factory=list)
+    observed_generation: int | None = None
+    stages: list[StageStatus] = Field(default_factory=list)
+    queue: QueueStatus | None = None
+    metrics: list[MetricStatus] = Field(default_factory=list)
+    gates: list[GateResult] = Field(default_factory=list)
+    evidence: str | None = Field(default=None, description="Where the evidence pack lies.")
+
+
+class WeekJob(Resource):
+    """One student's run of a unit."""
+
+    api_version: Literal["practicum.dev/v1alpha1"] = API_VERSION
+    kind: Literal["WeekJob"] = "WeekJob"
+    metadata: Metadata
+    spec: WeekJobSpec
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the document as it is written to YAML: camelCase, without unset optional fields."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)

