@@ -56,6 +56,14 @@ class Reason(StrEnum):
     """Stopped on request, after a checkpoint; can be resumed."""
     INTERNAL = "Internal"
     """A fault of Practicum itself."""
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    """The run took longer than ``activeDeadlineSeconds``."""
+    STAGE_STARTING = "StageStarting"
+    """A stage is being started."""
+    STAGE_RUNNING = "StageRunning"
+    """A stage runs."""
+    GATES_PASSED = "GatesPassed"
+    """Everything ran and every gate was passed."""
 
 
 EXIT_OK = 0
@@ -89,6 +97,10 @@ _EXIT_CODES: Mapping[Reason, int] = {
     Reason.STOPPED: EXIT_STOPPED,
     Reason.STAGE_CRASHED: EXIT_INTERNAL,
     Reason.INTERNAL: EXIT_INTERNAL,
+    Reason.DEADLINE_EXCEEDED: EXIT_TRY_AGAIN,
+    Reason.STAGE_STARTING: EXIT_OK,
+    Reason.STAGE_RUNNING: EXIT_OK,
+    Reason.GATES_PASSED: EXIT_OK,
 }
 
 
@@ -143,7 +155,7 @@ class DataError(UserError):
         super().__init__(reason, detail, fix)
 
 
-class GateFailed(UserError):
+class GateFailed(UserError):  # noqa: N818 - named after its reason
     """Everything ran, and a gate says no."""
 
     def __init__(self, detail: str, fix: str = "", reason: Reason = Reason.GATE_FAILED) -> None:
@@ -154,7 +166,7 @@ class PlatformError(PracticumError):
     """Something around the run failed: environment, disk, memory, a service."""
 
 
-class Stopped(PracticumError):
+class Stopped(PracticumError):  # noqa: N818 - not an error: the run did what it was asked
     """The run was asked to stop and did so after writing a checkpoint."""
 
     def __init__(self, detail: str = "stopped on request") -> None:

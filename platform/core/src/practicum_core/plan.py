@@ -9,31 +9,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
 
-from pydantic import ValidationError
-
-from practicum_core.curriculum import Step, Unit, get_unit
-from practicum_core.errors import ConfigError, Reason, get_exit_code, suggest_similar
+from practicum_core.curriculum import Unit, get_unit
+from practicum_core.errors import ConfigError, Reason
 from practicum_core.gates import GateResult, check_gates
 from practicum_core.metrics import Metric, StageMetric
 from practicum_core.phases import ConditionType, Phase
-from practicum_core.stages import Environment, StageConfig, get_stage
+from practicum_core.resolve import ResolvedStep, resolve_steps
 from practicum_core.weekjob import Condition, MetricStatus, StageStatus, WeekJob, WeekJobStatus
 
 POLL_INTERVAL_S = 0.2
 TRANSIENT_REASONS = frozenset({Reason.STAGE_CRASHED, Reason.INTERNAL, Reason.UPSTREAM_UNAVAILABLE, Reason.WORKER_LOST})
 """Failures that are tried again, up to ``backoffLimit``."""
-
-
-@dataclass(frozen=True)
-class ResolvedStep:
-    """A step with its final, validated configuration."""
-
-    name: str
-    stage: str
-    environment: Environment
-    config: StageConfig
 
 
 @dataclass(frozen=True)
@@ -83,29 +71,6 @@ class Plan:
     requeue_after_s: float | None
 
 
-def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
-    """Resolve and validate every step's configuration: stage defaults, unit, profile, week job, ``spec.set``.
-
-    Raises:
-        ConfigError: Every problem found, gathered into one message.
-    """
-    unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
-    overrides, problems = _split_overrides(weekjob, unit)
-    steps: list[ResolvedStep] = []
-    for step in unit.steps:
-        stage = get_stage(step.stage)
-        values = _merge_config(weekjob, unit, step, overrides.get(step.name, {}))
-        try:
-            config = stage.config.model_validate(values)
-        except ValidationError as error:
-            problems.extend(_describe_problems(step, stage.config, error))
-            continue
-        steps.append(ResolvedStep(step.name, step.stage, stage.environment, config))
-    if problems:
-        raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
-    return tuple(steps)
-
-
 def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
     """Compute the desired steps and the status from what is observed.
 
@@ -116,7 +81,7 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
     try:
         steps = resolve_steps(weekjob)
     except ConfigError as error:
-        return Plan((), _reject(weekjob, error, observed, now), None)
+        return Plan((), _reject(error, observed, now), None)
     is_stopping = observed.is_stop_requested or weekjob.spec.suspend
     current = _get_current_step(steps, observed)
     is_late = _is_past_deadline(weekjob, observed, now)
@@ -128,47 +93,6 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
     status = _build_status(weekjob, unit, steps, observed, now, objects=objects, is_late=is_late)
     is_over = status.phase.is_terminal or status.phase is Phase.SUSPENDED
     return Plan(objects, status, None if is_over else POLL_INTERVAL_S)
-
-
-def _merge_config(weekjob: WeekJob, unit: Unit, step: Step, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    spec = weekjob.spec
-    shared: dict[str, Any] = {
-        "seed": spec.seed,
-        "model": spec.model.uri,
-        "data": spec.data.uri if spec.data else unit.data_uri,
-        "waive_leakage": list(spec.waive_leakage),
-        "num_workers": spec.resources.workers,
-    }
-    fields = get_stage(step.stage).config.model_fields
-    values = {key: value for key, value in shared.items() if key in fields and value is not None}
-    values |= step.config
-    if spec.profile == "quick":
-        values |= step.quick
-    return values | overrides
-
-
-def _split_overrides(weekjob: WeekJob, unit: Unit) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    names = [step.name for step in unit.steps]
-    overrides: dict[str, dict[str, Any]] = {}
-    problems: list[str] = []
-    for key, value in weekjob.spec.set.items():
-        step, dot, option = key.partition(".")
-        if not dot or step not in names:
-            problems.append(f"set: unknown step in '{key}'{suggest_similar(step, names)} (steps: {', '.join(names)})")
-        else:
-            overrides.setdefault(step, {})[option] = value
-    return overrides, problems
-
-
-def _describe_problems(step: Step, model: type[StageConfig], error: ValidationError) -> list[str]:
-    described = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            described.append(f"{step.name}.{key}: unknown option{suggest_similar(key, model.model_fields)}")
-        else:
-            described.append(f"{step.name}.{key}: {problem['msg'].lower()}, got {problem['input']!r}")
-    return described
 
 
 def _get_current_step(steps: Sequence[ResolvedStep], observed: Observed) -> ResolvedStep | None:
@@ -217,9 +141,7 @@ def _build_status(
     ]
     is_done = all(step.name in observed.steps and observed.steps[step.name].phase is Phase.SUCCEEDED for step in steps)
     gates = check_gates(unit.gates, metrics) if is_done else ()
-    phase, reason, message = _summarize(
-        weekjob, steps, observed, objects, is_done=is_done, is_late=is_late, gates=gates
-    )
+    phase, reason, message = _summarize(weekjob, observed, objects, is_done=is_done, is_late=is_late, gates=gates)
     return WeekJobStatus(
         phase=phase,
         reason=reason,
@@ -237,29 +159,28 @@ def _build_status(
 
 def _summarize(
     weekjob: WeekJob,
-    steps: Sequence[ResolvedStep],
     observed: Observed,
     objects: tuple[StepObject, ...],
     *,
     is_done: bool,
     is_late: bool,
     gates: tuple[GateResult, ...],
-) -> tuple[Phase, str, str]:
+) -> tuple[Phase, Reason, str]:
     failed = next((name for name, seen in observed.steps.items() if seen.phase is Phase.FAILED), None)
     running = next((name for name, seen in observed.steps.items() if seen.phase is Phase.RUNNING), None)
     if is_done:
         missed = [gate.name for gate in gates if not gate.passed]
-        reason = Reason.GATE_FAILED if missed else "GatesPassed"
+        reason = Reason.GATE_FAILED if missed else Reason.GATES_PASSED
         return Phase.SUCCEEDED, reason, f"gates not passed: {', '.join(missed)}" if missed else "every gate passed"
     if is_late and running is None:
-        return Phase.FAILED, "DeadlineExceeded", f"ran longer than {weekjob.spec.active_deadline_seconds} s"
+        return Phase.FAILED, Reason.DEADLINE_EXCEEDED, f"ran longer than {weekjob.spec.active_deadline_seconds} s"
     if failed is not None and not objects:
         seen = observed.steps[failed]
         return Phase.FAILED, seen.reason or Reason.STAGE_CRASHED, f"{failed}: {seen.message}"
     if running is not None:
-        return Phase.RUNNING, "StageRunning", f"{running} runs"
+        return Phase.RUNNING, Reason.STAGE_RUNNING, f"{running} runs"
     if objects:
-        return Phase.RUNNING, "StageStarting", f"{objects[0].step.name} starts"
+        return Phase.RUNNING, Reason.STAGE_STARTING, f"{objects[0].step.name} starts"
     return Phase.SUSPENDED, Reason.STOPPED, "stopped on request; can be resumed"
 
 
@@ -294,18 +215,16 @@ def _build_conditions(
         ConditionType.FAILED: phase is Phase.FAILED,
         ConditionType.GATES_PASSED: passed,
     }
-    return [_build_condition(kind, truth, reason, message, observed, now) for kind, truth in truths.items()]
+    return [
+        _build_condition(kind, holds=holds, reason=reason, message=message, observed=observed, now=now)
+        for kind, holds in truths.items()
+    ]
 
 
 def _build_condition(
-    kind: ConditionType,
-    truth: bool,
-    reason: str,
-    message: str,
-    observed: Observed,
-    now: dt.datetime,  # noqa: FBT001
+    kind: ConditionType, *, holds: bool, reason: str, message: str, observed: Observed, now: dt.datetime
 ) -> Condition:
-    status = "True" if truth else "False"
+    status: Literal["True", "False"] = "True" if holds else "False"
     before = next(
         (old for old in (observed.previous.conditions if observed.previous else []) if old.type is kind), None
     )
@@ -314,17 +233,8 @@ def _build_condition(
     return Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=changed)
 
 
-def _reject(weekjob: WeekJob, error: ConfigError, observed: Observed, now: dt.datetime) -> WeekJobStatus:
-    condition = _build_condition(ConditionType.ACCEPTED, False, error.reason, error.detail, observed, now)  # noqa: FBT003
-    del weekjob
+def _reject(error: ConfigError, observed: Observed, now: dt.datetime) -> WeekJobStatus:
+    condition = _build_condition(
+        ConditionType.ACCEPTED, holds=False, reason=error.reason, message=error.detail, observed=observed, now=now
+    )
     return WeekJobStatus(phase=Phase.FAILED, reason=error.reason, message=error.detail, conditions=[condition])
-
-
-def get_exit_code_of(status: WeekJobStatus) -> int:
-    """Return the exit code that a finished status stands for: gates, reason, or 0."""
-    if status.reason in {"GatesPassed", "StageRunning", "StageStarting"}:
-        return 0
-    try:
-        return get_exit_code(Reason(status.reason))
-    except ValueError:
-        return get_exit_code(Reason.INTERNAL)

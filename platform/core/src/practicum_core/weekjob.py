@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from practicum_core.errors import Reason
 from practicum_core.gates import GateResult
 from practicum_core.phases import ConditionType, Phase
 
-API_VERSION = "practicum.dev/v1alpha1"
+API_VERSION: Literal["practicum.dev/v1alpha1"] = "practicum.dev/v1alpha1"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=47)]
 
 
@@ -143,7 +144,7 @@ class WeekJobStatus(Resource):
     """What is observed of a week job. Written by the executor alone."""
 
     phase: Phase = Phase.PENDING
-    reason: str = ""
+    reason: Reason | None = None
     message: str = ""
     conditions: list[Condition] = Field(default_factory=list)
     observed_generation: int | None = None

@@ -15,6 +15,8 @@ from practicum_core.stages.report import ReportConfig, ReportRecord
 from practicum_core.stages.sft import SftConfig, SftRecord
 from practicum_core.stages.snapshot import SnapshotConfig, SnapshotRecord
 
+__all__ = ["DECLARED_STAGES", "STAGES", "Environment", "StageConfig", "StageRecord", "StageSpec", "get_stage"]
+
 Environment = Literal["base", "train", "serve", "serve-gpu", "quantize"]
 
 

@@ -1,0 +1,93 @@
+"""Decides each step's final configuration: stage defaults, the unit's own, the profile's, the week job's, ``spec.set``.
+
+Gathers every problem and raises once. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from practicum_core.curriculum import Step, Unit, get_unit
+from practicum_core.errors import ConfigError, suggest_similar
+from practicum_core.stages import Environment, get_stage
+from practicum_core.stages.base import StageConfig
+from practicum_core.weekjob import WeekJob
+
+
+@dataclass(frozen=True)
+class ResolvedStep:
+    """A step with its final, validated configuration."""
+
+    name: str
+    stage: str
+    environment: Environment
+    config: StageConfig
+
+
+def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
+    """Resolve and validate every step's configuration: stage defaults, unit, profile, week job, ``spec.set``.
+
+    Raises:
+        ConfigError: Every problem found, gathered into one message.
+    """
+    unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
+    overrides, problems = _split_overrides(weekjob, unit)
+    steps: list[ResolvedStep] = []
+    for step in unit.steps:
+        stage = get_stage(step.stage)
+        values = _merge_config(weekjob, unit, step, overrides.get(step.name, {}))
+        try:
+            config = stage.config.model_validate(values)
+        except ValidationError as error:
+            problems.extend(_describe_problems(step, stage.config, error))
+            continue
+        steps.append(ResolvedStep(step.name, step.stage, stage.environment, config))
+    if problems:
+        raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
+    return tuple(steps)
+
+
+def _merge_config(weekjob: WeekJob, unit: Unit, step: Step, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    spec = weekjob.spec
+    shared: dict[str, Any] = {
+        "seed": spec.seed,
+        "model": spec.model.uri,
+        "data": spec.data.uri if spec.data else unit.data_uri,
+        "waive_leakage": list(spec.waive_leakage),
+        "num_workers": spec.resources.workers,
+    }
+    fields = get_stage(step.stage).config.model_fields
+    values = {key: value for key, value in shared.items() if key in fields and value is not None}
+    values.update(step.config)
+    if spec.profile == "quick":
+        values.update(step.quick)
+    values.update(overrides)
+    return values
+
+
+def _split_overrides(weekjob: WeekJob, unit: Unit) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    names = [step.name for step in unit.steps]
+    overrides: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    for key, value in weekjob.spec.set.items():
+        step, dot, option = key.partition(".")
+        if not dot or step not in names:
+            problems.append(f"set: unknown step in '{key}'{suggest_similar(step, names)} (steps: {', '.join(names)})")
+        else:
+            overrides.setdefault(step, {})[option] = value
+    return overrides, problems
+
+
+def _describe_problems(step: Step, model: type[StageConfig], error: ValidationError) -> list[str]:
+    described = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            described.append(f"{step.name}.{key}: unknown option{suggest_similar(key, model.model_fields)}")
+        else:
+            described.append(f"{step.name}.{key}: {problem['msg'].lower()}, got {problem['input']!r}")
+    return described
