@@ -57,8 +57,9 @@ def resolve_inside(folder: Path, relative: str) -> Path:
         ConfigError: The path leaves the folder.
     """
     pure = PurePosixPath(relative)
-    joined = (folder / pure).resolve()
-    if pure.is_absolute() or "\x00" in relative or not joined.is_relative_to(folder.resolve()):
+    is_plain = not pure.is_absolute() and "\x00" not in relative
+    joined = (folder / pure).resolve() if is_plain else folder
+    if not is_plain or not joined.is_relative_to(folder.resolve()):
         raise ConfigError(f"path {relative!r} leaves the run directory", "name a path inside the run directory")
     return joined
 

@@ -1,0 +1,208 @@
+"""The models that every part agrees on: curriculum, gates, layout, resolution, errors, files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from practicum_core import atomic
+from practicum_core.atomic import append_json_line, explain_os_errors, open_atomic, write_json_atomic
+from practicum_core.curriculum import UNITS, VARIANTS, get_unit
+from practicum_core.errors import ConfigError, PlatformError, Reason, get_exit_code
+from practicum_core.gates import Comparison, GateSpec, check_gates
+from practicum_core.layout import build_run_id, is_run_id, resolve_inside
+from practicum_core.metrics import StageMetric
+from practicum_core.resolve import resolve_steps
+from practicum_core.stages import DECLARED_STAGES, STAGES, get_stage
+from practicum_core.weekjob import WeekJob
+
+COURSE_ROWS = Path(__file__).parents[4] / "shared" / "course" / "requirements.md"
+
+
+def build_weekjob(**spec) -> WeekJob:
+    return WeekJob.model_validate({"metadata": {"name": "test"}, "spec": {"unit": "sft", **spec}})
+
+
+@pytest.mark.parametrize(("variant", "weeks"), [(8, 8), (10, 10), (12, 12)])
+def test_a_variant_has_a_unit_for_every_week(variant, weeks):
+    assert [get_unit(f"week-{week:02d}", variant).name for week in range(1, weeks + 1)] == list(VARIANTS[variant])
+
+
+def test_every_course_row_is_answered_by_a_unit():
+    if not COURSE_ROWS.exists():
+        pytest.skip("needs the course plan beside the checkout (shared/course/requirements.md)")
+    rows = set(re.findall(r"^\| ((?:W|V)[0-9.]+) \|", COURSE_ROWS.read_text(encoding="utf-8"), re.MULTILINE))
+    answered = {row for unit in UNITS.values() for row in unit.requirements}
+    assert rows == answered
+
+
+def test_every_unit_is_used_by_a_variant_and_titled_in_both_languages():
+    assert {name for weeks in VARIANTS.values() for name in weeks} == set(UNITS)
+    for unit in UNITS.values():
+        assert re.search(r"[\u4e00-\u9fff]|Capstone", unit.title_zh), unit.name
+        for gate in unit.gates:
+            assert re.search(r"[\u4e00-\u9fff]", gate.title_zh), gate.name
+            assert gate.step in {step.name for step in unit.steps}
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+@pytest.mark.parametrize("unit", [unit.name for unit in UNITS.values() if unit.is_implemented])
+def test_implemented_units_resolve_with_their_own_configuration(unit, profile):
+    steps = resolve_steps(build_weekjob(unit=unit, profile=profile))
+    assert steps[-1].stage == "report"
+
+
+def test_a_declared_unit_says_that_it_is_not_in_this_version():
+    with pytest.raises(ConfigError, match="not of this version") as caught:
+        resolve_steps(build_weekjob(unit="quantize"))
+    assert caught.value.reason is Reason.STAGE_NOT_IMPLEMENTED
+
+
+def test_implemented_and_declared_stages_do_not_overlap():
+    assert not DECLARED_STAGES & set(STAGES)
+    with pytest.raises(ConfigError, match="did you mean 'audit'"):
+        get_stage("audti")
+
+
+def test_all_problems_of_a_weekjob_are_told_at_once_with_suggestions():
+    weekjob = build_weekjob(set={"sft.leraning_rate": 1, "stf.method": "lora", "evaluate.batch_size": 0, "bare": 1})
+    with pytest.raises(ConfigError) as caught:
+        resolve_steps(weekjob)
+    for part in ("did you mean 'learning_rate'", "did you mean 'sft'", "evaluate.batch_size", "'bare'"):
+        assert part in caught.value.detail
+
+
+def test_options_are_laid_over_each_other_in_order():
+    def config_of(**spec):
+        return {step.name: step.config for step in resolve_steps(build_weekjob(**spec))}["sft"]
+
+    assert config_of(profile="quick").max_steps == 60
+    assert config_of(profile="full").max_steps == -1
+    assert config_of(profile="quick", set={"sft.max_steps": 3}).max_steps == 3
+    assert config_of(seed=11).seed == 11
+    assert config_of(resources={"workers": 2}).num_workers == 2
+    assert config_of(model={"uri": "hf://Qwen/Qwen2.5-0.5B-Instruct"}).model == "hf://Qwen/Qwen2.5-0.5B-Instruct"
+
+
+def test_a_weekjob_reads_and_writes_the_kubernetes_way():
+    document = {
+        "apiVersion": "practicum.dev/v1alpha1",
+        "kind": "WeekJob",
+        "metadata": {"name": "week-03", "namespace": "student-01"},
+        "spec": {"unit": "sft", "activeDeadlineSeconds": 60, "serving": {"minReplicas": 1}},
+    }
+    written = WeekJob.model_validate(document).to_document()
+    assert written["spec"]["activeDeadlineSeconds"] == 60
+    assert written["spec"]["serving"]["minReplicas"] == 1
+    assert WeekJob.model_validate(written).to_document() == written
+
+
+@pytest.mark.parametrize("name", ["Week", "a" * 48, "-a", "a_b", ""])
+def test_names_that_no_child_could_carry_are_refused(name):
+    with pytest.raises(ValidationError):
+        WeekJob.model_validate({"metadata": {"name": name}, "spec": {"unit": "sft"}})
+
+
+GATE = GateSpec(
+    name="g", step="s", metric="m", comparison=Comparison.ABOVE, threshold=0.2, bound="low", title_en="x", title_zh="中"
+)
+
+
+@pytest.mark.parametrize(
+    ("metric", "passed"),
+    [
+        (StageMetric(stage="s", name="m", value=0.9, low=0.21, high=1.0), True),
+        (StageMetric(stage="s", name="m", value=0.9, low=0.2, high=1.0), False),
+        (StageMetric(stage="s", name="m", value=0.9), False),
+        (StageMetric(stage="s", name="m", value=0.9, low=float("nan"), high=1.0), False),
+        (StageMetric(stage="other", name="m", value=0.9, low=0.9), False),
+    ],
+)
+def test_a_gate_passes_only_on_a_measured_figure(metric, passed):
+    assert [gate.passed for gate in check_gates([GATE], [metric])] == [passed]
+
+
+@given(
+    seconds=st.lists(st.integers(0, 4_000_000_000), min_size=2, max_size=20),
+    entropy=st.binary(min_size=3, max_size=8),
+)
+def test_run_ids_sort_by_time(seconds, entropy):
+    times = sorted({dt.datetime.fromtimestamp(second, dt.UTC) for second in seconds})
+    names = [build_run_id(time, entropy) for time in times]
+    assert names == sorted(names)
+    assert all(is_run_id(name) for name in names)
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "a\x00b"])
+def test_paths_never_leave_the_run_directory(tmp_path, path):
+    with pytest.raises(ConfigError, match="leaves the run directory"):
+        resolve_inside(tmp_path, path)
+
+
+def test_links_never_lead_out_of_the_run_directory(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "link").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="leaves the run directory"):
+        resolve_inside(tmp_path / "run", "link/secret")
+    assert resolve_inside(tmp_path / "run", "stages/sft") == tmp_path / "run" / "stages" / "sft"
+
+
+def test_a_cut_off_write_leaves_the_old_file_and_no_debris(tmp_path):
+    path = tmp_path / "record.json"
+    write_json_atomic(path, {"n": 1})
+
+    def write_half():
+        with open_atomic(path) as handle:
+            handle.write(b'{"n": 2')
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert json.loads(path.read_text()) == {"n": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["record.json"]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, Reason.DISK_FULL),
+        (errno.EACCES, Reason.PERMISSION_DENIED),
+        (errno.EROFS, Reason.PERMISSION_DENIED),
+    ],
+)
+def test_disk_faults_say_what_to_do(tmp_path, number, reason):
+    with pytest.raises(PlatformError) as caught, explain_os_errors(tmp_path / "x"):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.reason is reason
+    assert caught.value.fix
+    assert caught.value.exit_code == 4
+
+
+def test_a_full_disk_is_told_and_nothing_half_stays(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(atomic.os, "fsync", fail)
+    with pytest.raises(PlatformError, match="no space left"):
+        write_json_atomic(tmp_path / "x.json", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_lines_are_appended_whole(tmp_path):
+    for number in range(3):
+        append_json_line(tmp_path / "m.jsonl", {"n": number, "文": "字"})
+    assert [json.loads(line)["n"] for line in (tmp_path / "m.jsonl").read_text().splitlines()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_an_exit_code_of_the_contract(reason):
+    assert get_exit_code(reason) in {0, 1, 2, 3, 4, 70, 75, 143}
