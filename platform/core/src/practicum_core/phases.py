@@ -46,3 +46,26 @@ class ConditionType(StrEnum):
     """A model server of this week answers."""
     GATES_PASSED = "GatesPassed"
     """Every gate of the unit was passed."""
+
+
+TRANSITIONS: tuple[tuple[Phase, Phase], ...] = (
+    (Phase.PENDING, Phase.QUEUED),
+    (Phase.PENDING, Phase.INITIALIZING),
+    (Phase.PENDING, Phase.RUNNING),
+    (Phase.PENDING, Phase.FAILED),
+    (Phase.QUEUED, Phase.INITIALIZING),
+    (Phase.QUEUED, Phase.RUNNING),
+    (Phase.QUEUED, Phase.SUSPENDED),
+    (Phase.QUEUED, Phase.FAILED),
+    (Phase.INITIALIZING, Phase.RUNNING),
+    (Phase.INITIALIZING, Phase.SUSPENDED),
+    (Phase.INITIALIZING, Phase.FAILED),
+    (Phase.RUNNING, Phase.QUEUED),
+    (Phase.RUNNING, Phase.SUSPENDED),
+    (Phase.RUNNING, Phase.SUCCEEDED),
+    (Phase.RUNNING, Phase.FAILED),
+    (Phase.SUSPENDED, Phase.QUEUED),
+    (Phase.SUSPENDED, Phase.RUNNING),
+    (Phase.SUSPENDED, Phase.FAILED),
+)
+"""Which phase may follow which. None leaves a terminal phase."""

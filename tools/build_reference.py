@@ -1,0 +1,145 @@
+"""Writes docs/reference/*.md from the models. A test fails when the files differ from what this prints."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic_core import PydanticUndefined
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "platform/core/src")]
+
+from practicum_core import errors, phases  # noqa: E402 - the path is set first, so that the tool runs from a bare clone
+from practicum_core.curriculum import UNITS, VARIANTS, Unit  # noqa: E402
+from practicum_core.stages import STAGES, StageConfig  # noqa: E402
+
+NOTICE = "<!-- Written by `make docs` from the models. Do not edit. -->\n"
+
+
+def build_pages() -> dict[str, str]:
+    """Return each reference page's name and text."""
+    return {
+        "curriculum.md": NOTICE + build_curriculum(),
+        "stages.md": NOTICE + build_stages(),
+        "states.md": NOTICE + build_states(),
+    }
+
+
+def build_curriculum() -> str:
+    """Describe every variant and unit."""
+    parts = ["# Curriculum · 课程\n"]
+    for variant, weeks in VARIANTS.items():
+        parts.append(f"\n## {variant} weeks · {variant} 周\n\n| week | unit | English | 中文 | runs in this version |")
+        parts.append("|---|---|---|---|---|")
+        for number, name in enumerate(weeks, start=1):
+            unit = UNITS[name]
+            runs = "yes" if unit.is_implemented else "not yet"
+            parts.append(f"| week-{number:02d} | [{name}](#{name}) | {unit.title_en} | {unit.title_zh} | {runs} |")
+    parts.append("\n## Units\n")
+    parts.extend(_describe_unit(unit) for unit in UNITS.values())
+    return "\n".join(parts)
+
+
+def _describe_unit(unit: Unit) -> str:
+    steps = " → ".join(f"`{step.name}`" for step in unit.steps)
+    lines = [
+        f"### {unit.name}\n",
+        f"{unit.goal_en} {unit.goal_zh}\n",
+        f"Course rows: {', '.join(unit.requirements)}. Steps: {steps}.\n",
+    ]
+    if unit.gates:
+        lines.append("| gate | figure | English | 中文 |\n|---|---|---|---|")
+        for gate in unit.gates:
+            figure = f"`{gate.step}.{gate.metric}`{'' if gate.bound == 'value' else f' ({gate.bound} end)'}"
+            lines.append(
+                f"| `{gate.name}` | {figure} {gate.comparison} {gate.threshold:g} | {gate.title_en} | {gate.title_zh} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def build_stages() -> str:
+    """Describe every option of every stage."""
+    parts = ["# Stage options\n\nSet one with `--set STEP.KEY=VALUE`, or under `spec.set` of a WeekJob.\n"]
+    for spec in STAGES.values():
+        summary = (inspect.getdoc(spec.config) or "").splitlines()[0]
+        parts.append(f"\n## {spec.name}\n\n{summary} Environment: `{spec.environment}`.\n")
+        parts.append("| key | type | default | meaning |\n|---|---|---|---|")
+        parts.extend(_describe_options(spec.config))
+    return "\n".join(parts) + "\n"
+
+
+def _describe_options(config: type[StageConfig]) -> Iterator[str]:
+    for name, field in config.model_fields.items():
+        default = "required" if field.default is PydanticUndefined and field.default_factory is None else _show(field)
+        kind = describe_type(field.annotation).replace("|", "\\|")
+        yield f"| `{name}` | {kind} | {default} | {field.description or ''} |"
+
+
+def _show(field: Any) -> str:  # noqa: ANN401 - pydantic's field
+    value = field.get_default(call_default_factory=True)
+    return "none" if value is None else f"`{value}`"
+
+
+def describe_type(annotation: Any) -> str:  # noqa: ANN401 - any annotation
+    """Name a type the way a person writes it: ``one of a, b``, ``list of str``, ``int``."""
+    if get_origin(annotation) is Literal:
+        return "one of " + ", ".join(f"`{value}`" for value in get_args(annotation))
+    if isinstance(annotation, UnionType):
+        return " or ".join(describe_type(part) for part in get_args(annotation) if part is not NoneType)
+    if get_origin(annotation) is not None:
+        inner = ", ".join(describe_type(part) for part in get_args(annotation))
+        return f"{get_origin(annotation).__name__} of {inner}"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def build_states() -> str:
+    """Describe phases, conditions, reasons and exit codes."""
+    parts = ["# Phases, conditions, reasons\n", "```mermaid\nstateDiagram-v2"]
+    parts.extend(f"  {start} --> {end}" for start, end in phases.TRANSITIONS)
+    parts.append("```\n")
+    for title, members in (("Phase", phases.Phase), ("Condition", phases.ConditionType)):
+        parts.append(f"\n## {title}\n\n| name | meaning |\n|---|---|")
+        parts.extend(f"| `{member.value}` | {text} |" for member, text in read_member_docs(members))
+    parts.append("\n## Reason\n\n| name | exit code | meaning |\n|---|---|---|")
+    for member, text in read_member_docs(errors.Reason):
+        parts.append(f"| `{member.value}` | {errors.get_exit_code(errors.Reason(member.value))} | {text} |")
+    return "\n".join(parts) + "\n"
+
+
+def read_member_docs(enum: type[Enum]) -> list[tuple[Enum, str]]:
+    """Return each member with the string that stands under it in the source.
+
+    Raises:
+        ValueError: A member has none.
+    """
+    body = ast.parse(inspect.getsource(enum)).body[0]
+    assert isinstance(body, ast.ClassDef)  # noqa: S101 - the source of a class is a class
+    docs: dict[str, str] = {}
+    for before, after in zip(body.body, body.body[1:], strict=False):
+        is_doc = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        if isinstance(before, ast.Assign) and is_doc and isinstance(before.targets[0], ast.Name):
+            docs[before.targets[0].id] = str(after.value.value)  # type: ignore[attr-defined] # narrowed above
+    missing = [member.name for member in enum if member.name not in docs]
+    if missing:
+        raise ValueError(f"{enum.__name__}: no documentation under {', '.join(missing)}")
+    return [(member, docs[member.name]) for member in enum]
+
+
+def main() -> None:
+    """Write every page below docs/reference."""
+    folder = ROOT / "docs" / "reference"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in build_pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
