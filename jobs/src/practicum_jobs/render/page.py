@@ -1,0 +1,108 @@
+"""Decides how sections become one HTML file that needs nothing else: style, charts and the language switch inside.
+
+Everything that comes from data is escaped, and characters that HTML forbids or that reorder text are shown by name;
+the page's content security policy allows no request and no script but the switch's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jinja2
+from markupsafe import Markup
+
+from practicum_jobs.render.bilingual import Bilingual, Text, make_visible
+from practicum_jobs.render.blocks import Section
+from practicum_jobs.render.charts import Tone
+
+__all__ = ["Bilingual", "Stamp", "render_page"]
+
+_ID = re.compile(r'\sid="([^"]*)"')
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The verdict at the head of the page."""
+
+    text: Bilingual
+    tone: Tone
+    detail: Text = ""
+
+
+def render_page(
+    title: Bilingual,
+    sections: Sequence[Section],
+    *,
+    eyebrow: Text = "Practicum",
+    lead: Bilingual | None = None,
+    stamp: Stamp | None = None,
+    footer: Text = "",
+) -> str:
+    """Render one self-contained HTML page in English and Chinese.
+
+    Args:
+        title: Heading of the page.
+        sections: Numbered from 1 in this order and listed under Contents.
+        eyebrow: The line above the heading: what kind of page this is.
+        lead: One or two sentences under the heading.
+        stamp: The verdict.
+        footer: The last line, such as the run id.
+
+    Raises:
+        ValueError: Two elements have one id (two sections one slug, or two charts one name).
+    """
+    environment = _get_environment()
+    script = environment.get_template("language.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template("page.html").render(
+        title=title,
+        sections=sections,
+        eyebrow=eyebrow,
+        lead=lead,
+        stamp=stamp,
+        footer=footer,
+        script=Markup(script),  # noqa: S704 - a file of this package
+        script_digest=digest,
+        style=Markup(_read_style(environment)),  # noqa: S704 - files of this package
+    )
+    _refuse_shared_ids(page)
+    return page
+
+
+def _read_style(environment: jinja2.Environment) -> str:
+    return "".join(environment.get_template(name).render() for name in ("page.css", "charts.css"))
+
+
+def _refuse_shared_ids(page: str) -> None:
+    shared = sorted(name for name, count in Counter(_ID.findall(page)).items() if count > 1)
+    if shared:
+        raise ValueError(f"two elements of the page have one id: {', '.join(shared)}")
+
+
+@functools.cache
+def _get_environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("practicum_jobs.render", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+
+
+def _finalize(value: object) -> object:
+    """Write bilingual texts as two spans and every other text visibly; runs on each value of a template."""
+    if isinstance(value, Bilingual):
+        return Markup('<span class="en" lang="en">{}</span><span class="zh" lang="zh-Hans">{}</span>').format(
+            make_visible(value.en), make_visible(value.zh)
+        )
+    if isinstance(value, Markup) or hasattr(value, "__html__"):
+        return value
+    return make_visible(value) if isinstance(value, str) else value

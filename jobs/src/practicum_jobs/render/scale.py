@@ -1,0 +1,87 @@
+"""Decides how numbers map to positions: round tick values, linear scales, thinning of long series. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Point = tuple[float, float]
+
+
+def get_ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Return round values (1, 2, 2.5 or 5 times a power of ten) that span ``low`` to ``high``.
+
+    >>> get_ticks(0, 97)
+    [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
+    """
+    if high <= low:
+        low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
+    raw = (high - low) / max(count, 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def format_tick(value: float) -> str:
+    """Write a tick value briefly.
+
+    >>> format_tick(0.30000000000000004), format_tick(250000), format_tick(0.0002)
+    ('0.3', '250k', '2e-4')
+    """
+    size = abs(value)
+    if size >= 1e6:  # noqa: PLR2004 - SI prefixes
+        return f"{value / 1e6:g}M"
+    if size >= 1e4:  # noqa: PLR2004
+        return f"{value / 1e3:g}k"
+    if 0 < size < 1e-3:  # noqa: PLR2004 - below, zeros hide the figure
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    return f"{value:.6g}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear map from ``low..high`` to pixel positions ``start..end``."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return the position of ``value``."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def thin(points: Sequence[Point], limit: int = 400) -> list[Point]:
+    """Keep the lowest and highest point of each of ``limit / 2`` stretches, so that no spike is lost.
+
+    >>> len(thin([(float(x), 0.0) for x in range(10_000)])) <= 400
+    True
+    """
+    if len(points) <= limit:
+        return list(points)
+    size = math.ceil(len(points) / (limit // 2))
+    kept: list[Point] = []
+    for start in range(0, len(points), size):
+        stretch = points[start : start + size]
+        ends = {min(stretch, key=lambda point: point[1]), max(stretch, key=lambda point: point[1])}
+        kept.extend(sorted(ends))
+    return kept
+
+
+def split_finite(points: Sequence[Point]) -> list[list[Point]]:
+    """Split a series where a value is not finite, so that a line never bridges a NaN.
+
+    >>> split_finite([(1, 2.0), (2, float("nan")), (3, 4.0)])
+    [[(1, 2.0)], [(3, 4.0)]]
+    """
+    pieces: list[list[Point]] = [[]]
+    for point in points:
+        if math.isfinite(point[1]):
+            pieces[-1].append(point)
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]

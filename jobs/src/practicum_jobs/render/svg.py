@@ -1,0 +1,88 @@
+"""Decides how chart parts become SVG text: escaping, numbers, both languages, how wide a text will be.
+
+Colours are CSS classes (``charts.css``), so that one drawing serves light, dark and print. Nothing random, no clock,
+no path: equal input gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+from practicum_jobs.render.bilingual import Bilingual, Text, make_visible
+
+FONT_SIZE = 13.0
+_WIDE_FROM = 0x2E80
+"""From here on (CJK radicals) a character is as wide as it is high."""
+
+
+def format_number(value: float) -> str:
+    """Write a coordinate with at most one decimal.
+
+    >>> format_number(3.0), format_number(2.25)
+    ('3', '2.2')
+    """
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def element(tag: str, content: str = "", **attributes: float | str) -> str:
+    """Build one element; ``content`` is SVG already, attribute values are escaped. ``_`` in a name means ``-``."""
+    shown = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{_format_attribute(value)}"' for name, value in attributes.items()
+    )
+    return f"<{tag}{shown}>{content}</{tag}>" if content else f"<{tag}{shown}/>"
+
+
+def _format_attribute(value: float | str) -> str:
+    return format_number(value) if not isinstance(value, str) else html.escape(make_visible(value))
+
+
+def escape_text(text: str) -> str:
+    """Escape text for an element's content."""
+    return html.escape(make_visible(text).replace("\n", " "), quote=False)
+
+
+def text(x: float, y: float, content: Text, *, anchor: str = "start", css: str = "", width: float = math.inf) -> str:
+    """Draw a text, once per language, cut to ``width`` with an ellipsis."""
+    if isinstance(content, Bilingual):
+        return "".join(
+            text(x, y, part, anchor=anchor, css=f"{css} {language}".strip(), width=width)
+            for language, part in (("en", content.en), ("zh", content.zh))
+        )
+    shown = escape_text(fit(content, width))
+    attributes: dict[str, float | str] = {"x": x, "y": y}
+    if anchor != "start":
+        attributes["text_anchor"] = anchor
+    if css:
+        attributes["class_"] = css
+    return element("text", shown or " ", **attributes)
+
+
+def measure(content: str, font_size: float = FONT_SIZE) -> float:
+    """Estimate the width of a text in the page's sans-serif font.
+
+    >>> measure("ab") < measure("中文")
+    True
+    """
+    return sum(1.0 if ord(character) >= _WIDE_FROM else 0.56 for character in content) * font_size
+
+
+def fit(content: str, width: float) -> str:
+    """Cut a text so that it fits ``width``.
+
+    >>> fit("a long label", 40)
+    'a lo…'
+    """
+    if measure(content) <= width:
+        return content
+    kept = content
+    while kept and measure(kept + "…") > width:
+        kept = kept[:-1]
+    return kept.rstrip() + "…"
+
+
+def polyline(points: Sequence[tuple[float, float]], css: str) -> str:
+    """Draw an open line through points."""
+    path = " ".join(f"{format_number(x)},{format_number(y)}" for x, y in points)
+    return element("polyline", points=path, class_=css)
