@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
 
@@ -11,6 +11,32 @@ class ModelConfig(StageConfig):
     """What to fetch."""
 
     model: str = Field(default="builtin:smollm2-135m", description="URI of the base model.")
+
+
+class ModelFile(BaseModel):
+    """One file of a model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(description="Relative to the model's folder.")
+    sha256: str
+    size_bytes: int
+
+
+class ModelLock(BaseModel):
+    """The file ``model.lock.json``: which model a run started from, by content."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = 1
+    uri: str
+    revision: str = Field(default="", description="Commit or hash of what the URI named; empty for a plain folder.")
+    family: str = Field(default="", description="Architecture name, such as llama.")
+    num_parameters: int
+    tokenizer_sha256: str = Field(description="Of tokenizer.json.")
+    chat_template_sha256: str = Field(description="Of the template's text.")
+    sha256: str = Field(description="Of the sorted `<hash>  <path>` lines of every file below.")
+    files: list[ModelFile]
 
 
 class ModelRecord(StageRecord):
@@ -22,3 +48,4 @@ class ModelRecord(StageRecord):
     num_parameters: int
     tokenizer_sha256: str
     chat_template_sha256: str
+    sha256: str = Field(default="", description="Of all files, as in model.lock.json.")

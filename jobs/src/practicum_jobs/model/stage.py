@@ -1,0 +1,41 @@
+"""Decides what the run remembers of its base model: ``model.lock.json`` and a record of the same facts."""
+
+from __future__ import annotations
+
+from practicum_core.atomic import write_json_atomic
+from practicum_core.metrics import Metric
+from practicum_core.stages.model import ModelConfig, ModelRecord
+from practicum_jobs.context import StageContext
+from practicum_jobs.models.sources import ensure_model
+
+
+def run(config: ModelConfig, ctx: StageContext) -> ModelRecord:
+    """Fetch or convert the model where the cache does not hold it yet, hash its files, write the lock.
+
+    Raises:
+        ConfigError: The model does not exist or is no chat model.
+        PlatformError: A hub or store did not answer, or the disk refused.
+    """
+    ctx.progress(0.0, f"looking for {config.model}")
+    files = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir)
+    fetch_s = ctx.elapsed_s
+    ctx.progress(0.8, "hashing its files")
+    lock = files.build_lock().model_copy(update={"uri": config.model})
+    write_json_atomic(ctx.run.model_lock, lock.model_dump(mode="json"))
+    size_bytes = sum(file.size_bytes for file in lock.files)
+    ctx.progress(1.0)
+    return ModelRecord(
+        **ctx.build_record_fields(),
+        uri=lock.uri,
+        revision=lock.revision,
+        family=lock.family,
+        num_parameters=lock.num_parameters,
+        tokenizer_sha256=lock.tokenizer_sha256,
+        chat_template_sha256=lock.chat_template_sha256,
+        sha256=lock.sha256,
+        metrics=[
+            Metric(name="num_parameters", value=lock.num_parameters),
+            Metric(name="size_bytes", value=size_bytes, unit="bytes"),
+            Metric(name="fetch_s", value=round(fetch_s, 3), unit="s"),
+        ],
+    )

@@ -1,0 +1,54 @@
+"""Decides where a model's files come from: every URI ends as one local folder that every stage can load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from practicum_core.stages.model import ModelLock
+from practicum_jobs.models.builtin import ensure_builtin
+from practicum_jobs.models.folder import build_model_lock, check_model_folder
+from practicum_jobs.models.remote import fetch_from_hub, fetch_with_fsspec
+from practicum_jobs.models.uris import parse_model_uri
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model on this machine.
+
+    Attributes:
+        uri: As it was asked for.
+        path: Folder with config.json, safetensors, tokenizer.json and a chat template.
+        revision: Which version came: a commit, a hash, or empty for a plain folder.
+    """
+
+    uri: str
+    path: Path
+    revision: str = ""
+
+    def build_lock(self) -> ModelLock:
+        """Hash the files and describe the model."""
+        return build_model_lock(self.path, self.uri, self.revision)
+
+
+def ensure_model(uri: str, cache_dir: Path) -> ModelFiles:
+    """Bring the model that ``uri`` names to this machine and return its files; a second call finds them there.
+
+    Imports torch only when the built-in model is converted for the first time.
+
+    Raises:
+        ConfigError: The URI is malformed, or what it names does not exist or is no chat model.
+        PlatformError: A hub or store did not answer, or the disk refused.
+    """
+    parsed = parse_model_uri(uri)
+    match parsed.scheme:
+        case "builtin":
+            path, revision = ensure_builtin(parsed.name, cache_dir)
+        case "hf":
+            path, revision = fetch_from_hub(parsed.name, parsed.revision)
+        case "s3":
+            path, revision = fetch_with_fsspec(uri, cache_dir)
+        case "file":
+            path, revision = Path(parsed.name), ""
+    check_model_folder(path, uri)
+    return ModelFiles(uri, path, revision)
