@@ -1,0 +1,1 @@
+"""What text alone tells: duplicates, overlap, personal data, secrets, encoding, script. No model, no torch."""
