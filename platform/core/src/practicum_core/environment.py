@@ -1,0 +1,54 @@
+"""Decides the shape of ``environment.json``: which code, packages and machine a run had. Never a secret."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Repository(_Part):
+    """State of a git work tree."""
+
+    commit: str
+    is_dirty: bool = Field(description="Whether files differ from the commit or are not tracked.")
+    diff_sha256: str | None = Field(
+        default=None, description="Of the difference from the commit and of untracked files; absent where clean."
+    )
+
+
+class CodeVersion(_Part):
+    """Which code ran."""
+
+    version: str = Field(description="Version of the distribution.")
+    source_sha256: str = Field(description="Of every source file of the packages that stages run.")
+    repository: Repository | None = Field(default=None, description="Practicum's own checkout; absent when installed.")
+    workspace: Repository | None = Field(default=None, description="Repository of the folder that the run started in.")
+
+
+class Hardware(_Part):
+    """What the run computed on."""
+
+    cpu: str
+    physical_cores: int
+    logical_cores: int
+    memory_bytes: int
+    gpus: list[str] = Field(default_factory=list)
+
+
+class RunEnvironment(_Part):
+    """Everything around a run that can change its numbers."""
+
+    schema_version: int = 1
+    created_at: str
+    command: list[str] = Field(description="Command line, credentials in addresses masked.")
+    code: CodeVersion
+    locks: dict[str, str] = Field(description="Environment name to the SHA-256 of its lock.")
+    packages: dict[str, dict[str, str]] = Field(description="Environment name to its packages and their versions.")
+    python: str
+    platform: str
+    hardware: Hardware
+    num_threads: int = Field(description="Threads that each stage computes with (OMP_NUM_THREADS).")
+    variables: dict[str, str] = Field(default_factory=dict, description="Environment variables that steer a run.")
