@@ -1,0 +1,247 @@
+"""Decides how a model folder is loaded for answering and how answers are generated: greedily, in batches.
+
+Names of tensors carry their shape: B rows of a batch, T tokens of the padded prompt, V entries of the vocabulary.
+
+Rows are batched by length and answered in the caller's order. The same rows on the same machine, packages and thread
+count give the same answers bit for bit, in whatever order the rows come. A row's answer may differ in its last bits
+when it is batched with other rows, because sums are taken in another order.
+"""
+# ruff: noqa: N806 - the shape suffixes named above
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+import transformers
+
+from practicum_core.errors import ConfigError, DataError, Reason
+from practicum_core.rows import Message
+
+Turn = Message | Mapping[str, str]
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that answers.
+
+    Attributes:
+        model: In evaluation mode, on its device.
+        tokenizer: With a chat template.
+        stop_ids: Tokens that end an answer.
+    """
+
+    model: Any
+    tokenizer: Any
+    stop_ids: frozenset[int]
+
+    @property
+    def device(self) -> str:
+        """Where the model computes: ``cpu`` or ``cuda``."""
+        return str(torch.device(self.model.device).type)
+
+    @property
+    def dtype(self) -> str:
+        """Number format of the weights, such as ``float32``."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said.
+
+    Attributes:
+        text: Without special tokens.
+        num_tokens: Generated, the stop token included.
+        is_stopped: Whether the model ended the answer itself; false where it ran into ``max_new_tokens``.
+    """
+
+    text: str
+    num_tokens: int
+    is_stopped: bool
+
+
+def load_causal_lm(folder: Path, adapter: Path | None = None, dtype: str = "auto") -> LoadedModel:
+    """Load a chat model, and an adapter on top of it where one is named.
+
+    Args:
+        folder: Configuration, safetensors, tokenizer, chat template. Code in the folder is never run.
+        adapter: A PEFT adapter's folder.
+        dtype: ``float32``, ``bfloat16``, ``float16``; ``auto`` is bfloat16 on a GPU and float32 on a CPU, which
+            computes faster in it.
+
+    Raises:
+        ConfigError: The folder cannot be loaded, or needs its own code.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = _DTYPES["bfloat16" if device == "cuda" else "float32"] if dtype == "auto" else _DTYPES[dtype]
+    try:
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=chosen, use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if adapter is not None:
+            import peft  # noqa: PLC0415 - seconds, for adapters only
+
+            model = peft.PeftModel.from_pretrained(model, adapter)
+    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise ConfigError(
+            f"{adapter or folder}: the model cannot be loaded ({str(error).strip().splitlines()[0]})",
+            "check that the folder is whole, and that an adapter belongs to this base model",
+            Reason.MODEL_MISSING,
+        ) from error
+    model.to(device).eval()
+    return LoadedModel(model, tokenizer, find_stop_ids(model, tokenizer))
+
+
+def find_stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401 - untyped library objects
+    """Return the tokens that end an answer: of the model's generation configuration and of its tokenizer."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(int(token) for token in (*ids, tokenizer.eos_token_id) if token is not None)
+
+
+def generate_greedy(
+    loaded: LoadedModel,
+    conversations: Sequence[Sequence[Turn]],
+    max_new_tokens: int,
+    batch_size: int = 16,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Return the greedy answer to each conversation, in order; see :func:`generate_answers`."""
+    return [
+        answer.text for answer in generate_answers(loaded, conversations, max_new_tokens, batch_size, on_batch=on_batch)
+    ]
+
+
+def generate_answers(
+    loaded: LoadedModel,
+    conversations: Sequence[Sequence[Turn]],
+    max_new_tokens: int,
+    batch_size: int = 16,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> list[Answer]:
+    """Answer each conversation greedily.
+
+    Args:
+        loaded: The model.
+        conversations: Each ends with a user turn.
+        max_new_tokens: Tokens at most per answer.
+        batch_size: Rows computed at once.
+        on_batch: Called with (answered, all) after each batch; what it raises stops the generation.
+
+    Returns:
+        One answer per conversation, in the order given.
+
+    Raises:
+        DataError: A conversation is longer than the model's context.
+        MemoryError: The batch does not fit.
+    """
+    prompts = [_encode(loaded.tokenizer, conversation) for conversation in conversations]
+    _check_lengths(loaded, prompts, max_new_tokens)
+    order = sorted(range(len(prompts)), key=lambda row: (-len(prompts[row]), prompts[row]))
+    answers: dict[int, Answer] = {}
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        with _explain_memory():
+            outputs = _continue_batch(loaded, [prompts[row] for row in rows], max_new_tokens)
+        for row, ids in zip(rows, outputs, strict=True):
+            text = loaded.tokenizer.decode(ids, skip_special_tokens=True)
+            answers[row] = Answer(text, len(ids), bool(ids) and ids[-1] in loaded.stop_ids)
+        if on_batch is not None:
+            on_batch(len(answers), len(prompts))
+    return [answers[row] for row in range(len(prompts))]
+
+
+def get_num_threads() -> int:
+    """Return how many threads one operation uses; answers are bit-equal only for equal counts."""
+    return int(torch.get_num_threads())
+
+
+def _encode(tokenizer: Any, conversation: Sequence[Turn]) -> list[int]:  # noqa: ANN401 - untyped library object
+    turns = [turn.model_dump() if isinstance(turn, Message) else dict(turn) for turn in conversation]
+    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
+    return [int(token) for token in ids]
+
+
+def _check_lengths(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    limit = getattr(loaded.model.config, "max_position_embeddings", None)
+    too_long = [row for row, ids in enumerate(prompts) if limit is not None and len(ids) + max_new_tokens > limit]
+    if too_long:
+        first = too_long[0]
+        raise DataError(
+            f"{len(too_long)} rows do not fit the model's {limit} positions; the first is row {first} with "
+            f"{len(prompts[first])} tokens and {max_new_tokens} to generate",
+            "shorten these rows, or lower max_new_tokens",
+        )
+
+
+@torch.inference_mode()
+def _continue_batch(loaded: LoadedModel, prompts: Sequence[list[int]], max_new_tokens: int) -> list[list[int]]:
+    """Generate one batch. Rows that ended leave it once half of them have, which shrinks every later step."""
+    model = loaded.model
+    ids_BT, mask_BT = _pad_left(prompts, min(loaded.stop_ids, default=0), loaded.device)
+    position_B = mask_BT.sum(1)
+    positions_BT = (mask_BT.cumsum(1) - 1).clamp(min=0)
+    cache = transformers.DynamicCache(config=model.config)
+    outputs: list[list[int]] = [[] for _ in prompts]
+    alive = list(range(len(prompts)))
+    for _ in range(max_new_tokens):
+        logits_BV = model(
+            input_ids=ids_BT,
+            attention_mask=mask_BT,
+            position_ids=positions_BT,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        token_B = logits_BV.argmax(-1)
+        for row, token in zip(alive, token_B.tolist(), strict=True):
+            if not _is_over(outputs[row], loaded.stop_ids):
+                outputs[row].append(token)
+        keep = [place for place, row in enumerate(alive) if not _is_over(outputs[row], loaded.stop_ids)]
+        if not keep:
+            break
+        if len(keep) * 2 <= len(alive):
+            kept_B = torch.tensor(keep, device=loaded.device)
+            cache.batch_select_indices(kept_B)
+            token_B, mask_BT, position_B = token_B[kept_B], mask_BT[kept_B], position_B[kept_B]
+            alive = [alive[place] for place in keep]
+        ids_BT = token_B[:, None]
+        mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(alive), 1)], dim=1)
+        positions_BT = position_B[:, None]
+        position_B = position_B + 1
+    return outputs
+
+
+def _is_over(output: Sequence[int], stop_ids: frozenset[int]) -> bool:
+    return bool(output) and output[-1] in stop_ids
+
+
+def _pad_left(prompts: Sequence[list[int]], pad_id: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ids_BT and mask_BT; prompts end in the last column, so that every row continues at the same place."""
+    length = max(len(ids) for ids in prompts)
+    ids_BT = [[pad_id] * (length - len(ids)) + ids for ids in prompts]
+    mask_BT = [[0] * (length - len(ids)) + [1] * len(ids) for ids in prompts]
+    return torch.tensor(ids_BT, device=device), torch.tensor(mask_BT, device=device)
+
+
+@contextlib.contextmanager
+def _explain_memory() -> Iterator[None]:
+    """Turn torch's two ways of running out of memory into ``MemoryError``."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(str(error)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):
+            raise MemoryError(str(error)) from error
+        raise
