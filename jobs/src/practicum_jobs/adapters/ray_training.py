@@ -1,0 +1,180 @@
+"""Decides how Ray Train runs the workers: how many, where checkpoints go, and what a lost worker means.
+
+The process that calls this stays free of the trainer's libraries; workers import them. Checkpoints lie in
+``<step>/checkpoints``; a run started again in the same folder goes on from the last whole one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from practicum_core.atomic import append_json_line
+from practicum_core.curves import read_curves
+from practicum_core.errors import PlatformError, Reason
+from practicum_jobs.adapters.ray_session import open_session
+from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, TrainingOutcome
+
+CHECKPOINTS = "checkpoints"
+_POLL_S = 0.2
+_TAIL = 50
+
+
+def train_with_ray(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> TrainingOutcome:
+    """Run the job on its workers and return what rank 0 says.
+
+    Args:
+        job: What to train.
+        is_stop_requested: Asked a few times a second; once true, the workers stop after a checkpoint.
+
+    Raises:
+        PlatformError: Workers were lost more often than the job allows, or training itself failed.
+    """
+    config = job.config
+    with open_session(config.num_workers, job.num_threads), _pass_on_stop(job, is_stop_requested):
+        from ray import train  # noqa: PLC0415 - seconds; overlaps with nothing before the session is up
+        from ray.train.torch import TorchConfig, TorchTrainer  # noqa: PLC0415 - as above
+
+        trainer = TorchTrainer(
+            run_worker,
+            train_loop_config={"job": job},
+            torch_config=TorchConfig(backend=None if _has_gpu() else "gloo"),
+            scaling_config=train.ScalingConfig(num_workers=config.num_workers, use_gpu=_has_gpu()),
+            run_config=train.RunConfig(
+                name=CHECKPOINTS,
+                storage_path=str(job.open_context().layout.root),
+                failure_config=train.FailureConfig(max_failures=config.max_failures),
+                checkpoint_config=train.CheckpointConfig(
+                    num_to_keep=config.keep_checkpoints,
+                    checkpoint_score_attribute="eval_loss",
+                    checkpoint_score_order="min",
+                ),
+                callbacks=[build_failure_writer(job.work_dir / "failures.jsonl", job.open_context().layout.metrics)],
+            ),
+        )
+        try:
+            result = trainer.fit()
+        except train.TrainingFailedError as error:
+            raise _explain_failure(error, config.max_failures) from error
+        outcome = result.return_value
+        if not isinstance(outcome, TrainingOutcome):
+            raise PlatformError(Reason.WORKER_LOST, "training ended without a result", "see the step's log.txt")
+        return outcome
+
+
+def run_worker(settings: dict[str, Any]) -> TrainingOutcome:
+    """Train in this worker process. Ray calls it once per worker and attempt."""
+    from practicum_jobs.adapters.trl_training import run_training  # noqa: PLC0415 - in the worker only
+
+    return run_training(settings["job"], RayLink())
+
+
+class RayLink:
+    """The worker's side of Ray Train."""
+
+    def __init__(self) -> None:
+        from ray import train  # noqa: PLC0415 - as above
+
+        self._train = train
+        self.rank = train.get_context().get_world_rank()
+        self.world_size = train.get_context().get_world_size()
+
+    def get_resume_folder(self) -> Path | None:
+        """Return the last whole checkpoint of this run; ``None`` at a first start."""
+        checkpoint = self._train.get_checkpoint()
+        return Path(checkpoint.path) if checkpoint else None
+
+    def report(self, folder: Path | None, metrics: Mapping[str, float], name: str) -> None:
+        """Hand over a checkpoint (rank 0) or nothing; the upload goes on beside the next steps."""
+        checkpoint = self._train.Checkpoint.from_directory(folder) if folder else None
+        self._train.report(
+            dict(metrics),
+            checkpoint=checkpoint,
+            checkpoint_dir_name=name,
+            checkpoint_upload_mode=self._train.CheckpointUploadMode.ASYNC,
+            delete_local_checkpoint_after_upload=True,
+        )
+
+    def list_checkpoints(self) -> list[SavedCheckpoint]:
+        """Wait for uploads and return every kept checkpoint, oldest first."""
+        mode = self._train.CheckpointConsistencyMode.COMMITTED
+        found = [
+            SavedCheckpoint(
+                step=int(reported.metrics["step"]),
+                validation_loss=reported.metrics.get("eval_loss"),
+                path=str(reported.checkpoint.path),
+            )
+            for reported in self._train.get_all_reported_checkpoints(consistency_mode=mode)
+        ]
+        return sorted((saved for saved in found if Path(saved.path).is_dir()), key=lambda saved: saved.step)
+
+
+def build_failure_writer(path: Path, curve: Path) -> Any:  # noqa: ANN401 - Ray's own class
+    """Return Ray's callback that writes each lost worker down, from the process that supervises them.
+
+    Args:
+        path: JSON lines, one per failure.
+        curve: Metric series, whose last line says how far training had come.
+    """
+    from ray.train import UserCallback  # noqa: PLC0415 - as above
+
+    class FailureWriter(UserCallback):  # type: ignore[misc]  # Ray is untyped here
+        """Appends one line per failure."""
+
+        def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ANN401, ARG002
+            """Write which ranks failed and how."""
+            errors = {str(rank): _first_line(error) for rank, error in worker_exceptions.items()}
+            append_json_line(path, {"at_s": time.time(), "step": read_last_step(curve), "errors": errors})
+
+    return FailureWriter()
+
+
+def read_last_step(curve: Path) -> int:
+    """Return the step of a metric series' last whole line; 0 where there is none."""
+    lines = curve.read_text(encoding="utf-8").splitlines() if curve.is_file() else []
+    return max((step for step, _ in read_curves(lines[-_TAIL:]).series.get("loss", [])), default=0)
+
+
+@contextlib.contextmanager
+def _pass_on_stop(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Iterator[None]:
+    """Write the stop file as soon as a stop is requested; the training call itself blocks this process."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_POLL_S):
+            if is_stop_requested():
+                job.stop_file.touch()
+                return
+
+    watcher = threading.Thread(target=watch, name="stop-watcher", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _has_gpu() -> bool:
+    import torch  # noqa: PLC0415 - as above
+
+    return bool(torch.cuda.is_available())
+
+
+def _explain_failure(error: Exception, max_failures: int) -> PlatformError:
+    causes = getattr(error, "worker_failures", {})
+    text = "; ".join(f"worker {rank}: {_first_line(cause)}" for rank, cause in sorted(causes.items()))
+    return PlatformError(
+        Reason.WORKER_LOST,
+        f"training failed after {max_failures} replacements: {text or _first_line(error)}",
+        "see the step's log.txt; a worker killed for memory needs a smaller sft.batch_size or sft.max_length",
+    )
+
+
+def _first_line(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__

@@ -1,0 +1,108 @@
+"""Decides what training leaves behind: the adapter, and a stand-alone model with tokenizer and chat template.
+
+Both folders appear whole under their names or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import peft
+import safetensors.torch
+import torch
+import transformers
+
+from practicum_core.atomic import explain_os_errors
+from practicum_jobs.adapters.training_job import TrainingJob
+
+if TYPE_CHECKING:
+    from practicum_jobs.adapters.trl_training import CompletionTrainer
+
+ADAPTER = "adapter"
+MERGED = "merged"
+
+
+def export_training(job: TrainingJob, trainer: CompletionTrainer, checkpoint: Path | None) -> None:
+    """Write ``artifacts/adapter`` (LoRA, QLoRA) and ``artifacts/merged`` from the trained weights.
+
+    Args:
+        job: What was trained.
+        trainer: Holds the last step's weights.
+        checkpoint: Best checkpoint where that is not the last step's; its weights are exported instead.
+    """
+    artifacts = job.open_context().layout.artifacts
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(job.model_dir)
+    if isinstance(model, peft.PeftModel):
+        if checkpoint is not None:
+            weights = safetensors.torch.load_file(checkpoint / "adapter_model.safetensors")
+            peft.set_peft_model_state_dict(model, weights)
+        replace_folder(artifacts / ADAPTER, lambda folder: _save_adapter(model, job.model_dir, folder))
+        if job.config.export_merged:
+            replace_folder(artifacts / MERGED, lambda folder: _save_merged(artifacts / ADAPTER, job, tokenizer, folder))
+        return
+    source = checkpoint or None
+    replace_folder(artifacts / MERGED, lambda folder: _save_full(model, source, job.model_dir, tokenizer, folder))
+
+
+def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a partial folder, flush it to the disk, and let it take the name ``folder``."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with explain_os_errors(folder):
+        partial.mkdir(parents=True)
+        fill(partial)
+        for file in partial.rglob("*"):
+            descriptor = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+
+
+def _save_adapter(model: peft.PeftModel, model_dir: Path, folder: Path) -> None:
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    shutil.copy(model_dir / "tokenizer.json", folder)
+
+
+def _save_merged(
+    adapter: Path, job: TrainingJob, tokenizer: transformers.PreTrainedTokenizerBase, folder: Path
+) -> None:
+    """Merge into the base model's own weights, read anew: 4-bit weights would be merged with their rounding."""
+    base = transformers.AutoModelForCausalLM.from_pretrained(job.model_dir, dtype="auto")
+    merged = peft.PeftModel.from_pretrained(base, adapter).merge_and_unload()
+    save_model(merged, job.model_dir, tokenizer, folder)
+
+
+def _save_full(
+    model: transformers.PreTrainedModel,
+    checkpoint: Path | None,
+    model_dir: Path,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    folder: Path,
+) -> None:
+    if checkpoint is not None:
+        model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint, dtype="auto")
+    save_model(model, model_dir, tokenizer, folder)
+
+
+def save_model(
+    model: transformers.PreTrainedModel,
+    model_dir: Path,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    folder: Path,
+) -> None:
+    """Write a whole model's folder: weights, configuration, tokenizer, chat template, generation configuration."""
+    with torch.no_grad():
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    source = model_dir / "generation_config.json"
+    if source.is_file():
+        shutil.copy(source, folder)

@@ -1,0 +1,84 @@
+"""Decides what the checks are told about model and machine: reads configuration files, free memory, cores."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from practicum_core.errors import ConfigError, Reason
+from practicum_core.rows import Message
+from practicum_jobs.models.folder import count_parameters
+from practicum_jobs.models.tokens import ChatTokenizer, read_special_tokens
+from practicum_jobs.sft.memory import GIB, read_model_shape
+from practicum_jobs.sft.preflight import ModelFacts
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def read_model_facts(folder: Path) -> ModelFacts:
+    """Read a model folder's sizes, special tokens and stop tokens; no weight is loaded."""
+    config = _read_object(folder / "config.json")
+    added = _read_object(folder / "tokenizer.json").get("added_tokens", [])
+    special_ids = {entry["content"]: int(entry["id"]) for entry in added}
+    return ModelFacts(
+        family=str(config.get("model_type", "")),
+        shape=read_model_shape(config, sum(count_parameters(file) for file in folder.glob("*.safetensors"))),
+        special_ids=special_ids,
+        stop_ids=_read_stop_ids(folder, config, special_ids),
+    )
+
+
+def render_empty(tokenizer: ChatTokenizer) -> str:
+    """Return a conversation with plain contents, so that only the template's own markers stand in it."""
+    turns = [Message(role="user", content="question"), Message(role="assistant", content="answer")]
+    return tokenizer.render(turns, add_generation_prompt=False)
+
+
+def measure_free_memory() -> float:
+    """Return the GiB that this machine, or this container, has free."""
+    free = float(psutil.virtual_memory().available)
+    limit, used = _read_number(_CGROUP / "memory.max"), _read_number(_CGROUP / "memory.current")
+    if limit is not None and used is not None:
+        free = min(free, limit - used + (_read_cached() or 0))
+    return free / GIB
+
+
+def count_threads(num_workers: int) -> int:
+    """Return the threads of one worker: the cores that this process may use, shared evenly."""
+    return max(len(os.sched_getaffinity(0)) // num_workers, 1)
+
+
+def _read_stop_ids(folder: Path, config: dict[str, Any], special_ids: dict[str, int]) -> frozenset[int]:
+    file = folder / "generation_config.json"
+    found = (_read_object(file) if file.is_file() else {}).get("eos_token_id", config.get("eos_token_id"))
+    ids = found if isinstance(found, list) else [found]
+    eos = special_ids.get(read_special_tokens(folder).get("eos_token", ""))
+    return frozenset(int(token) for token in [*ids, eos] if token is not None)
+
+
+def _read_cached() -> float | None:
+    try:
+        lines = (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((float(line.split()[1]) for line in lines if line.startswith("inactive_file ")), None)
+
+
+def _read_number(path: Path) -> float | None:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return float(text) if text.isdigit() else None
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", "fetch the model again", Reason.MODEL_MISSING) from error
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,113 @@
+"""Decides how much memory training will need, from the model's configuration and the rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from practicum_core.stages.sft import SftConfig
+
+GIB = 2**30
+PROCESS_GIB = 1.0
+"""What a worker occupies before a model is loaded: interpreter, torch, transformers, Ray. Measured: 0.8 to 1.0."""
+NF4_BYTES = 0.53
+"""Bytes per 4-bit weight with its double-quantized scale per block of 64 (Dettmers et al., 2023, section 3)."""
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The sizes that memory follows from.
+
+    Attributes:
+        num_parameters: Weights in total.
+        hidden: Width of the residual stream.
+        intermediate: Width inside the feed-forward blocks.
+        layers: Number of blocks.
+        heads: Attention heads.
+        vocab: Entries of the vocabulary.
+    """
+
+    num_parameters: int
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    vocab: int
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """GiB by what takes them, for one worker."""
+
+    process: float
+    weights: float
+    gradients: float
+    optimizer: float
+    activations: float
+    logits: float
+
+    @property
+    def total(self) -> float:
+        """GiB of one worker."""
+        return self.process + self.weights + self.gradients + self.optimizer + self.activations + self.logits
+
+    def describe(self) -> str:
+        """Return one line that names every part."""
+        return (
+            f"weights {self.weights:.2f} + gradients {self.gradients:.2f} + optimizer {self.optimizer:.2f} + "
+            f"activations {self.activations:.2f} + logits {self.logits:.2f} + process {self.process:.2f} GiB"
+        )
+
+
+def read_model_shape(config: Mapping[str, Any], num_parameters: int) -> ModelShape:
+    """Read the sizes from a model's ``config.json``."""
+    hidden = int(config.get("hidden_size", 0))
+    return ModelShape(
+        num_parameters=num_parameters,
+        hidden=hidden,
+        intermediate=int(config.get("intermediate_size", 4 * hidden)),
+        layers=int(config.get("num_hidden_layers", 0)),
+        heads=int(config.get("num_attention_heads", 1)),
+        vocab=int(config.get("vocab_size", 0)),
+    )
+
+
+def count_adapter_parameters(shape: ModelShape, rank: int) -> int:
+    """Return the numbers of a LoRA adapter on every linear layer of a block, square attention assumed.
+
+    >>> count_adapter_parameters(ModelShape(0, 10, 20, 1, 1, 0), rank=2)
+    340
+    """
+    attention = 4 * (shape.hidden + shape.hidden)
+    feed_forward = 3 * (shape.hidden + shape.intermediate)
+    return shape.layers * rank * (attention + feed_forward)
+
+
+def estimate_memory(shape: ModelShape, config: SftConfig, batch_tokens: int, counted_tokens: int) -> MemoryEstimate:
+    """Estimate the memory of one worker at its largest batch.
+
+    Args:
+        shape: The model's sizes.
+        config: Method, batch, type.
+        batch_tokens: Rows in the batch times tokens of its longest row.
+        counted_tokens: Tokens of that batch that count in the loss; only they get logits.
+    """
+    width = 2 if config.dtype == "bfloat16" else 4
+    trainable = shape.num_parameters if config.method == "full" else count_adapter_parameters(shape, config.lora_r)
+    embeddings = shape.vocab * shape.hidden
+    if config.method == "qlora":
+        weights = NF4_BYTES * max(shape.num_parameters - embeddings, 0) + width * embeddings
+    else:
+        weights = width * shape.num_parameters
+    per_token = shape.layers * (10 * shape.hidden + 5 * shape.intermediate) * width
+    if config.gradient_checkpointing:
+        per_token = shape.layers * shape.hidden * width + per_token // max(shape.layers, 1)
+    return MemoryEstimate(
+        process=PROCESS_GIB,
+        weights=weights / GIB,
+        gradients=trainable * width / GIB,
+        optimizer=trainable * 8 / GIB,
+        activations=per_token * batch_tokens / GIB,
+        logits=3 * 4 * shape.vocab * counted_tokens / GIB,
+    )

@@ -1,0 +1,176 @@
+"""Decides, before anything is trained, whether training would be wasted. Gathers every problem into one message.
+
+Refuses to know how training runs: it reads the encoded rows, the model's configuration and the free memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from practicum_core.errors import ConfigError, Reason
+from practicum_core.stages.sft import SftConfig
+from practicum_jobs.sft.encoding import EncodedRow
+from practicum_jobs.sft.memory import MemoryEstimate, ModelShape, estimate_memory
+
+_MARKER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:start|end)_of_turn>")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the checks need to know about the model.
+
+    Attributes:
+        family: ``model_type`` of its configuration.
+        shape: Its sizes.
+        special_ids: Ids of its added tokens, by text.
+        stop_ids: Tokens that end an answer: of the generation configuration and the tokenizer.
+    """
+
+    family: str
+    shape: ModelShape
+    special_ids: dict[str, int]
+    stop_ids: AbstractSet[int]
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What the checks measured."""
+
+    truncated_ratio: float
+    memory: MemoryEstimate
+    problems: tuple[str, ...]
+
+    def raise_if_failed(self) -> None:
+        """Raise one error that names every problem.
+
+        Raises:
+            ConfigError: At least one check failed.
+        """
+        if self.problems:
+            raise ConfigError(
+                "; ".join(self.problems),
+                "mend the named rows or options; nothing was trained",
+                Reason.PREFLIGHT_FAILED,
+            )
+
+
+def check_before_training(
+    rows: Sequence[EncodedRow], template_text: str, model: ModelFacts, config: SftConfig, free_gib: float
+) -> Preflight:
+    """Run every check.
+
+    Args:
+        rows: Training and validation rows, encoded.
+        template_text: A conversation with empty contents as the chat template renders it.
+        model: Facts about the base model.
+        config: How training would run.
+        free_gib: Memory that is free for all workers together.
+    """
+    memory = estimate_largest_batch(rows, model.shape, config)
+    truncated_ratio = sum(row.is_truncated for row in rows) / max(len(rows), 1)
+    found = [
+        *check_options(config),
+        check_template(template_text, model),
+        check_prompts(rows),
+        check_trainable_tokens(rows),
+        check_stop_token(rows, model.stop_ids),
+        check_truncation(truncated_ratio, config),
+        check_memory(memory, config, free_gib),
+    ]
+    return Preflight(truncated_ratio, memory, tuple(problem for problem in found if problem))
+
+
+def check_options(config: SftConfig) -> list[str]:
+    """Return combinations of options that cannot work."""
+    problems = []
+    if config.engine == "flat" and (config.method != "lora" or config.num_workers > 1):
+        problems.append("engine=flat trains with method=lora and num_workers=1 only")
+    if config.strategy != "ddp" and config.method == "qlora" and config.strategy == "deepspeed":
+        problems.append("strategy=deepspeed does not shard 4-bit weights: use ddp or fsdp with method=qlora")
+    return problems
+
+
+def check_template(text: str, model: ModelFacts) -> str | None:
+    """Return a problem when the template writes markers that this model's vocabulary does not have as single tokens.
+
+    A template of another family renders fine and trains fine, and the model never learns to stop.
+    """
+    foreign = sorted({marker for marker in _MARKER.findall(text) if marker not in model.special_ids})
+    if foreign:
+        return (
+            f"the chat template is not of this model's family ({model.family}): it writes {', '.join(foreign)}, which "
+            "the tokenizer does not know as one token"
+        )
+    outside = sorted(name for name, token in model.special_ids.items() if name in text and token >= model.shape.vocab)
+    if outside:
+        return f"the template's tokens {', '.join(outside)} lie outside the model's vocabulary of {model.shape.vocab}"
+    return None
+
+
+def check_prompts(rows: Sequence[EncodedRow]) -> str | None:
+    """Return a problem when the prompt renders otherwise alone than inside the conversation."""
+    changed = [row.row.id for row in rows if not row.is_prompt_kept]
+    if changed:
+        return (
+            f"{len(changed)} rows: the prompt alone renders to other tokens than inside the conversation, so training "
+            f"would see another context than inference ({_name(changed)})"
+        )
+    return None
+
+
+def check_trainable_tokens(rows: Sequence[EncodedRow]) -> str | None:
+    """Return a problem when rows have no token that counts in the loss."""
+    empty = [row.row.id for row in rows if row.num_trainable == 0]
+    return f"{len(empty)} rows have no token that counts in the loss ({_name(empty)})" if empty else None
+
+
+def check_stop_token(rows: Sequence[EncodedRow], stop_ids: AbstractSet[int]) -> str | None:
+    """Return a problem when whole rows do not end with a stop token that counts in the loss."""
+    missing = [
+        row.row.id
+        for row in rows
+        if not row.is_truncated and row.num_trainable > 0 and not stop_ids & set(row.tokens.labels)
+    ]
+    if missing:
+        return (
+            f"{len(missing)} rows: no stop token counts in the loss, so the model would not learn to stop "
+            f"({_name(missing)}); stop token ids: {sorted(stop_ids) or 'none known'}"
+        )
+    return None
+
+
+def check_truncation(ratio: float, config: SftConfig) -> str | None:
+    """Return a problem when too many rows would be cut."""
+    if ratio > config.max_truncation_ratio:
+        return (
+            f"{ratio:.1%} of the rows are longer than max_length={config.max_length} tokens and would lose their end; "
+            f"max_truncation_ratio={config.max_truncation_ratio:g} allows {config.max_truncation_ratio:.1%}"
+        )
+    return None
+
+
+def check_memory(memory: MemoryEstimate, config: SftConfig, free_gib: float) -> str | None:
+    """Return a problem when the workers would not fit."""
+    needed = memory.total * config.num_workers
+    if needed > free_gib:
+        return (
+            f"memory: {config.num_workers} x {memory.total:.2f} GiB are needed ({memory.describe()}) and "
+            f"{free_gib:.2f} GiB are free; lower batch_size or max_length, or use method=qlora"
+        )
+    return None
+
+
+def estimate_largest_batch(rows: Sequence[EncodedRow], shape: ModelShape, config: SftConfig) -> MemoryEstimate:
+    """Estimate memory for the batch of the longest rows, which a shuffled epoch may draw."""
+    longest = sorted((len(row.tokens.input_ids) for row in rows), reverse=True)[: config.batch_size]
+    counted = sorted((row.num_trainable for row in rows), reverse=True)[: config.batch_size]
+    return estimate_memory(shape, config, len(longest) * max(longest, default=0), sum(counted))
+
+
+def _name(ids: list[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(ids[:_SHOWN]) + more
