@@ -94,12 +94,17 @@ def build_facts(weekjob: WeekJob) -> RunFacts:
 
 
 def read_facts(run: Run) -> RunFacts:
-    """Return what the files of a run say of it.
+    """Return what the files of a run say of it. A step that has not started is known by what it would start with.
 
     Raises:
         DataError: A file of it is missing or broken.
     """
-    steps = {stage.name: read_step_config(run.layout, stage.name) for stage in run.status.stages}
+    steps = {
+        step.name: read_step_config(run.layout, step.name)
+        if run.layout.stage(step.name).config.exists()
+        else step.config.model_dump(mode="json")
+        for step in resolve_steps(run.weekjob)
+    }
     model = _read_lock(run.layout.model_lock, ModelLock)
     data = _read_lock(run.layout.data_lock, DataLock)
     return RunFacts(run.weekjob.spec, steps, run.environment, model, data)

@@ -266,6 +266,21 @@ _UNITS = (
 )
 UNITS: dict[str, Unit] = {unit.name: unit for unit in _UNITS}
 
+
+def _audit_unit(name: str, steps: tuple[Step, ...]) -> Unit:
+    en, zh = "Audit of data files", "数据文件审计"
+    return Unit(name, en, zh, "Find what is wrong with a data file.", "找出数据文件的问题。", ("W2.2",), steps)
+
+
+TOOLS: dict[str, Unit] = {
+    unit.name: unit
+    for unit in (
+        _audit_unit("audit", (Step("audit", "audit", config={"model": None}),)),
+        _audit_unit("audit-tokens", (MODEL, Step("audit", "audit"))),
+    )
+}
+"""What commands run outside the weeks: without and with a model's tokenizer."""
+
 _TEN = (
     "experiments",
     "data",
@@ -326,8 +341,8 @@ def get_unit(name: str, variant: int = 10) -> Unit:
     match = _WEEK.fullmatch(name)
     if match and 1 <= int(match[1]) <= len(weeks):
         return UNITS[weeks[int(match[1]) - 1]]
-    if name in UNITS:
-        return UNITS[name]
+    if name in UNITS or name in TOOLS:
+        return (UNITS | TOOLS)[name]
     raise ConfigError(
         f"unknown unit '{name}'{suggest_similar(name, known)}", "`practicum weeks` lists the weeks and their units"
     )

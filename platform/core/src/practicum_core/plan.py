@@ -175,7 +175,8 @@ def _summarize(
     if is_done:
         missed = [gate.name for gate in gates if not gate.passed]
         reason = Reason.GATE_FAILED if missed else Reason.GATES_PASSED
-        return Phase.SUCCEEDED, reason, f"gates not passed: {', '.join(missed)}" if missed else "every gate passed"
+        passed = "every gate passed" if gates else "finished"
+        return Phase.SUCCEEDED, reason, f"gates not passed: {', '.join(missed)}" if missed else passed
     if is_late and running is None:
         return Phase.FAILED, Reason.DEADLINE_EXCEEDED, f"ran longer than {weekjob.spec.active_deadline_seconds} s"
     if failed is not None and not objects:

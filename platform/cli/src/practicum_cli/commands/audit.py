@@ -1,0 +1,98 @@
+"""``practicum audit``: the data audit alone, on any supported file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from practicum_cli.commands.options import experiments_option
+from practicum_cli.conclusion import describe_end, get_exit_code_of
+from practicum_cli.console import build_listener
+from practicum_cli.executor import StopSignal
+from practicum_cli.request import RunRequest, build_weekjobs
+from practicum_cli.runs import read_record
+from practicum_cli.session import Outcome, describe_outcome, execute_run, start_run
+from practicum_cli.tables import format_table
+from practicum_core.errors import EXIT_GATE, EXIT_OK
+from practicum_core.layout import RunLayout
+from practicum_core.phases import Phase
+from practicum_core.stages.audit import AuditRecord
+
+_DEFAULT_MODEL = "builtin:smollm2-135m"
+_NO_MODEL = "none"
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--format", "style", type=click.Choice(["auto", "alpaca", "chat", "preference"]), default="auto")
+@click.option(
+    "--model",
+    default=_DEFAULT_MODEL,
+    show_default=True,
+    metavar="URI",
+    help="Model whose tokenizer and chat template measure lengths; `none` measures none and needs no model.",
+)
+@click.option("--set", "overrides", multiple=True, metavar="audit.KEY=VALUE", help="An option of the audit.")
+@experiments_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def audit(
+    *, files: tuple[str, ...], style: str, model: str, overrides: tuple[str, ...], experiments: Path, as_json: bool
+) -> int:
+    """Audit each FILE (JSON, JSONL, Parquet, a folder of splits, or a URI).
+
+    Exit 0 where the verdict is pass or warn, 1 where it is fail, 3 where the data cannot be read.
+    """
+    unit = "audit" if model == _NO_MODEL else "audit-tokens"
+    extra = {"audit.format": style, **({"audit.model": None} if model == _NO_MODEL else {})}
+    chosen = None if model == _NO_MODEL else model
+    requests = [RunRequest(overrides=overrides, data=file, model=chosen, extra_set=extra) for file in files]
+    weekjobs = [build_weekjobs((unit,), request)[0] for request in requests]
+    stop = StopSignal()
+    outcomes = []
+    for weekjob in weekjobs:
+        path = start_run(experiments, weekjob)
+        outcomes.append(execute_run(path, weekjob, build_listener(), stop))
+        if stop.is_requested:
+            break
+    if as_json:
+        click.echo(json.dumps([describe_outcome(outcome) for outcome in outcomes], ensure_ascii=False))
+    else:
+        click.echo("\n\n".join(_describe(outcome) for outcome in outcomes))
+    return max(_get_exit_code(outcome) for outcome in outcomes)
+
+
+def _read_audit(outcome: Outcome) -> AuditRecord | None:
+    if outcome.status.phase is not Phase.SUCCEEDED:
+        return None
+    record = read_record(RunLayout(outcome.path), "audit")
+    return record if isinstance(record, AuditRecord) else None
+
+
+def _get_exit_code(outcome: Outcome) -> int:
+    record = _read_audit(outcome)
+    if record is None:
+        return get_exit_code_of(outcome.status)
+    return EXIT_GATE if record.verdict == "fail" else EXIT_OK
+
+
+def _describe(outcome: Outcome) -> str:
+    record = _read_audit(outcome)
+    if record is None:
+        return describe_end([outcome])
+    data = outcome.weekjob.spec.data
+    lines = [f"{data.uri if data else ''}: {record.verdict} ({record.num_rows} rows, {record.num_clean_rows} clean)"]
+    found = [finding for finding in record.findings if finding.num_rows or finding.level != "pass"]
+    if found:
+        rows = [
+            [item.name, item.level, str(item.num_rows), f"{item.share_ratio:.2%}", _show(item.threshold_ratio)]
+            for item in found
+        ]
+        lines.append(format_table(["FINDING", "LEVEL", "ROWS", "SHARE", "FAILS ABOVE"], rows))
+    lines += [f"{artifact.note or 'artifact'}: {outcome.path / artifact.path}" for artifact in record.artifacts]
+    return "\n".join(lines)
+
+
+def _show(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2%}"

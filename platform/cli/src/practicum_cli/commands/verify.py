@@ -1,0 +1,81 @@
+"""``practicum verify``: execute a run again from its record alone and say how far the two agree."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from practicum_cli.commands.options import experiments_option
+from practicum_cli.conclusion import describe_end, get_exit_code_of
+from practicum_cli.console import build_listener
+from practicum_cli.executor import StopSignal
+from practicum_cli.runs import find_run, read_run, read_whole_run
+from practicum_cli.session import execute_run, start_run
+from practicum_cli.tables import format_table
+from practicum_cli.verification import (
+    DEFAULT_TOLERANCE,
+    Agreement,
+    Verification,
+    build_weekjob_of_record,
+    compare_runs,
+)
+from practicum_core.atomic import write_json_atomic
+from practicum_core.errors import EXIT_GATE, EXIT_OK
+from practicum_core.phases import Phase
+
+_NO_CACHE = (("PRACTICUM_NO_PREDICTION_CACHE", "1"),)
+
+
+@click.command()
+@click.argument("run", default="latest")
+@experiments_option
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_TOLERANCE,
+    show_default=True,
+    help="Allowed difference of a metric, relative to its size (at least 1).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def verify(*, run: str, experiments: Path, tolerance: float, as_json: bool) -> int:
+    """Execute RUN again from its record and compare: exit 0 where equal or within tolerance, 1 where not.
+
+    The execution lies under RUN/verify. Answers kept from earlier runs are not used.
+    """
+    recorded = read_whole_run(find_run(run, experiments))
+    weekjob = build_weekjob_of_record(recorded)
+    path = start_run(recorded.layout.root / "verify", weekjob)
+    outcome = execute_run(path, weekjob, build_listener(), StopSignal(), extra=_NO_CACHE)
+    if outcome.status.phase is not Phase.SUCCEEDED:
+        click.echo(describe_end([outcome]), err=True)
+        return get_exit_code_of(outcome.status)
+    result = compare_runs(recorded, read_run(path), tolerance)
+    write_json_atomic(path / "verification.json", _to_document(recorded.name, result))
+    if as_json:
+        click.echo(json.dumps(_to_document(recorded.name, result)))
+    else:
+        click.echo(_describe(recorded.name, path, result))
+    return EXIT_GATE if result.agreement is Agreement.DIFFERENT else EXIT_OK
+
+
+def _to_document(name: str, result: Verification) -> dict[str, object]:
+    findings = [asdict(finding) for finding in result.findings]
+    return {"run": name, "agreement": result.agreement, "changed": list(result.changed), "findings": findings}
+
+
+def _describe(name: str, path: Path, result: Verification) -> str:
+    count = {kind: sum(finding.agreement is kind for finding in result.findings) for kind in Agreement}
+    counted = ", ".join(f"{number} {kind}" for kind, number in count.items() if number)
+    lines = [
+        f"{name}: {result.agreement} ({counted}; {result.num_machine_figures} figures of the machine not compared)"
+    ]
+    notable = [finding for finding in result.findings if finding.agreement is not Agreement.EQUAL]
+    if notable:
+        rows = [[item.step, item.name, item.agreement, item.recorded, item.executed] for item in notable]
+        lines.append(format_table(["STEP", "WHAT", "AGREEMENT", "RECORDED", "EXECUTED"], rows))
+    lines += [f"changed since the record: {change}" for change in result.changed]
+    lines.append(f"execution: {path}")
+    return "\n".join(lines)

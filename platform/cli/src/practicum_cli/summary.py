@@ -1,0 +1,76 @@
+"""Decides what one row per run says: which run, whether it is whole, its gates and its metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from practicum_cli.observation import read_json_or_empty
+from practicum_cli.runs import Run, iter_run_dirs, read_run
+from practicum_core.curriculum import UNITS
+from practicum_core.errors import ConfigError, DataError, Reason
+from practicum_core.layout import RunLayout
+
+_FIXED = ("unit", "run", "phase", "gates", "profile", "seed", "model", "data", "control", "factor", "seconds")
+_ALWAYS = frozenset({"evaluate.exact_match", "evaluate.exact_match_delta", "sft.best_validation_loss"})
+
+
+def build_summary(root: Path, *, all_metrics: bool) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the table over every run below ``root``.
+
+    Without ``all_metrics`` the columns are the metrics that a gate of the unit holds against a threshold, and the
+    headline figures.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    if not root.is_dir():
+        raise ConfigError(f"{root}: no such folder", "name the folder of runs, usually `experiments`")
+    entries = [_describe(path, all_metrics=all_metrics) for path in iter_run_dirs(root)]
+    metrics = sorted({name for _, values in entries for name in values})
+    rows = [
+        [*(fixed.get(key, "") for key in _FIXED), *(values.get(name, "") for name in metrics)]
+        for fixed, values in entries
+    ]
+    return [*_FIXED, *metrics], rows
+
+
+def _describe(path: Path, *, all_metrics: bool) -> tuple[dict[str, str], dict[str, str]]:
+    try:
+        run = read_run(path)
+    except DataError:
+        return {"unit": path.parent.name, "run": path.name, "phase": Reason.RUN_INCOMPLETE}, {}
+    shown = {metric.name: metric.value for metric in run.status.metrics}
+    chosen = shown if all_metrics else {name: value for name, value in shown.items() if name in _choose(run)}
+    return _describe_fixed(run), {name: _shorten(value) for name, value in chosen.items()}
+
+
+def _choose(run: Run) -> frozenset[str]:
+    unit = UNITS.get(run.weekjob.spec.unit)
+    gated = {f"{gate.step}.{gate.metric}" for gate in unit.gates} if unit else set()
+    return _ALWAYS | gated
+
+
+def _describe_fixed(run: Run) -> dict[str, str]:
+    spec, gates = run.weekjob.spec, run.status.gates
+    control = read_json_or_empty(RunLayout(run.layout.root).control)
+    seconds = sum(stage.duration_seconds or 0 for stage in run.status.stages)
+    return {
+        "unit": spec.unit,
+        "run": run.id,
+        "phase": run.status.phase,
+        "gates": f"{sum(gate.passed for gate in gates)}/{len(gates)}" if gates else "",
+        "profile": spec.profile,
+        "seed": str(spec.seed),
+        "model": spec.model.uri,
+        "data": spec.data.uri if spec.data else "",
+        "control": control.get("control", ""),
+        "factor": control.get("factor") or "",
+        "seconds": f"{seconds:.1f}",
+    }
+
+
+def _shorten(value: str) -> str:
+    try:
+        return f"{float(value):.6g}"
+    except ValueError:
+        return value
