@@ -17,11 +17,11 @@ from practicum_jobs.render.bilingual import Bilingual, Text
 from practicum_jobs.render.scale import Point, Scale, format_tick, get_ticks, split_finite, thin
 
 WIDTH = 480.0
-HEIGHT = 280.0
+HEIGHT = 288.0
 LEFT = 56.0
 RIGHT = 16.0
 BOTTOM = 44.0
-TOP = 34.0
+TOP = 48.0
 ROW_HEIGHT = 46.0
 Tone = Literal["plain", "good", "warn", "bad"]
 
@@ -258,7 +258,7 @@ def _draw_frame(
         parts.append(svg.text(x, bottom + 18, format_tick(tick), anchor="middle", css="tick"))
     parts.append(svg.element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=bottom, y2=bottom, class_="axis"))
     parts.append(svg.text(WIDTH - RIGHT, HEIGHT - 8, x_label, anchor="end", css="caption"))
-    parts.append(svg.text(0, HEIGHT - 8, y_label, css="caption"))
+    parts.append(svg.text(0, 14, y_label, css="caption"))
     return "".join(parts)
 
 
@@ -290,8 +290,8 @@ def _draw_legend(labels: Sequence[Text]) -> str:
         parts = []
         for index, label in enumerate(labels):
             shown = getattr(label, language) if isinstance(label, Bilingual) else label
-            parts.append(svg.element("line", x1=x, x2=x + 22, y1=14, y2=14, class_=f"line s{index % 4}"))
-            parts.append(svg.text(x + 28, 18, shown, css="legend"))
+            parts.append(svg.element("line", x1=x, x2=x + 22, y1=30, y2=30, class_=f"line s{index % 4}"))
+            parts.append(svg.text(x + 28, 34, shown, css="legend"))
             x += 28 + svg.measure(shown) + 20
         by_language.append(svg.element("g", "".join(parts), class_=language))
     return "".join(by_language)

@@ -1,0 +1,170 @@
+"""Decides how a number is written for a person: units, three significant digits, percent, minutes. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from practicum_core.metrics import Metric
+from practicum_jobs.render.bilingual import Bilingual, Text
+from practicum_jobs.report.titles import FINDINGS, METRICS, PREFIXES, MetricTitle, Style
+
+_MINUTE_S = 60
+_HOUR_S = 3600
+_KIB = 1024
+_STYLES_BY_UNIT: dict[str, Style] = {
+    "ratio": "share",
+    "share": "share",
+    "s": "seconds",
+    "bytes": "bytes",
+    "rows": "count",
+    "count": "count",
+    "tokens": "count",
+    "steps": "count",
+}
+
+
+def get_title(name: str, unit: str = "", value: float = 0.0) -> MetricTitle:
+    """Return what a metric is called and how it is written; an unknown name is its own title.
+
+    >>> get_title("recall:exact_duplicate").title.en
+    'Recall, exact duplicate'
+    """
+    if name in METRICS:
+        return METRICS[name]
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in PREFIXES:
+        found = PREFIXES[prefix]
+        finding = get_finding_title(rest)
+        lowered = Bilingual(finding.en[0].lower() + finding.en[1:], finding.zh)
+        return MetricTitle(found.title.format(rest=lowered), found.style, found.is_key)
+    return MetricTitle(Bilingual(name, name), _guess_style(unit, value))
+
+
+def get_finding_title(name: str) -> Bilingual:
+    """Return what a defect is called: by its whole name, else by its class with the rest of the name."""
+    if name in FINDINGS:
+        return FINDINGS[name]
+    prefix, colon, rest = name.partition(":")
+    if colon and rest and prefix in FINDINGS:
+        shown = rest.replace("_", " ")
+        return Bilingual(f"{FINDINGS[prefix].en}: {shown}", f"{FINDINGS[prefix].zh}：{shown}")
+    return Bilingual(name or "-", name or "-")
+
+
+def _guess_style(unit: str, value: float) -> Style:
+    if unit in _STYLES_BY_UNIT:
+        return _STYLES_BY_UNIT[unit]
+    return "count" if not unit and float(value).is_integer() else "number"
+
+
+def format_figure(value: float, style: Style, unit: str = "") -> Text:
+    """Write one figure.
+
+    >>> format_figure(0.7134, "share"), format_figure(95.2, "seconds"), format_figure(1234567, "count")
+    ('71.3%', '1 min 35 s', '1,234,567')
+    >>> format_figure(0.31, "points").zh
+    '+31.0 个百分点'
+    """
+    if not math.isfinite(value):
+        return Bilingual(f"not finite ({value})", f"非有限值（{value}）")
+    if style == "points":
+        return Bilingual(f"{100 * value:+.1f} pp", f"{100 * value:+.1f} 个百分点")
+    if style == "number":
+        return f"{format_digits(value)} {unit}".rstrip()
+    return _WRITERS[style](value)
+
+
+def format_metric(metric: Metric) -> Text:
+    """Write a metric's value."""
+    return format_figure(metric.value, get_title(metric.name, metric.unit, metric.value).style, metric.unit)
+
+
+def format_interval(metric: Metric) -> Text:
+    """Write a metric's interval; an empty text where there is none."""
+    if metric.low is None or metric.high is None:
+        return ""
+    style = get_title(metric.name, metric.unit, metric.value).style
+    low, high = (format_figure(end, style, metric.unit) for end in (metric.low, metric.high))
+    if isinstance(low, Bilingual) and isinstance(high, Bilingual):
+        return Bilingual(f"{low.en} … {high.en}", f"{low.zh} … {high.zh}")
+    return f"{low} … {high}"
+
+
+def format_digits(value: float, digits: int = 3) -> str:
+    """Write a number with ``digits`` significant digits, large ones in full.
+
+    >>> format_digits(0.0012345), format_digits(1234.5), format_digits(2.0), format_digits(0.00000321)
+    ('0.00123', '1,234', '2', '3.21e-06')
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def format_duration(seconds: float) -> str:
+    """Write a span of time.
+
+    >>> format_duration(0.0312), format_duration(12.34), format_duration(3725)
+    ('0.03 s', '12.3 s', '1 h 2 min')
+    """
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} min {whole % _MINUTE_S} s"
+    return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S} min"
+
+
+def format_bytes(size: float) -> str:
+    """Write a size in binary units.
+
+    >>> format_bytes(512), format_bytes(269_060_552)
+    ('512 B', '257 MiB')
+    """
+    if size < _KIB:
+        return f"{size:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= _KIB
+        if size < _KIB or unit == "GiB":
+            return f"{format_digits(size)} {unit}"
+    raise AssertionError
+
+
+def format_time(stamp: str) -> str:
+    """Write an ISO 8601 time to the second.
+
+    >>> format_time("2026-01-02T03:04:05.678+00:00")
+    '2026-01-02 03:04:05'
+    """
+    return stamp[:19].replace("T", " ")
+
+
+def format_count(value: float) -> str:
+    """Write a whole number with its thousands apart, and any other with three digits.
+
+    >>> format_count(1234.0), format_count(0.5)
+    ('1,234', '0.5')
+    """
+    return f"{value:,.0f}" if float(value).is_integer() else format_digits(value)
+
+
+def format_share(value: float) -> str:
+    """Write a share of one in percent.
+
+    >>> format_share(0.7134)
+    '71.3%'
+    """
+    return f"{100 * value:.1f}%"
+
+
+_WRITERS: dict[Style, Callable[[float], str]] = {
+    "share": format_share,
+    "count": format_count,
+    "seconds": format_duration,
+    "bytes": format_bytes,
+}

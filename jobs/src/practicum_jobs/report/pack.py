@@ -1,0 +1,49 @@
+"""Decides the order of a pack's sections and puts them on one page."""
+
+from __future__ import annotations
+
+from practicum_jobs.render.bilingual import Bilingual
+from practicum_jobs.render.blocks import Section
+from practicum_jobs.render.page import render_page
+from practicum_jobs.report.course import build_reproduce_section, build_rows_section
+from practicum_jobs.report.findings import build_audit_section
+from practicum_jobs.report.messages import PAGE
+from practicum_jobs.report.numbers import build_numbers_section
+from practicum_jobs.report.problems import build_problems_section
+from practicum_jobs.report.process import build_curves_section, build_steps_section
+from practicum_jobs.report.samples import build_samples_section
+from practicum_jobs.report.sources import build_data_section, build_environment_section, build_model_section
+from practicum_jobs.report.verdict import Pack, build_stamp, build_verdict_section
+
+
+def build_page(pack: Pack) -> str:
+    """Build the page: the verdict first, then what it rests on, then how to check it."""
+    unit = pack.files.unit
+    return render_page(
+        Bilingual(unit.title_en, unit.title_zh),
+        build_sections(pack),
+        eyebrow=PAGE["eyebrow"],
+        lead=Bilingual(unit.goal_en, unit.goal_zh),
+        stamp=build_stamp(pack),
+        footer=PAGE["footer"].format(run=pack.files.run_id),
+    )
+
+
+def build_sections(pack: Pack) -> list[Section]:
+    """Build the sections that the run has something to say in."""
+    candidates = [
+        build_verdict_section(pack),
+        build_numbers_section(pack),
+        build_audit_section(pack),
+        build_curves_section(pack),
+        build_samples_section(pack),
+        build_problems_section(pack),
+        build_steps_section(pack),
+        build_data_section(pack),
+        build_model_section(pack),
+        build_environment_section(pack),
+        build_reproduce_section(pack),
+    ]
+    sections = [section for section in candidates if section is not None]
+    slugs = [section.slug for section in sections]
+    return [*sections, build_rows_section(pack, slugs)]

@@ -1,0 +1,87 @@
+"""Decides what a reader must know before trusting the numbers: gaps, errors, failure points, waivers, notes."""
+
+from __future__ import annotations
+
+from practicum_core.stages.snapshot import SnapshotRecord
+from practicum_jobs.render.bilingual import Bilingual, Text, shorten
+from practicum_jobs.render.blocks import Block, Cell, Column, Heading, Notice, Section, Table
+from practicum_jobs.report.messages import FAILURE_KINDS, PROBLEMS, READING, SECTIONS
+from practicum_jobs.report.process import count_starts
+from practicum_jobs.report.verdict import Pack
+
+_MAX_TEXT = 600
+
+
+def build_problems_section(pack: Pack) -> Section:
+    """Build the section with everything that went wrong or is missing."""
+    blocks = [*_build_errors(pack), *_build_gaps(pack), *_build_warnings(pack), *_build_failures(pack)]
+    blocks += _build_notes(pack)
+    return Section("problems", SECTIONS["problems"], blocks or [Notice(PROBLEMS["none"], "good")], READING["problems"])
+
+
+def _build_errors(pack: Pack) -> list[Block]:
+    blocks: list[Block] = []
+    for step in pack.files.steps:
+        if step.record is None and step.error:
+            text = f"{step.name}: {step.error.get('reason', '')}: {step.error.get('detail', '')}"
+            fix = str(step.error.get("fix") or "")
+            detail: Text = PROBLEMS["fix"].format(fix=shorten(fix, _MAX_TEXT)) if fix else ""
+            blocks.append(Notice(shorten(text, _MAX_TEXT), "bad", detail))
+    return [Heading(PROBLEMS["errors"]), *blocks] if blocks else []
+
+
+def _build_gaps(pack: Pack) -> list[Block]:
+    columns = [Column(PROBLEMS["file"], "code"), Column(PROBLEMS["why"])]
+    rows: list[list[Text]] = [[gap.path, _join(gap.why, gap.detail)] for gap in pack.files.gaps]
+    return [Table(PROBLEMS["gaps"], columns, rows)] if rows else []
+
+
+def _join(why: Bilingual, detail: str) -> Bilingual:
+    return Bilingual(f"{why.en}: {detail}", f"{why.zh}：{detail}") if detail else why
+
+
+def _build_warnings(pack: Pack) -> list[Block]:
+    blocks: list[Block] = []
+    waived = [
+        leak.name
+        for step in pack.files.steps
+        if isinstance(step.record, SnapshotRecord)
+        for leak in step.record.leaks
+        if leak.waived and leak.num_rows
+    ]
+    if waived:
+        blocks.append(Notice(PROBLEMS["waived"].format(names=", ".join(waived)), "warn"))
+    for step, count in sorted(count_starts(pack.files).items()):
+        if count > 1:
+            blocks.append(Notice(PROBLEMS["retried"].format(step=step, count=count), "warn"))
+    environment = pack.files.environment
+    if environment and environment.code.repository and environment.code.repository.is_dirty:
+        blocks.append(Notice(PROBLEMS["dirty"], "warn"))
+    return blocks
+
+
+def _build_failures(pack: Pack) -> list[Block]:
+    columns = [
+        Column(PROBLEMS["kind"]),
+        Column(PROBLEMS["step"], "code"),
+        Column(PROBLEMS["where"]),
+        Column(PROBLEMS["what"]),
+    ]
+    rows: list[list[Cell | Text]] = [
+        [FAILURE_KINDS.get(failure.kind, failure.kind), step.name, failure.where, shorten(failure.text, _MAX_TEXT)]
+        for step in pack.files.steps
+        if step.record is not None
+        for failure in step.record.failures
+    ]
+    return [Table(PROBLEMS["failures"], columns, rows)] if rows else []
+
+
+def _build_notes(pack: Pack) -> list[Block]:
+    rows: list[list[Text]] = [
+        [step.name, shorten(note, _MAX_TEXT)]
+        for step in pack.files.steps
+        if step.record is not None
+        for note in step.record.notes
+    ]
+    columns = [Column(PROBLEMS["step"], "code"), Column(PROBLEMS["notes"])]
+    return [Table(PROBLEMS["notes"], columns, rows)] if rows else []

@@ -1,0 +1,209 @@
+"""Decides how a run's course is told: its steps with times and options, and the curves of training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from practicum_core.stages.base import StageRecord
+from practicum_core.stages.sft import SftRecord
+from practicum_jobs.render.bilingual import Bilingual, Text, shorten
+from practicum_jobs.render.blocks import (
+    Block,
+    Cell,
+    Charts,
+    Column,
+    Disclosure,
+    Fact,
+    Facts,
+    Notice,
+    Section,
+    Table,
+)
+from practicum_jobs.render.charts import Bar, Chart, Mark, Series, bar_chart, line_chart
+from practicum_jobs.report.figures import format_bytes, format_digits, format_duration, format_time
+from practicum_jobs.report.messages import CURVES, READING, SECTIONS, STAGES, STEPS
+from practicum_jobs.report.reading import RunFiles, StepFiles
+from practicum_jobs.report.verdict import Pack
+
+_LOSS_SERIES = ("loss", "eval_loss")
+_UNDRAWN = frozenset({"time_s", "num_tokens"})
+
+
+def count_starts(files: RunFiles) -> Counter[str]:
+    """Count how often each step was started."""
+    return Counter(str(event.get("step")) for event in files.events if event.get("event") == "step_started")
+
+
+def build_steps_section(pack: Pack) -> Section:
+    """Build the section with the steps in order, their times, options and files."""
+    steps = pack.files.steps
+    starts = count_starts(pack.files)
+    recorded = [(step, step.record) for step in steps if step.record is not None]
+    blocks: list[Block] = []
+    if recorded:
+        bars = [
+            Bar(step.name, max(record.duration_s, 0), format_duration(record.duration_s)) for step, record in recorded
+        ]
+        blocks.append(Charts([(bar_chart("durations", STEPS["chart"], bars), None)]))
+    columns = [
+        Column(STEPS["step"], "code"),
+        Column(STEPS["what"]),
+        Column(STEPS["result"]),
+        Column(STEPS["started"], "number"),
+        Column(STEPS["duration"], "number"),
+        Column(STEPS["attempts"], "number"),
+    ]
+    blocks.append(Table(STEPS["caption"], columns, [_build_step_row(step, starts[step.name]) for step in steps]))
+    options = [_build_options(step) for step in steps if step.config]
+    if options:
+        blocks.append(Disclosure(STEPS["options"], options))
+    artifacts = _build_artifacts([record for _, record in recorded])
+    if artifacts:
+        blocks.append(Disclosure(STEPS["artifacts"], [artifacts]))
+    return Section("steps", SECTIONS["steps"], blocks, READING["steps"])
+
+
+def _build_step_row(step: StepFiles, num_starts: int) -> list[Cell | Text]:
+    what = STAGES.get(step.stage, step.stage)
+    starts = str(num_starts) if num_starts else "–"
+    if step.record is None:
+        result = Cell(STEPS["failed"] if step.error else STEPS["missing"], tone="bad")
+        return [step.name, what, result, "–", "–", starts]
+    started, duration = format_time(step.record.started_at), format_duration(step.record.duration_s)
+    return [step.name, what, Cell(STEPS["succeeded"], tone="good"), started, duration, starts]
+
+
+def _build_options(step: StepFiles) -> Table:
+    columns = [Column(STEPS["option"], "code"), Column(STEPS["option_value"], "code")]
+    rows = [[str(key), _write_option(value)] for key, value in step.config.items()]
+    return Table(STEPS["options_of"].format(step=step.name), columns, rows)
+
+
+def _write_option(value: Any) -> str:  # noqa: ANN401 - any YAML value
+    return shorten("–" if value is None else str(value), 200)
+
+
+def _build_artifacts(records: Sequence[StageRecord]) -> Table | None:
+    columns = [
+        Column(STEPS["path"], "code"),
+        Column(STEPS["size"], "number"),
+        Column(STEPS["note"]),
+        Column(Bilingual("SHA-256", "SHA-256"), "code"),
+    ]
+    rows = [
+        [artifact.path, format_bytes(artifact.size_bytes), artifact.note or "–", artifact.sha256]
+        for record in records
+        for artifact in record.artifacts
+    ]
+    return Table(STEPS["artifacts"], columns, rows) if rows else None
+
+
+def build_curves_section(pack: Pack) -> Section | None:
+    """Build the section with every recorded series; ``None`` where no step recorded one."""
+    blocks: list[Block] = []
+    for step in pack.files.steps:
+        blocks += _build_curves(step)
+    return Section("curves", SECTIONS["curves"], blocks, READING["curves"]) if blocks else None
+
+
+def _build_curves(step: StepFiles) -> list[Block]:
+    series = {name: points for name, points in step.curves.series.items() if name not in _UNDRAWN}
+    record = step.record if isinstance(step.record, SftRecord) else None
+    marks = _build_marks(step, record)
+    blocks: list[Block] = []
+    charts = _build_loss_charts(step.name, series, marks)
+    charts += [
+        _build_series_chart(step.name, name, points, marks)
+        for name, points in sorted(series.items())
+        if name not in _LOSS_SERIES
+    ]
+    drawn = [entry for entry in charts if entry is not None]
+    if not drawn and record is None:
+        return []
+    if record is not None:
+        blocks.append(_build_training_facts(record))
+        if record.diagnosis:
+            blocks.append(Notice(CURVES["diagnosis"], "warn", record.diagnosis))
+    if drawn:
+        blocks.append(Charts(drawn))
+    if record is not None and record.checkpoints:
+        blocks.append(_build_checkpoints(record))
+    return blocks
+
+
+def _build_marks(step: StepFiles, record: SftRecord | None) -> list[Mark]:
+    marks = [Mark(at, CURVES["restart"], "bad") for at in step.curves.restarts]
+    if record is not None and record.best_step is not None:
+        marks.append(Mark(record.best_step, CURVES["best"], "good"))
+    return marks
+
+
+def _build_loss_charts(
+    step: str, series: Mapping[str, list[tuple[int, float]]], marks: list[Mark]
+) -> list[tuple[Chart, Bilingual | None] | None]:
+    named = [("loss", CURVES["training"], False), ("eval_loss", CURVES["validation"], True)]
+    lines = [Series(label, series[name], has_dots) for name, label, has_dots in named if series.get(name)]
+    if not lines:
+        return []
+    try:
+        chart = line_chart(
+            f"{step}-loss", CURVES["loss"], lines, x_label=CURVES["x"], y_label=CURVES["y_loss"], marks=marks
+        )
+    except ValueError:  # no finite point: a run that was lost from its first step
+        return []
+    return [(chart, CURVES["loss_reading"])]
+
+
+def _build_series_chart(
+    step: str, name: str, points: list[tuple[int, float]], marks: list[Mark]
+) -> tuple[Chart, Bilingual | None] | None:
+    title = CURVES.get(name) or Bilingual(name, name)
+    restarts = [mark for mark in marks if mark.tone == "bad"]
+    try:
+        chart = line_chart(
+            f"{step}-{name}".replace("_", "-"),
+            title,
+            [Series(title, points)],
+            x_label=CURVES["x"],
+            y_label=title,
+            marks=restarts,
+        )
+    except ValueError:
+        return None
+    return chart, CURVES.get(f"{name}_reading")
+
+
+def _build_training_facts(record: SftRecord) -> Facts:
+    share = record.num_trainable_parameters / record.num_parameters if record.num_parameters else 0.0
+    facts = [
+        Fact(CURVES["method"], record.method),
+        Fact(CURVES["num_steps"], f"{record.num_steps:,}"),
+        Fact(CURVES["num_train_rows"], f"{record.num_train_rows:,}"),
+        Fact(CURVES["num_tokens"], f"{record.num_tokens:,}"),
+        Fact(CURVES["trainable"], f"{record.num_trainable_parameters:,} ({100 * share:.2f}%)"),
+        Fact(CURVES["restarts"], str(record.num_restarts)),
+    ]
+    if record.resumed_from_step is not None:
+        facts.append(Fact(CURVES["resumed"], f"{record.resumed_from_step:,}"))
+    return Facts(facts)
+
+
+def _build_checkpoints(record: SftRecord) -> Table:
+    columns = [
+        Column(CURVES["step"], "number"),
+        Column(CURVES["validation_loss"], "number"),
+        Column(CURVES["chosen"]),
+        Column(STEPS["path"], "code"),
+    ]
+    rows: list[list[Cell | Text]] = [
+        [
+            f"{checkpoint.step:,}",
+            "–" if checkpoint.validation_loss is None else format_digits(checkpoint.validation_loss, 4),
+            Cell(CURVES["is_best"], tone="good") if checkpoint.step == record.best_step else "–",
+            checkpoint.path,
+        ]
+        for checkpoint in record.checkpoints
+    ]
+    return Table(CURVES["checkpoints"], columns, rows)

@@ -1,0 +1,199 @@
+"""Decides what of a run directory may be believed.
+
+A file that is missing, cut off or of another shape is a gap with a reason, never half a fact; reading goes on, so that
+a failed run still gets a pack.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from practicum_core.curriculum import Unit, get_unit
+from practicum_core.curves import Curves, read_curves
+from practicum_core.environment import RunEnvironment
+from practicum_core.errors import ConfigError, DataError, Reason
+from practicum_core.factors import Comparison
+from practicum_core.layout import RunLayout
+from practicum_core.stages import STAGES, StageRecord
+from practicum_core.stages.model import ModelLock
+from practicum_core.stages.snapshot import DataLock
+from practicum_core.weekjob import WeekJob
+from practicum_jobs.render.bilingual import Bilingual, shorten
+from practicum_jobs.report.messages import GAPS
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_MAX_LINE_BYTES = 1_000_000
+"""A longer line of a series or of samples is no line that a stage writes."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that should be in the run directory and is not whole there."""
+
+    path: str
+    why: Bilingual
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StepFiles:
+    """What one step left behind. ``record`` is ``None`` where the step has not succeeded."""
+
+    name: str
+    stage: str
+    record: StageRecord | None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
+    samples: tuple[Mapping[str, Any], ...] = ()
+    error: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run directory says, with its gaps."""
+
+    run_id: str
+    unit: Unit
+    weekjob: WeekJob
+    steps: tuple[StepFiles, ...]
+    environment: RunEnvironment | None
+    data_lock: DataLock | None
+    model_lock: ModelLock | None
+    events: tuple[Mapping[str, Any], ...]
+    control: Comparison | None
+    gaps: tuple[Gap, ...]
+
+    def find_steps(self, stage: str) -> list[StepFiles]:
+        """Return the steps that run the stage."""
+        return [step for step in self.steps if step.stage == stage]
+
+
+def read_run(layout: RunLayout, own_step: str) -> RunFiles:
+    """Read a run directory, whole or not.
+
+    Args:
+        layout: The run directory.
+        own_step: The step that builds the pack; its own record cannot exist yet.
+
+    Raises:
+        DataError: There is no week job, so nothing says what should have run.
+    """
+    reader = _Reader(layout)
+    weekjob = reader.read_weekjob()
+    unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
+    steps = tuple(reader.read_step(step.name, step.stage) for step in unit.steps if step.name != own_step)
+    stages = {step.stage for step in steps}
+    return RunFiles(
+        run_id=layout.root.name,
+        unit=unit,
+        weekjob=weekjob,
+        steps=steps,
+        environment=reader.read_model(layout.environment, RunEnvironment),
+        data_lock=reader.read_model(layout.data_lock, DataLock) if "snapshot" in stages else None,
+        model_lock=reader.read_model(layout.model_lock, ModelLock) if "model" in stages else None,
+        events=reader.read_lines(layout.events),
+        control=reader.read_model(layout.control, Comparison) if layout.control.exists() else None,
+        gaps=tuple(reader.gaps),
+    )
+
+
+class _Reader:
+    """Reads files of one run and gathers the gaps."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+        self.gaps: list[Gap] = []
+
+    def read_weekjob(self) -> WeekJob:
+        path = self._layout.weekjob
+        try:
+            weekjob = WeekJob.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            get_unit(weekjob.spec.unit, weekjob.spec.variant)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError, ConfigError) as error:
+            raise DataError(
+                f"{path}: {_describe(error)}",
+                "name the directory of a run, or start the run anew",
+                Reason.RUN_INCOMPLETE,
+            ) from error
+        return weekjob
+
+    def read_step(self, name: str, stage: str) -> StepFiles:
+        layout = self._layout.stage(name)
+        model = STAGES[stage].record if stage in STAGES else StageRecord
+        return StepFiles(
+            name=name,
+            stage=stage,
+            record=self.read_model(layout.record, model),
+            config=self.read_optional(layout.config, yaml.safe_load),
+            curves=read_curves(json.dumps(line) for line in self.read_lines(layout.metrics)),
+            samples=self.read_lines(layout.samples),
+            error=self.read_optional(layout.error),
+        )
+
+    def read_model(self, path: Path, model: type[_Model]) -> _Model | None:
+        try:
+            return model.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            self._add_gap(path, GAPS["missing"])
+        except (OSError, ValidationError) as error:
+            self._add_gap(path, GAPS["invalid"], _describe(error))
+        return None
+
+    def read_optional(self, path: Path, load: Callable[[str], Any] = json.loads) -> Mapping[str, Any]:
+        if not path.exists():
+            return {}
+        try:
+            document = load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            self._add_gap(path, GAPS["invalid"], _describe(error))
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def read_lines(self, path: Path) -> tuple[Mapping[str, Any], ...]:
+        """Read JSON lines; a cut-off or over-long line is left out and counted."""
+        if not path.exists():
+            return ()
+        lines: list[Mapping[str, Any]] = []
+        num_broken = 0
+        try:
+            with path.open("rb") as handle:
+                while line := handle.readline(_MAX_LINE_BYTES):
+                    parsed = _parse_line(line)
+                    if parsed is None:
+                        num_broken += 1
+                    else:
+                        lines.append(parsed)
+        except OSError as error:
+            self._add_gap(path, GAPS["invalid"], _describe(error))
+        if num_broken:
+            self._add_gap(path, GAPS["cut_lines"].format(count=num_broken))
+        return tuple(lines)
+
+    def _add_gap(self, path: Path, why: Bilingual, detail: str = "") -> None:
+        self.gaps.append(Gap(path.relative_to(self._layout.root).as_posix(), why, detail))
+
+
+def _parse_line(line: bytes) -> Mapping[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        parsed = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_url=False)[0]
+        return shorten(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".removeprefix(": "), 200)
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return shorten(" ".join(str(error).split()), 200)

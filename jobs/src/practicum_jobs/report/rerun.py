@@ -1,0 +1,71 @@
+"""Decides the command line that asks for the same run again. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from practicum_core.curriculum import VARIANTS, get_unit
+from practicum_core.errors import ConfigError
+from practicum_core.weekjob import ModelSource, Resources, WeekJob
+
+_UNSAID = ("resources", "serving", "active_deadline_seconds", "pre_running_deadline_seconds", "backoff_limit")
+"""Parts of a week job that no option of ``practicum run`` can say."""
+
+
+def build_run_command(weekjob: WeekJob, run_id: str) -> str:
+    """Build the ``practicum run`` line of a week job; where options cannot say it all, the line names the file."""
+    spec = weekjob.spec
+    if any(_is_set(weekjob, name) for name in _UNSAID):
+        return shlex.join(["practicum", "run", f"experiments/{spec.unit}/{run_id}/weekjob.yaml"])
+    words = ["practicum", "run", _get_week_name(weekjob), "--variant", str(spec.variant), "--profile", spec.profile]
+    words += ["--seed", str(spec.seed)]
+    if spec.model != ModelSource():
+        words += ["--model", spec.model.uri]
+    if spec.data and spec.data.uri != get_unit(spec.unit, spec.variant).data_uri:
+        words += ["--data", spec.data.uri]
+    for key, value in sorted(spec.set.items()):
+        words += ["--set", f"{key}={_write_value(value)}"]
+    for name in spec.waive_leakage:
+        words += ["--waive", name]
+    if spec.control:
+        words += ["--control", spec.control]
+    return shlex.join(words)
+
+
+def _is_set(weekjob: WeekJob, name: str) -> bool:
+    value = getattr(weekjob.spec, name)
+    default = Resources() if name == "resources" else type(weekjob.spec).model_fields[name].default
+    return bool(value != default)
+
+
+def _get_week_name(weekjob: WeekJob) -> str:
+    """Return ``week-NN`` where the course has the unit in that week, else the unit's name.
+
+    Both name the same unit; a week is how a student asked for it.
+    """
+    name, spec = weekjob.metadata.name, weekjob.spec
+    try:
+        is_week = get_unit(name, spec.variant).name == spec.unit
+    except ConfigError:
+        is_week = False
+    weeks = VARIANTS[spec.variant]
+    if not is_week and spec.unit in weeks:
+        return f"week-{weeks.index(spec.unit) + 1:02d}"
+    return name if is_week else spec.unit
+
+
+def _write_value(value: Any) -> str:  # noqa: ANN401 - any YAML value
+    """Write a value so that YAML reads it back: JSON, and plain words without quotes.
+
+    >>> _write_value("qlora"), _write_value(0.0005), _write_value(None), _write_value("1e-3")
+    ('qlora', '0.0005', 'null', '"1e-3"')
+    """
+    if isinstance(value, str) and value.replace("-", "").replace("_", "").isalpha() and not _is_yaml_word(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_yaml_word(value: str) -> bool:
+    return value.lower() in {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
