@@ -21,7 +21,7 @@ from practicum_cli import environments
 from practicum_cli.cache import get_cache_dir, try_lock
 from practicum_cli.observation import observe_step
 from practicum_cli.processes import Child, end_orphan, start_child
-from practicum_cli.runs import write_status, write_step_config
+from practicum_cli.runs import read_run, write_status, write_step_config
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import PlatformError, PracticumError, Reason, Stopped
 from practicum_core.layout import RunLayout
@@ -160,9 +160,12 @@ class LocalExecutor:
 
         Raises:
             PlatformError: Another executor works on the run, or the run directory cannot be written.
+            DataError: The run directory is half-written.
         """
         with hold_run(self._run):
             try:
+                before = read_run(self._run.root).status
+                self._status = None if before.phase.is_terminal else before
                 self._recover()
                 return self._loop()
             finally:

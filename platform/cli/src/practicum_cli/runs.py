@@ -24,6 +24,7 @@ from practicum_core.resolve import ResolvedStep
 from practicum_core.stages import STAGES, StageRecord
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 
+_YAML_END = "...\n"
 DEFAULT_ROOT = "experiments"
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -88,7 +89,7 @@ def _write_initial_files(layout: RunLayout, weekjob: WeekJob, environment: RunEn
     if diff:
         write_text_atomic(layout.code_diff, diff)
     write_json_atomic(layout.environment, environment.model_dump(mode="json"))
-    write_text_atomic(layout.weekjob, yaml.safe_dump(weekjob.to_document(), sort_keys=False, allow_unicode=True))
+    write_text_atomic(layout.weekjob, _dump_yaml(weekjob.to_document()))
     write_status(layout, WeekJobStatus())
 
 
@@ -193,8 +194,12 @@ def read_step_config(layout: RunLayout, step: str) -> dict[str, Any]:
 
 def write_step_config(layout: RunLayout, step: ResolvedStep) -> None:
     """Write a step's configuration, as its program reads it."""
-    document = yaml.safe_dump(step.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_text_atomic(layout.stage(step.name).config, document)
+    write_text_atomic(layout.stage(step.name).config, _dump_yaml(step.config.model_dump(mode="json")))
+
+
+def _dump_yaml(document: dict[str, Any]) -> str:
+    """Write YAML with its end marker: the beginning of a YAML file is often valid YAML itself."""
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, explicit_end=True)
 
 
 def _read_model(path: Path, model: type[_Model]) -> _Model:
@@ -221,6 +226,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     text = _read_text(path)
+    if not text.endswith(_YAML_END):
+        raise _incomplete(path, "its end is missing")
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -66,6 +66,7 @@ TRANSITIONS: tuple[tuple[Phase, Phase], ...] = (
     (Phase.RUNNING, Phase.FAILED),
     (Phase.SUSPENDED, Phase.QUEUED),
     (Phase.SUSPENDED, Phase.RUNNING),
+    (Phase.SUSPENDED, Phase.SUCCEEDED),
     (Phase.SUSPENDED, Phase.FAILED),
 )
 """Which phase may follow which. None leaves a terminal phase."""

@@ -1,0 +1,198 @@
+"""The plan as a table: (week job, observed, now) -> objects and status; and what holds for every table."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from practicum_core.curriculum import get_unit
+from practicum_core.errors import Reason
+from practicum_core.metrics import Metric
+from practicum_core.phases import TRANSITIONS, ConditionType, Phase
+from practicum_core.plan import Observed, ObservedStep, plan
+from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec, WeekJobStatus
+
+NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+STEPS = [step.name for step in get_unit("experiments").steps]
+DONE = ObservedStep(Phase.SUCCEEDED)
+RUNNING = ObservedStep(Phase.RUNNING, child="7")
+
+
+def build_weekjob(**spec):
+    return WeekJob(metadata=Metadata(name="week-01"), spec=WeekJobSpec(unit="experiments", profile="quick", **spec))
+
+
+def fail(reason, attempt=1):
+    return ObservedStep(Phase.FAILED, attempt=attempt, reason=reason, message="why")
+
+
+TABLE = {
+    "nothing started": ({}, {}, ("model", 1), Phase.RUNNING, Reason.STAGE_STARTING),
+    "first runs": ({"model": RUNNING}, {}, ("model", 1), Phase.RUNNING, Reason.STAGE_RUNNING),
+    "first is being prepared": (
+        {"model": ObservedStep(Phase.INITIALIZING)},
+        {},
+        ("model", 1),
+        Phase.RUNNING,
+        Reason.STAGE_STARTING,
+    ),
+    "next starts": ({"model": DONE}, {}, ("snapshot", 1), Phase.RUNNING, Reason.STAGE_STARTING),
+    "crash is tried again": ({"model": fail(Reason.STAGE_CRASHED)}, {}, ("model", 2), Phase.RUNNING, None),
+    "second crash is final": (
+        {"model": fail(Reason.STAGE_CRASHED, 2)},
+        {},
+        None,
+        Phase.FAILED,
+        Reason.STAGE_CRASHED,
+    ),
+    "bad data is final at once": ({"model": fail(Reason.DATA_INVALID)}, {}, None, Phase.FAILED, Reason.DATA_INVALID),
+    "memory is final at once": ({"model": fail(Reason.OUT_OF_MEMORY)}, {}, None, Phase.FAILED, Reason.OUT_OF_MEMORY),
+    "stop ends what runs": (
+        {"model": RUNNING},
+        {"is_stop_requested": True},
+        None,
+        Phase.RUNNING,
+        Reason.STAGE_RUNNING,
+    ),
+    "stopped": (
+        {"model": ObservedStep(Phase.SUSPENDED)},
+        {"is_stop_requested": True},
+        None,
+        Phase.SUSPENDED,
+        Reason.STOPPED,
+    ),
+    "stopped before anything": ({}, {"is_stop_requested": True}, None, Phase.SUSPENDED, Reason.STOPPED),
+    "stop comes when all is done": (
+        dict.fromkeys(STEPS, DONE),
+        {"is_stop_requested": True},
+        None,
+        Phase.SUCCEEDED,
+        Reason.GATE_FAILED,
+    ),
+    "resumed": ({"model": ObservedStep(Phase.SUSPENDED, attempt=2)}, {}, ("model", 3), Phase.RUNNING, None),
+    "late, still running": (
+        {"model": RUNNING},
+        {"started_at": NOW - dt.timedelta(seconds=61)},
+        None,
+        Phase.RUNNING,
+        Reason.STAGE_RUNNING,
+    ),
+    "late": (
+        {"model": ObservedStep(Phase.SUSPENDED)},
+        {"started_at": NOW - dt.timedelta(seconds=61)},
+        None,
+        Phase.FAILED,
+        Reason.DEADLINE_EXCEEDED,
+    ),
+    "in time": (
+        {"model": RUNNING},
+        {"started_at": NOW - dt.timedelta(seconds=60)},
+        ("model", 1),
+        Phase.RUNNING,
+        Reason.STAGE_RUNNING,
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "extra", "wanted", "phase", "reason"), TABLE.values(), ids=TABLE.keys())
+def test_plan(steps, extra, wanted, phase, reason):
+    made = plan(build_weekjob(active_deadline_seconds=60), Observed(steps=steps, **extra), NOW)
+    assert [(item.step.name, item.attempt) for item in made.objects] == ([wanted] if wanted else [])
+    assert made.status.phase is phase
+    assert reason is None or made.status.reason is reason
+    assert (made.requeue_after_s is None) == (phase.is_terminal or phase is Phase.SUSPENDED)
+
+
+def test_gates_are_held_against_metrics_of_their_step():
+    metrics = {
+        "snapshot": [Metric(name="unwaived_leaks", value=0)],
+        "evaluate": [Metric(name="num_rows", value=60), Metric(name="exact_match_interval_width", value=0.1)],
+    }
+    steps = {name: replace(DONE, metrics=metrics.get(name, ())) for name in STEPS}
+    status = plan(build_weekjob(), Observed(steps=steps), NOW).status
+    assert (status.phase, status.reason) == (Phase.SUCCEEDED, Reason.GATES_PASSED)
+    assert {gate.name: gate.passed for gate in status.gates} == dict.fromkeys(
+        ("no_leakage", "baseline_rows", "baseline_interval"), True
+    )
+    status = plan(build_weekjob(), Observed(steps={**steps, "snapshot": DONE}), NOW).status
+    assert status.reason is Reason.GATE_FAILED
+    assert status.message == "gates not passed: no_leakage"
+
+
+def test_invalid_option_fails_with_every_problem_named():
+    weekjob = build_weekjob(set={"evaluate.limt": 3, "evaluat.limit": 3, "evaluate.batch_size": 0})
+    made = plan(weekjob, Observed(), NOW)
+    assert (made.objects, made.status.phase, made.status.reason) == ((), Phase.FAILED, Reason.CONFIG_INVALID)
+    for part in ("did you mean 'limit'?", "did you mean 'evaluate'?", "evaluate.batch_size"):
+        assert part in made.status.message
+
+
+def test_a_stage_of_a_later_version_says_so():
+    weekjob = WeekJob(metadata=Metadata(name="x"), spec=WeekJobSpec(unit="serving"))
+    assert plan(weekjob, Observed(), NOW).status.reason is Reason.STAGE_NOT_IMPLEMENTED
+
+
+def test_transition_time_moves_only_with_the_condition():
+    first = plan(build_weekjob(), Observed(steps={"model": RUNNING}), NOW).status
+    later = NOW + dt.timedelta(minutes=1)
+    second = plan(build_weekjob(), Observed(steps={"model": RUNNING}, previous=first), later).status
+    ended = plan(build_weekjob(), Observed(steps=dict.fromkeys(STEPS, DONE), previous=second), later).status
+    times = [
+        {condition.type: condition.last_transition_time for condition in status.conditions}
+        for status in (first, second, ended)
+    ]
+    assert times[0] == times[1]
+    assert times[2][ConditionType.RUNNING] != times[0][ConditionType.RUNNING]
+    assert times[2][ConditionType.ACCEPTED] == times[0][ConditionType.ACCEPTED]
+
+
+observed_steps = st.builds(
+    ObservedStep,
+    phase=st.sampled_from([Phase.INITIALIZING, Phase.RUNNING, Phase.SUSPENDED, Phase.SUCCEEDED, Phase.FAILED]),
+    attempt=st.integers(1, 4),
+    reason=st.sampled_from([None, Reason.STAGE_CRASHED, Reason.DATA_INVALID, Reason.OUT_OF_MEMORY]),
+    progress=st.none() | st.floats(0, 1),
+)
+observations = st.builds(
+    Observed,
+    steps=st.dictionaries(st.sampled_from(STEPS), observed_steps),
+    started_at=st.sampled_from([None, NOW, NOW - dt.timedelta(hours=1)]),
+    is_stop_requested=st.booleans(),
+)
+weekjobs = st.builds(
+    build_weekjob,
+    suspend=st.booleans(),
+    backoff_limit=st.integers(0, 3),
+    active_deadline_seconds=st.none() | st.integers(1, 7200),
+)
+
+
+@given(weekjobs, observations)
+def test_planning_again_with_what_was_planned_changes_nothing(weekjob, observed):
+    first = plan(weekjob, observed, NOW)
+    again = plan(weekjob, replace(observed, previous=first.status), NOW + dt.timedelta(seconds=1))
+    assert again.status == first.status
+    if not first.status.phase.is_terminal:
+        assert again.objects == first.objects
+
+
+@given(weekjobs, observations, observations)
+def test_no_phase_leaves_a_terminal_state_and_each_follows_the_table(weekjob, before, after):
+    first = plan(weekjob, before, NOW).status
+    second = plan(weekjob, replace(after, previous=first), NOW).status
+    if first.phase.is_terminal:
+        assert second == first
+    elif first.phase is not second.phase:
+        assert (first.phase, second.phase) in TRANSITIONS
+
+
+@given(weekjobs, observations)
+def test_a_plan_wants_one_step_at_most_and_none_when_over(weekjob, observed):
+    made = plan(weekjob, observed, NOW)
+    assert len(made.objects) <= 1
+    assert not (made.objects and made.status.phase.is_terminal)
+    assert WeekJobStatus.model_validate(made.status.model_dump(by_alias=True)) == made.status
