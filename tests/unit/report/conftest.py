@@ -147,9 +147,15 @@ class RunBuilder:
                 Metric(name="validation_loss_drop", value=1.7362),
                 Metric(name="tokens_per_s", value=391.23, unit="tokens/s"),
             ],
-            failures=[Failure(kind="worker_lost", where="step 49", text="worker 1 was killed by signal 9; went on from step 40")],
+            failures=[
+                Failure(
+                    kind="worker_lost", where="step 49", text="worker 1 was killed by signal 9; went on from step 40"
+                )
+            ],
             artifacts=[
-                Artifact(path="stages/sft/artifacts/adapter", sha256="f" * 64, size_bytes=19_600_000, note="LoRA adapter")
+                Artifact(
+                    path="stages/sft/artifacts/adapter", sha256="f" * 64, size_bytes=19_600_000, note="LoRA adapter"
+                )
             ],
             notes=["3 of 480 rows were cut to 512 tokens"],
         )
@@ -159,7 +165,13 @@ class RunBuilder:
         for number in range(2):
             append_json_line(
                 layout.samples,
-                {"id": f"val-{number}", "prompt": PROMPT, "expected": EXPECTED, "adapter": EXPECTED, "merged": EXPECTED},
+                {
+                    "id": f"val-{number}",
+                    "prompt": PROMPT,
+                    "expected": EXPECTED,
+                    "adapter": EXPECTED,
+                    "merged": EXPECTED,
+                },
             )
         metric = Metric(name="agreement", value=1.0)
         self.write_record(
@@ -199,7 +211,14 @@ class RunBuilder:
         )
 
     def write_audit(self) -> None:
-        names = ("exact_duplicate", "near_duplicate", "leaked_row", "conflicting_answer", "pii:cn_mobile", "secret:aws_key")
+        names = (
+            "exact_duplicate",
+            "near_duplicate",
+            "leaked_row",
+            "conflicting_answer",
+            "pii:cn_mobile",
+            "secret:aws_key",
+        )
         findings = [
             Finding(
                 name=name,

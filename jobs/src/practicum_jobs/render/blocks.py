@@ -81,11 +81,12 @@ class Figures(Block):
 
 @dataclass(frozen=True)
 class Cell:
-    """One table cell. ``number`` aligns right, ``code`` is set in a fixed width."""
+    """One table cell. ``number`` aligns right, ``code`` is set in a fixed width, ``note`` is a smaller second line."""
 
     text: Text
     kind: CellKind = "text"
     tone: Tone = "plain"
+    note: Text = ""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from practicum_jobs.render import svg
 from practicum_jobs.render.bilingual import Bilingual, Text
 from practicum_jobs.render.scale import Point, Scale, format_tick, get_ticks, split_finite, thin
 
-WIDTH = 480.0
-HEIGHT = 288.0
+WIDTH = 420.0
+HEIGHT = 264.0
 LEFT = 56.0
 RIGHT = 16.0
 BOTTOM = 44.0
@@ -35,6 +35,7 @@ class Chart:
     description: Bilingual
     body: str
     height: float = HEIGHT
+    top: float = 0.0
 
     def __html__(self) -> str:
         """Return the drawing for a page; templates take it as safe."""
@@ -54,7 +55,7 @@ class Chart:
             "svg",
             f"{label}{about}{head}{self.body}",
             xmlns="http://www.w3.org/2000/svg",
-            viewBox=f"0 0 {svg.format_number(WIDTH)} {svg.format_number(self.height)}",
+            viewBox=" ".join(map(svg.format_number, (0, self.top, WIDTH, self.height - self.top))),
             role="img",
             aria_labelledby=f"{self.name}-title {self.name}-desc",
             class_="chart",
@@ -107,7 +108,7 @@ def line_chart(
     series: Sequence[Series],
     *,
     x_label: Text,
-    y_label: Text,
+    y_label: Text = "",
     marks: Sequence[Mark] = (),
 ) -> Chart:
     """Draw series over a common axis.
@@ -127,7 +128,8 @@ def line_chart(
     for index, (one, parts) in enumerate(zip(series, pieces, strict=True)):
         body += [_draw_line(piece, index, x_scale, y_scale, has_dots=one.has_dots) for piece in parts]
     body.append(_draw_legend([one.label for one in series]))
-    return Chart(name, title, _describe_series(series, x_label), "".join(body))
+    top = _get_free_height(y_label, num_legends=len(series) - 1)
+    return Chart(name, title, _describe_series(series, x_label), "".join(body), top=top)
 
 
 def histogram(
@@ -137,7 +139,7 @@ def histogram(
     counts: Sequence[float],
     *,
     x_label: Text,
-    y_label: Text,
+    y_label: Text = "",
     marks: Sequence[Mark] = (),
 ) -> Chart:
     """Draw counts between consecutive edges.
@@ -169,7 +171,8 @@ def histogram(
         f"{total} values from {format_tick(edges[0])} to {format_tick(edges[-1])}.",
         f"共 {total} 个值，从 {format_tick(edges[0])} 到 {format_tick(edges[-1])}。",
     )
-    return Chart(name, title, about, frame + "".join(bars) + "".join(drawn_marks))
+    top = _get_free_height(y_label)
+    return Chart(name, title, about, frame + "".join(bars) + "".join(drawn_marks), top=top)
 
 
 def bar_chart(name: str, title: Bilingual, bars: Sequence[Bar]) -> Chart:
@@ -258,8 +261,16 @@ def _draw_frame(
         parts.append(svg.text(x, bottom + 18, format_tick(tick), anchor="middle", css="tick"))
     parts.append(svg.element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=bottom, y2=bottom, class_="axis"))
     parts.append(svg.text(WIDTH - RIGHT, HEIGHT - 8, x_label, anchor="end", css="caption"))
-    parts.append(svg.text(0, 14, y_label, css="caption"))
+    if y_label:
+        parts.append(svg.text(0, 14, y_label, css="caption"))
     return "".join(parts)
+
+
+def _get_free_height(y_label: Text, num_legends: int = 0) -> float:
+    """Return how much of the head of a chart has nothing in it: no name of the axis, no legend."""
+    if y_label:
+        return 0.0
+    return 16.0 if num_legends else 36.0
 
 
 def _draw_line(points: list[Point], index: int, x_scale: Scale, y_scale: Scale, *, has_dots: bool) -> str:

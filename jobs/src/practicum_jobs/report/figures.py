@@ -64,12 +64,12 @@ def format_figure(value: float, style: Style, unit: str = "") -> Text:
     >>> format_figure(0.7134, "share"), format_figure(95.2, "seconds"), format_figure(1234567, "count")
     ('71.3%', '1 min 35 s', '1,234,567')
     >>> format_figure(0.31, "points").zh
-    '+31.0 个百分点'
+    '+31.0 百分点'
     """
     if not math.isfinite(value):
         return Bilingual(f"not finite ({value})", f"非有限值（{value}）")
     if style == "points":
-        return Bilingual(f"{100 * value:+.1f} pp", f"{100 * value:+.1f} 个百分点")
+        return Bilingual(f"{100 * value:+.1f} pp", f"{100 * value:+.1f} 百分点")
     if style == "number":
         return f"{format_digits(value)} {unit}".rstrip()
     return _WRITERS[style](value)
@@ -86,9 +86,9 @@ def format_interval(metric: Metric) -> Text:
         return ""
     style = get_title(metric.name, metric.unit, metric.value).style
     low, high = (format_figure(end, style, metric.unit) for end in (metric.low, metric.high))
-    if isinstance(low, Bilingual) and isinstance(high, Bilingual):
-        return Bilingual(f"{low.en} … {high.en}", f"{low.zh} … {high.zh}")
-    return f"{low} … {high}"
+    if style in ("points", "share"):
+        low = f"{100 * metric.low:+.1f}" if style == "points" else f"{100 * metric.low:.1f}"
+    return Bilingual("{low} … {high}", "{low} … {high}").format(low=low, high=high)
 
 
 def format_digits(value: float, digits: int = 3) -> str:

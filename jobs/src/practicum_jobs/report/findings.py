@@ -41,7 +41,7 @@ def _build_blocks(record: AuditRecord, max_samples: int) -> list[Block]:
     blocks: list[Block] = [
         Figures(
             [
-                Figure(AUDIT["verdict"], AUDIT[record.verdict], tone=_TONES[record.verdict]),
+                Figure(AUDIT["verdict"], AUDIT[record.verdict], AUDIT["as_delivered"], _TONES[record.verdict]),
                 Figure(AUDIT["rows"], f"{record.num_rows:,}"),
                 Figure(AUDIT["clean_rows"], f"{record.num_clean_rows:,}"),
                 Figure(AUDIT["removed_rows"], f"{record.num_rows - record.num_clean_rows:,}"),

@@ -110,13 +110,16 @@ VERDICT = {
     "measured": B("Measured", "测得"),
     "threshold": B("Required", "阈值"),
     "result": B("Result", "结果"),
-    "in_words": B("In words", "说明"),
     "passed": B("passed", "通过"),
     "failed": B("not passed", "未通过"),
     "not_measured": B("not measured", "未测得"),
     "sentence": B(
-        "{metric}: {bound} is {value}; required {comparison} {threshold}.",
-        "{metric}：{bound}为 {value}；要求{comparison} {threshold}。",
+        "{metric}: {value}; required {comparison} {threshold}.",
+        "{metric}：{value}；要求{comparison} {threshold}。",
+    ),
+    "sentence_bound": B(
+        "{metric}: {estimate}, 95% interval {interval}. Required: {bound} {comparison} {threshold}; it is {value}.",
+        "{metric}：{estimate}，95% 区间 {interval}。要求{bound}{comparison} {threshold}；实测 {value}。",
     ),
     "sentence_missing": B(
         "The step “{step}” left no figure “{metric}”; a gate without a figure is not passed.",
@@ -136,8 +139,8 @@ COMPARISONS = {
 }
 
 NUMBERS = {
-    "forest_share": B("Shares with their 95% intervals", "比例及其 95% 置信区间"),
-    "forest_points": B("Differences between tuned and base, paired", "微调与基座之差（配对）"),
+    "forest_share": B("Shares with their 95% intervals (%)", "比例及其 95% 置信区间（%）"),
+    "forest_points": B("Tuned minus base, paired (percentage points)", "微调减基座，配对（百分点）"),
     "forest_number": B("Figures with their 95% intervals", "数值及其 95% 置信区间"),
     "forest_reading": B(
         "Dot: the estimate. Bar: its 95% interval.",
@@ -313,6 +316,7 @@ LEAK_KINDS = {
 
 AUDIT = {
     "verdict": B("Verdict of the audit", "审计结论"),
+    "as_delivered": B("of the data as it came, before cleaning", "针对清洗前的原始数据"),
     "rows": B("Rows read", "读取行数"),
     "clean_rows": B("Rows in the clean copy", "干净副本行数"),
     "removed_rows": B("Rows removed", "移除行数"),

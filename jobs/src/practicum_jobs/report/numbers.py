@@ -10,7 +10,7 @@ from practicum_jobs.render.blocks import Block, Charts, Column, Disclosure, Figu
 from practicum_jobs.render.charts import Chart, Interval, Tone, interval_plot
 from practicum_jobs.report.figures import format_interval, format_metric, get_title
 from practicum_jobs.report.messages import NUMBERS, READING, SECTIONS
-from practicum_jobs.report.titles import Style
+from practicum_jobs.report.titles import METRICS, Style
 from practicum_jobs.report.verdict import Pack
 
 
@@ -20,7 +20,11 @@ def build_numbers_section(pack: Pack) -> Section:
     if not metrics:
         return Section("numbers", SECTIONS["numbers"], [Notice(NUMBERS["none"], "bad")])
     gated = {(gate.step, gate.metric) for gate in pack.files.unit.gates}
-    keys = [metric for metric in metrics if _is_key(metric, gated)]
+    order = list(METRICS)
+    keys = sorted(
+        (metric for metric in metrics if _is_key(metric, gated)),
+        key=lambda metric: order.index(metric.name) if metric.name in order else len(order),
+    )
     charts = _build_forests(metrics)
     blocks: list[Block] = []
     if keys:

@@ -167,7 +167,6 @@ def _build_series_chart(
             title,
             [Series(title, points)],
             x_label=CURVES["x"],
-            y_label=title,
             marks=restarts,
         )
     except ValueError:

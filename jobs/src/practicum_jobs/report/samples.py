@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from practicum_jobs.render.bilingual import Bilingual, Text, shorten
+from practicum_jobs.render.bilingual import Bilingual, shorten
 from practicum_jobs.render.blocks import Block, Disclosure, Example, Excerpt, Heading, Notice, Section
 from practicum_jobs.render.charts import Tone
 from practicum_jobs.report.messages import READING, SAMPLES, SECTIONS
@@ -50,7 +50,8 @@ def _build_step(step: StepFiles, limit: int) -> list[Block]:
     for index, group in enumerate(groups):
         shown = [_build_example(line, group.tone) for line in group.lines[:share]]
         title = SAMPLES["group"].format(title=group.title, shown=len(shown), total=len(group.lines))
-        blocks.append(Disclosure(title, shown, is_open=index == 0))
+        is_open = index == 0 and (group.tone != "plain" or "answers" in group.lines[0])
+        blocks.append(Disclosure(title, shown, is_open=is_open))
     if any("candidate" in line for line in step.samples) and not any(map(_is_loss, step.samples)):
         blocks.append(Notice(SAMPLES["no_losses"], "good"))
     return blocks
@@ -70,7 +71,7 @@ def _group(lines: Sequence[_Line]) -> list[_Group]:
             _Group(SAMPLES["agree"], "plain", [line for line in lines if line.get("adapter") == line.get("merged")]),
         )
     if any("step" in line for line in lines):
-        return [_Group(SAMPLES["checkpoints"], "plain", _sort_by_prompt(lines))]
+        return [_Group(SAMPLES["checkpoints"], "plain", _join_checkpoints(lines))]
     return _list_nonempty(
         _Group(SAMPLES["wrong"], "bad", [line for line in lines if not _get_outcome(line)[0]]),
         _Group(SAMPLES["right"], "good", [line for line in lines if _get_outcome(line)[0]]),
@@ -81,13 +82,14 @@ def _list_nonempty(*groups: _Group) -> list[_Group]:
     return [group for group in groups if group.lines]
 
 
-def _sort_by_prompt(lines: Sequence[_Line]) -> list[_Line]:
-    """Bring the answers to one prompt together, the last one of a step only, in order of steps."""
-    last: dict[tuple[str, int], _Line] = {}
+def _join_checkpoints(lines: Sequence[_Line]) -> list[_Line]:
+    """Bring the answers to one prompt together, in order of steps; the last answer of a step wins."""
+    joined: dict[str, dict[str, Any]] = {}
     for line in lines:
         step = line.get("step")
-        last[str(line.get("id", "")), step if isinstance(step, int) else 0] = line
-    return [last[key] for key in sorted(last)]
+        entry = joined.setdefault(str(line.get("id", "")), {**line, "answers": {}})
+        entry["answers"][step if isinstance(step, int) else 0] = line.get("output", "")
+    return [{key: value for key, value in entry.items() if key != "output"} for entry in joined.values()]
 
 
 def _get_outcome(line: _Line) -> tuple[bool, bool]:
@@ -100,16 +102,9 @@ def _is_loss(line: _Line) -> bool:
 
 def _build_example(line: _Line, tone: Tone) -> Example:
     excerpts = [Excerpt(label, shown, part) for label, shown, part in _list_texts(line)]
-    return Example(_get_title(line), excerpts, tone)
-
-
-def _get_title(line: _Line) -> Text:
-    name = shorten(str(line.get("id", "")), 80)
-    if isinstance(line.get("step"), int):
-        return Bilingual("{step} · {name}", "{step} · {name}").format(
-            step=SAMPLES["at_step"].format(step=line["step"]), name=name
-        )
-    return name or "–"
+    for step, answer in sorted(line.get("answers", {}).items()):
+        excerpts.append(Excerpt(SAMPLES["at_step"].format(step=step), shorten(_write(answer), MAX_TEXT)))
+    return Example(shorten(str(line.get("id", "")), 80) or "–", excerpts, tone)
 
 
 def _list_texts(line: _Line) -> Iterable[tuple[Bilingual, str, Tone]]:

@@ -33,6 +33,8 @@ METRICS: dict[str, MetricTitle] = {
     "exact_match_candidate": _key("Exact match, tuned model", "完全匹配率（微调）", "share"),
     "exact_match_delta": _key("Exact match, tuned minus base", "完全匹配率之差（微调减基座）", "points"),
     "exact_match_interval_width": _plain("Width of the exact-match interval", "完全匹配率区间宽度", "points"),
+    "validation_loss_drop": _key("Fall of validation loss", "验证损失下降", "number"),
+    "agreement": _key("Adapter and merged model agree", "适配器与合并模型一致率", "share"),
     "num_rows": _plain("Rows", "行数", "count"),
     "num_parameters": _plain("Parameters", "参数量", "count"),
     "size_bytes": _plain("Size", "大小", "bytes"),
@@ -41,8 +43,16 @@ METRICS: dict[str, MetricTitle] = {
     "min_recall": _key("Lowest recall over planted flaws", "植入缺陷的最低召回率", "share"),
     "min_precision": _key("Lowest precision over planted flaws", "植入缺陷的最低精确率", "share"),
     "clean_copy_failures": _key("Failing findings in the clean copy", "干净副本中的不通过项", "count"),
-    "validation_loss_drop": _key("Fall of validation loss", "验证损失下降", "number"),
-    "agreement": _key("Adapter and merged model agree", "适配器与合并模型一致率", "share"),
+    "validation_loss": _plain("Validation loss, lowest", "最低验证损失", "number"),
+    "validation_loss_first": _plain("Validation loss, first", "首次验证损失", "number"),
+    "train_loss": _plain("Training loss, last", "最后的训练损失", "number"),
+    "tokens_per_s": _plain("Training speed", "训练速度", "number"),
+    "steps_per_s": _plain("Steps per second", "每秒步数", "number"),
+    "startup_s": _plain("Start-up time", "启动耗时", "seconds"),
+    "train_s": _plain("Training time", "训练耗时", "seconds"),
+    "peak_rss_gib": _plain("Peak memory", "内存峰值", "number"),
+    "estimated_memory_gib": _plain("Memory estimated before", "训练前估计的内存", "number"),
+    "truncated_ratio": _plain("Truncated rows", "被截断样本占比", "share"),
 }
 
 PREFIXES: dict[str, MetricTitle] = {

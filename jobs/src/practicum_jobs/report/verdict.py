@@ -10,7 +10,7 @@ from practicum_core.metrics import StageMetric
 from practicum_jobs.render.bilingual import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Notice, Section, Table
 from practicum_jobs.render.page import Stamp
-from practicum_jobs.report.figures import format_figure, get_title
+from practicum_jobs.report.figures import format_figure, format_interval, format_metric, get_title
 from practicum_jobs.report.messages import BOUNDS, COMPARISONS, PAGE, READING, SECTIONS, VERDICT
 from practicum_jobs.report.reading import RunFiles
 from practicum_jobs.report.rerun import build_run_command
@@ -77,7 +77,6 @@ def build_verdict_section(pack: Pack) -> Section:
             Column(VERDICT["measured"], "number"),
             Column(VERDICT["threshold"], "number"),
             Column(VERDICT["result"]),
-            Column(VERDICT["in_words"]),
         ]
         rows = [_build_row(pack, spec, result) for spec, result in pack.list_gates()]
         blocks.append(Table(VERDICT["caption"], columns, rows))
@@ -107,16 +106,19 @@ def _build_row(pack: Pack, spec: GateSpec, result: GateResult) -> list[Cell | Te
     )
     if result.value is None:
         words = VERDICT["sentence_missing"].format(step=spec.step, metric=known.title)
-        return [title, VERDICT["not_measured"], required, outcome, words]
+        return [Cell(title, note=words), VERDICT["not_measured"], required, outcome]
     value = format_figure(result.value, known.style, unit)
-    words = VERDICT["sentence"].format(
+    is_estimate = metric is not None and spec.bound != "value"
+    words = VERDICT["sentence_bound" if is_estimate else "sentence"].format(
         metric=known.title,
+        estimate=format_metric(metric) if metric else "",
+        interval=format_interval(metric) if metric else "",
         bound=BOUNDS[spec.bound],
         value=value,
         comparison=COMPARISONS[spec.comparison],
         threshold=threshold,
     )
-    return [title, value, required, outcome, words]
+    return [Cell(title, note=words), value, required, outcome]
 
 
 def _in(content: Text, language: str) -> str:
