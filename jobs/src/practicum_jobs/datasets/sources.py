@@ -6,17 +6,25 @@ cache first. Refuses to know what rows are for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
 from practicum_core.rows import Row
-from practicum_jobs.datasets.readers import Defect
-from practicum_jobs.datasets.tickets import GENERATOR_VERSION, SPLITS, build_rows, read_ticket_options
+from practicum_jobs.datasets import flaws, tickets
+from practicum_jobs.datasets.folders import TRUTH, find_split_files
+from practicum_jobs.datasets.formats import Format
+from practicum_jobs.datasets.readers import MAX_ROW_BYTES, Defect, iter_rows
+from practicum_jobs.datasets.remote import fetch_files
+from practicum_jobs.datasets.tickets import SPLITS, build_rows, read_ticket_options
 
 FORMS = "builtin:NAME[?rows=N&language=en|zh|both&seed=N], file:///PATH, hf://datasets/OWNER/NAME, s3://BUCKET/PATH"
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
 @dataclass(frozen=True)
@@ -56,25 +64,85 @@ class Source:
         return self.openers[split]()
 
 
-def open_source(uri: str, cache_dir: Path) -> Source:
+def open_source(
+    uri: str, cache_dir: Path, format_name: Format = "auto", *, max_row_bytes: int = MAX_ROW_BYTES
+) -> Source:
     """Open a data set by URI or path.
 
     Args:
         uri: One of the forms of :data:`FORMS`, or a path.
         cache_dir: Folder for files that are made or fetched.
+        format_name: Of the files' records.
+        max_row_bytes: A longer record is a defect.
 
     Raises:
         ConfigError: The URI is malformed or names nothing.
         DataError: Its files are missing.
         PlatformError: A store did not answer.
     """
-    name, _, query = uri.removeprefix("builtin:").partition("?")
-    if uri.startswith("builtin:") and name == "tickets":
+    match = _SCHEME.match(uri)
+    scheme, rest = (match[1].lower(), uri[match.end() :]) if match else ("", uri)
+    if scheme == "builtin":
+        return _open_builtin(rest.removeprefix("//"), cache_dir, max_row_bytes)
+    if scheme in {"hf", "s3"}:
+        return _open_remote(uri, rest, cache_dir, format_name, max_row_bytes)
+    if scheme == "pvc":
+        raise ConfigError(f"{uri}: pvc:// names a volume of a cluster", "on this machine give file:///PATH")
+    if scheme not in {"", "file"}:
+        hint = suggest_similar(scheme, ["builtin", "file", "hf", "s3"])
+        raise ConfigError(f"{uri}: unknown scheme '{scheme}'{hint}", f"give one of: {FORMS}")
+    return _open_path(_get_path(uri, scheme, rest), "", format_name, max_row_bytes)
+
+
+def _get_path(uri: str, scheme: str, rest: str) -> Path:
+    if not scheme:
+        return Path(rest).absolute()
+    location = rest.removeprefix("//")
+    if not location.startswith("/"):
+        raise ConfigError(f"{uri}: a file URI needs an absolute path", "give file:///PATH")
+    return Path(unquote(location))
+
+
+def _open_builtin(name_and_query: str, cache_dir: Path, max_row_bytes: int) -> Source:
+    name, _, query = name_and_query.partition("?")
+    if name == "tickets":
         return _open_tickets(query)
-    raise ConfigError(f"unknown data set '{uri}'{suggest_similar(uri, ['builtin:tickets'])}", f"give one of: {FORMS}")
+    if name == "tickets-flawed":
+        return _open_flawed(query, cache_dir, max_row_bytes)
+    hint = suggest_similar(name, ["tickets", "tickets-flawed"])
+    raise ConfigError(f"unknown data set 'builtin:{name}'{hint}", "data sets: builtin:tickets, builtin:tickets-flawed")
 
 
 def _open_tickets(query: str) -> Source:
     options = read_ticket_options(query)
     openers = {split: partial(build_rows, options, split) for split in SPLITS}
-    return Source(f"builtin:tickets?{options.to_query()}", openers, GENERATOR_VERSION)
+    return Source(f"builtin:tickets?{options.to_query()}", openers, tickets.GENERATOR_VERSION)
+
+
+def _open_flawed(query: str, cache_dir: Path, max_row_bytes: int) -> Source:
+    options = read_ticket_options(query, flaws.DEFAULT_OPTIONS)
+    folder = flaws.ensure_flawed(options, cache_dir)
+    uri = f"builtin:tickets-flawed?{options.to_query()}"
+    return replace(_open_path(folder, uri, "auto", max_row_bytes), generator_version=flaws.GENERATOR_VERSION)
+
+
+def _open_remote(uri: str, rest: str, cache_dir: Path, format_name: Format, max_row_bytes: int) -> Source:
+    if not rest.startswith("//") or (uri.startswith("hf:") and not rest.startswith("//datasets/")):
+        raise ConfigError(f"{uri}: not of a known form", "give hf://datasets/OWNER/NAME[@REVISION] or s3://BUCKET/PATH")
+    folder, _ = fetch_files(uri, cache_dir)
+    return _open_path(folder, uri, format_name, max_row_bytes)
+
+
+def _open_path(path: Path, uri: str, format_name: Format, max_row_bytes: int) -> Source:
+    files = find_split_files(path)
+    root = path if path.is_dir() else path.parent
+    openers = {split: partial(_iter_files, found, root, format_name, max_row_bytes) for split, found in files.items()}
+    truth = root / TRUTH
+    is_named = path.is_dir() and truth.is_file()
+    return Source(uri or path.resolve().as_uri(), openers, files=files, truth=truth if is_named else None)
+
+
+def _iter_files(files: tuple[Path, ...], root: Path, format_name: Format, max_row_bytes: int) -> Iterator[Row | Defect]:
+    for file in files:
+        label = str(file.relative_to(root)) if file.is_relative_to(root) else file.name
+        yield from iter_rows(file, format_name, label=label, max_row_bytes=max_row_bytes)

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, urlencode
 from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.rows import Message, Row
 from practicum_jobs.datasets.control_items import build_control_item
+from practicum_jobs.datasets.draws import GOLDEN, mix
 from practicum_jobs.datasets.phrases import CATEGORIES, LanguagePack, PhrasePool
 from practicum_jobs.datasets.phrases_en import ENGLISH
 from practicum_jobs.datasets.phrases_zh import CHINESE
@@ -42,7 +43,6 @@ _RESIDUES: dict[str, tuple[int, ...]] = {"train": (0, 1, 2, 3), "validation": (4
 
 _Item = TypeVar("_Item")
 _MASK = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15
 _ORDER_STEP = 104_729
 """A prime that shares no factor with any split's number of orders or of facts: they repeat only after all were used."""
 
@@ -118,18 +118,6 @@ def build_rows(options: TicketOptions, split: str) -> Iterator[Row]:
     return _build_tickets(options, split)
 
 
-def mix(value: int) -> int:
-    """Return 64 well-mixed bits of an integer (the finalizer of SplitMix64, Steele et al. 2014).
-
-    >>> mix(1) != mix(2)
-    True
-    """
-    value &= _MASK
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
-    return value ^ (value >> 31)
-
-
 def build_answer(category: str, order: str, amount: str, *, urgent: bool) -> str:
     """Return the compact JSON that an ``extract`` row asks for; the amount keeps its two decimals.
 
@@ -198,11 +186,10 @@ class _Writer:
         return self._build_row(index, text, template.answer.format(**fields), "question", f"question-{number:02d}")
 
     def _build_row(self, index: int, text: str, answer: str, task: str, template: str) -> Row:
-        # model_construct: the parts are known to be valid, and checking them again halves the pace.
         system = self.extract if task == "extract" else self.question
-        return Row.model_construct(
+        return Row(
             id=f"{self.split}-{index:07d}",
-            messages=[system, Message.model_construct(role="user", content=text)],
+            messages=[system, Message(role="user", content=text)],
             answer=answer,
             rejected=None,
             task=task,
@@ -215,8 +202,8 @@ def _build_tickets(options: TicketOptions, split: str) -> Iterator[Row]:
     key = mix(options.seed * len(SPLITS) + SPLITS.index(split))
     writers = [_Writer(PACKS[language], split, key) for language in _LANGUAGES[options.language]]
     for index in range(options.count_rows(split)):
-        bits = mix(key + index * _GOLDEN)
-        bits = (bits << 64) | mix(bits + _GOLDEN)
+        bits = mix(key + index * GOLDEN)
+        bits = (bits << 64) | mix(bits + GOLDEN)
         question_index, slot = divmod(index, QUESTION_PERIOD)
         if slot == QUESTION_PERIOD - 1:
             turn, which = divmod(question_index, len(writers))

@@ -1,0 +1,151 @@
+"""Decides how records come out of Parquet files and Hugging Face data set folders, batch by batch.
+
+Read by pyarrow alone. Memory is bounded by one row group's page or one record batch. Refuses to know formats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from practicum_core.errors import ConfigError, DataError, Reason
+from practicum_core.layout import resolve_inside
+from practicum_jobs.datasets.formats import RowFault
+
+BATCH_ROWS = 1_000
+
+
+def iter_parquet(path: Path, max_row_bytes: int) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
+    """Yield the records of a Parquet file with their numbers, from 1.
+
+    Raises:
+        DataError: Not a Parquet file.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - 0.2 s, for columnar files only
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    try:
+        with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+            batches = file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
+            yield from _iter_records(batches, max_row_bytes)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({_first_line(error)})", "write it anew") from error
+
+
+def iter_arrow(path: Path, max_row_bytes: int) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
+    """Yield the records of an Arrow stream, as ``save_to_disk`` of Hugging Face ``datasets`` writes it.
+
+    Raises:
+        DataError: Not an Arrow stream.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    try:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
+            yield from _iter_records(_cut_batches(reader), max_row_bytes)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path}: not a readable Arrow stream ({_first_line(error)})", "save the data set again with save_to_disk"
+        ) from error
+
+
+def is_dataset_folder(path: Path) -> bool:
+    """Whether ``save_to_disk`` of Hugging Face ``datasets`` wrote this folder (one data set, or one per split)."""
+    return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+
+
+def find_dataset_files(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the Arrow files of each split of a data set folder; a single data set is ``train``.
+
+    Raises:
+        DataError: The folder's own JSON files are missing, malformed, or name files outside it.
+    """
+    if not (folder / "dataset_dict.json").is_file():
+        return {"train": _find_files(folder)}
+    names = _read_json(folder / "dataset_dict.json").get("splits")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{folder / 'dataset_dict.json'}: 'splits' must list names", "save the data set again")
+    return {name: _find_files(_resolve(folder, name)) for name in names}
+
+
+def _find_files(folder: Path) -> tuple[Path, ...]:
+    state = _read_json(folder / "state.json")
+    if state.get("_indices_files"):
+        raise DataError(
+            f"{folder / 'state.json'}: the rows are selected by an index file",
+            "call flatten_indices() before save_to_disk()",
+        )
+    files = state.get("_data_files")
+    if not isinstance(files, list) or not files or not all(isinstance(file, dict) for file in files):
+        raise DataError(f"{folder / 'state.json'}: '_data_files' must list files", "save the data set again")
+    return tuple(_resolve(folder, str(file.get("filename"))) for file in files)
+
+
+def _resolve(folder: Path, name: str) -> Path:
+    try:
+        return resolve_inside(folder, name)
+    except ConfigError as error:
+        raise DataError(f"{folder}: names {name!r}, which lies outside", "save the data set again") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}", "copy the whole data set folder", Reason.DATA_MISSING) from error
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error})", "save the data set again") from error
+    if not isinstance(document, dict):
+        raise DataError(f"{path}: expected an object", "save the data set again")
+    return document
+
+
+def _cut_batches(batches: Any) -> Iterator[Any]:  # noqa: ANN401 - pyarrow publishes no types
+    for batch in batches:
+        for start in range(0, batch.num_rows, BATCH_ROWS):
+            yield batch.slice(start, BATCH_ROWS)
+
+
+def _iter_records(batches: Any, max_row_bytes: int) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:  # noqa: ANN401
+    number = 0
+    for batch in batches:
+        # The size of the whole batch first: rows are measured one by one only where one of them can be too long.
+        is_large = batch.get_total_buffer_size() > max_row_bytes
+        for record in _decode_batch(batch):
+            number += 1
+            if isinstance(record, RowFault):
+                yield number, record
+                continue
+            size = _measure(record) if is_large else 0
+            if size > max_row_bytes:
+                detail = f"{size:,} bytes, more than the {max_row_bytes:,} that a row may have"
+                yield number, RowFault("row_too_long", detail)
+            else:
+                yield number, record
+
+
+def _decode_batch(batch: Any) -> Iterator[dict[str, Any] | RowFault]:  # noqa: ANN401 - as above
+    try:
+        yield from batch.to_pylist()
+    except UnicodeDecodeError:
+        for index in range(batch.num_rows):
+            try:
+                yield batch.slice(index, 1).to_pylist()[0]
+            except UnicodeDecodeError as error:
+                yield RowFault("invalid_utf8", f"a text is not UTF-8 ({error.reason})")
+
+
+def _measure(value: object) -> int:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode())
+    if isinstance(value, dict):
+        return sum(_measure(part) for part in value.values())
+    if isinstance(value, list):
+        return sum(_measure(part) for part in value)
+    return 8
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
