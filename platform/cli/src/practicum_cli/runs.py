@@ -109,7 +109,7 @@ def find_run(reference: str, root: Path) -> Path:
     path = Path(reference)
     if path.is_dir() and is_run_id(path.resolve().name):
         return path.resolve()
-    runs = sorted(iter_run_dirs(root), key=lambda run: run.name)
+    runs = sorted(iter_run_dirs(root), key=_get_age)
     word, _, unit = reference.partition(":")
     if word == "latest":
         return _get_latest([run for run in runs if not unit or run.parent.name == unit], reference, root)
@@ -133,12 +133,22 @@ def _get_latest(runs: list[Path], reference: str, root: Path) -> Path:
 
 
 def iter_run_dirs(root: Path) -> Iterator[Path]:
-    """Yield every run directory ``<root>/<unit>/<run-id>``, whole or not."""
+    """Yield every run directory ``<root>/<unit>/<run-id>``, whole or not, by unit and age."""
     if not root.is_dir():
         return
     for unit in sorted(root.iterdir()):
         if unit.is_dir() and not unit.name.startswith("."):
-            yield from (run.resolve() for run in sorted(unit.iterdir()) if is_run_id(run.name) and run.is_dir())
+            runs = (run.resolve() for run in unit.iterdir() if is_run_id(run.name) and run.is_dir())
+            yield from sorted(runs, key=_get_age)
+
+
+def _get_age(run: Path) -> tuple[str, int, str]:
+    """Return what sorts runs by age: the second in their id, then when their week job was written."""
+    try:
+        written_ns = RunLayout(run).weekjob.stat().st_mtime_ns
+    except OSError:
+        written_ns = 0
+    return run.name.partition("-")[0], written_ns, run.name
 
 
 def read_run(path: Path) -> Run:

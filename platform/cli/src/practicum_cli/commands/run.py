@@ -10,7 +10,7 @@ import click
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.conclusion import describe_end, get_exit_code_of
 from practicum_cli.console import build_listener
-from practicum_cli.control import check_control
+from practicum_cli.control import FairComparison, check_control
 from practicum_cli.executor import StopSignal
 from practicum_cli.request import RunRequest, build_weekjobs, choose_profile
 from practicum_cli.runs import find_run
@@ -66,8 +66,9 @@ def run(  # noqa: PLR0913 - one parameter per option of the command
         outcomes = [_resume(resume, experiments)]
     else:
         weekjobs = build_weekjobs(weeks, request)
+        prepared = [check_control(weekjob, control or weekjob.spec.control, experiments) for weekjob in weekjobs]
         _say_profile(weekjobs, profile)
-        outcomes = _run_all(weekjobs, experiments, control)
+        outcomes = _run_all(prepared, experiments)
     if as_json:
         documents = [describe_outcome(outcome) for outcome in outcomes]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False))
@@ -93,8 +94,7 @@ def _say_profile(weekjobs: list[WeekJob], profile: str | None) -> None:
             click.echo(f"profile: {chosen} ({why}); choose with --profile", err=True)
 
 
-def _run_all(weekjobs: list[WeekJob], root: Path, control: str | None) -> list[Outcome]:
-    prepared = [check_control(weekjob, control or weekjob.spec.control, root) for weekjob in weekjobs]
+def _run_all(prepared: list[tuple[WeekJob, FairComparison | None]], root: Path) -> list[Outcome]:
     stop = StopSignal()
     outcomes: list[Outcome] = []
     for weekjob, comparison in prepared:

@@ -1,0 +1,157 @@
+"""Each kind of bad input gets one message (what, where, how to mend), the right exit code and no traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from practicum_cli import session
+from practicum_cli.weekjob_file import read_weekjob
+from practicum_core.errors import ConfigError
+
+GOOD = """\
+apiVersion: practicum.dev/v1alpha1
+kind: WeekJob
+metadata: {name: week-01}
+spec:
+  unit: experiments
+"""
+TABLE = {
+    "unknown command": (["runn"], 2, "did you mean 'run'"),
+    "unknown option": (["run", "week-01", "--prfile", "quick"], 2, "--profile"),
+    "unknown value": (["run", "week-01", "--profile", "fast"], 2, "quick"),
+    "no week": (["run"], 2, "name a week"),
+    "unknown week": (["run", "week-3x"], 2, "did you mean 'week-03'"),
+    "unknown unit": (["run", "sfft"], 2, "did you mean 'sft'"),
+    "week of another variant": (["run", "week-10", "--variant", "8"], 2, "unknown unit 'week-10'"),
+    "a later version's week": (["run", "week-07"], 2, "StageNotImplemented"),
+    "unknown step": (["run", "week-01", "--set", "evaluat.limit=3"], 2, "did you mean 'evaluate'"),
+    "unknown option of a step": (["run", "week-01", "--set", "evaluate.limt=3"], 2, "did you mean 'limit'"),
+    "bad value of an option": (["run", "week-01", "--set", "evaluate.limit=0"], 2, "evaluate.limit"),
+    "no value": (["run", "week-01", "--set", "evaluate.limit"], 2, "STEP.KEY=VALUE"),
+    "missing data": (["run", "week-01", "--data", "no/rows.jsonl"], 3, "DataMissing"),
+    "mistyped scheme": (["run", "week-01", "--data", "builtn:tickets"], 3, "did you mean 'builtin:'"),
+    "missing model": (["run", "week-01", "--model", "no/model"], 2, "ModelMissing"),
+    "missing file": (["run", "week-01.yaml"], 2, "no such file"),
+    "no such run to resume": (["run", "--resume", "latest"], 2, "no such run"),
+    "options with resume": (["run", "--resume", "latest", "--seed", "3"], 2, "--resume takes no"),
+    "no such control": (["run", "week-01", "--control", "latest"], 2, "no such run"),
+    "no such run": (["status", "20260102t030405-000000"], 2, "no run"),
+    "no pointer": (["pointer", "show", "best"], 2, "no pointer 'best'"),
+    "pointer outside": (["pointer", "set", "../x", "latest"], 2, "is no pointer name"),
+    "no folder of runs": (["summarize", "nowhere"], 2, "no such folder"),
+    "audit of a missing file": (["audit", "nothing.jsonl"], 3, "DataMissing"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code", "text"), TABLE.values(), ids=TABLE.keys())
+def test_bad_input(workplace, command, arguments, code, text):
+    got, out, err = command(*arguments)
+    assert got == code
+    assert text in err
+    assert err.startswith("error: ")
+    assert "\n  fix: " in err
+    assert "Traceback" not in out + err
+    assert not list(workplace.glob("experiments/*/*"))
+
+
+@pytest.mark.parametrize("target", ["experiments", "experiments/experiments"])
+def test_out_is_a_file(workplace, command, target):
+    path = workplace / target
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    code, _, err = command("run", "week-01", "--profile", "quick")
+    assert code == 4
+    assert "PermissionDenied" in err
+    assert str(target).split("/")[0] in err
+    assert path.read_text() == "mine"
+
+
+def test_no_write_permission(workplace, command, is_root):
+    if is_root:
+        pytest.skip("needs a user whom permissions bind; this one is root")
+    (workplace / "experiments").mkdir(mode=0o500)
+    code, _, err = command("run", "week-01", "--profile", "quick")
+    assert (code, "PermissionDenied" in err) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(errno.ENOSPC, "DiskFull"), (errno.EROFS, "PermissionDenied"), (errno.EACCES, "PermissionDenied")],
+)
+def test_faults_of_the_disk(workplace, command, monkeypatch, number, reason):
+    def refuse(source, target):
+        raise OSError(number, os.strerror(number), str(target))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    code, _, err = command("run", "week-01", "--profile", "quick")
+    assert code == 4
+    assert f"error: {reason}: " in err
+    assert "Traceback" not in err
+    assert not list(workplace.glob("experiments/experiments/*"))
+
+
+def test_an_internal_fault_is_one_sentence_with_its_trace_in_a_file(workplace, command, monkeypatch):
+    monkeypatch.setattr(session, "build_environment", lambda *_: 1 / 0)
+    code, _, err = command("run", "week-01", "--profile", "quick")
+    assert code == 70
+    assert err.count("\n") <= 3
+    assert "Traceback" not in err
+    trace = Path(re.search(r"trace is in (\S+)", err)[1])
+    assert "ZeroDivisionError" in trace.read_text()
+    trace.unlink()
+
+
+def test_every_problem_of_a_file_is_named_with_its_line(workplace, command):
+    text = GOOD.replace(
+        "unit: experiments", "unit: sft\n  sed: 3\n  profile: slow\n  set:\n    sft.lora_rr: 4\n    sf.x: 1"
+    )
+    (workplace / "mine.yaml").write_text(text)
+    code, _, err = command("run", "mine.yaml")
+    assert code == 2
+    for part in (
+        "mine.yaml:6: spec.sed: unknown key; did you mean 'seed'?",
+        "mine.yaml:7: spec.profile",
+        "mine.yaml:9: spec.set: unknown option 'sft.lora_rr'; did you mean 'lora_r'?",
+        "mine.yaml:10: spec.set: unknown step in 'sf.x'",
+    ):
+        assert part in err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a WeekJob"),
+        ("- 1", "expected a WeekJob"),
+        ("a: [", "not YAML"),
+        ("\ta: 1", "not YAML"),
+        (GOOD.replace("unit: experiments", "unit: sfft"), ":5: spec.unit: unknown unit 'sfft'; did you mean 'sft'?"),
+        (GOOD.replace("unit: experiments", "seed: 3"), "spec.unit: missing"),
+        (GOOD.replace("kind: WeekJob", "kind: Job"), ":2: kind"),
+        (GOOD.replace("week-01", "Week_01"), ":3: metadata.name"),
+        (GOOD + "  model: {ur: x}\n", "did you mean 'uri'?"),
+        (GOOD + "  resources: {gpu: {slice: 1}}\n", "did you mean 'slices'?"),
+        (GOOD + "  activeDeadlineSecond: 3\n", "did you mean 'activeDeadlineSeconds'?"),
+        (GOOD + "  set: {evaluate.limit: {a: 1}}\n", ":6: spec.set.evaluate.limit"),
+        (GOOD + "  set: [1]\n", ":6: spec.set"),
+        (GOOD + "  variant: 9\n", ":6: spec.variant"),
+    ],
+)
+def test_bad_files(workplace, text, message):
+    path = workplace / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_weekjob(path)
+    assert message in caught.value.detail
+    assert str(path) in caught.value.detail
+
+
+def test_a_file_that_is_not_text(workplace):
+    path = workplace / "mine.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_weekjob(path)
