@@ -151,7 +151,7 @@ def generate_answers(
     answers: dict[int, Answer] = {}
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        with _explain_memory():
+        with torch.inference_mode(), _explain_memory():
             outputs = _continue_batch(loaded, [prompts[row] for row in rows], max_new_tokens)
         for row, ids in zip(rows, outputs, strict=True):
             text = loaded.tokenizer.decode(ids, skip_special_tokens=True)
@@ -184,7 +184,6 @@ def _check_lengths(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_ne
         )
 
 
-@torch.inference_mode()
 def _continue_batch(loaded: LoadedModel, prompts: Sequence[list[int]], max_new_tokens: int) -> list[list[int]]:
     """Generate one batch. Rows that ended leave it once half of them have, which shrinks every later step."""
     model = loaded.model

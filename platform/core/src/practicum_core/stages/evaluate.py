@@ -20,7 +20,6 @@ class EvaluateConfig(StageConfig):
     control_limit: int | None = Field(default=None, ge=1, description="Rows of the control split at most.")
     batch_size: int = Field(default=16, ge=1)
     max_new_tokens: int = Field(default=64, ge=1)
-    num_samples: int = Field(default=12, ge=0, description="Answers kept for the evidence pack.")
     confidence: float = Field(default=0.95, gt=0, lt=1)
     bootstrap_resamples: int = Field(default=2000, ge=100)
 
@@ -33,4 +32,10 @@ class EvaluateRecord(StageRecord):
     model: str
     candidate: str | None = None
     data_sha256: str = Field(description="Content hash of the scored split.")
+    control_sha256: str = Field(default="", description="Content hash of the control split, where one was scored.")
+    model_sha256: str = Field(default="", description="Of the base model's files, as in model.lock.json.")
+    candidate_sha256: str = Field(default="", description="Of the candidate's files.")
     predictions_sha256: str = Field(description="Hash of every answer, in row order; equal for bit-equal runs.")
+    dtype: str = Field(default="", description="Number format that answers were computed in.")
+    device: str = ""
+    num_threads: int = Field(default=0, description="Threads per operation; bit-equality holds for equal counts.")

@@ -22,4 +22,9 @@ class InferenceRecord(StageRecord):
     """Whether adapter and merged model say the same."""
 
     num_prompts: int
-    predictions_sha256: str
+    predictions_sha256: str = Field(description="Hash of every answer of both exports, in row order.")
+    adapter_sha256: str = Field(default="", description="Of the adapter's files; empty where none was exported.")
+    merged_sha256: str = Field(default="", description="Of the merged model's files; empty where none was exported.")
+    dtype: str = Field(default="", description="Number format that answers were computed in.")
+    device: str = ""
+    num_threads: int = Field(default=0, description="Threads per operation; bit-equality holds for equal counts.")

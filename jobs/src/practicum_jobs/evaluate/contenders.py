@@ -1,0 +1,111 @@
+"""Decides which folders stand for the base model and the candidate, and has them answer rows one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from practicum_core.rows import Row
+from practicum_jobs.adapters.generation import Answer, generate_answers, get_num_threads, load_causal_lm
+from practicum_jobs.context import StageContext, hash_path
+from practicum_jobs.models.folder import build_model_lock, is_adapter
+from practicum_jobs.models.sources import ensure_model
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model that is to be scored.
+
+    Attributes:
+        uri: As it was asked for.
+        folder: The whole model's folder; an adapter's base.
+        adapter: The adapter's folder, or ``None`` for a whole model.
+        sha256: Of its files; of base and adapter together where there is an adapter.
+    """
+
+    uri: str
+    folder: Path
+    adapter: Path | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one contender said, split by split, and how it was computed."""
+
+    by_split: Mapping[str, Sequence[Answer]]
+    dtype: str
+    device: str
+    num_threads: int
+    num_tokens: int
+    generate_s: float
+
+
+def find_contender(uri: str, base: Contender | None, ctx: StageContext) -> Contender:
+    """Bring a model to this machine; a folder that holds an adapter alone stands on ``base``.
+
+    Raises:
+        ConfigError: The model does not exist or is no chat model.
+        PlatformError: A hub or store did not answer.
+    """
+    resolved = ctx.resolve_uri(uri)
+    path = Path(resolved.removeprefix("file://"))
+    if base is not None and path.is_absolute() and is_adapter(path) and not (path / "config.json").is_file():
+        digest = hashlib.sha256(f"{base.sha256} {hash_path(path)}".encode()).hexdigest()
+        return Contender(uri, base.folder, path, digest)
+    files = ensure_model(resolved, ctx.cache_dir)
+    return Contender(uri, files.path, None, build_model_lock(files.path, uri, files.revision).sha256)
+
+
+def answer_rows(
+    contender: Contender,
+    rows: Mapping[str, Sequence[Row]],
+    ctx: StageContext,
+    max_new_tokens: int,
+    batch_size: int,
+    on_answered: Callable[[int], None],
+) -> Answers:
+    """Load a contender, have it answer every row of every split, and let go of it.
+
+    Args:
+        contender: Who answers.
+        rows: Rows by split.
+        ctx: Asked for a stop request after every batch.
+        max_new_tokens: Tokens at most per answer.
+        batch_size: Rows at once.
+        on_answered: Called after every batch with the number of rows that it answered.
+
+    Raises:
+        Stopped: A stop was requested.
+    """
+    loaded = load_causal_lm(contender.folder, contender.adapter)
+    started_s = ctx.elapsed_s
+    by_split: dict[str, list[Answer]] = {}
+    for split, split_rows in rows.items():
+        answered = 0
+
+        def note(done: int, _all: int) -> None:
+            nonlocal answered
+            on_answered(done - answered)
+            answered = done
+            ctx.raise_if_stopped()
+
+        conversations = [row.messages for row in split_rows]
+        by_split[split] = generate_answers(loaded, conversations, max_new_tokens, batch_size, on_batch=note)
+    return Answers(
+        by_split=by_split,
+        dtype=loaded.dtype,
+        device=loaded.device,
+        num_threads=get_num_threads(),
+        num_tokens=sum(answer.num_tokens for answers in by_split.values() for answer in answers),
+        generate_s=ctx.elapsed_s - started_s,
+    )
+
+
+def hash_answers(sequences: Sequence[Answers]) -> str:
+    """Return the SHA-256 of every answer: contenders, splits and rows in order."""
+    texts = [[answer.text for answer in answers] for one in sequences for answers in one.by_split.values()]
+    return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()

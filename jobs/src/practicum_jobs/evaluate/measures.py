@@ -1,0 +1,203 @@
+"""Decides which figures an evaluation reports. Pure: rows and scores in, metrics, samples and failures out.
+
+Metrics of the split carry these names; with a candidate, those of both models end in ``_base`` and ``_tuned``.
+
+- ``exact_match``: share of rows whose whole answer is right (with a candidate: of the candidate), with its interval;
+  ``exact_match_TASK`` where the split holds several tasks.
+- ``json_valid``, ``field_NAME``: over the rows that ask for JSON.
+- ``exact_match_delta``, ``mcnemar_p``, ``wins``, ``losses``: the candidate against the base, row by row.
+- ``control_mentioned_*``: share of control rows whose answer mentions what is expected. Lenient on purpose: the
+  control split asks whether knowledge was lost, not whether the form is new.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from practicum_core.metrics import Metric
+from practicum_core.rows import Row
+from practicum_core.stages.base import Failure
+from practicum_jobs.scoring.answers import Score
+from practicum_jobs.scoring.intervals import (
+    Bootstrap,
+    Interval,
+    compute_mcnemar_p,
+    estimate_difference,
+    estimate_share,
+)
+
+MAX_NAMED_ROWS = 8
+"""Rows that a failure names."""
+
+_FAILURE_TEXTS = {
+    "not_json": "not one JSON object",
+    "wrong_keys": "JSON with other keys than asked for",
+    "empty": "empty",
+    "wrong_text": "another text than expected",
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows of one split with the base model's scores and, where there is one, the candidate's."""
+
+    rows: Sequence[Row]
+    base: Sequence[Score]
+    tuned: Sequence[Score] | None = None
+
+    @property
+    def groups(self) -> list[str]:
+        """What intervals cluster by; a row without a group stands alone."""
+        return [row.group or f"row:{row.id}" for row in self.rows]
+
+    @property
+    def final(self) -> Sequence[Score]:
+        """Scores of the model that the evaluation is about: the candidate, or the base where it stands alone."""
+        return self.base if self.tuned is None else self.tuned
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How intervals are computed."""
+
+    confidence: float
+    bootstrap: Bootstrap
+
+    def estimate(self, outcomes: Sequence[bool], groups: Sequence[str]) -> Interval:
+        """Return a share with its interval."""
+        return estimate_share(outcomes, groups, self.bootstrap, self.confidence)
+
+    def compare(self, base: Sequence[bool], tuned: Sequence[bool], groups: Sequence[str]) -> Interval:
+        """Return a paired difference with its interval."""
+        return estimate_difference(base, tuned, groups, self.bootstrap, self.confidence)
+
+
+def build_metrics(scored: Scored, statistics: Statistics) -> list[Metric]:
+    """Return every figure of the scored split."""
+    final = [score.is_exact for score in scored.final]
+    overall = statistics.estimate(final, scored.groups)
+    metrics = [
+        Metric(name="num_rows", value=len(scored.rows)),
+        _describe("exact_match", overall),
+        Metric(name="exact_match_interval_width", value=overall.width),
+        *_build_task_metrics(scored, statistics),
+    ]
+    if scored.tuned is None:
+        return metrics + _build_form_metrics(scored, scored.base, "", statistics)
+    return [
+        *metrics,
+        *_build_paired_metrics("exact_match", scored, "is_exact", statistics),
+        *_build_form_metrics(scored, scored.base, "_base", statistics),
+        *_build_form_metrics(scored, scored.tuned, "_tuned", statistics),
+    ]
+
+
+def build_control_metrics(scored: Scored, statistics: Statistics) -> list[Metric]:
+    """Return the figures of the control split."""
+    count = Metric(name="num_control_rows", value=len(scored.rows))
+    if scored.tuned is None:
+        outcomes = [score.is_mentioned for score in scored.base]
+        return [count, _describe("control_mentioned", statistics.estimate(outcomes, scored.groups))]
+    return [count, *_build_paired_metrics("control_mentioned", scored, "is_mentioned", statistics)]
+
+
+def _build_paired_metrics(name: str, scored: Scored, outcome: str, statistics: Statistics) -> list[Metric]:
+    base = [bool(getattr(score, outcome)) for score in scored.base]
+    tuned = [bool(getattr(score, outcome)) for score in scored.final]
+    wins = sum(after and not before for before, after in zip(base, tuned, strict=True))
+    losses = sum(before and not after for before, after in zip(base, tuned, strict=True))
+    prefix = "" if name == "exact_match" else "control_"
+    return [
+        _describe(f"{name}_base", statistics.estimate(base, scored.groups)),
+        _describe(f"{name}_tuned", statistics.estimate(tuned, scored.groups)),
+        _describe(f"{name}_delta", statistics.compare(base, tuned, scored.groups)),
+        Metric(name=f"{prefix}wins", value=wins),
+        Metric(name=f"{prefix}losses", value=losses),
+        Metric(name=f"{prefix}mcnemar_p", value=compute_mcnemar_p(wins, losses)),
+    ]
+
+
+def _build_task_metrics(scored: Scored, statistics: Statistics) -> list[Metric]:
+    tasks = sorted({row.task for row in scored.rows})
+    metrics = []
+    for task in tasks if len(tasks) > 1 else []:
+        places = [place for place, row in enumerate(scored.rows) if row.task == task]
+        outcomes = [scored.final[place].is_exact for place in places]
+        interval = statistics.estimate(outcomes, [scored.groups[place] for place in places])
+        metrics.append(_describe(f"exact_match_{task or 'untyped'}", interval))
+    return metrics
+
+
+def _build_form_metrics(scored: Scored, scores: Sequence[Score], suffix: str, statistics: Statistics) -> list[Metric]:
+    pairs = [(score, group) for score, group in zip(scores, scored.groups, strict=True) if score.is_json is not None]
+    if not pairs:
+        return []
+    groups = [group for _, group in pairs]
+    metrics = [_describe(f"json_valid{suffix}", statistics.estimate([bool(one.is_json) for one, _ in pairs], groups))]
+    names = list(dict.fromkeys(name for score, _ in pairs for name in score.fields))
+    for name in names:
+        having = [(score.fields[name], group) for score, group in pairs if name in score.fields]
+        outcomes, owners = [right for right, _ in having], [group for _, group in having]
+        metrics.append(_describe(f"field_{name}{suffix}", statistics.estimate(outcomes, owners)))
+    return metrics
+
+
+def _describe(name: str, interval: Interval) -> Metric:
+    return Metric(name=name, value=interval.value, low=interval.low, high=interval.high)
+
+
+def build_failures(scored: Scored) -> list[Failure]:
+    """Group the wrong answers of the model that the evaluation is about, the most frequent kind first."""
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for row, score in zip(scored.rows, scored.final, strict=True):
+        if score.failure:
+            by_kind[score.failure].append(row.id)
+    ranked = sorted(by_kind.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [_describe_failure(kind, ids, len(scored.rows)) for kind, ids in ranked]
+
+
+def _describe_failure(kind: str, ids: Sequence[str], num_rows: int) -> Failure:
+    named = ", ".join(ids[:MAX_NAMED_ROWS]) + (", ..." if len(ids) > MAX_NAMED_ROWS else "")
+    fields = kind.removeprefix("wrong:").replace("+", ", ")
+    text = _FAILURE_TEXTS.get(kind, f"wrong {fields}")
+    return Failure(kind=kind, where=named, text=f"{len(ids)} of {num_rows} answers: {text}")
+
+
+def build_samples(split: str, scored: Scored, texts: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """Return one line per row: prompt, expected answer, each model's answer and its score.
+
+    Args:
+        split: Name of the split.
+        scored: Rows and scores.
+        texts: Answers of the base model and, with a candidate, of the candidate, in row order.
+    """
+    lines = []
+    for place, row in enumerate(scored.rows):
+        line: dict[str, Any] = {
+            "id": row.id,
+            "split": split,
+            "task": row.task,
+            "group": row.group,
+            "prompt": row.messages[-1].content,
+            "expected": row.answer,
+        }
+        if scored.tuned is None:
+            line |= {"output": texts[0][place], "correct": scored.base[place].is_exact}
+            line |= _describe_score("", scored.base[place])
+        else:
+            line |= {"base": texts[0][place], "candidate": texts[1][place]}
+            line |= {"base_correct": scored.base[place].is_exact, "candidate_correct": scored.tuned[place].is_exact}
+            line |= _describe_score("base_", scored.base[place]) | _describe_score("candidate_", scored.tuned[place])
+        lines.append(line)
+    return lines
+
+
+def _describe_score(prefix: str, score: Score) -> dict[str, Any]:
+    return {
+        f"{prefix}failure": score.failure,
+        f"{prefix}mentioned": score.is_mentioned,
+        f"{prefix}fields": score.fields,
+    }

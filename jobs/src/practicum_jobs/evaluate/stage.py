@@ -1,0 +1,135 @@
+"""Decides what an evaluation reads, in which order models answer, and what is written down.
+
+Answers are always computed here and now: none is taken from an earlier run, so that equal answers of two runs are
+evidence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from practicum_core.atomic import write_text_atomic
+from practicum_core.errors import DataError, Reason
+from practicum_core.metrics import Metric
+from practicum_core.rows import Row
+from practicum_core.stages.evaluate import EvaluateConfig, EvaluateRecord
+from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.store import load_split, read_data_lock
+from practicum_jobs.evaluate.contenders import Answers, Contender, answer_rows, find_contender, hash_answers
+from practicum_jobs.evaluate.measures import (
+    Scored,
+    Statistics,
+    build_control_metrics,
+    build_failures,
+    build_metrics,
+    build_samples,
+)
+from practicum_jobs.scoring.answers import Score, score_answer
+from practicum_jobs.scoring.intervals import Bootstrap
+
+
+def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
+    """Score the base model, and the candidate where one is named, on a split of the run's data.
+
+    Raises:
+        ConfigError: A model does not exist or cannot be loaded.
+        DataError: A split is missing or empty.
+        Stopped: A stop was requested.
+    """
+    rows = _load_rows(config, ctx)
+    base = find_contender(config.model, None, ctx)
+    candidate = find_contender(config.candidate, base, ctx) if config.candidate else None
+    contenders = [base] if candidate is None else [base, candidate]
+    answers = _answer_all(contenders, rows, config, ctx)
+    scored = {split: _score(split, rows[split], answers) for split in rows}
+    statistics = Statistics(config.confidence, Bootstrap(config.bootstrap_resamples, config.seed))
+    _write_samples(ctx, scored, answers)
+    lock = read_data_lock(ctx.run)
+    control = scored.get(config.control_split) if config.control_split else None
+    return EvaluateRecord(
+        num_rows=len(rows[config.split]),
+        num_control_rows=len(control.rows) if control else 0,
+        model=config.model,
+        candidate=config.candidate,
+        data_sha256=lock.splits[config.split].sha256,
+        control_sha256=lock.splits[config.control_split].sha256 if config.control_split else "",
+        model_sha256=base.sha256,
+        candidate_sha256=candidate.sha256 if candidate else "",
+        predictions_sha256=hash_answers(answers),
+        dtype=answers[0].dtype,
+        device=answers[0].device,
+        num_threads=answers[0].num_threads,
+        metrics=[
+            *build_metrics(scored[config.split], statistics),
+            *(build_control_metrics(control, statistics) if control else []),
+            *_build_pace_metrics(answers),
+        ],
+        failures=build_failures(scored[config.split]),
+        **ctx.build_record_fields(),
+    )
+
+
+def _load_rows(config: EvaluateConfig, ctx: StageContext) -> dict[str, list[Row]]:
+    wanted = {config.split: config.limit}
+    if config.control_split and config.control_split != config.split:
+        wanted[config.control_split] = config.control_limit
+    rows = {split: load_split(ctx, split, limit) for split, limit in wanted.items()}
+    for split, found in rows.items():
+        if not found:
+            raise DataError(f"split '{split}' has no rows", "name a split that has some", Reason.DATA_MISSING)
+    return rows
+
+
+def _answer_all(
+    contenders: Sequence[Contender], rows: Mapping[str, Sequence[Row]], config: EvaluateConfig, ctx: StageContext
+) -> list[Answers]:
+    total = len(contenders) * sum(map(len, rows.values()))
+    done = 0
+
+    def note(answered: int) -> None:
+        nonlocal done
+        done += answered
+        ctx.progress(done / total, f"{done} of {total} answers")
+
+    results = []
+    for contender in contenders:
+        ctx.raise_if_stopped()
+        results.append(answer_rows(contender, rows, ctx, config.max_new_tokens, config.batch_size, note))
+    return results
+
+
+def _score(split: str, rows: Sequence[Row], answers: Sequence[Answers]) -> Scored:
+    base, *others = (
+        [_score_row(row, answer.text) for row, answer in zip(rows, one.by_split[split], strict=True)] for one in answers
+    )
+    return Scored(rows, base, others[0] if others else None)
+
+
+def _score_row(row: Row, text: str) -> Score:
+    try:
+        return score_answer(row.task, row.answer, text)
+    except DataError as error:
+        raise DataError(f"row {row.id}: {error.detail}", error.fix) from error
+
+
+def _write_samples(ctx: StageContext, scored: Mapping[str, Scored], answers: Sequence[Answers]) -> None:
+    lines = []
+    for split, one in scored.items():
+        texts = [[answer.text for answer in given.by_split[split]] for given in answers]
+        lines += build_samples(split, one, texts)
+    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+    write_text_atomic(ctx.layout.samples, text)
+
+
+def _build_pace_metrics(answers: Sequence[Answers]) -> list[Metric]:
+    everything = [answer for one in answers for given in one.by_split.values() for answer in given]
+    seconds = sum(one.generate_s for one in answers)
+    final = [answer for given in answers[-1].by_split.values() for answer in given]
+    return [
+        Metric(name="stopped_ratio", value=sum(answer.is_stopped for answer in final) / len(final)),
+        Metric(name="mean_answer_tokens", value=sum(answer.num_tokens for answer in final) / len(final)),
+        Metric(name="generate_s", value=round(seconds, 3), unit="s"),
+        Metric(name="rows_per_s", value=round(len(everything) / seconds, 3), unit="rows/s"),
+        Metric(name="tokens_per_s", value=round(sum(one.num_tokens for one in answers) / seconds, 3), unit="tokens/s"),
+    ]

@@ -1,0 +1,83 @@
+"""Decides which exports there are to check, and whether an adapter was made for this base model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from practicum_core.errors import ConfigError, Reason
+from practicum_core.stages.inference import InferenceConfig
+from practicum_jobs.context import StageContext
+from practicum_jobs.models.folder import ADAPTER_CONFIG, check_model_folder, is_adapter
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What training left behind; at least one of the two is there."""
+
+    adapter: Path | None
+    merged: Path | None
+
+
+def find_exports(config: InferenceConfig, ctx: StageContext) -> Exports:
+    """Find the exported folders inside the run.
+
+    Full fine-tuning exports no adapter, and merging can be switched off: one of the two may be missing where it is
+    named by its default.
+
+    Raises:
+        ConfigError: Neither lies there, or one is not what it should be.
+    """
+    adapter = _find(config.adapter, "adapter", ctx)
+    merged = _find(config.merged, "merged", ctx)
+    if adapter is None and merged is None:
+        raise ConfigError(
+            f"neither an adapter ({config.adapter}) nor a merged model ({config.merged}) lies in {ctx.run.root}",
+            "run the step that trains first, or name the exports",
+            Reason.MODEL_MISSING,
+        )
+    if adapter is not None and not is_adapter(adapter):
+        raise ConfigError(f"{adapter}: no {ADAPTER_CONFIG} in it", "name an adapter's folder", Reason.MODEL_MISSING)
+    if merged is not None:
+        check_model_folder(merged, config.merged)
+    return Exports(adapter, merged)
+
+
+def _find(uri: str | None, field: str, ctx: StageContext) -> Path | None:
+    if uri is None:
+        return None
+    try:
+        return Path(ctx.resolve_uri(uri).removeprefix("file://"))
+    except ConfigError:
+        if uri == InferenceConfig.model_fields[field].default:
+            return None
+        raise
+
+
+def check_adapter_base(adapter: Path, uri: str, base: Path) -> str:
+    """Check that an adapter names this base model, and return a note where that cannot be told; else nothing.
+
+    Raises:
+        ConfigError: It names another model.
+    """
+    config = _read_config(adapter / ADAPTER_CONFIG)
+    named = str(config.get("base_model_name_or_path") or "")
+    if named in {uri, str(base)} or named.rstrip("/").endswith(f"/{base.name}"):
+        return ""
+    if not named or (named.startswith("/") and not Path(named).exists()):
+        return f"the adapter's base model '{named}' is not known on this machine; its weights fit {uri}"
+    raise ConfigError(
+        f"{adapter}: made for the base model '{named}', not for {uri}",
+        "name the base model that the adapter was trained on",
+        Reason.MODEL_MISSING,
+    )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", "export the adapter again", Reason.MODEL_MISSING) from error
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,127 @@
+"""Decides whether exported files can be trusted: loaded anew, base with adapter and merged model must say the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from practicum_core.atomic import write_text_atomic
+from practicum_core.errors import DataError, Reason
+from practicum_core.metrics import Metric
+from practicum_core.rows import Row
+from practicum_core.stages.base import Failure
+from practicum_core.stages.inference import InferenceConfig, InferenceRecord
+from practicum_jobs.adapters.generation import Answer, LoadedModel, generate_answers, get_num_threads, load_causal_lm
+from practicum_jobs.context import StageContext, hash_path
+from practicum_jobs.datasets.store import load_split
+from practicum_jobs.inference.exports import Exports, check_adapter_base, find_exports
+from practicum_jobs.models.sources import ensure_model
+from practicum_jobs.scoring.answers import score_answer
+
+
+def run(config: InferenceConfig, ctx: StageContext) -> InferenceRecord:
+    """Answer held-out prompts with both exports and compare the answers.
+
+    Where only one export exists, it is loaded and asked twice, and the record says so.
+
+    Raises:
+        ConfigError: An export is missing, broken, or made for another base model.
+        DataError: The split is missing or empty.
+    """
+    exports = find_exports(config, ctx)
+    rows = load_split(ctx, config.split, config.num_prompts)
+    if not rows:
+        raise DataError(f"split '{config.split}' has no rows", "name a split that has some", Reason.DATA_MISSING)
+    base = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir).path
+    notes = [note for note in (_check_base(exports, config, base), _describe_single(exports)) if note]
+    sources = [source for source in (_get_adapter(exports, base), _get_merged(exports)) if source]
+    sources = sources if len(sources) > 1 else sources * 2
+    first, loaded = _answer(sources[0], rows, config, ctx)
+    ctx.progress(0.5, "the first export answered")
+    second, loaded = _answer(sources[1], rows, config, ctx)
+    _write_samples(ctx, rows, first, second)
+    return InferenceRecord(
+        num_prompts=len(rows),
+        predictions_sha256=_hash_texts([*first, *second]),
+        adapter_sha256=hash_path(exports.adapter) if exports.adapter else "",
+        merged_sha256=hash_path(exports.merged) if exports.merged else "",
+        dtype=loaded.dtype,
+        device=loaded.device,
+        num_threads=get_num_threads(),
+        metrics=_build_metrics(rows, first, second),
+        failures=_build_failures(rows, first, second),
+        notes=notes,
+        **ctx.build_record_fields(),
+    )
+
+
+def _get_adapter(exports: Exports, base: Path) -> tuple[Path, Path | None] | None:
+    return (base, exports.adapter) if exports.adapter else None
+
+
+def _get_merged(exports: Exports) -> tuple[Path, Path | None] | None:
+    return (exports.merged, None) if exports.merged else None
+
+
+def _check_base(exports: Exports, config: InferenceConfig, base: Path) -> str:
+    return check_adapter_base(exports.adapter, config.model, base) if exports.adapter else ""
+
+
+def _describe_single(exports: Exports) -> str:
+    if exports.adapter is None:
+        return "no adapter was exported: the merged model was loaded and asked twice"
+    if exports.merged is None:
+        return "no merged model was exported: base with adapter was loaded and asked twice"
+    return ""
+
+
+def _answer(
+    source: tuple[Path, Path | None], rows: Sequence[Row], config: InferenceConfig, ctx: StageContext
+) -> tuple[list[Answer], LoadedModel]:
+    ctx.raise_if_stopped()
+    loaded = load_causal_lm(*source)
+    answers = generate_answers(loaded, [row.messages for row in rows], config.max_new_tokens, len(rows))
+    return answers, loaded
+
+
+def _build_metrics(rows: Sequence[Row], first: Sequence[Answer], second: Sequence[Answer]) -> list[Metric]:
+    answers = [*first, *second]
+    equal = [one.text == other.text for one, other in zip(first, second, strict=True)]
+    right = [score_answer(row.task, row.answer, answer.text).is_exact for row, answer in zip(rows, second, strict=True)]
+    return [
+        Metric(name="agreement", value=sum(equal) / len(rows)),
+        Metric(name="stopped_ratio", value=sum(answer.is_stopped for answer in answers) / len(answers)),
+        Metric(name="exact_match", value=sum(right) / len(rows)),
+        Metric(name="num_prompts", value=len(rows)),
+    ]
+
+
+def _build_failures(rows: Sequence[Row], first: Sequence[Answer], second: Sequence[Answer]) -> list[Failure]:
+    failures = []
+    for row, one, other in zip(rows, first, second, strict=True):
+        if one.text != other.text:
+            failures.append(Failure(kind="exports_differ", where=row.id, text="the two exports answer differently"))
+        if not (one.is_stopped and other.is_stopped):
+            failures.append(Failure(kind="no_stop", where=row.id, text="an answer ran into max_new_tokens"))
+    return failures
+
+
+def _write_samples(ctx: StageContext, rows: Sequence[Row], first: Sequence[Answer], second: Sequence[Answer]) -> None:
+    lines = [
+        {
+            "id": row.id,
+            "prompt": row.messages[-1].content,
+            "expected": row.answer,
+            "adapter": one.text,
+            "merged": other.text,
+        }
+        for row, one, other in zip(rows, first, second, strict=True)
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+    write_text_atomic(ctx.layout.samples, text)
+
+
+def _hash_texts(answers: Sequence[Answer]) -> str:
+    return hashlib.sha256(json.dumps([answer.text for answer in answers], ensure_ascii=False).encode()).hexdigest()
