@@ -102,7 +102,7 @@ def _read_alpaca(record: Record, default_id: str) -> Row:
 
 
 def _read_chat(record: Record, default_id: str) -> Row:
-    column = "messages" if "messages" in record else "conversations"
+    column = "conversations" if "conversations" in record and "messages" not in record else "messages"
     messages = _read_messages(_get_column(record, column), column)
     if record.get("answer") is not None:
         return _build_row(record, default_id, messages, _get_text(record, "answer"))

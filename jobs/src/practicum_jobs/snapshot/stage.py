@@ -1,0 +1,151 @@
+"""Decides what freezing data means: every split in the store under its hash, no leakage that nobody accepted, one lock.
+
+``data.lock.json`` is written last: a run whose data is malformed or leaks has none, so no later step can read it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from practicum_core.atomic import write_bytes_atomic
+from practicum_core.errors import DataError, Reason
+from practicum_core.metrics import Metric
+from practicum_core.rows import Row
+from practicum_core.stages.base import Artifact
+from practicum_core.stages.snapshot import DataLock, Leak, SnapshotConfig, SnapshotRecord, SplitLock
+from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.readers import Defect
+from practicum_jobs.datasets.sources import Source, open_source
+from practicum_jobs.datasets.store import read_split, write_data_lock, write_split
+from practicum_jobs.snapshot.leakage import (
+    LeakedRow,
+    build_settings,
+    check_waivers,
+    count_leaks,
+    find_leaked_rows,
+    list_pairs,
+)
+from practicum_jobs.text.overlap import Kind
+
+DEFECTS_SHOWN = 5
+STOP_PERIOD = 5_000
+"""Rows between two looks at whether the run was stopped."""
+
+
+def run(config: SnapshotConfig, ctx: StageContext) -> SnapshotRecord:
+    """Freeze the splits of a data set and look for leakage between them.
+
+    Raises:
+        ConfigError: The URI or a waiver is wrong.
+        DataError: Data is missing or malformed, or leaks without a waiver; what leaks is in ``leaks.jsonl`` then.
+        PlatformError: A store did not answer, or the disk is full.
+        Stopped: On request.
+    """
+    ctx.run.data_lock.unlink(missing_ok=True)
+    source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir)
+    check_waivers(config.waive_leakage, source.splits)
+    lock = _freeze(source, ctx)
+    found, leaks = _find_leaks(config, ctx, lock)
+    artifacts = _write_leaked_rows(found, ctx)
+    _refuse_leaks(leaks, ctx.run.root / artifacts[0].path)
+    write_data_lock(ctx.run, lock)
+    ctx.progress(1.0, "data locked")
+    return SnapshotRecord(
+        **ctx.build_record_fields(),
+        metrics=_build_metrics(lock, leaks),
+        artifacts=artifacts,
+        notes=[f"{lock.uri} frozen as {', '.join(f'{name} {_short(split)}' for name, split in lock.splits.items())}"],
+        lock=lock,
+        leaks=leaks,
+    )
+
+
+def _freeze(source: Source, ctx: StageContext) -> DataLock:
+    splits: dict[str, SplitLock] = {}
+    for number, split in enumerate(source.splits):
+        ctx.progress(0.6 * number / len(source.splits), f"freezing {split}")
+        splits[split] = write_split(_read_strictly(source, split, ctx), ctx.cache_dir)
+    return DataLock(uri=source.uri, generator_version=source.generator_version, splits=splits)
+
+
+def _read_strictly(source: Source, split: str, ctx: StageContext) -> Iterator[Row]:
+    """Yield rows; read to the end on a defect, and raise there with the first ones and their number."""
+    defects: list[Defect] = []
+    num_defects = 0
+    for number, row in enumerate(source.iter_split(split)):
+        if number % STOP_PERIOD == 0:
+            ctx.raise_if_stopped()
+        if isinstance(row, Defect):
+            num_defects += 1
+            if len(defects) < DEFECTS_SHOWN:
+                defects.append(row)
+        elif not num_defects:
+            yield row
+    if num_defects:
+        shown = "; ".join(str(defect) for defect in defects)
+        more = f"; and {num_defects - len(defects)} more" if num_defects > len(defects) else ""
+        raise DataError(
+            f"split {split}: {num_defects} rows cannot be read: {shown}{more}",
+            "mend the lines, or run `practicum audit` on the data and use the clean copy that it writes",
+        )
+
+
+def _find_leaks(config: SnapshotConfig, ctx: StageContext, lock: DataLock) -> tuple[list[LeakedRow], list[Leak]]:
+    settings = build_settings(config)
+    found: list[LeakedRow] = []
+    pairs: list[tuple[str, str]] = []
+    for known, probes in list_pairs(lock.splits):
+        ctx.raise_if_stopped()
+        ctx.progress(0.6 + 0.3 * (known != "train"), f"comparing {known} with {', '.join(probes)}")
+        rows = [(probe, read_split(lock.splits[probe], ctx.cache_dir)) for probe in probes]
+        found += find_leaked_rows((known, read_split(lock.splits[known], ctx.cache_dir)), rows, settings)
+        pairs += [(known, probe) for probe in probes]
+    sizes = {split: locked.num_rows for split, locked in lock.splits.items()}
+    return found, count_leaks(found, pairs, sizes, config.waive_leakage)
+
+
+def _write_leaked_rows(found: list[LeakedRow], ctx: StageContext) -> list[Artifact]:
+    """Write every leaked row's id, its finding and a training row that it overlaps with, one JSON line each."""
+    path = ctx.layout.artifacts / "leaks.jsonl"
+    lines = [
+        json.dumps({"leak": row.leak, "row": row.row, "seen_as": row.seen_as}, ensure_ascii=False) for row in found
+    ]
+    write_bytes_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+    return [ctx.describe_artifact(path, "evaluation rows that overlap with training rows")]
+
+
+def _refuse_leaks(leaks: list[Leak], listing: Path) -> None:
+    open_leaks = [leak for leak in leaks if leak.num_rows and not leak.waived]
+    if not open_leaks:
+        return
+    found = "; ".join(
+        f"{leak.name}: {leak.num_rows} rows ({leak.share_ratio:.1%}), such as {', '.join(islice(leak.examples, 3))}"
+        for leak in open_leaks
+    )
+    names = ", ".join(leak.name for leak in open_leaks)
+    raise DataError(
+        f"evaluation rows stand in the training data: {found}",
+        f"remove the rows that {listing} lists, or accept them by name: waive_leakage: [{names}]",
+        Reason.DATA_LEAKAGE,
+    )
+
+
+def _build_metrics(lock: DataLock, leaks: list[Leak]) -> list[Metric]:
+    unwaived = sum(leak.num_rows for leak in leaks if not leak.waived)
+    metrics = [Metric(name="unwaived_leaks", value=unwaived, unit="rows")]
+    for kind in Kind:
+        num_rows = sum(leak.num_rows for leak in leaks if leak.name.startswith(f"{kind.value}:"))
+        metrics.append(Metric(name=f"leaks_{kind.value}", value=num_rows, unit="rows"))
+    for name, split in lock.splits.items():
+        metrics.append(Metric(name=f"num_{name}_rows", value=split.num_rows, unit="rows"))
+    metrics.append(
+        Metric(name="data_size", value=sum(split.size_bytes for split in lock.splits.values()), unit="bytes")
+    )
+    return metrics
+
+
+def _short(split: SplitLock) -> str:
+    return split.sha256[:12]
