@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from practicum_cli.observation import read_json_or_empty
 from practicum_cli.provenance import build_environment
-from practicum_cli.runs import Run, find_run, read_step_config, read_whole_run
+from practicum_cli.runs import Run, find_run, read_run, read_step_config, read_whole_run
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.factors import Comparison, Difference, RunFacts, find_differences
@@ -64,6 +64,24 @@ def check_control(weekjob: WeekJob, reference: str | None, root: Path) -> tuple[
     comparison = require_one_factor(control.name, differences)
     named = weekjob.spec.model_copy(update={"control": control.name})
     return weekjob.model_copy(update={"spec": named}), FairComparison(comparison)
+
+
+def recheck_control(run_dir: Path) -> None:
+    """Hold a run against its control again by what its locks say by now, and keep what they say.
+
+    Addresses were compared before the run started; a file may have changed since the control read it.
+
+    Raises:
+        ConfigError: More than one factor differs.
+        DataError: A file of the control is broken by now.
+    """
+    layout = RunLayout(run_dir)
+    noted = read_json_or_empty(layout.control).get("control")
+    control_dir = run_dir.parents[1] / str(noted)
+    if noted is None or not control_dir.is_dir():
+        return
+    differences = find_differences(read_facts(read_whole_run(control_dir)), read_facts(read_run(run_dir)))
+    FairComparison(require_one_factor(str(noted), differences)).write(run_dir)
 
 
 def require_one_factor(control: str, differences: list[Difference]) -> Comparison:

@@ -128,6 +128,7 @@ class LocalExecutor:
         runtime: How processes are started.
         listener: Who is told.
         stop: The stop request.
+        guard: Asked before each step; what it raises fails the step before it starts.
         stop_grace_s: Seconds from a stop request until the step's process is killed.
     """
 
@@ -139,6 +140,7 @@ class LocalExecutor:
         runtime: StageRuntime,
         listener: Listener,
         stop: StopSignal,
+        guard: Callable[[], None] = lambda: None,
         stop_grace_s: float = STOP_GRACE_S,
     ) -> None:
         self._run = run
@@ -147,6 +149,7 @@ class LocalExecutor:
         self._runtime = runtime
         self._listener = listener
         self._stop = stop
+        self._guard = guard
         self._stop_grace_s = stop_grace_s
         self._children: dict[str, Child] = {}
         self._seen: dict[str, ObservedStep] = {}
@@ -253,6 +256,7 @@ class LocalExecutor:
         layout = self._run.stage(item.step.name)
         try:
             self._clear(item)
+            self._guard()
             python, variables = self._prepare(item.step)
         except Stopped:
             return

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from practicum_cli.console import JsonLines, ProgressBar
+from practicum_cli.control import recheck_control
 from practicum_cli.executor import LocalExecutor, StageRuntime, StopSignal, is_run_held
 from practicum_cli.machine import get_num_threads
 from practicum_cli.mlflow_export import export_run
@@ -77,7 +78,15 @@ def execute_run(
     runtime = StageRuntime(num_threads=get_num_threads(), extra=extra)
     try:
         with listener, stop.installed():
-            status = LocalExecutor(RunLayout(path), weekjob, runtime=runtime, listener=listener, stop=stop).execute()
+            executor = LocalExecutor(
+                RunLayout(path),
+                weekjob,
+                runtime=runtime,
+                listener=listener,
+                stop=stop,
+                guard=lambda: recheck_control(path),
+            )
+            status = executor.execute()
     except Exception as error:
         error.practicum_run = path.name  # type: ignore[attr-defined]
         raise

@@ -84,7 +84,7 @@ def explain_os_errors(path: Path) -> Iterator[None]:
             raise PlatformError(
                 Reason.DISK_FULL, f"{path}: no space left on the disk", "free some space, or choose another --out"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise PlatformError(
                 Reason.PERMISSION_DENIED, f"{path}: cannot be written ({error.strerror})", "choose a folder you own"
             ) from error
