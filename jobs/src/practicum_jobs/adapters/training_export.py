@@ -56,14 +56,19 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     with explain_os_errors(folder):
         partial.mkdir(parents=True)
         fill(partial)
-        for file in partial.rglob("*"):
-            descriptor = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        settle_folder(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
+
+
+def settle_folder(folder: Path) -> None:
+    """Flush every file of a folder to the disk, so that a later rename tells the truth."""
+    for file in folder.rglob("*"):
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _save_adapter(model: peft.PeftModel, model_dir: Path, folder: Path) -> None:
