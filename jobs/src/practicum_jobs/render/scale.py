@@ -15,13 +15,16 @@ def get_ticks(low: float, high: float, count: int = 5) -> list[float]:
     >>> get_ticks(0, 97)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
-    if high <= low:
-        low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
+    size = max(abs(low), abs(high))
+    if high - low <= max(size * 1e-9, 1e-200):
+        margin = 0.1 * (size if size > 1e-200 else 1)  # noqa: PLR2004 - below, steps have no room to differ
+        low, high = low - margin, high + margin
     raw = (high - low) / max(count, 1)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    num_digits = max(2 - math.floor(math.log10(step)), 0)
+    return [round(number * step, num_digits) for number in range(first, last + 1)]
 
 
 def format_tick(value: float) -> str:

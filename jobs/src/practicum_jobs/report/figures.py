@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from practicum_core.metrics import Metric
 from practicum_jobs.render.bilingual import Bilingual, Text
-from practicum_jobs.report.titles import FINDINGS, METRICS, PREFIXES, MetricTitle, Style
+from practicum_jobs.report.titles import FINDINGS, METRICS, PREFIXES, SUFFIXES, MetricTitle, Style
 
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -29,16 +29,28 @@ def get_title(name: str, unit: str = "", value: float = 0.0) -> MetricTitle:
 
     >>> get_title("recall:exact_duplicate").title.en
     'Recall, exact duplicate'
+    >>> get_title("field_order_tuned").title.zh
+    '字段“order”正确（微调）'
     """
     if name in METRICS:
         return METRICS[name]
-    prefix, colon, rest = name.partition(":")
-    if colon and prefix in PREFIXES:
-        found = PREFIXES[prefix]
-        finding = get_finding_title(rest)
-        lowered = Bilingual(finding.en[0].lower() + finding.en[1:], finding.zh)
-        return MetricTitle(found.title.format(rest=lowered), found.style, found.is_key)
-    return MetricTitle(Bilingual(name, name), _guess_style(unit, value))
+    for suffix, pattern in SUFFIXES.items():
+        stem = name.removesuffix(suffix)
+        if stem and stem != name and (inner := _find_title(stem)):
+            return MetricTitle(pattern.format(title=inner.title), inner.style)
+    return _find_title(name) or MetricTitle(Bilingual(name or "-", name or "-"), _guess_style(unit, value))
+
+
+def _find_title(name: str) -> MetricTitle | None:
+    if name in METRICS:
+        return METRICS[name]
+    for prefix, found in PREFIXES.items():
+        rest = name.removeprefix(prefix)
+        if rest and rest != name:
+            title = get_finding_title(rest) if prefix.endswith(":") else Bilingual(rest, rest)
+            lowered = Bilingual(title.en[0].lower() + title.en[1:], title.zh)
+            return MetricTitle(found.title.format(rest=lowered), found.style)
+    return None
 
 
 def get_finding_title(name: str) -> Bilingual:

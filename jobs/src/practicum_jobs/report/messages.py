@@ -140,6 +140,7 @@ COMPARISONS = {
 
 NUMBERS = {
     "forest_share": B("Shares with their 95% intervals (%)", "比例及其 95% 置信区间（%）"),
+    "forest_detail": B("By part of the task (%)", "按任务的各部分（%）"),
     "forest_points": B("Tuned minus base, paired (percentage points)", "微调减基座，配对（百分点）"),
     "forest_number": B("Figures with their 95% intervals", "数值及其 95% 置信区间"),
     "forest_reading": B(
@@ -234,7 +235,9 @@ SAMPLES = {
     "answer": B("Answer", "回答"),
     "adapter": B("Adapter", "适配器"),
     "merged": B("Merged model", "合并模型"),
-    "error": B("Why it is wrong", "错因"),
+    "failure": B("What is wrong", "错在何处"),
+    "control_losses": B("Control rows that got worse after tuning", "微调后变差的对照样本"),
+    "control_rest": B("Other control rows", "其他对照样本"),
     "wins": B("Put right by the tuned model", "微调后答对"),
     "losses": B("Got worse after tuning", "微调后变差"),
     "both_wrong": B("Wrong before and after", "前后都错"),
@@ -268,6 +271,10 @@ PROBLEMS = {
         "Leakage accepted by name: {names}. Figures measured on these rows are too good.",
         "已按名称豁免的泄漏：{names}。在这些样本上测得的数字偏好。",
     ),
+    "not_finite": B(
+        "The step “{step}” recorded figures that are no numbers and were left out: {names}.",
+        "步骤“{step}”记录了非数字的指标，已略去：{names}。",
+    ),
     "retried": B("The step “{step}” was started {count} times.", "步骤“{step}”启动了 {count} 次。"),
     "dirty": B(
         "The code had changes that no commit holds; code.diff in the run directory has them.",
@@ -281,6 +288,13 @@ FAILURE_KINDS = {
     "memory": B("memory", "内存"),
     "diverged": B("diverged", "发散"),
     "leakage": B("leakage", "数据泄漏"),
+    "not_json": B("not one JSON object", "不是单个 JSON 对象"),
+    "wrong_keys": B("other keys than asked for", "键与要求不符"),
+    "empty": B("empty answer", "空回答"),
+    "wrong_text": B("another text than expected", "文字与期望不符"),
+    "wrong": B("wrong {rest}", "{rest} 错误"),
+    "exports_differ": B("exports differ", "导出结果不一致"),
+    "no_stop": B("answer did not end", "回答没有结束"),
 }
 
 DATA = {

@@ -10,7 +10,7 @@ from practicum_jobs.render.blocks import Block, Charts, Column, Disclosure, Figu
 from practicum_jobs.render.charts import Chart, Interval, Tone, interval_plot
 from practicum_jobs.report.figures import format_interval, format_metric, get_title
 from practicum_jobs.report.messages import NUMBERS, READING, SECTIONS
-from practicum_jobs.report.titles import METRICS, Style
+from practicum_jobs.report.titles import METRICS
 from practicum_jobs.report.verdict import Pack
 
 
@@ -22,7 +22,7 @@ def build_numbers_section(pack: Pack) -> Section:
     gated = {(gate.step, gate.metric) for gate in pack.files.unit.gates}
     order = list(METRICS)
     keys = sorted(
-        (metric for metric in metrics if _is_key(metric, gated)),
+        (metric for metric in metrics if _is_key(metric, gated) and not _is_said_twice(metric, metrics)),
         key=lambda metric: order.index(metric.name) if metric.name in order else len(order),
     )
     charts = _build_forests(metrics)
@@ -37,7 +37,12 @@ def build_numbers_section(pack: Pack) -> Section:
 
 
 def _is_key(metric: StageMetric, gated: set[tuple[str, str]]) -> bool:
-    return (metric.stage, metric.name) in gated or get_title(metric.name).is_key
+    return (metric.stage, metric.name) in gated or (get_title(metric.name).is_key and _has_interval(metric))
+
+
+def _is_said_twice(metric: StageMetric, metrics: list[StageMetric]) -> bool:
+    """Whether the step gives the same figure as that of the tuned model too."""
+    return any(other.stage == metric.stage and other.name == f"{metric.name}_tuned" for other in metrics)
 
 
 def _build_figure(metric: StageMetric) -> Figure:
@@ -51,22 +56,22 @@ def _build_figure(metric: StageMetric) -> Figure:
 def _build_forests(metrics: list[StageMetric]) -> list[tuple[Chart, Bilingual | None]]:
     """Draw one plot per kind of figure, because shares and losses have no common axis."""
     drawn: list[tuple[Chart, Bilingual | None]] = []
-    groups: tuple[tuple[Style, float, float | None], ...] = (
-        ("share", 100, None),
-        ("points", 100, 0),
-        ("number", 1, None),
-    )
-    for style, factor, reference in groups:
-        rows = [
-            _build_interval(metric, factor, is_difference=style == "points")
-            for metric in metrics
-            if _has_interval(metric) and get_title(metric.name, metric.unit, metric.value).style == style
-        ]
+    shown = [metric for metric in metrics if _has_interval(metric) and not _is_said_twice(metric, metrics)]
+    for name in ("share", "points", "detail", "number"):
+        rows = [_build_interval(metric) for metric in shown if _get_forest(metric) == name]
         if rows:
-            reading = NUMBERS["forest_reading" if reference is None else "forest_reference"]
-            chart = interval_plot(f"forest-{style}", NUMBERS[f"forest_{style}"], rows, reference=reference)
+            reading = NUMBERS["forest_reference" if name == "points" else "forest_reading"]
+            reference = 0.0 if name == "points" else None
+            chart = interval_plot(f"forest-{name}", NUMBERS[f"forest_{name}"], rows, reference=reference)
             drawn.append((chart, reading))
     return drawn
+
+
+def _get_forest(metric: StageMetric) -> str:
+    title = get_title(metric.name, metric.unit, metric.value)
+    if title.style == "share":
+        return "share" if title.is_key else "detail"
+    return "points" if title.style == "points" else "number"
 
 
 def _has_interval(metric: StageMetric) -> bool:
@@ -74,15 +79,17 @@ def _has_interval(metric: StageMetric) -> bool:
     return all(end is not None and math.isfinite(end) for end in ends)
 
 
-def _build_interval(metric: StageMetric, factor: float, *, is_difference: bool) -> Interval:
+def _build_interval(metric: StageMetric) -> Interval:
+    known = get_title(metric.name, metric.unit, metric.value)
+    factor = 100.0 if known.style in ("share", "points") else 1.0
+    is_difference = known.style == "points"
     low, high = (metric.low or 0.0) * factor, (metric.high or 0.0) * factor
     tone: Tone = "plain"
     if is_difference and low > 0:
         tone = "good"
     elif is_difference and high < 0:
         tone = "bad"
-    title = get_title(metric.name, metric.unit, metric.value).title
-    return Interval(title, metric.value * factor, low, high, format_metric(metric), tone)
+    return Interval(known.title, metric.value * factor, low, high, format_metric(metric), tone)
 
 
 def _build_table(metrics: list[StageMetric]) -> Table:

@@ -7,7 +7,7 @@ from practicum_jobs.render.bilingual import Bilingual, Text, shorten
 from practicum_jobs.render.blocks import Block, Cell, Column, Heading, Notice, Section, Table
 from practicum_jobs.report.messages import FAILURE_KINDS, PROBLEMS, READING, SECTIONS
 from practicum_jobs.report.process import count_starts
-from practicum_jobs.report.verdict import Pack
+from practicum_jobs.report.verdict import Pack, is_finite
 
 _MAX_TEXT = 600
 
@@ -51,9 +51,13 @@ def _build_warnings(pack: Pack) -> list[Block]:
     ]
     if waived:
         blocks.append(Notice(PROBLEMS["waived"].format(names=", ".join(waived)), "warn"))
-    for step, count in sorted(count_starts(pack.files).items()):
+    for name, count in sorted(count_starts(pack.files).items()):
         if count > 1:
-            blocks.append(Notice(PROBLEMS["retried"].format(step=step, count=count), "warn"))
+            blocks.append(Notice(PROBLEMS["retried"].format(step=name, count=count), "warn"))
+    for step in pack.files.steps:
+        lost = [metric.name for metric in (step.record.metrics if step.record else []) if not is_finite(metric)]
+        if lost:
+            blocks.append(Notice(PROBLEMS["not_finite"].format(step=step.name, names=", ".join(lost)), "bad"))
     environment = pack.files.environment
     if environment and environment.code.repository and environment.code.repository.is_dirty:
         blocks.append(Notice(PROBLEMS["dirty"], "warn"))
@@ -68,12 +72,19 @@ def _build_failures(pack: Pack) -> list[Block]:
         Column(PROBLEMS["what"]),
     ]
     rows: list[list[Cell | Text]] = [
-        [FAILURE_KINDS.get(failure.kind, failure.kind), step.name, failure.where, shorten(failure.text, _MAX_TEXT)]
+        [_name_kind(failure.kind), step.name, failure.where, shorten(failure.text, _MAX_TEXT)]
         for step in pack.files.steps
         if step.record is not None
         for failure in step.record.failures
     ]
     return [Table(PROBLEMS["failures"], columns, rows)] if rows else []
+
+
+def _name_kind(kind: str) -> Text:
+    prefix, _, rest = kind.partition(":")
+    if prefix not in FAILURE_KINDS:
+        return kind
+    return FAILURE_KINDS[prefix].format(rest=rest.replace("+", ", "))
 
 
 def _build_notes(pack: Pack) -> list[Block]:

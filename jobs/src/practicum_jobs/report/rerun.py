@@ -59,12 +59,15 @@ def _get_week_name(weekjob: WeekJob) -> str:
 def _write_value(value: Any) -> str:  # noqa: ANN401 - any YAML value
     """Write a value so that YAML reads it back: JSON, and plain words without quotes.
 
-    >>> _write_value("qlora"), _write_value(0.0005), _write_value(None), _write_value("1e-3")
-    ('qlora', '0.0005', 'null', '"1e-3"')
+    YAML 1.1 takes a number for a text when it has an exponent and no point.
+
+    >>> _write_value("qlora"), _write_value(0.0005), _write_value(1e-05), _write_value("1e-3")
+    ('qlora', '0.0005', '1.0e-05', '"1e-3"')
     """
     if isinstance(value, str) and value.replace("-", "").replace("_", "").isalpha() and not _is_yaml_word(value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text
 
 
 def _is_yaml_word(value: str) -> bool:

@@ -52,12 +52,22 @@ def _build_step(step: StepFiles, limit: int) -> list[Block]:
         title = SAMPLES["group"].format(title=group.title, shown=len(shown), total=len(group.lines))
         is_open = index == 0 and (group.tone != "plain" or "answers" in group.lines[0])
         blocks.append(Disclosure(title, shown, is_open=is_open))
-    if any("candidate" in line for line in step.samples) and not any(map(_is_loss, step.samples)):
+    if any("candidate" in line for line in step.samples) and not any(group.tone == "bad" for group in groups):
         blocks.append(Notice(SAMPLES["no_losses"], "good"))
     return blocks
 
 
 def _group(lines: Sequence[_Line]) -> list[_Group]:
+    scored = [line for line in lines if line.get("split") == lines[0].get("split")]
+    control = [line for line in lines if line.get("split") != lines[0].get("split")]
+    worse = [line for line in control if line.get("base_mentioned") and not line.get("candidate_mentioned")]
+    return _group_scored(scored) + _list_nonempty(
+        _Group(SAMPLES["control_losses"], "bad", worse),
+        _Group(SAMPLES["control_rest"], "plain", [line for line in control if line not in worse]),
+    )
+
+
+def _group_scored(lines: Sequence[_Line]) -> list[_Group]:
     if any("candidate" in line for line in lines):
         return _list_nonempty(
             _Group(SAMPLES["losses"], "bad", [line for line in lines if _is_loss(line)]),
@@ -116,11 +126,13 @@ def _list_texts(line: _Line) -> Iterable[tuple[Bilingual, str, Tone]]:
         ("candidate", "tuned", "candidate_correct"),
         ("adapter", "adapter", None),
         ("merged", "merged", None),
-        ("error", "error", None),
     )
     for key, label, judged in parts:
         if line.get(key) not in (None, ""):
             yield SAMPLES[label], shorten(_write(line[key]), MAX_TEXT), _get_tone(line.get(judged or ""))
+    failure = line.get("candidate_failure", line.get("failure"))
+    if isinstance(failure, str) and failure:
+        yield SAMPLES["failure"], shorten(failure, MAX_TEXT), "plain"
 
 
 def _get_tone(is_right: object) -> Tone:

@@ -30,12 +30,33 @@ def _plain(en: str, zh: str, style: Style) -> MetricTitle:
 METRICS: dict[str, MetricTitle] = {
     "exact_match": _key("Exact match", "完全匹配率", "share"),
     "exact_match_base": _key("Exact match, base model", "完全匹配率（基座）", "share"),
-    "exact_match_candidate": _key("Exact match, tuned model", "完全匹配率（微调）", "share"),
+    "exact_match_tuned": _key("Exact match, tuned model", "完全匹配率（微调）", "share"),
     "exact_match_delta": _key("Exact match, tuned minus base", "完全匹配率之差（微调减基座）", "points"),
     "exact_match_interval_width": _plain("Width of the exact-match interval", "完全匹配率区间宽度", "points"),
     "validation_loss_drop": _key("Fall of validation loss", "验证损失下降", "number"),
     "agreement": _key("Adapter and merged model agree", "适配器与合并模型一致率", "share"),
     "num_rows": _plain("Rows", "行数", "count"),
+    "num_control_rows": _plain("Control rows", "对照样本数", "count"),
+    "num_prompts": _plain("Prompts", "提示数", "count"),
+    "control_mentioned": _key("Control rows answered", "对照样本答出率", "share"),
+    "control_mentioned_base": _key("Control rows answered, base model", "对照样本答出率（基座）", "share"),
+    "control_mentioned_tuned": _key("Control rows answered, tuned model", "对照样本答出率（微调）", "share"),
+    "control_mentioned_delta": _key("Control rows, tuned minus base", "对照样本之差（微调减基座）", "points"),
+    "wins": _plain("Rows put right by tuning", "微调后答对的样本", "count"),
+    "losses": _plain("Rows that got worse after tuning", "微调后变差的样本", "count"),
+    "mcnemar_p": _plain("McNemar's exact test, p", "McNemar 精确检验 p 值", "number"),
+    "control_wins": _plain("Control rows put right by tuning", "微调后答出的对照样本", "count"),
+    "control_losses": _plain("Control rows that got worse", "微调后变差的对照样本", "count"),
+    "control_mcnemar_p": _plain(
+        "McNemar's exact test on control rows, p", "对照样本的 McNemar 精确检验 p 值", "number"
+    ),
+    "json_valid": _plain("Answer is one JSON object", "回答是单个 JSON 对象", "share"),
+    "stopped_ratio": _plain("Answers that ended by themselves", "自行结束的回答占比", "share"),
+    "mean_answer_tokens": _plain("Mean length of an answer (tokens)", "回答的平均长度（词元）", "number"),
+    "generate_s": _plain("Time to generate", "生成耗时", "seconds"),
+    "rows_per_s": _plain("Rows per second", "每秒样本数", "number"),
+    "gates_passed": _plain("Gates passed", "通过的门槛", "count"),
+    "html_bytes": _plain("Size of the page", "页面大小", "bytes"),
     "num_parameters": _plain("Parameters", "参数量", "count"),
     "size_bytes": _plain("Size", "大小", "bytes"),
     "fetch_s": _plain("Time to fetch", "取得耗时", "seconds"),
@@ -46,7 +67,7 @@ METRICS: dict[str, MetricTitle] = {
     "validation_loss": _plain("Validation loss, lowest", "最低验证损失", "number"),
     "validation_loss_first": _plain("Validation loss, first", "首次验证损失", "number"),
     "train_loss": _plain("Training loss, last", "最后的训练损失", "number"),
-    "tokens_per_s": _plain("Training speed", "训练速度", "number"),
+    "tokens_per_s": _plain("Tokens per second", "每秒词元数", "number"),
     "steps_per_s": _plain("Steps per second", "每秒步数", "number"),
     "startup_s": _plain("Start-up time", "启动耗时", "seconds"),
     "train_s": _plain("Training time", "训练耗时", "seconds"),
@@ -56,8 +77,15 @@ METRICS: dict[str, MetricTitle] = {
 }
 
 PREFIXES: dict[str, MetricTitle] = {
-    "recall": _plain("Recall, {rest}", "召回率：{rest}", "share"),
-    "precision": _plain("Precision, {rest}", "精确率：{rest}", "share"),
+    "recall:": _plain("Recall, {rest}", "召回率：{rest}", "share"),
+    "precision:": _plain("Precision, {rest}", "精确率：{rest}", "share"),
+    "field_": _plain("Field “{rest}” right", "字段“{rest}”正确", "share"),
+    "exact_match_": _plain("Exact match, {rest} rows", "完全匹配率，{rest} 类样本", "share"),
+}
+"""Names that end in something that varies; ``{rest}`` is that ending."""
+SUFFIXES: dict[str, B] = {
+    "_base": B("{title}, base model", "{title}（基座）"),
+    "_tuned": B("{title}, tuned model", "{title}（微调）"),
 }
 
 FINDINGS: dict[str, B] = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from practicum_core.evidence import Evidence, get_verdict
 from practicum_core.gates import GateResult, GateSpec, check_gates
-from practicum_core.metrics import StageMetric
+from practicum_core.metrics import Metric, StageMetric
 from practicum_jobs.render.bilingual import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Notice, Section, Table
 from practicum_jobs.render.page import Stamp
@@ -38,7 +39,10 @@ def build_evidence(files: RunFiles) -> Evidence:
     """Hold the recorded figures against the unit's gates. A run with a step missing is never passed."""
     records = [(step, step.record) for step in files.steps if step.record is not None]
     metrics = [
-        StageMetric(stage=step.name, **metric.model_dump()) for step, record in records for metric in record.metrics
+        StageMetric(stage=step.name, **metric.model_dump())
+        for step, record in records
+        for metric in record.metrics
+        if is_finite(metric)
     ]
     gates = list(check_gates(files.unit.gates, metrics))
     is_whole = all(step.record is not None for step in files.steps)
@@ -52,6 +56,11 @@ def build_evidence(files: RunFiles) -> Evidence:
         durations_s={step.name: record.duration_s for step, record in records},
         reproduce=build_run_command(files.weekjob, files.run_id),
     )
+
+
+def is_finite(metric: Metric) -> bool:
+    """Whether a figure and its interval are numbers; JSON has no others, and nothing can be held against them."""
+    return all(math.isfinite(end) for end in (metric.value, metric.low, metric.high) if end is not None)
 
 
 def build_stamp(pack: Pack) -> Stamp:

@@ -1,0 +1,60 @@
+"""The command that asks for the same run again says what the week job says."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from practicum_core.weekjob import WeekJob
+from practicum_jobs.report.rerun import _write_value, build_run_command
+
+
+def _build(name="week-03", **spec):
+    return WeekJob.model_validate({"metadata": {"name": name}, "spec": {"unit": "sft", "profile": "quick", **spec}})
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({}, ""),
+        (
+            {"set": {"sft.method": "qlora", "sft.learning_rate": 0.0005}},
+            "--set sft.learning_rate=0.0005 --set sft.method=qlora",
+        ),
+        ({"data": {"uri": "builtin:tickets"}}, ""),
+        ({"data": {"uri": "file:///a b"}}, "--data 'file:///a b'"),
+        ({"model": {"uri": "hf://a/b"}}, "--model hf://a/b"),
+        ({"control": "sft/20260102t030405-0a1b2c"}, "--control sft/20260102t030405-0a1b2c"),
+    ],
+)
+def test_options_are_said(spec, words):
+    command = build_run_command(_build(**spec), "ID")
+    assert command == f"practicum run week-03 --variant 10 --profile quick --seed 7 {words}".strip()
+
+
+def test_the_week_follows_the_variant():
+    assert "week-04 --variant 12" in build_run_command(_build(name="mine", variant=12), "ID")
+    assert " sft --variant 8" in build_run_command(_build(name="mine", variant=8), "ID")
+
+
+def test_what_no_option_says_is_taken_from_the_file():
+    command = build_run_command(_build(resources={"workers": 2}), "20260102t030405-0a1b2c")
+    assert command == "practicum run experiments/sft/20260102t030405-0a1b2c/weekjob.yaml"
+
+
+@given(
+    st.one_of(
+        st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"])),
+        st.integers(),
+        st.booleans(),
+        st.none(),
+        st.floats(1e-9, 1e9),
+    )
+)
+def test_a_value_read_back_as_yaml_is_the_same(value):
+    word = shlex.split(shlex.join([f"sft.key={_write_value(value)}"]))[0]
+    assert yaml.safe_load(word.partition("=")[2]) == value
