@@ -262,7 +262,7 @@ TEST = PhrasePool(
     calm=("There is no rush, it can wait.", "Thanks a lot.", "Kind regards.", "Please take all the time you need."),
     products=(
         "juicer",
-        "armchair",
+        "recliner",
         "microscope",
         "suitcase",
         "ukulele",
