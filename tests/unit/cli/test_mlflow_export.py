@@ -16,7 +16,6 @@ def test_parameters_metrics_and_gates_are_exported(finish_run, workplace, monkey
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow.tracking import MlflowClient  # noqa: PLC0415 - its import warns
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (workplace / "mlruns").as_uri())
     path = finish_run()
     assert export_run(path) is None

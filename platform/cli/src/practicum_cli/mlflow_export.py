@@ -34,6 +34,7 @@ def export_run(path: Path) -> str | None:
 
 def _export(run: Run, uri: str) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # a file: address is an explicit choice here
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracker's own dependencies, on import and on use
         from mlflow.tracking import MlflowClient  # noqa: PLC0415 - a second that only an export needs
