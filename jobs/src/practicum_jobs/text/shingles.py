@@ -1,8 +1,8 @@
 """Decides how a text becomes a set of n-gram hashes, for whole batches at once in numpy.
 
-A text is normalised (NFKC, case folded, white space collapsed) and cut into units: characters where the text is
-Chinese, words elsewhere (a single ideograph inside other text is a word of its own). Punctuation and white space
-separate units and are no units. A shingle is the hash of n units in a row. Knows nothing of what the hashes are for.
+A text is normalised (NFKC, case folded, white space collapsed) and cut into units: each ideograph, and each word or
+number between them. Punctuation and white space separate units and are no units. A shingle is the hash of n units in
+a row; n is larger for Chinese text, whose units are mostly characters. Knows nothing of what the hashes are for.
 
 Hashes are polynomials over mixed code points modulo 2**64 (Karp and Rabin 1987), taken from prefix sums, so that a
 batch costs a few passes over its characters and no Python loop.
@@ -27,7 +27,7 @@ Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
 CHINESE_RATIO = 0.3
-"""Share of ideographs among letters and digits from which a text is cut into characters instead of words."""
+"""Share of ideographs among letters and digits from which a text counts as Chinese."""
 
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 2**64)
@@ -98,7 +98,7 @@ def cut_units(texts: Sequence[str]) -> Units:
     num_kept = np.bincount(rows, minlength=len(texts))
     num_ideographs = np.bincount(rows[kept_classes == _IDEOGRAPH], minlength=len(texts))
     is_chinese = num_ideographs > CHINESE_RATIO * num_kept
-    starts = np.flatnonzero(_find_starts(kept, kept_classes, is_chinese[rows]))
+    starts = np.flatnonzero(_find_starts(kept, kept_classes))
     ends = np.append(starts[1:], len(kept))
     hashes = _mix(_hash_windows(_mix(codes[kept].astype(np.uint64)), starts, ends))
     return Units(hashes, _to_offsets(np.bincount(rows[starts], minlength=len(texts))), is_chinese)
@@ -110,7 +110,7 @@ def build_shingles(units: Units, num_words: int, num_chars: int, *, keep_short: 
     Args:
         units: From :func:`cut_units`.
         num_words: Length of an n-gram in words.
-        num_chars: Length of an n-gram in characters, for Chinese text.
+        num_chars: Length of an n-gram in units for Chinese text.
         keep_short: Give a text with fewer units one shingle of all of them; otherwise it has none.
     """
     counts = np.diff(units.offsets)
@@ -155,10 +155,9 @@ def pack_unique(shingles: Shingles) -> tuple[UInt32, Int64]:
     return keys.astype(np.uint32), _to_offsets(counts)
 
 
-def _find_starts(kept: Int64, classes: UInt8, is_chinese: Bool) -> Bool:
+def _find_starts(kept: Int64, classes: UInt8) -> Bool:
     starts = np.ones(len(kept), dtype=np.bool_)
-    is_glued = (kept[1:] == kept[:-1] + 1) & (classes[1:] == _WORD) & (classes[:-1] == _WORD) & ~is_chinese[1:]
-    starts[1:] = ~is_glued
+    starts[1:] = (kept[1:] != kept[:-1] + 1) | (classes[1:] != _WORD) | (classes[:-1] != _WORD)
     return starts
 
 

@@ -23,6 +23,13 @@ class AuditConfig(StageConfig):
     max_row_bytes: int = Field(default=1_000_000, ge=1_000, description="A longer row is refused, not read.")
     num_samples: int = Field(default=5, ge=0, description="Masked samples kept per finding.")
     clean_copy: bool = Field(default=True, description="Write the rows that pass, and a manifest of the others.")
+    fail_ratios: dict[str, float] = Field(
+        default_factory=dict,
+        description="Share of rows above which a finding fails, by the finding's name, where not the usual one.",
+    )
+    workers: int | None = Field(
+        default=None, ge=1, le=64, description="Processes that analyse rows; without it, one per core."
+    )
 
 
 class Finding(BaseModel):
@@ -38,10 +45,59 @@ class Finding(BaseModel):
     samples: list[str] = Field(default_factory=list, description="Masked.")
 
 
+class ClassScore(BaseModel):
+    """How well one class of planted flaws was found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    num_planted: int
+    num_flagged: int = Field(description="Places where the audit says so.")
+    num_right: int = Field(description="Those of them where it was planted.")
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the planted flaws that were found; ``None`` where none was planted.
+
+        >>> ClassScore(name="x", num_planted=4, num_flagged=3, num_right=3).recall
+        0.75
+        """
+        return self.num_right / self.num_planted if self.num_planted else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of what was flagged that was planted; ``None`` where nothing was flagged.
+
+        >>> ClassScore(name="x", num_planted=4, num_flagged=0, num_right=0).precision is None
+        True
+        """
+        return self.num_right / self.num_flagged if self.num_flagged else None
+
+
+class DataFile(BaseModel):
+    """A file that was read, named by its content."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    split: str
+    sha256: str
+    size_bytes: int
+
+
 class AuditRecord(StageRecord):
     """What the audit found."""
 
     verdict: Literal["pass", "warn", "fail"]
-    num_rows: int
+    num_rows: int = Field(description="Rows that were read; places that hold no row are findings of their own.")
     num_clean_rows: int
     findings: list[Finding]
+    uri: str = Field(default="", description="Of the data set.")
+    files: list[DataFile] = Field(default_factory=list)
+    lengths: dict[str, int] = Field(
+        default_factory=dict, description="Tokens of a row as training renders it: min, p50, p90, p99, max."
+    )
+    scripts: dict[str, int] = Field(default_factory=dict, description="Rows by script.")
+    scores: list[ClassScore] = Field(
+        default_factory=list, description="Recall and precision by class, where the data names its planted flaws."
+    )

@@ -1,0 +1,181 @@
+"""Decides which findings an audit knows, how each is called in both languages, and from which share it is serious.
+
+A level follows from the share of rows alone: above ``fail_ratio`` the finding fails, above zero it warns. What may
+never stand in training data (personal data, credentials, evaluation rows) fails with the first row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from practicum_core.errors import ConfigError, suggest_similar
+from practicum_jobs.render.bilingual import Bilingual
+from practicum_jobs.text.encoding import EncodingDefect
+from practicum_jobs.text.pii import PiiKind
+from practicum_jobs.text.secrets import SecretKind
+
+Level = Literal["pass", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class FindingKind:
+    """One class of defect. ``fail_ratio`` is the share above which it fails; ``advice`` says what to do about it."""
+
+    name: str
+    title: Bilingual
+    advice: Bilingual
+    fail_ratio: float
+
+
+_REMOVE = Bilingual(
+    "Removed from the clean copy; the first of each group stays.", "已从干净副本中移除；每组保留第一条。"
+)
+_PRIVATE = Bilingual(
+    "Removed; ask where it came from before the data is used at all.", "已移除；在使用这份数据之前先查清来源。"
+)
+_BROKEN = Bilingual(
+    "Not read and not in the clean copy; mend the line in its file.", "未读取，也不在干净副本中；请在原文件中修复该行。"
+)
+
+EXACT, NEAR, CONFLICT, LEAKED, RUN = (
+    "exact_duplicate",
+    "near_duplicate",
+    "conflicting_answers",
+    "leaked_row",
+    "shared_run",
+)
+OVER_LONG, EMPTY, REFUSAL = "over_long", "empty_answer", "refusal"
+
+_GENERAL = (
+    FindingKind(EXACT, Bilingual("Exact duplicate", "完全重复"), _REMOVE, 0.01),
+    FindingKind(NEAR, Bilingual("Near duplicate", "近似重复"), _REMOVE, 0.03),
+    FindingKind(
+        CONFLICT,
+        Bilingual("Same prompt, different answers", "相同提示、不同答案"),
+        Bilingual(
+            "All answers of the group were removed: which one is right, a person must say.",
+            "整组答案都已移除：哪个正确须由人来判断。",
+        ),
+        0.005,
+    ),
+    FindingKind(
+        LEAKED,
+        Bilingual("Evaluation row in the training data", "训练数据中的评测样本"),
+        Bilingual("Removed; a score on a leaked row proves nothing.", "已移除；在泄漏样本上的得分不说明任何问题。"),
+        0.0,
+    ),
+    FindingKind(
+        RUN,
+        Bilingual("Long run of text shared with an evaluation row", "与评测样本共有长片段"),
+        Bilingual(
+            "Removed; read the samples: a quoted passage is no leak, a copied question is.",
+            "已移除；请查看样例：引用同一段资料不算泄漏，照抄题目才算。",
+        ),
+        0.01,
+    ),
+    FindingKind(
+        OVER_LONG,
+        Bilingual("Longer than max_length", "超过 max_length"),
+        Bilingual("Training would cut the end, where the answer stands.", "训练时会截断末尾，而答案正在末尾。"),
+        0.05,
+    ),
+    FindingKind(
+        EMPTY,
+        Bilingual("Empty answer", "答案为空"),
+        Bilingual("Removed; it teaches the model to say nothing.", "已移除；它会教模型什么都不说。"),
+        0.001,
+    ),
+    FindingKind(
+        REFUSAL,
+        Bilingual("Refusal or boilerplate", "拒答或套话"),
+        Bilingual("Removed; copied refusals make a model refuse.", "已移除；照搬的拒答会让模型学会拒答。"),
+        0.02,
+    ),
+)
+_ENCODING: Mapping[EncodingDefect, Bilingual] = {
+    EncodingDefect.REPLACEMENT: Bilingual("Lost characters (U+FFFD)", "字符丢失（U+FFFD）"),
+    EncodingDefect.MOJIBAKE: Bilingual("Mojibake", "乱码"),
+    EncodingDefect.CONTROL: Bilingual("Control characters", "控制字符"),
+}
+_PII: Mapping[PiiKind, Bilingual] = {
+    PiiKind.CN_RESIDENT_ID: Bilingual("Chinese resident id", "居民身份证号"),
+    PiiKind.CN_USCC: Bilingual("Unified social credit code", "统一社会信用代码"),
+    PiiKind.BANK_CARD: Bilingual("Bank card", "银行卡号"),
+    PiiKind.CN_MOBILE: Bilingual("Chinese mobile number", "中国大陆手机号"),
+    PiiKind.CN_LANDLINE: Bilingual("Chinese landline", "中国大陆固定电话"),
+    PiiKind.CN_PLATE: Bilingual("Chinese vehicle plate", "车牌号"),
+    PiiKind.CN_PASSPORT: Bilingual("Passport", "护照号"),
+    PiiKind.EMAIL: Bilingual("E-mail address", "电子邮箱"),
+    PiiKind.IPV4: Bilingual("Public IPv4 address", "公网 IPv4 地址"),
+    PiiKind.PHONE: Bilingual("Telephone number of another country", "其他国家的电话号码"),
+}
+_SECRETS: Mapping[SecretKind, Bilingual] = {
+    SecretKind.AWS_KEY: Bilingual("AWS access key", "AWS 访问密钥"),
+    SecretKind.OPENAI_KEY: Bilingual("Model service key (sk-)", "模型服务密钥（sk-）"),
+    SecretKind.GITHUB_TOKEN: Bilingual("GitHub token", "GitHub 令牌"),
+    SecretKind.SLACK_TOKEN: Bilingual("Slack token", "Slack 令牌"),
+    SecretKind.PRIVATE_KEY: Bilingual("Private key", "私钥"),
+    SecretKind.JWT: Bilingual("JSON web token", "JSON Web 令牌"),
+    SecretKind.GENERIC: Bilingual("Password or key in an assignment", "赋值语句中的密码或密钥"),
+}
+_DEFECTS: Mapping[str, Bilingual] = {
+    "broken_json": Bilingual("Broken JSON", "JSON 损坏"),
+    "invalid_utf8": Bilingual("Invalid UTF-8", "非法 UTF-8"),
+    "missing_column": Bilingual("Missing column", "缺少列"),
+    "wrong_type": Bilingual("Wrong type", "类型错误"),
+    "row_too_long": Bilingual("Row longer than any may be", "行超过长度上限"),
+}
+_CODE_ADVICE = Bilingual(
+    "Removed; decode the source again, with the right encoding.", "已移除；请用正确的编码重新解码来源。"
+)
+
+CATALOGUE: Mapping[str, FindingKind] = {
+    kind.name: kind
+    for kind in (
+        *_GENERAL,
+        *(FindingKind(f"pii:{name}", title, _PRIVATE, 0.0) for name, title in _PII.items()),
+        *(FindingKind(f"secret:{name}", title, _PRIVATE, 0.0) for name, title in _SECRETS.items()),
+        *(FindingKind(str(name), title, _CODE_ADVICE, 0.001) for name, title in _ENCODING.items()),
+        *(FindingKind(name, title, _BROKEN, 0.01) for name, title in _DEFECTS.items()),
+    )
+}
+"""Every finding, in the order of the report."""
+
+DEFECT_KINDS = tuple(_DEFECTS)
+
+
+def resolve_thresholds(overrides: Mapping[str, float]) -> dict[str, float]:
+    """Return the share above which each finding fails, with ``overrides`` laid over the catalogue's.
+
+    Raises:
+        ConfigError: An override names no finding, or is no share.
+    """
+    problems = [
+        f"unknown finding '{name}'{suggest_similar(name, CATALOGUE)}" for name in overrides if name not in CATALOGUE
+    ]
+    problems += [f"{name}: {value} is no share of 0 to 1" for name, value in overrides.items() if not 0 <= value <= 1]
+    if problems:
+        raise ConfigError(f"fail_ratios: {'; '.join(problems)}", f"findings: {', '.join(CATALOGUE)}")
+    return {name: overrides.get(name, kind.fail_ratio) for name, kind in CATALOGUE.items()}
+
+
+def get_level(num_rows: int, num_total: int, fail_ratio: float) -> Level:
+    """Return how serious ``num_rows`` of ``num_total`` are.
+
+    >>> get_level(0, 10, 0.0), get_level(1, 10, 0.0), get_level(1, 10, 0.5)
+    ('pass', 'fail', 'warn')
+    """
+    if not num_rows:
+        return "pass"
+    return "fail" if num_rows > fail_ratio * num_total else "warn"
+
+
+def get_verdict(levels: list[Level]) -> Level:
+    """Return the worst level.
+
+    >>> get_verdict(["pass", "warn"])
+    'warn'
+    """
+    return "fail" if "fail" in levels else "warn" if "warn" in levels else "pass"

@@ -1,0 +1,159 @@
+"""Decides what the second reading of the data leaves behind: the clean copy, its manifest, samples and scores.
+
+The clean copy holds the rows without any finding, in reading order, as JSON lines of the chat or preference format.
+The manifest names every other row or place and why. Neither manifest nor samples hold personal data or secrets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from practicum_core.atomic import explain_os_errors, open_atomic
+from practicum_core.rows import Row
+from practicum_jobs.audit.catalogue import CONFLICT, EXACT, LEAKED, NEAR, RUN
+from practicum_jobs.audit.checks import write_excerpt
+from practicum_jobs.audit.content import build_content, build_record
+from practicum_jobs.audit.scan import Scan, read_marks
+from practicum_jobs.audit.truth import Truth, build_key
+from practicum_jobs.datasets.readers import Defect
+
+MAX_ID_CHARS = 80
+_PAIRED = {EXACT: "repeats", NEAR: "resembles", LEAKED: "stands in", RUN: "shares a run with"}
+
+
+@dataclass
+class Cleaning:
+    """What the second reading found.
+
+    ``samples`` holds masked excerpts of each finding. ``clusters`` are the largest groups of duplicates, as (id of
+    the first row, number of rows).
+    """
+
+    num_clean: int = 0
+    samples: dict[str, list[str]] = field(default_factory=dict)
+    clusters: list[tuple[str, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the copy and the manifest go; ``None`` where no copy is wanted."""
+
+    clean: Path
+    manifest: Path
+
+
+class Cleaner:
+    """Walks the data again with the findings at hand.
+
+    Args:
+        scan: The findings.
+        held_out_ids: Ids of the indexed evaluation rows.
+        num_samples: Samples kept per finding.
+        truth: Takes note of everything that was found, where it is known what was planted.
+    """
+
+    def __init__(self, scan: Scan, held_out_ids: list[str], num_samples: int, truth: Truth | None) -> None:
+        self._scan = scan
+        self._marks = scan.build_marks()
+        self._held_out_ids = held_out_ids
+        self._num_samples = num_samples
+        self._truth = truth
+        self._sizes = _count_groups(scan)
+        self._leader_ids: dict[int, str] = {}
+        self._result = Cleaning()
+
+    def walk(self, rows: Iterable[Row | Defect], outputs: Outputs | None) -> Cleaning:
+        """Read the data to its end, writing copy and manifest where they are wanted, whole or not at all."""
+        with contextlib.ExitStack() as stack:
+            clean = stack.enter_context(open_atomic(outputs.clean)) if outputs else None
+            manifest = stack.enter_context(open_atomic(outputs.manifest)) if outputs else None
+            with explain_os_errors(outputs.clean.parent) if outputs else contextlib.nullcontext():
+                for row in self._iter_clean(rows, manifest):
+                    self._result.num_clean += 1
+                    if clean is not None:
+                        _write(clean, build_record(row))
+        largest = sorted(self._sizes.items(), key=lambda item: (-item[1], item[0]))[:10]
+        self._result.clusters = [(self._leader_ids[row], size) for row, size in largest]
+        return self._result
+
+    def _iter_clean(self, rows: Iterable[Row | Defect], manifest: BinaryIO | None) -> Iterator[Row]:
+        number = -1
+        for row in rows:
+            if isinstance(row, Defect):
+                self._note_defect(row, manifest)
+                continue
+            number += 1
+            if number in self._sizes:
+                self._leader_ids[number] = _show_id(row.id)
+            if self._marks[number]:
+                self._note_row(number, row, manifest)
+            else:
+                yield row
+
+    def _note_row(self, number: int, row: Row, manifest: BinaryIO | None) -> None:
+        found = read_marks(int(self._marks[number]))
+        partners = {name: partner for name in found if (partner := self._get_partner(name, number))}
+        if self._truth is not None:
+            self._truth.note(row.id, found)
+        if manifest is not None:
+            _write(manifest, {"row": number + 1, "id": _show_id(row.id), "findings": found, "partners": partners})
+        for name in found:
+            kept = self._result.samples.setdefault(name, [])
+            if len(kept) < self._num_samples:
+                kept.append(_write_sample(row, name, partners.get(name, "")))
+
+    def _note_defect(self, defect: Defect, manifest: BinaryIO | None) -> None:
+        place = build_key(defect.file, defect.line)
+        if self._truth is not None:
+            self._truth.note(place, [defect.kind])
+        if manifest is not None:
+            detail = write_excerpt(defect.detail)
+            _write(
+                manifest, {"file": defect.file.name, "line": defect.line, "findings": [defect.kind], "detail": detail}
+            )
+        kept = self._result.samples.setdefault(defect.kind, [])
+        if len(kept) < self._num_samples:
+            kept.append(f"{place}: {write_excerpt(defect.detail)}")
+
+    def _get_partner(self, name: str, number: int) -> str:
+        if name == EXACT:
+            return self._leader_ids[int(self._scan.duplicates.exact_leaders[number])]
+        if name == NEAR:
+            return self._leader_ids[int(self._scan.duplicates.near_leaders[number])]
+        if name in {LEAKED, RUN} and number in self._scan.partners:
+            return _show_id(self._held_out_ids[self._scan.partners[number]])
+        return ""
+
+
+def _count_groups(scan: Scan) -> dict[int, int]:
+    """Return the size of every group of duplicates by its first row."""
+    sizes: dict[int, int] = {}
+    for leaders in (scan.duplicates.exact_leaders, scan.duplicates.near_leaders):
+        rows, counts = np.unique(leaders[leaders != np.arange(len(leaders))], return_counts=True)
+        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            sizes[row] = sizes.get(row, 1) + count
+    return sizes
+
+
+def _write_sample(row: Row, name: str, partner: str) -> str:
+    content = build_content(row)
+    text = content.dialogue
+    if name == CONFLICT:
+        text = f"{content.turns[-1][1][:60]} … → {content.answer}"
+    relation = f" ({_PAIRED[name]} {partner})" if partner else ""
+    return f"{_show_id(row.id)}{relation}: {write_excerpt(text, name)}"
+
+
+def _show_id(row_id: str) -> str:
+    return write_excerpt(row_id, limit=MAX_ID_CHARS)
+
+
+def _write(handle: BinaryIO, value: dict[str, object]) -> None:
+    handle.write((json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "replace"))

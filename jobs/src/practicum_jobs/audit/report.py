@@ -1,0 +1,233 @@
+"""Decides what a person reads of an audit: one page in English and Chinese. Holds no personal data and no secret."""
+
+from __future__ import annotations
+
+import shlex
+
+from practicum_core.stages.audit import ClassScore
+from practicum_jobs.audit.catalogue import CATALOGUE, Level
+from practicum_jobs.audit.plots import TONES, build_finding_chart, build_length_chart, build_script_chart
+from practicum_jobs.audit.record import Result
+from practicum_jobs.render.bilingual import Bilingual as B  # noqa: N817 - stands before every text of the page
+from practicum_jobs.render.bilingual import Text
+from practicum_jobs.render.blocks import (
+    Block,
+    Cell,
+    Charts,
+    Column,
+    Command,
+    Disclosure,
+    Example,
+    Excerpt,
+    Fact,
+    Facts,
+    Figure,
+    Figures,
+    Notice,
+    Paragraph,
+    Section,
+    Table,
+)
+from practicum_jobs.render.page import Stamp, render_page
+
+GOAL_RATIO = 0.95
+LEVELS: dict[Level, B] = {"pass": B("pass", "通过"), "warn": B("warning", "警告"), "fail": B("fail", "不通过")}
+_NAME = B("Finding", "发现")
+_ROWS = B("Rows", "行数")
+
+
+def build_page(result: Result, run_id: str) -> str:
+    """Return the report as one HTML page."""
+    sections = [
+        _build_overview(result),
+        _build_findings(result),
+        _build_lengths(result),
+        _build_samples(result),
+        _build_clean_copy(result),
+        _build_scores(result.scores),
+        _build_reproduction(result),
+    ]
+    return render_page(
+        B("Data audit", "数据审计"),
+        [section for section in sections if section],
+        eyebrow="Practicum",
+        lead=B(
+            "What is wrong with this data set, row by row, and what was removed from its clean copy.",
+            "这份数据集逐行有哪些问题，以及干净副本移除了什么。",
+        ),
+        stamp=Stamp(LEVELS[result.verdict], TONES[result.verdict], result.source.uri),
+        footer=run_id,
+    )
+
+
+def _build_overview(result: Result) -> Section:
+    scan = result.scan
+    figures = [
+        Figure(B("Rows read", "已读取行数"), f"{scan.num_rows:,}"),
+        Figure(
+            B("Lines that are no row", "无法读成行的位置"),
+            f"{scan.num_defects:,}",
+            tone="warn" if scan.num_defects else "plain",
+        ),
+        Figure(
+            B("Rows without findings", "无问题的行"),
+            f"{result.cleaning.num_clean:,}",
+            _share(result.cleaning.num_clean, scan.num_places),
+        ),
+        Figure(B("Removed", "移除"), f"{result.num_removed:,}", _share(result.num_removed, scan.num_places)),
+    ]
+    facts = [Fact(B("Data set", "数据集"), result.source.uri, is_code=True)]
+    facts += [
+        Fact(
+            B(f"File, {file.split}", f"文件（{file.split}）"),
+            f"{file.name} · {file.size_bytes:,} B · sha256 {file.sha256[:16]}…",
+            is_code=True,
+        )
+        for file in result.files
+    ]
+    return Section(
+        "overview",
+        B("Overview", "概览"),
+        [
+            Figures(figures),
+            Facts(facts),
+            Charts([(build_finding_chart(result), None), (build_script_chart(result), None)]),
+        ],
+        B("A row can have several findings; it is removed once.", "一行可能有多项发现，但只移除一次。"),
+    )
+
+
+def _build_findings(result: Result) -> Section:
+    columns = [
+        Column(_NAME),
+        Column(_ROWS, "number"),
+        Column(B("Share", "占比"), "number"),
+        Column(B("Fails above", "超过即不通过"), "number"),
+        Column(B("Level", "结论")),
+        Column(B("What to do", "如何处理")),
+    ]
+    rows: list[list[Cell | Text]] = []
+    for name, kind in CATALOGUE.items():
+        count = result.scan.count(name)
+        level = result.levels[name]
+        if count:
+            share, limit = _share(count, result.scan.num_places), f"{100 * result.thresholds[name]:.2f}%"
+            rows.append([kind.title, f"{count:,}", share, limit, Cell(LEVELS[level], tone=TONES[level]), kind.advice])
+    clean = [kind.title for name, kind in CATALOGUE.items() if not result.scan.count(name)]
+    blocks: list[Block] = [Table(B("Findings", "发现"), columns, rows)] if rows else []
+    if clean:
+        listed = B("; ".join(title.en for title in clean), "；".join(title.zh for title in clean))
+        blocks.append(
+            Paragraph(B("Looked for and not found: {listed}.", "已检查但未发现：{listed}。").format(listed=listed))
+        )
+    reading = B(
+        "A finding fails when its share is above the threshold, and warns below it.",
+        "占比超过阈值为不通过，否则为警告。",
+    )
+    return Section("findings", B("Findings and thresholds", "发现与阈值"), blocks, reading)
+
+
+def _build_lengths(result: Result) -> Section | None:
+    if not result.lengths:
+        return None
+    facts = [Figure(B(name, name), f"{value:,}") for name, value in result.lengths.items()]
+    over = result.scan.count("over_long")
+    text = B(
+        "{share} of the rows are longer than max_length = {limit} and would be cut in training.",
+        "{share} 的行超过 max_length = {limit}，训练时会被截断。",
+    ).format(share=_share(over, result.scan.num_rows), limit=f"{result.config.max_length:,}")
+    return Section(
+        "lengths",
+        B("Lengths in tokens", "以词元计的长度"),
+        [Figures(facts), Charts([(build_length_chart(result), None)]), Paragraph(text)],
+        B(
+            "Counted with the model's own tokenizer and chat template, answer included.",
+            "使用模型自己的分词器与对话模板计数，包含答案。",
+        ),
+    )
+
+
+def _build_samples(result: Result) -> Section | None:
+    blocks: list[Block] = [
+        Disclosure(
+            kind.title,
+            [
+                Example(kind.title, [Excerpt(B("Masked excerpt", "脱敏节选"), sample)], TONES[result.levels[name]])
+                for sample in result.cleaning.samples[name]
+            ],
+        )
+        for name, kind in CATALOGUE.items()
+        if result.cleaning.samples.get(name)
+    ]
+    if result.cleaning.clusters:
+        columns = [Column(B("First row", "首行"), "code"), Column(_ROWS, "number")]
+        rows = [[first, f"{size:,}"] for first, size in result.cleaning.clusters]
+        blocks.append(Table(B("Largest groups of duplicates", "最大的重复组"), columns, rows))
+    reading = B("Personal data and secrets are masked before anything is written.", "个人信息与密钥在写出之前已脱敏。")
+    return Section("samples", B("Samples", "样例"), blocks, reading) if blocks else None
+
+
+def _build_clean_copy(result: Result) -> Section | None:
+    failures = result.copy_failures
+    if failures is None:
+        return None
+    if failures:
+        titles = B(
+            ", ".join(CATALOGUE[name].title.en if name in CATALOGUE else "no row is left" for name in failures),
+            "、".join(CATALOGUE[name].title.zh if name in CATALOGUE else "没有剩余的行" for name in failures),
+        )
+        notice = Notice(B("The clean copy fails: {t}", "干净副本不通过：{t}").format(t=titles), "bad")
+    else:
+        notice = Notice(B("The clean copy passes the same audit.", "干净副本通过同一审计。"), "good")
+    text = B(
+        "clean.jsonl holds {n} rows; manifest.jsonl names each of the {m} rows or lines that it leaves out, and why.",
+        "clean.jsonl 含 {n} 行；manifest.jsonl 逐条列出未纳入的 {m} 行及其原因。",
+    ).format(n=f"{result.cleaning.num_clean:,}", m=f"{result.num_removed:,}")
+    return Section("clean-copy", B("Clean copy", "干净副本"), [notice, Paragraph(text)])
+
+
+def _build_scores(scores: list[ClassScore]) -> Section | None:
+    if not scores:
+        return None
+    columns = [
+        Column(_NAME),
+        Column(B("Planted", "植入"), "number"),
+        Column(B("Flagged", "标记"), "number"),
+        Column(B("Recall", "召回率"), "number"),
+        Column(B("Precision", "精确率"), "number"),
+    ]
+    rows: list[list[Cell | Text]] = [
+        [
+            CATALOGUE[score.name].title if score.name in CATALOGUE else score.name,
+            f"{score.num_planted:,}",
+            f"{score.num_flagged:,}",
+            _score(score.recall),
+            _score(score.precision),
+        ]
+        for score in scores
+    ]
+    return Section(
+        "scores",
+        B("Recall and precision", "召回率与精确率"),
+        [Table(B("Against the planted flaws", "对照植入的缺陷"), columns, rows)],
+        B(
+            "This data set names its planted flaws: recall is the share of them that was found, precision the share of "
+            "what was flagged that was planted.",
+            "该数据集标明了植入的缺陷：召回率是其中被找到的比例，精确率是被标记者中确为植入的比例。",
+        ),
+    )
+
+
+def _build_reproduction(result: Result) -> Section:
+    command = f"practicum audit {shlex.quote(result.config.data)}"
+    return Section("reproduce", B("Reproduce", "复现"), [Command(command, B("This audit again", "再次运行本次审计"))])
+
+
+def _share(count: int, total: int) -> str:
+    return f"{100 * count / total:.2f}%" if total else "–"
+
+
+def _score(value: float | None) -> Cell:
+    if value is None:
+        return Cell("–", "number")
+    return Cell(f"{100 * value:.1f}%", "number", "good" if value >= GOAL_RATIO else "bad")

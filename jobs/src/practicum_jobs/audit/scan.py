@@ -1,0 +1,177 @@
+"""Decides what an audit keeps of a stream of rows: numbers by row, and which rows each finding is about.
+
+Memory: some tens of bytes a row; sketches lie in a temporary folder. Rows are numbered from 0 in reading order,
+places from which no row could be read are kept apart.
+"""
+
+from __future__ import annotations
+
+import array
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from practicum_core.rows import Row
+from practicum_jobs.audit.analysis import BatchFacts
+from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, NEAR, Level, get_level
+from practicum_jobs.audit.content import Content, build_content
+from practicum_jobs.audit.workers import Batch
+from practicum_jobs.datasets.readers import Defect
+from practicum_jobs.text.duplicates import DuplicateIndex, Duplicates
+from practicum_jobs.text.script import SCRIPTS
+from practicum_jobs.text.shingles import Int64, UInt32, UInt64
+from practicum_jobs.text.sketches import SketchSettings
+
+Analyse = Callable[[Iterable[Batch]], Iterator[BatchFacts]]
+BATCH_ROWS = 1_000
+BATCH_CHARS = 1_000_000
+_BITS = {name: np.uint64(1 << number) for number, name in enumerate(CATALOGUE)}
+
+
+@dataclass
+class Scan:
+    """What was found in one stream of rows."""
+
+    num_rows: int = 0
+    num_defects: int = 0
+    defect_counts: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, Int64] = field(default_factory=dict)
+    """Sorted row numbers of each finding that has any."""
+    lengths: UInt32 = field(default_factory=lambda: np.empty(0, dtype=np.uint32))
+    scripts: dict[str, int] = field(default_factory=dict)
+    duplicates: Duplicates = field(default_factory=lambda: Duplicates(np.empty(0, np.int64), np.empty(0, np.int64)))
+    partners: dict[int, int] = field(default_factory=dict)
+    """Row number to the number of the evaluation row that it overlaps with."""
+
+    @property
+    def num_places(self) -> int:
+        """Rows and places that hold no row: what shares are taken of."""
+        return self.num_rows + self.num_defects
+
+    def count(self, name: str) -> int:
+        """Return how many rows or places have the finding."""
+        return self.defect_counts.get(name, 0) + len(self.findings.get(name, ()))
+
+    def build_levels(self, thresholds: Mapping[str, float]) -> dict[str, Level]:
+        """Return the level of every finding of the catalogue."""
+        return {name: get_level(self.count(name), self.num_places, thresholds[name]) for name in CATALOGUE}
+
+    def build_marks(self) -> UInt64:
+        """Return for every row the set of its findings as bits; :func:`read_marks` names them."""
+        marks = np.zeros(self.num_rows, dtype=np.uint64)
+        for name, rows in self.findings.items():
+            marks[rows] |= _BITS[name]
+        return marks
+
+
+def read_marks(mark: int) -> list[str]:
+    """Name the findings of one row, in the order of the catalogue.
+
+    >>> read_marks(0), read_marks(3)
+    ([], ['exact_duplicate', 'near_duplicate'])
+    """
+    return [name for name, bit in _BITS.items() if mark & int(bit)]
+
+
+def scan_rows(
+    rows: Iterable[Row | Defect], analyse: Analyse, settings: SketchSettings, on_batch: Callable[[int], None]
+) -> Scan:
+    """Read a stream to its end and judge it.
+
+    Args:
+        rows: From a reader.
+        analyse: Of :class:`practicum_jobs.audit.workers.Workers`.
+        settings: The sketches' own.
+        on_batch: Called with the number of rows done; may raise to stop.
+    """
+    scan = Scan()
+    gathered = _Gathered()
+    with tempfile.TemporaryDirectory(prefix="practicum-audit-") as folder:
+        index = DuplicateIndex(settings, Path(folder))
+        for facts in analyse(_cut_batches(rows, scan)):
+            index.add(facts.sketches)
+            gathered.add(facts)
+            on_batch(gathered.num_rows)
+        scan.num_rows = gathered.num_rows
+        scan.duplicates = index.find()
+    gathered.settle(scan)
+    return scan
+
+
+class _Gathered:
+    """Collects facts of batches."""
+
+    def __init__(self) -> None:
+        self.num_rows = 0
+        self._prompts: list[UInt64] = []
+        self._answers: list[UInt64] = []
+        self._lengths: list[UInt32] = []
+        self._script_counts = np.zeros(len(SCRIPTS), dtype=np.int64)
+        self._flags: dict[str, array.array[int]] = {}
+        self._partners: dict[int, int] = {}
+
+    def add(self, facts: BatchFacts) -> None:
+        self._prompts.append(facts.prompts)
+        self._answers.append(facts.answers)
+        self._lengths.append(facts.lengths)
+        self._script_counts += np.bincount(facts.scripts, minlength=len(SCRIPTS))
+        for row, name in facts.flags:
+            self._flags.setdefault(name, array.array("q")).append(self.num_rows + row)
+        for row in np.flatnonzero(facts.partners >= 0).tolist():
+            self._partners[self.num_rows + row] = int(facts.partners[row])
+        self.num_rows += len(facts.prompts)
+
+    def settle(self, scan: Scan) -> None:
+        """Write what was gathered into the scan, with the findings that need all rows."""
+        if not self.num_rows:
+            return
+        scan.lengths = np.concatenate(self._lengths)
+        scan.partners = self._partners
+        scan.scripts = {
+            str(script): int(count) for script, count in zip(SCRIPTS, self._script_counts, strict=True) if count
+        }
+        found = {name: np.array(rows, dtype=np.int64) for name, rows in self._flags.items()}
+        found[EXACT] = np.flatnonzero(scan.duplicates.is_exact)
+        found[NEAR] = np.flatnonzero(scan.duplicates.is_near)
+        found[CONFLICT] = find_conflicts(np.concatenate(self._prompts), np.concatenate(self._answers))
+        scan.findings = {name: rows for name, rows in found.items() if len(rows)}
+
+
+def find_conflicts(prompts: UInt64, answers: UInt64) -> Int64:
+    """Return the rows whose prompt stands elsewhere with another answer, sorted.
+
+    >>> find_conflicts(np.array([1, 2, 1, 2], np.uint64), np.array([5, 6, 7, 6], np.uint64)).tolist()
+    [0, 2]
+    """
+    order = np.lexsort((answers, prompts))
+    same_prompt = prompts[order][1:] == prompts[order][:-1]
+    other_answer = answers[order][1:] != answers[order][:-1]
+    group = np.concatenate([[0], np.cumsum(~same_prompt)])
+    conflicting = np.unique(group[1:][same_prompt & other_answer])
+    return np.sort(order[np.isin(group, conflicting)])
+
+
+def _cut_batches(rows: Iterable[Row | Defect], scan: Scan) -> Iterator[Batch]:
+    """Cut rows into batches bounded by rows and by characters; write defects into the scan."""
+    batch: Batch = []
+    num_chars = 0
+    for row in rows:
+        if isinstance(row, Defect):
+            scan.num_defects += 1
+            scan.defect_counts[row.kind] = scan.defect_counts.get(row.kind, 0) + 1
+            continue
+        content = build_content(row)
+        batch.append(content)
+        num_chars += _count_chars(content)
+        if len(batch) >= BATCH_ROWS or num_chars >= BATCH_CHARS:
+            yield batch
+            batch, num_chars = [], 0
+    if batch:
+        yield batch
+
+
+def _count_chars(content: Content) -> int:
+    return len(content.answer) + len(content.rejected or "") + sum(len(text) for _, text in content.turns)

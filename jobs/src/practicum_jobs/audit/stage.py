@@ -1,0 +1,130 @@
+"""Decides the course of an audit: read the data, judge it, read it again for the clean copy, audit the copy, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from practicum_core.atomic import write_json_atomic, write_text_atomic
+from practicum_core.errors import DataError
+from practicum_core.rows import Row
+from practicum_core.stages.audit import AuditConfig, AuditRecord
+from practicum_jobs.audit.analysis import Analyser
+from practicum_jobs.audit.catalogue import resolve_thresholds
+from practicum_jobs.audit.cleaning import Cleaner, Cleaning, Outputs
+from practicum_jobs.audit.content import build_content
+from practicum_jobs.audit.plots import build_charts
+from practicum_jobs.audit.record import Result, build_document, build_record
+from practicum_jobs.audit.report import build_page
+from practicum_jobs.audit.scan import BATCH_ROWS, Analyse, Scan, scan_rows
+from practicum_jobs.audit.truth import read_truth
+from practicum_jobs.audit.workers import Workers, open_workers
+from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.readers import iter_rows
+from practicum_jobs.datasets.sources import Source, open_source
+from practicum_jobs.models.sources import ensure_model
+from practicum_jobs.text.duplicates import iterate_batches
+from practicum_jobs.text.overlap import OverlapIndex, OverlapSettings
+from practicum_jobs.text.sketches import SketchSettings
+
+CLEAN, MANIFEST, REPORT, DOCUMENT = "clean.jsonl", "manifest.jsonl", "audit.html", "audit.json"
+
+
+def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
+    """Audit a data set.
+
+    Raises:
+        ConfigError: An option, the model or the data's URI is wrong.
+        DataError: The data is missing, cannot be read, or holds no row at all.
+        PlatformError: No space, no permission, a store did not answer, or memory ran out.
+        Stopped: On request; an audit starts anew when it is resumed.
+    """
+    thresholds = resolve_thresholds(config.fail_ratios)
+    source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir, config.format, max_row_bytes=config.max_row_bytes)
+    settings = _build_settings(config)
+    model = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir).path if config.model else None
+    analyser = Analyser(settings, config.max_length, model)
+    ctx.layout.artifacts.mkdir(parents=True, exist_ok=True)
+    outputs = Outputs(ctx.layout.artifacts / CLEAN, ctx.layout.artifacts / MANIFEST) if config.clean_copy else None
+    with open_workers(analyser, config.workers or os.cpu_count() or 1) as (workers, folder):
+        ctx.progress(0.01, "indexing the evaluation rows")
+        held_out_ids = _index_held_out(source, settings, workers, folder)
+        scan = _scan(source, workers.analyse, settings.sketch, ctx)
+        truth = read_truth(source.truth) if source.truth else None
+        ctx.progress(0.6, "writing the clean copy")
+        cleaner = Cleaner(scan, held_out_ids, config.num_samples, truth)
+        cleaning = cleaner.walk(source.iter_split(source.splits[0]), outputs)
+        ctx.raise_if_stopped()
+        again = _audit_copy(outputs, cleaning, workers.analyse, settings.sketch, ctx) if outputs else None
+    return _report(Result(config, source, thresholds, scan, cleaning, again, truth), ctx)
+
+
+def _build_settings(config: AuditConfig) -> OverlapSettings:
+    sketch = SketchSettings(config.near_duplicate_threshold, config.num_permutations, seed=config.seed)
+    return OverlapSettings(sketch=sketch)
+
+
+def _index_held_out(source: Source, settings: OverlapSettings, workers: Workers, folder: Path) -> list[str]:
+    """Index every split but the first; return the ids of the indexed rows."""
+    ids: list[str] = []
+
+    def iter_dialogues() -> Iterator[str]:
+        for split in source.splits[1:]:
+            for row in source.iter_split(split):
+                if isinstance(row, Row):
+                    ids.append(row.id)
+                    yield build_content(row).dialogue
+
+    prepared = list(workers.prepare(iterate_batches(iter_dialogues(), BATCH_ROWS)))
+    if prepared:
+        workers.set_held_out(OverlapIndex(prepared, settings), folder)
+    return ids
+
+
+def _scan(source: Source, analyse: Analyse, settings: SketchSettings, ctx: StageContext) -> Scan:
+    scan = scan_rows(source.iter_split(source.splits[0]), analyse, settings, _build_observer(ctx, 0.05, 0.55))
+    if not scan.num_rows:
+        worst = max(scan.defect_counts, key=lambda name: scan.defect_counts[name])
+        raise DataError(
+            f"{source.uri}: none of its {scan.num_defects:,} lines is a row; most often: {worst} "
+            f"({scan.defect_counts[worst]:,})",
+            "give alpaca, chat or preference records; docs: `practicum audit --help`",
+        )
+    return scan
+
+
+def _audit_copy(
+    outputs: Outputs, cleaning: Cleaning, analyse: Analyse, settings: SketchSettings, ctx: StageContext
+) -> Scan | None:
+    """Audit the clean copy as it lies on the disk; ``None`` where no row is left."""
+    if not cleaning.num_clean:
+        return None
+    return scan_rows(iter_rows(outputs.clean), analyse, settings, _build_observer(ctx, 0.65, 0.95))
+
+
+def _build_observer(ctx: StageContext, start: float, end: float) -> Callable[[int], None]:
+    """Return what is told the rows done; the share is a guess that nears ``end``, as the number of rows is unknown."""
+    last = [0.0]
+
+    def observe(num_rows: int) -> None:
+        ctx.raise_if_stopped()
+        if ctx.elapsed_s - last[0] >= 0.5:  # noqa: PLR2004 - seconds; each report is a file on disk
+            last[0] = ctx.elapsed_s
+            ctx.progress(end - (end - start) / (1 + num_rows / 50_000), f"{num_rows:,} rows")
+
+    return observe
+
+
+def _report(result: Result, ctx: StageContext) -> AuditRecord:
+    ctx.progress(0.97, "writing the report")
+    document = build_document(result)
+    write_json_atomic(ctx.layout.artifacts / DOCUMENT, document)
+    write_text_atomic(ctx.layout.artifacts / REPORT, build_page(result, ctx.run.root.name))
+    for plot in build_charts(result):
+        write_text_atomic(ctx.layout.plots / f"{plot.name}.svg", plot.to_file_content())
+    notes = {REPORT: "report for people", DOCUMENT: "report for machines"}
+    if result.config.clean_copy:
+        notes |= {CLEAN: "rows without findings", MANIFEST: "what was removed and why"}
+    artifacts = [ctx.describe_artifact(ctx.layout.artifacts / name, note) for name, note in notes.items()]
+    return build_record(result, ctx.build_record_fields(), artifacts)
