@@ -1,0 +1,51 @@
+"""What the documents tell people to type exists, and both READMEs tell the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if "CHANGELOG" not in path.name
+)
+FENCE = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def read_commands(path: Path) -> list[str]:
+    blocks = FENCE.findall(path.read_text(encoding="utf-8"))
+    lines = [line.removeprefix("$ ").strip() for block in blocks for line in block.splitlines()]
+    return [line.split("  #")[0].strip() for line in lines if line and not line.startswith("#")]
+
+
+def read_make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_inside_the_repository_lead_somewhere(path):
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+    missing = [target for target in targets if not (path.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_make_targets_that_documents_name_exist(path):
+    named = set(re.findall(r"`make ([a-z-]+)", path.read_text(encoding="utf-8")))
+    named |= {word for line in read_commands(path) if line.startswith("make ") for word in line.split()[1:2]}
+    assert named <= read_make_targets()
+
+
+def test_both_readmes_show_the_same_commands():
+    english, chinese = (read_commands(ROOT / name) for name in ("README.md", "README.zh-CN.md"))
+    assert english == chinese
+    assert {"make run", "make test"} <= set(english)
+
+
+def test_every_target_is_listed_by_help():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())
+    helped = set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE))
+    assert phony == helped
