@@ -31,8 +31,9 @@ class Pack:
         return [step.name for step in self.files.steps if step.record is None]
 
     def list_gates(self) -> list[tuple[GateSpec, GateResult]]:
-        """Return each gate of the unit with what it said."""
-        return list(zip(self.files.unit.gates, self.evidence.gates, strict=True))
+        """Return each gate of the unit with what it said; an optional gate without a figure said nothing."""
+        results = {gate.name: gate for gate in self.evidence.gates}
+        return [(spec, results[spec.name]) for spec in self.files.unit.gates if spec.name in results]
 
 
 def build_evidence(files: RunFiles) -> Evidence:

@@ -110,4 +110,4 @@ def _is_date(digits: str) -> bool:
         year = dt.date(int(digits[:4]), int(digits[4:6]), int(digits[6:])).year
     except ValueError:
         return False
-    return 1900 <= year < 2100  # noqa: PLR2004 - the centuries in which people of a register were born
+    return 1800 <= year < 2100  # noqa: PLR2004 - the centuries that GB 11643 was written for

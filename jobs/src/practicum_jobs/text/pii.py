@@ -74,7 +74,7 @@ _EMAIL = re.compile(
 _IPV4 = re.compile(r"(?<![0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z]|\.[0-9])")
 _VERSION = re.compile(r"(?:version|release|版本|版)[\s:：号]*$", re.IGNORECASE)
 _RESIDENT = re.compile(
-    rf"{_BEFORE}(?:[1-8][0-9]{{5}}[ \-]?(?:19|20)[0-9]{{6}}[ \-]?[0-9]{{3}}[0-9Xx]|[1-8][0-9]{{14}}){_AFTER}"
+    rf"{_BEFORE}(?:[1-8][0-9]{{5}}[ \-]?(?:18|19|20)[0-9]{{6}}[ \-]?[0-9]{{3}}[0-9Xx]|[1-8][0-9]{{14}}){_AFTER}"
 )
 _USCC = re.compile(rf"{_BEFORE}[0-9A-HJ-NPQRTUWXY]{{2}}[0-9]{{6}}[0-9A-HJ-NPQRTUWXY]{{10}}{_AFTER}")
 _CARD = re.compile(

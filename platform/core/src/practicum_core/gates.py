@@ -24,7 +24,8 @@ class GateSpec(BaseModel):
     """A threshold over one metric of one step.
 
     ``bound`` says which figure is compared: the value itself, or an end of its 95% interval (the honest
-    choice where the metric is an estimate).
+    choice where the metric is an estimate). ``is_optional`` leaves the gate out where its metric was not measured,
+    for figures that only some data allow: recall needs data that name their flaws.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +36,7 @@ class GateSpec(BaseModel):
     comparison: Comparison
     threshold: float
     bound: Literal["value", "low", "high"] = "value"
+    is_optional: bool = False
     title_en: str
     title_zh: str
 
@@ -68,9 +70,13 @@ def is_satisfied(value: float, comparison: Comparison, threshold: float) -> bool
 
 
 def check_gates(gates: Sequence[GateSpec], metrics: Iterable[StageMetric]) -> tuple[GateResult, ...]:
-    """Hold each gate against the metrics; a gate whose metric is absent fails with ``value=None``."""
+    """Hold each gate against the metrics.
+
+    A gate whose metric is absent fails with ``value=None``; an optional one is left out of the results.
+    """
     by_key = {(metric.stage, metric.name): metric for metric in metrics}
-    return tuple(_check_gate(gate, by_key.get((gate.step, gate.metric))) for gate in gates)
+    found = [(gate, by_key.get((gate.step, gate.metric))) for gate in gates]
+    return tuple(_check_gate(gate, metric) for gate, metric in found if metric is not None or not gate.is_optional)
 
 
 def _check_gate(gate: GateSpec, metric: StageMetric | None) -> GateResult:

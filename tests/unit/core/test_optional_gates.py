@@ -1,0 +1,26 @@
+"""Gates over figures that only some data allow."""
+
+from practicum_core.curriculum import DATA
+from practicum_core.gates import check_gates
+from practicum_core.metrics import StageMetric
+
+
+def measure(**values):
+    return [StageMetric(stage="audit", name=name, value=value) for name, value in values.items()]
+
+
+def test_recall_is_not_asked_of_data_that_name_no_flaws():
+    results = check_gates(DATA.gates, measure(num_rows=10, clean_copy_failures=0))
+    assert [gate.name for gate in results] == ["rows_read", "clean_copy"]
+    assert all(gate.passed for gate in results)
+
+
+def test_recall_is_held_against_its_threshold_where_it_was_measured():
+    figures = measure(num_rows=10, clean_copy_failures=0, min_recall=0.94, min_precision=1.0)
+    results = {gate.name: gate.passed for gate in check_gates(DATA.gates, figures)}
+    assert results == {"rows_read": True, "recall": False, "precision": True, "clean_copy": True}
+
+
+def test_a_gate_that_is_not_optional_still_fails_without_a_figure():
+    results = {gate.name: gate.passed for gate in check_gates(DATA.gates, measure(num_rows=10))}
+    assert results["clean_copy"] is False
