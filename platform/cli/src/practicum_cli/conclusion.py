@@ -32,7 +32,7 @@ def describe_improvement(path: Path) -> str:
         return ""
     low, high = delta.get("low"), delta.get("high")
     interval = f" (95% interval {low:+.3f} to {high:+.3f})" if low is not None and high is not None else ""
-    base, tuned = metrics.get("base_exact_match"), metrics.get("exact_match")
+    base, tuned = metrics.get("exact_match_base"), metrics.get("exact_match_tuned")
     levels = f": base {base['value']:.3f}, tuned {tuned['value']:.3f}" if base and tuned else ""
     verb = "beats" if (low if low is not None else delta["value"]) > 0 else "does not beat"
     gain = f"{delta['value']:+.3f} exact match{interval}{levels}"

@@ -98,7 +98,11 @@ class StageRuntime:
         return [str(python), *self.program, *arguments]
 
     def build_variables(self, step: ResolvedStep, is_stop_requested: Callable[[], bool]) -> dict[str, str]:
-        """Build the environment variables of a step's process."""
+        """Build the environment variables of a step's process.
+
+        Waiting threads sleep instead of spinning: beside other work on the same cores, generation took a third of the
+        processor time and of the time on the clock.
+        """
         uris = [value for value in step.config.model_dump().values() if isinstance(value, str)]
         variables = {key: value for key, value in os.environ.items() if key not in _DROPPED_VARIABLES}
         variables |= {
@@ -106,6 +110,7 @@ class StageRuntime:
             "PYTHONHASHSEED": "0",
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": str(self.num_threads),
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "RAY_USAGE_STATS_ENABLED": "0",

@@ -21,7 +21,14 @@ from practicum_core.environment import CodeVersion, Repository, RunEnvironment
 
 _GIT_TIMEOUT_S = 20
 _MAX_UNTRACKED_BYTES = 1_000_000
-_STEERING = ("CUDA_VISIBLE_DEVICES", "HF_ENDPOINT", "OMP_NUM_THREADS", "PRACTICUM_CACHE", "PRACTICUM_EXPERIMENTS")
+_STEERING = (
+    "CUDA_VISIBLE_DEVICES",
+    "HF_ENDPOINT",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "PRACTICUM_CACHE",
+    "PRACTICUM_EXPERIMENTS",
+)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _SECRET_ARGUMENT = re.compile(r"(?i)((?:token|secret|password|api[_-]?key)[^=\s]*=)\S+")
 
