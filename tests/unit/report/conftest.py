@@ -17,7 +17,7 @@ from practicum_core.factors import Comparison
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
 from practicum_core.stages import STAGES
-from practicum_core.stages.audit import AuditRecord, Finding
+from practicum_core.stages.audit import AuditRecord, ClassScore, DataFile, Finding
 from practicum_core.stages.base import Artifact, Failure, StageRecord
 from practicum_core.stages.evaluate import EvaluateRecord
 from practicum_core.stages.inference import InferenceRecord
@@ -215,7 +215,7 @@ class RunBuilder:
             "exact_duplicate",
             "near_duplicate",
             "leaked_row",
-            "conflicting_answer",
+            "conflicting_answers",
             "pii:cn_mobile",
             "secret:aws_key",
         )
@@ -238,7 +238,10 @@ class RunBuilder:
             Metric(name="clean_copy_failures", value=0),
         ]
         for name in names:
-            metrics += [Metric(name=f"recall:{name}", value=0.98), Metric(name=f"precision:{name}", value=1.0)]
+            metrics += [
+                Metric(name=f"recall:{name}", value=0.98, unit="ratio", low=0.9, high=0.995),
+                Metric(name=f"precision:{name}", value=1.0, unit="ratio", low=0.93, high=1.0),
+            ]
         self.write_record(
             AuditRecord,
             "audit",
@@ -248,6 +251,11 @@ class RunBuilder:
             num_clean_rows=1760,
             findings=findings,
             metrics=metrics,
+            uri="builtin:tickets-flawed",
+            files=[DataFile(name="train.jsonl", split="train", sha256="a" * 64, size_bytes=812_345)],
+            lengths={"min": 61, "p50": 118, "p90": 171, "p99": 410, "max": 3121},
+            scripts={"latin": 1010, "han": 990},
+            scores=[ClassScore(name=name, num_planted=50, num_flagged=49, num_right=49) for name in names],
         )
 
     def write_control(self) -> None:

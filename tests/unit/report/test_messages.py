@@ -9,6 +9,7 @@ import pytest
 
 from practicum_core.curriculum import UNITS
 from practicum_core.stages import STAGES
+from practicum_jobs.audit.catalogue import CATALOGUE
 from practicum_jobs.render.bilingual import Bilingual
 from practicum_jobs.report import messages, titles
 from practicum_jobs.report.figures import get_title
@@ -71,6 +72,11 @@ def test_sections_named_by_course_rows_exist_and_every_section_can_be_read():
         assert set(slugs) <= set(messages.SECTIONS)
     assert set(messages.SECTIONS) == set(messages.READING)
     assert set(messages.STAGES) == set(STAGES)
+
+
+def test_the_audit_and_the_pack_call_defects_alike():
+    for name, kind in CATALOGUE.items():
+        assert titles.FINDINGS[name] == kind.title, name
 
 
 def test_a_missing_language_is_refused():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from practicum_core.metrics import Metric
 from practicum_jobs.render.bilingual import Bilingual, Text
-from practicum_jobs.report.titles import FINDINGS, METRICS, PREFIXES, SUFFIXES, MetricTitle, Style
+from practicum_jobs.report.titles import FINDINGS, METRICS, PREFIXES, SPLIT_ROWS, SUFFIXES, MetricTitle, Style
 
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -44,6 +45,9 @@ def get_title(name: str, unit: str = "", value: float = 0.0) -> MetricTitle:
 def _find_title(name: str) -> MetricTitle | None:
     if name in METRICS:
         return METRICS[name]
+    split = re.fullmatch(r"num_(.+)_rows", name)
+    if split:
+        return MetricTitle(SPLIT_ROWS.format(rest=split[1]), "count")
     for prefix, found in PREFIXES.items():
         rest = name.removeprefix(prefix)
         if rest and rest != name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from practicum_core.metrics import Metric
 from practicum_core.stages.audit import AuditRecord, Finding
-from practicum_jobs.render.bilingual import Text, shorten
+from practicum_jobs.render.bilingual import Bilingual, Text, shorten
 from practicum_jobs.render.blocks import (
     Block,
     Cell,
@@ -20,7 +20,7 @@ from practicum_jobs.render.blocks import (
     Table,
 )
 from practicum_jobs.render.charts import Bar, Tone, bar_chart
-from practicum_jobs.report.figures import get_finding_title
+from practicum_jobs.report.figures import format_bytes, format_interval, format_share, get_finding_title
 from practicum_jobs.report.messages import AUDIT, READING, SECTIONS
 from practicum_jobs.report.verdict import Pack
 
@@ -47,41 +47,85 @@ def _build_blocks(record: AuditRecord, max_samples: int) -> list[Block]:
                 Figure(AUDIT["removed_rows"], f"{record.num_rows - record.num_clean_rows:,}"),
             ]
         ),
-        *_build_accuracy(record.metrics),
+        *_build_accuracy(record),
+        *_build_findings(record),
     ]
+    sampled = [finding for finding in record.findings if finding.num_rows and finding.samples]
+    if sampled and max_samples:
+        blocks.append(Disclosure(AUDIT["samples"], [_build_example(one, max_samples) for one in sampled]))
+    return blocks + _build_facts(record)
+
+
+def _build_findings(record: AuditRecord) -> list[Block]:
     found = [finding for finding in record.findings if finding.num_rows]
+    blocks: list[Block] = []
     if found:
         bars = [
             Bar(get_finding_title(one.name), one.num_rows, f"{one.num_rows:,}", _TONES[one.level])
             for one in sorted(found, key=lambda one: (-one.num_rows, one.name))
         ]
-        blocks.append(Charts([(bar_chart(f"findings-{record.step}", AUDIT["chart"], bars), None)]))
-    if record.findings:
-        blocks.append(_build_table(record.findings))
-    sampled = [finding for finding in found if finding.samples][: max_samples or None]
-    if sampled and max_samples:
-        blocks.append(Disclosure(AUDIT["samples"], [_build_example(finding) for finding in sampled]))
+        blocks += [Charts([(bar_chart(f"findings-{record.step}", AUDIT["chart"], bars), None)]), _build_table(found)]
+    absent = [get_finding_title(finding.name) for finding in record.findings if not finding.num_rows]
+    if absent:
+        names = Bilingual("; ".join(title.en for title in absent), "；".join(title.zh for title in absent))
+        blocks.append(Paragraph(AUDIT["not_found"].format(names=names)))
     return blocks
 
 
-def _build_accuracy(metrics: list[Metric]) -> list[Block]:
-    by_class: dict[str, dict[str, float]] = {}
-    for metric in metrics:
-        kind, colon, name = metric.name.partition(":")
-        if colon and kind in {"recall", "precision"}:
-            by_class.setdefault(name, {})[kind] = metric.value
-    if not by_class:
+def _build_facts(record: AuditRecord) -> list[Block]:
+    blocks: list[Block] = []
+    if record.lengths:
+        columns = [Column(AUDIT["percentile"], "code"), Column(AUDIT["tokens"], "number")]
+        blocks.append(
+            Table(AUDIT["lengths"], columns, [[name, f"{value:,}"] for name, value in record.lengths.items()])
+        )
+    if record.scripts:
+        columns = [Column(AUDIT["script"], "code"), Column(AUDIT["num_rows"], "number")]
+        blocks.append(
+            Table(AUDIT["scripts"], columns, [[name, f"{value:,}"] for name, value in record.scripts.items()])
+        )
+    if record.files:
+        columns = [
+            Column(AUDIT["file"], "code"),
+            Column(AUDIT["split"], "code"),
+            Column(AUDIT["size"], "number"),
+            Column(AUDIT["hash"], "code"),
+        ]
+        rows = [[file.name, file.split, format_bytes(file.size_bytes), file.sha256] for file in record.files]
+        blocks.append(Table(AUDIT["files"], columns, rows))
+    return blocks
+
+
+def _build_accuracy(record: AuditRecord) -> list[Block]:
+    if not record.scores:
         return []
-    columns = [Column(AUDIT["finding"]), Column(AUDIT["recall"], "number"), Column(AUDIT["precision"], "number")]
+    columns = [
+        Column(AUDIT["finding"]),
+        Column(AUDIT["planted"], "number"),
+        Column(AUDIT["flagged"], "number"),
+        Column(AUDIT["right"], "number"),
+        Column(AUDIT["recall"], "number"),
+        Column(AUDIT["precision"], "number"),
+    ]
+    metrics = {metric.name: metric for metric in record.metrics}
     rows: list[list[Cell | Text]] = [
-        [get_finding_title(name), _write_share(values.get("recall")), _write_share(values.get("precision"))]
-        for name, values in sorted(by_class.items())
+        [
+            get_finding_title(score.name),
+            f"{score.num_planted:,}",
+            f"{score.num_flagged:,}",
+            f"{score.num_right:,}",
+            _write_share(score.recall, metrics.get(f"recall:{score.name}")),
+            _write_share(score.precision, metrics.get(f"precision:{score.name}")),
+        ]
+        for score in record.scores
     ]
     return [Table(AUDIT["accuracy"], columns, rows), Paragraph(AUDIT["accuracy_reading"])]
 
 
-def _write_share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%"
+def _write_share(value: float | None, metric: Metric | None) -> Cell:
+    if value is None:
+        return Cell("–", "number")
+    return Cell(format_share(value), "number", note=format_interval(metric) if metric else "")
 
 
 def _build_table(findings: list[Finding]) -> Table:
@@ -105,7 +149,8 @@ def _build_table(findings: list[Finding]) -> Table:
     return Table(AUDIT["findings"], columns, rows)
 
 
-def _build_example(finding: Finding) -> Example:
+def _build_example(finding: Finding, max_samples: int) -> Example:
     title = get_finding_title(finding.name)
-    excerpts = [Excerpt(AUDIT["samples"], shorten(sample, _MAX_SAMPLE)) for sample in finding.samples]
+    samples = finding.samples[:max_samples]
+    excerpts = [Excerpt(AUDIT["sample"], shorten(sample, _MAX_SAMPLE)) for sample in samples]
     return Example(title, excerpts, _TONES[finding.level])

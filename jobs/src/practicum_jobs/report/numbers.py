@@ -13,6 +13,9 @@ from practicum_jobs.report.messages import NUMBERS, READING, SECTIONS
 from practicum_jobs.report.titles import METRICS
 from practicum_jobs.report.verdict import Pack
 
+_SHOWN_ELSEWHERE = ("recall:", "precision:")
+"""Figures with a table of their own."""
+
 
 def build_numbers_section(pack: Pack) -> Section:
     """Build the section with key figures, intervals and the table of everything."""
@@ -76,7 +79,8 @@ def _get_forest(metric: StageMetric) -> str:
 
 def _has_interval(metric: StageMetric) -> bool:
     ends = (metric.value, metric.low, metric.high)
-    return all(end is not None and math.isfinite(end) for end in ends)
+    is_whole = all(end is not None and math.isfinite(end) for end in ends)
+    return is_whole and not metric.name.startswith(_SHOWN_ELSEWHERE)
 
 
 def _build_interval(metric: StageMetric) -> Interval:
