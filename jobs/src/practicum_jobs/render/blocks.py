@@ -150,7 +150,7 @@ class Excerpt:
     """One labelled text of an example, shown as it is."""
 
     label: Bilingual
-    text: str
+    text: Text
     tone: Tone = "plain"
 
 

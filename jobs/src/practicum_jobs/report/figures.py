@@ -8,7 +8,16 @@ from collections.abc import Callable
 
 from practicum_core.metrics import Metric
 from practicum_jobs.render.bilingual import Bilingual, Text
-from practicum_jobs.report.titles import FINDINGS, METRICS, PREFIXES, SPLIT_ROWS, SUFFIXES, MetricTitle, Style
+from practicum_jobs.report.titles import (
+    FAILURE_KINDS,
+    FINDINGS,
+    METRICS,
+    PREFIXES,
+    SPLIT_ROWS,
+    SUFFIXES,
+    MetricTitle,
+    Style,
+)
 
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -68,6 +77,18 @@ def get_finding_title(name: str) -> Bilingual:
     return Bilingual(name or "-", name or "-")
 
 
+def name_failure(kind: str) -> Text:
+    """Return what a kind of failure is called; the part after a colon is filled in.
+
+    >>> name_failure("wrong:order+amount").en
+    'wrong order, amount'
+    """
+    prefix, _, rest = kind.partition(":")
+    if prefix not in FAILURE_KINDS:
+        return kind
+    return FAILURE_KINDS[prefix].format(rest=rest.replace("+", ", "))
+
+
 def _guess_style(unit: str, value: float) -> Style:
     if unit in _STYLES_BY_UNIT:
         return _STYLES_BY_UNIT[unit]
@@ -84,8 +105,9 @@ def format_figure(value: float, style: Style, unit: str = "") -> Text:
     """
     if not math.isfinite(value):
         return Bilingual(f"not finite ({value})", f"非有限值（{value}）")
-    if style == "points":
-        return Bilingual(f"{100 * value:+.1f} pp", f"{100 * value:+.1f} 百分点")
+    if style in ("points", "width"):
+        shown = f"{100 * value:+.1f}" if style == "points" else f"{100 * value:.1f}"
+        return Bilingual(f"{shown} pp", f"{shown} 百分点")
     if style == "number":
         return f"{format_digits(value)} {unit}".rstrip()
     return _WRITERS[style](value)

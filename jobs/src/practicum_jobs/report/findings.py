@@ -13,6 +13,8 @@ from practicum_jobs.render.blocks import (
     Disclosure,
     Example,
     Excerpt,
+    Fact,
+    Facts,
     Figure,
     Figures,
     Paragraph,
@@ -26,6 +28,7 @@ from practicum_jobs.report.verdict import Pack
 
 _TONES: dict[str, Tone] = {"pass": "good", "warn": "warn", "fail": "bad"}
 _MAX_SAMPLE = 300
+_MAX_BARS = 8
 
 
 def build_audit_section(pack: Pack) -> Section | None:
@@ -53,6 +56,9 @@ def _build_blocks(record: AuditRecord, max_samples: int) -> list[Block]:
     sampled = [finding for finding in record.findings if finding.num_rows and finding.samples]
     if sampled and max_samples:
         blocks.append(Disclosure(AUDIT["samples"], [_build_example(one, max_samples) for one in sampled]))
+    reports = [artifact.path for artifact in record.artifacts if artifact.path.endswith(".html")]
+    if reports:
+        blocks.append(Facts([Fact(AUDIT["report"], path, is_code=True) for path in reports]))
     return blocks + _build_facts(record)
 
 
@@ -62,7 +68,7 @@ def _build_findings(record: AuditRecord) -> list[Block]:
     if found:
         bars = [
             Bar(get_finding_title(one.name), one.num_rows, f"{one.num_rows:,}", _TONES[one.level])
-            for one in sorted(found, key=lambda one: (-one.num_rows, one.name))
+            for one in sorted(found, key=lambda one: (-one.num_rows, one.name))[:_MAX_BARS]
         ]
         blocks += [Charts([(bar_chart(f"findings-{record.step}", AUDIT["chart"], bars), None)]), _build_table(found)]
     absent = [get_finding_title(finding.name) for finding in record.findings if not finding.num_rows]

@@ -281,22 +281,6 @@ PROBLEMS = {
         "代码含有未提交的改动；运行目录中的 code.diff 保存了这些改动。",
     ),
 }
-FAILURE_KINDS = {
-    "worker_lost": B("worker lost", "工作进程丢失"),
-    "overfitting": B("overfitting", "过拟合"),
-    "truncated_rows": B("truncated rows", "样本被截断"),
-    "memory": B("memory", "内存"),
-    "diverged": B("diverged", "发散"),
-    "leakage": B("leakage", "数据泄漏"),
-    "not_json": B("not one JSON object", "不是单个 JSON 对象"),
-    "wrong_keys": B("other keys than asked for", "键与要求不符"),
-    "empty": B("empty answer", "空回答"),
-    "wrong_text": B("another text than expected", "文字与期望不符"),
-    "wrong": B("wrong {rest}", "{rest} 错误"),
-    "exports_differ": B("exports differ", "导出结果不一致"),
-    "no_stop": B("answer did not end", "回答没有结束"),
-}
-
 DATA = {
     "uri": B("Address", "地址"),
     "generator": B("Generator version", "生成器版本"),
@@ -345,7 +329,8 @@ AUDIT = {
     "fail": B("fail", "不通过"),
     "samples": B("Masked samples", "遮盖后的样本"),
     "sample": B("Sample", "样本"),
-    "chart": B("Rows by defect", "各类缺陷的行数"),
+    "chart": B("Rows by defect, the most frequent", "各类缺陷的行数（最多的几类）"),
+    "report": B("Full audit report", "完整审计报告"),
     "accuracy": B(
         "Held against the truth file: how well each planted flaw was found", "对照真值文件：各类植入缺陷的检出情况"
     ),

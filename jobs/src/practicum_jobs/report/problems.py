@@ -5,7 +5,8 @@ from __future__ import annotations
 from practicum_core.stages.snapshot import SnapshotRecord
 from practicum_jobs.render.bilingual import Bilingual, Text, shorten
 from practicum_jobs.render.blocks import Block, Cell, Column, Heading, Notice, Section, Table
-from practicum_jobs.report.messages import FAILURE_KINDS, PROBLEMS, READING, SECTIONS
+from practicum_jobs.report.figures import name_failure
+from practicum_jobs.report.messages import PROBLEMS, READING, SECTIONS
 from practicum_jobs.report.process import count_starts
 from practicum_jobs.report.verdict import Pack, is_finite
 
@@ -72,19 +73,12 @@ def _build_failures(pack: Pack) -> list[Block]:
         Column(PROBLEMS["what"]),
     ]
     rows: list[list[Cell | Text]] = [
-        [_name_kind(failure.kind), step.name, failure.where, shorten(failure.text, _MAX_TEXT)]
+        [name_failure(failure.kind), step.name, failure.where, shorten(failure.text, _MAX_TEXT)]
         for step in pack.files.steps
         if step.record is not None
         for failure in step.record.failures
     ]
     return [Table(PROBLEMS["failures"], columns, rows)] if rows else []
-
-
-def _name_kind(kind: str) -> Text:
-    prefix, _, rest = kind.partition(":")
-    if prefix not in FAILURE_KINDS:
-        return kind
-    return FAILURE_KINDS[prefix].format(rest=rest.replace("+", ", "))
 
 
 def _build_notes(pack: Pack) -> list[Block]:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from practicum_jobs.render.bilingual import Bilingual, shorten
+from practicum_jobs.render.bilingual import Bilingual, Text, shorten
 from practicum_jobs.render.blocks import Block, Disclosure, Example, Excerpt, Heading, Notice, Section
 from practicum_jobs.render.charts import Tone
+from practicum_jobs.report.figures import name_failure
 from practicum_jobs.report.messages import READING, SAMPLES, SECTIONS
 from practicum_jobs.report.reading import StepFiles
 from practicum_jobs.report.verdict import Pack
@@ -22,6 +23,7 @@ MAX_TEXT = 1200
 """Characters of one text that a page shows."""
 
 _Line = Mapping[str, Any]
+_ANSWERING = frozenset({"evaluate", "inference", "sft"})
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class _Group:
     lines: Sequence[_Line]
 
 
-def build_samples_section(pack: Pack) -> Section:
-    """Build the section with answers, those that got worse as well as those that got better."""
+def build_samples_section(pack: Pack) -> Section | None:
+    """Build the section with answers, worse ones as well as better ones; ``None`` for a unit that asks no model."""
+    if not any(step.stage in _ANSWERING or step.samples for step in pack.files.steps):
+        return None
     blocks: list[Block] = []
     for step in reversed(pack.files.steps):
         if step.samples:
@@ -117,7 +121,7 @@ def _build_example(line: _Line, tone: Tone) -> Example:
     return Example(shorten(str(line.get("id", "")), 80) or "–", excerpts, tone)
 
 
-def _list_texts(line: _Line) -> Iterable[tuple[Bilingual, str, Tone]]:
+def _list_texts(line: _Line) -> Iterable[tuple[Bilingual, Text, Tone]]:
     parts: tuple[tuple[str, str, str | None], ...] = (
         ("prompt", "prompt", None),
         ("expected", "expected", None),
@@ -132,7 +136,7 @@ def _list_texts(line: _Line) -> Iterable[tuple[Bilingual, str, Tone]]:
             yield SAMPLES[label], shorten(_write(line[key]), MAX_TEXT), _get_tone(line.get(judged or ""))
     failure = line.get("candidate_failure", line.get("failure"))
     if isinstance(failure, str) and failure:
-        yield SAMPLES["failure"], shorten(failure, MAX_TEXT), "plain"
+        yield SAMPLES["failure"], name_failure(shorten(failure, MAX_TEXT)), "plain"
 
 
 def _get_tone(is_right: object) -> Tone:

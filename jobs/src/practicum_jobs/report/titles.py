@@ -7,7 +7,8 @@ from typing import Literal
 
 from practicum_jobs.render.bilingual import Bilingual as B  # noqa: N817 - a catalogue reads by its texts
 
-Style = Literal["share", "points", "count", "number", "seconds", "bytes"]
+Style = Literal["share", "points", "width", "count", "number", "seconds", "bytes"]
+"""``points`` is a difference of shares, with its sign; ``width`` is the length of an interval of shares."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ METRICS: dict[str, MetricTitle] = {
     "exact_match_base": _key("Exact match, base model", "完全匹配率（基座）", "share"),
     "exact_match_tuned": _key("Exact match, tuned model", "完全匹配率（微调）", "share"),
     "exact_match_delta": _key("Exact match, tuned minus base", "完全匹配率之差（微调减基座）", "points"),
-    "exact_match_interval_width": _plain("Width of the exact-match interval", "完全匹配率区间宽度", "points"),
+    "exact_match_interval_width": _plain("Width of the exact-match interval", "完全匹配率区间宽度", "width"),
     "validation_loss_drop": _key("Fall of validation loss", "验证损失下降", "number"),
     "agreement": _key("Adapter and merged model agree", "适配器与合并模型一致率", "share"),
     "num_rows": _plain("Rows", "行数", "count"),
@@ -142,6 +143,22 @@ FINDINGS: dict[str, B] = {
 }
 """Defects by name, or by class (before the colon) where a kind has no name of its own. A stage imports no other, so
 the audit keeps the same names in its catalogue; a test holds the two together."""
+
+FAILURE_KINDS = {
+    "worker_lost": B("worker lost", "工作进程丢失"),
+    "overfitting": B("overfitting", "过拟合"),
+    "truncated_rows": B("truncated rows", "样本被截断"),
+    "memory": B("memory", "内存"),
+    "diverged": B("diverged", "发散"),
+    "leakage": B("leakage", "数据泄漏"),
+    "not_json": B("not one JSON object", "不是单个 JSON 对象"),
+    "wrong_keys": B("other keys than asked for", "键与要求不符"),
+    "empty": B("empty answer", "空回答"),
+    "wrong_text": B("another text than expected", "文字与期望不符"),
+    "wrong": B("wrong {rest}", "{rest} 错误"),
+    "exports_differ": B("exports differ", "导出结果不一致"),
+    "no_stop": B("answer did not end", "回答没有结束"),
+}
 
 COURSE_ROWS: dict[str, B] = {
     "W1.1": B("Every execution leaves a full record", "每次执行都留下完整记录"),
