@@ -78,6 +78,8 @@ def check_adapter_base(adapter: Path, uri: str, base: Path) -> str:
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        if not isinstance(document, dict):
+            raise TypeError("not an object")
+    except (OSError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path}: {error}", "export the adapter again", Reason.MODEL_MISSING) from error
-    return document if isinstance(document, dict) else {}
+    return document

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from practicum_cli.observation import read_json_or_empty
 from practicum_cli.session import Outcome
 from practicum_core.curriculum import get_unit
-from practicum_core.errors import Reason, get_exit_code
+from practicum_core.errors import EXIT_OK, EXIT_STOPPED, Reason, get_exit_code
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
 from practicum_core.weekjob import WeekJobStatus
@@ -77,17 +78,30 @@ def _show(gate: object) -> str:
 
 
 def _describe_trouble(outcome: Outcome) -> list[str]:
-    if outcome.status.phase is Phase.SUCCEEDED:
-        return []
-    resume = f"practicum run --resume {outcome.path}"
+    resume = f"practicum run --resume {shlex.quote(str(outcome.path))}"
     if outcome.status.phase is Phase.SUSPENDED:
         return [f"  go on with: {resume}"]
-    layout = RunLayout(outcome.path)
-    failed = next((stage.name for stage in outcome.status.stages if stage.phase is Phase.FAILED), None)
-    fix = read_json_or_empty(layout.stage(failed).error).get("fix") if failed else None
-    lines = [f"  fix: {fix}"] if fix else []
-    lines += [f"  log: {layout.stage(failed).log}"] if failed and layout.stage(failed).log.exists() else []
-    return [*lines, f"  then go on with: {resume}"]
+    if outcome.status.phase is not Phase.FAILED:
+        return []
+    failed = _get_failed_step(outcome)
+    log = RunLayout(outcome.path).stage(failed).log if failed else None
+    return [*([f"  log: {log}"] if log and log.exists() else []), f"  go on, once mended, with: {resume}"]
+
+
+def describe_fault(outcome: Outcome) -> str:
+    """Say in the command's one form what went wrong and what to do; empty for a run that ended well or was stopped."""
+    status = outcome.status
+    if get_exit_code_of(status) in (EXIT_OK, EXIT_STOPPED):
+        return ""
+    failed = _get_failed_step(outcome)
+    fix = read_json_or_empty(RunLayout(outcome.path).stage(failed).error).get("fix") if failed else None
+    if status.reason is Reason.GATE_FAILED:
+        fix = "read in the evidence pack what was measured"
+    return f"error: {status.reason}: {status.message}\n  fix: {fix or 'read the log of the step that failed'}"
+
+
+def _get_failed_step(outcome: Outcome) -> str | None:
+    return next((stage.name for stage in outcome.status.stages if stage.phase is Phase.FAILED), None)
 
 
 def _sum_setup(path: Path) -> float:
