@@ -78,8 +78,8 @@ def check_adapter_base(adapter: Path, uri: str, base: Path) -> str:
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(document, dict):
-            raise TypeError("not an object")
-    except (OSError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path}: {error}", "export the adapter again", Reason.MODEL_MISSING) from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: not a JSON object", "export the adapter again", Reason.MODEL_MISSING)
     return document
