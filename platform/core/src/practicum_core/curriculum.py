@@ -225,6 +225,17 @@ SFT = Unit(
     ),
 )
 
+DATA_AND_SFT = Unit(
+    "data-and-sft",
+    "Data and LoRA in one week",
+    "数据准备与 LoRA 微调",
+    "Audit the training data, train an adapter, and prove on unseen rows that the tuned model beats the base model.",
+    "先审计训练数据，再训练适配器，并在未见过的样本上证明微调模型优于基座模型。",
+    ("V8.1",),
+    (MODEL, SNAPSHOT, Step("audit", "audit"), *SFT.steps[2:]),
+    (*DATA.gates, *SFT.gates),
+)
+
 
 def _declared(name: str, en: str, zh: str, requirements: tuple[str, ...], stages: tuple[str, ...]) -> Unit:
     return Unit(name, en, zh, en, zh, requirements, tuple(Step(stage, stage) for stage in stages))
@@ -251,9 +262,7 @@ _UNITS = (
     ),
     _declared("dossier", "Reading source and debugging", "源码阅读与问题档案", ("W9.1", "W9.2", "W9.3"), ("dossier",)),
     _declared("capstone", "Capstone", "Capstone 全链路答辩", ("W10.1", "W10.2", "W10.3"), ("capstone",)),
-    _declared(
-        "data-and-sft", "Data and LoRA in one week", "数据准备与 LoRA 微调", ("V8.1",), ("audit", "sft", "dossier")
-    ),
+    DATA_AND_SFT,
     _declared(
         "evaluate-and-iterate", "Evaluation and one iteration", "评测与轻量迭代", ("V8.2",), ("evaluate", "iterate")
     ),
