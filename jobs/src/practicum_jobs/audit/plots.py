@@ -60,4 +60,5 @@ def build_finding_chart(result: Result) -> Chart:
     counts = {name: result.scan.count(name) for name in CATALOGUE}
     found = sorted((name for name in CATALOGUE if counts[name]), key=lambda name: -counts[name])
     bars = [Bar(CATALOGUE[name].title, counts[name], f"{counts[name]:,}", TONES[result.levels[name]]) for name in found]
-    return bar_chart("findings", Bilingual("Rows by finding", "按发现划分的行数"), bars)
+    nothing = [Bar(Bilingual("No findings", "没有发现"), 0, "0")]
+    return bar_chart("findings", Bilingual("Rows by finding", "按发现划分的行数"), bars or nothing)
