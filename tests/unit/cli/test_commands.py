@@ -169,6 +169,17 @@ def test_a_pointer_leads_to_whole_runs_only(finish_run, command):
     assert not Path("experiments/pointers/best.json").exists()
 
 
+def test_a_pointer_to_a_run_with_a_missed_gate_needs_a_word(finish_run, command):
+    path = finish_run()
+    status = json.loads((path / "status.json").read_text())
+    status["gates"][0]["passed"] = False
+    (path / "status.json").write_text(json.dumps(status))
+    code, _, err = command("pointer", "set", "best", "latest")
+    assert (code, "GateFailed" in err, "no_leakage" in err) == (1, True, True)
+    assert command("pointer", "set", "best", "latest", "--despite-gates", "--why", "only one")[0] == 0
+    assert Pointers(Path("experiments")).read_moves("best")[0].why == "only one (gates not passed: no_leakage)"
+
+
 def test_a_move_that_was_cut_off_after_its_audit_line_is_finished(finish_run):
     first, second = finish_run(), finish_run()
     pointers = Pointers(Path("experiments"))

@@ -18,7 +18,7 @@ from pathlib import Path
 from practicum_cli.cache import try_lock
 from practicum_cli.runs import find_run, read_whole_run
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
-from practicum_core.errors import ConfigError, DataError, PlatformError, Reason, suggest_similar
+from practicum_core.errors import ConfigError, DataError, GateFailed, PlatformError, Reason, suggest_similar
 from practicum_core.layout import is_safe_name
 
 FOLDER = "pointers"
@@ -70,15 +70,27 @@ class Pointers:
                 f"{path}: not a whole pointer", f"set it again: practicum pointer set {name} RUN"
             ) from error
 
-    def set(self, name: str, reference: str, why: str) -> Move:
+    def set(self, name: str, reference: str, why: str, *, despite_gates: bool = False) -> Move:
         """Move a pointer to a whole, successful run.
+
+        Args:
+            name: The pointer.
+            reference: The run.
+            why: Kept in the audit line.
+            despite_gates: Accept a run whose gates were not passed; the audit line names them.
 
         Raises:
             ConfigError: The name or the run is wrong.
             DataError: The run is not whole.
+            GateFailed: A gate of the run was not passed.
         """
         _check_name(name)
         run = read_whole_run(find_run(reference, self._root))
+        missed = ", ".join(gate.name for gate in run.status.gates if not gate.passed)
+        if missed and not despite_gates:
+            raise GateFailed(f"{run.name}: gates not passed: {missed}", "point to another run, or say --despite-gates")
+        if missed:
+            why = f"{why} (gates not passed: {missed})".strip()
         with self._hold():
             self._finish_cut_off_move(name)
             return self._move("set", name, run.name, why)

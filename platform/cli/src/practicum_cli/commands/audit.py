@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from practicum_cli.commands.options import experiments_option
-from practicum_cli.conclusion import describe_end, get_exit_code_of
+from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
 from practicum_cli.console import build_listener
 from practicum_cli.executor import StopSignal
 from practicum_cli.request import RunRequest, build_weekjobs
@@ -60,6 +60,8 @@ def audit(
         click.echo(json.dumps([describe_outcome(outcome) for outcome in outcomes], ensure_ascii=False))
     else:
         click.echo("\n\n".join(_describe(outcome) for outcome in outcomes))
+    for fault in filter(None, map(describe_fault, outcomes)):
+        click.echo(fault, err=True)
     return max(_get_exit_code(outcome) for outcome in outcomes)
 
 

@@ -22,10 +22,11 @@ def pointer() -> None:
 @click.argument("name")
 @click.argument("run")
 @_why_option
+@click.option("--despite-gates", is_flag=True, help="Accept a run whose gates were not passed; the line names them.")
 @experiments_option
-def set_pointer(*, name: str, run: str, why: str, experiments: Path) -> None:
-    """Point NAME to RUN, which must be whole and successful."""
-    click.echo(_describe(Pointers(experiments).set(name, run, why)))
+def set_pointer(*, name: str, run: str, why: str, despite_gates: bool, experiments: Path) -> None:
+    """Point NAME to RUN, which must be whole and have passed its gates."""
+    click.echo(_describe(Pointers(experiments).set(name, run, why, despite_gates=despite_gates)))
 
 
 @pointer.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from practicum_cli.commands.options import experiments_option
-from practicum_cli.conclusion import describe_end, get_exit_code_of
+from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
 from practicum_cli.console import build_listener
 from practicum_cli.control import FairComparison, check_control
 from practicum_cli.executor import StopSignal
@@ -74,6 +74,8 @@ def run(  # noqa: PLR0913 - one parameter per option of the command
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False))
     else:
         click.echo(describe_end(outcomes))
+    for fault in filter(None, map(describe_fault, outcomes)):
+        click.echo(fault, err=True)
     codes = [get_exit_code_of(outcome.status) for outcome in outcomes]
     return next((code for code in reversed(codes) if code not in (EXIT_OK, EXIT_GATE)), max(codes))
 

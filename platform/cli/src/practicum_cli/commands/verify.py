@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from practicum_cli.commands.options import experiments_option
-from practicum_cli.conclusion import describe_end, get_exit_code_of
+from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
 from practicum_cli.console import build_listener
 from practicum_cli.executor import StopSignal
 from practicum_cli.runs import find_run, read_run, read_whole_run
@@ -51,6 +51,7 @@ def verify(*, run: str, experiments: Path, tolerance: float, as_json: bool) -> i
     outcome = execute_run(path, weekjob, build_listener(), StopSignal(), extra=_NO_CACHE)
     if outcome.status.phase is not Phase.SUCCEEDED:
         click.echo(describe_end([outcome]), err=True)
+        click.echo(describe_fault(outcome), err=True, nl=bool(describe_fault(outcome)))
         return get_exit_code_of(outcome.status)
     result = compare_runs(recorded, read_run(path), tolerance)
     write_json_atomic(path / "verification.json", _to_document(recorded.name, result))
