@@ -62,6 +62,13 @@ def test_seconds_and_throughput_are_not_compared(pair):
     assert (result.agreement, result.num_machine_figures) == (Agreement.EQUAL, 2)
 
 
+def test_the_size_of_the_pack_is_not_compared(pair):
+    for number, path in enumerate(pair):
+        metrics = [{"name": "html_bytes", "value": 1000 + number, "unit": "bytes"}]
+        change(path / "stages/report/record.json", metrics=metrics)
+    assert compare(pair).agreement is Agreement.EQUAL
+
+
 def test_other_answers_with_the_same_score_are_not_bit_equal(pair):
     change(pair[1] / "stages/evaluate/record.json", predictions_sha256="1" * 64)
     for path, answer in zip(pair, ("yes", "no"), strict=True):
