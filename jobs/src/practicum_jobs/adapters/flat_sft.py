@@ -148,7 +148,7 @@ def get_learning_rate(step: int, num_steps: int, config: SftConfig) -> float:
     return config.learning_rate * factor[config.lr_scheduler]
 
 
-def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> TrainingOutcome:  # noqa: C901, PLR0915 - flat on purpose
+def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> TrainingOutcome:  # noqa: C901, PLR0912, PLR0915 - flat on purpose
     """Train a LoRA adapter from the last checkpoint or from the start, export it, and tell what was done."""
     config, layout = job.config, job.open_context().layout
     checkpoint = layout.root / "checkpoints" / "flat.pt"
@@ -187,6 +187,8 @@ def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Train
         done = resumed_from_step = saved["step"]
         log(done, restart=1)
     else:
+        if layout.metrics.is_file():
+            log(0, restart=1)  # an earlier attempt ended before its first checkpoint
         losses[0] = evaluate(model, validation, config, pad_id)
         log(0, eval_loss=losses[0])
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from practicum_core.atomic import append_json_line
 from practicum_core.curves import read_curves
-from practicum_core.errors import PlatformError, Reason
+from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_jobs.adapters.checkpoint_shelf import CheckpointShelf
 from practicum_jobs.adapters.ray_session import is_cluster_named, open_session
 from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, TrainingOutcome
@@ -39,10 +39,21 @@ def train_with_ray(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> T
     Raises:
         PlatformError: Workers were lost more often than the job allows, or training itself failed.
     """
+    _check_strategy(job)
     if job.config.num_workers == 1 and not is_cluster_named():
         with _pass_on_stop(job, is_stop_requested):
             return _train_here(job)
     return _train_with_workers(job, is_stop_requested)
+
+
+def _check_strategy(job: TrainingJob) -> None:
+    """Refuse a strategy that shards state over GPUs where there is none; on a cluster the workers may have them."""
+    if job.config.strategy != "ddp" and not is_cluster_named() and not _has_gpu():
+        raise ConfigError(
+            f"strategy={job.config.strategy} shards a model over GPUs, and this machine has none",
+            "use strategy=ddp here, or run on a cluster",
+            Reason.PREFLIGHT_FAILED,
+        )
 
 
 def _train_here(job: TrainingJob) -> TrainingOutcome:

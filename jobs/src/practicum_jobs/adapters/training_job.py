@@ -158,8 +158,8 @@ def write_rows(path: Path, rows: list[TokenRow]) -> None:
 def read_rows(path: Path) -> list[TokenRow]:
     """Read what :func:`write_rows` wrote."""
     with np.load(path) as arrays:
-        bounds = np.cumsum(arrays["lengths"])[:-1]
-        input_ids, labels = np.split(arrays["input_ids"], bounds), np.split(arrays["labels"], bounds)
+        ends = np.cumsum(arrays["lengths"])
+        input_ids, labels = (np.split(arrays[name], ends)[:-1] for name in ("input_ids", "labels"))
         return [
             TokenRow(str(name), ids.tolist(), row_labels.tolist())
             for name, ids, row_labels in zip(arrays["ids"], input_ids, labels, strict=True)

@@ -192,7 +192,7 @@ def build_trainer(job: TrainingJob, link: TrainerLink) -> CompletionTrainer:
         for split, found in rows.items()
     }
     arguments.model_init_kwargs = {"dtype": choose_dtype(config), "attn_implementation": "sdpa"}
-    return CompletionTrainer(
+    trainer = CompletionTrainer(
         model=str(job.model_dir),
         args=arguments,
         train_dataset=tables["train"],
@@ -201,6 +201,24 @@ def build_trainer(job: TrainingJob, link: TrainerLink) -> CompletionTrainer:
         quantization_config=build_quantization(config),
         peft_config=build_adapter(config),
     )
+    if config.method == "qlora":
+        _mend_quantized(trainer.model, choose_dtype(config))
+    return trainer
+
+
+def _mend_quantized(model: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Make a 4-bit model trainable on a CPU, before the optimizer is made.
+
+    bitsandbytes 0.50 repacks weights at the first evaluation on a CPU with AVX512-BF16, and the kernel for that layout
+    has no gradient: every later step would learn from wrong ones (``bitsandbytes/nn/modules.py``, ``Linear4bit``).
+    TRL 1.16 casts the adapter to bfloat16 whatever the weights compute in; here it follows them.
+    """
+    for part in model.modules():
+        if hasattr(part, "support_avx512bf16_for_cpu"):
+            part.support_avx512bf16_for_cpu = False
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(dtype)
 
 
 def choose_dtype(config: SftConfig) -> torch.dtype:

@@ -48,7 +48,10 @@ def measure_free_memory() -> float:
 
 
 def count_threads(num_workers: int) -> int:
-    """Return the threads of one worker: the cores that this process may use, shared evenly."""
+    """Return the threads of one worker: ``$OMP_NUM_THREADS``, else the cores of this process, shared evenly."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
     return max(len(os.sched_getaffinity(0)) // num_workers, 1)
 
 
