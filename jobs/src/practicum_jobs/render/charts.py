@@ -222,7 +222,7 @@ def interval_plot(name: str, title: Bilingual, rows: Sequence[Interval], *, refe
 def _draw_interval(row: Interval, top: float, scale: Scale) -> str:
     middle = top + 33
     parts = [
-        svg.text(4, top + 19, row.label, css="label halo", width=WIDTH * 0.6),
+        svg.text(4, top + 19, row.label, css="label halo", width=WIDTH * 0.74),
         svg.text(WIDTH - 4, top + 19, row.shown or format_tick(row.value), anchor="end", css="value halo"),
     ]
     if row.low is not None and row.high is not None:

@@ -15,6 +15,7 @@ from practicum_jobs.report.titles import (
     PREFIXES,
     SPLIT_ROWS,
     SUFFIXES,
+    UNITS,
     MetricTitle,
     Style,
 )
@@ -109,8 +110,14 @@ def format_figure(value: float, style: Style, unit: str = "") -> Text:
         shown = f"{100 * value:+.1f}" if style == "points" else f"{100 * value:.1f}"
         return Bilingual(f"{shown} pp", f"{shown} 百分点")
     if style == "number":
-        return f"{format_digits(value)} {unit}".rstrip()
+        return _add_unit(format_digits(value), unit)
     return _WRITERS[style](value)
+
+
+def _add_unit(number: str, unit: str) -> Text:
+    if unit in UNITS:
+        return Bilingual("{number} {unit}", "{number} {unit}").format(number=number, unit=UNITS[unit])
+    return f"{number} {unit}".rstrip()
 
 
 def format_metric(metric: Metric) -> Text:

@@ -8,9 +8,9 @@ from practicum_core.metrics import StageMetric
 from practicum_jobs.render.bilingual import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Charts, Column, Disclosure, Figure, Figures, Notice, Section, Table
 from practicum_jobs.render.charts import Chart, Interval, Tone, interval_plot
-from practicum_jobs.report.figures import format_interval, format_metric, get_title
+from practicum_jobs.report.figures import format_figure, format_interval, format_metric, get_title
 from practicum_jobs.report.messages import NUMBERS, READING, SECTIONS
-from practicum_jobs.report.titles import METRICS
+from practicum_jobs.report.titles import METRICS, SUFFIXES, UNITS
 from practicum_jobs.report.verdict import Pack
 
 _SHOWN_ELSEWHERE = ("recall:", "precision:")
@@ -50,10 +50,11 @@ def _is_said_twice(metric: StageMetric, metrics: list[StageMetric]) -> bool:
 
 def _build_figure(metric: StageMetric) -> Figure:
     interval = format_interval(metric)
-    note: Text = ""
+    known = get_title(metric.name, metric.unit, metric.value)
+    note: Text = UNITS.get(metric.unit, metric.unit) if known.style == "number" else ""
     if interval:
         note = Bilingual("95%: {x}", "95%：{x}").format(x=interval)
-    return Figure(get_title(metric.name).title, format_metric(metric), note)
+    return Figure(known.title, format_figure(metric.value, known.style), note)
 
 
 def _build_forests(metrics: list[StageMetric]) -> list[tuple[Chart, Bilingual | None]]:
@@ -61,13 +62,27 @@ def _build_forests(metrics: list[StageMetric]) -> list[tuple[Chart, Bilingual | 
     drawn: list[tuple[Chart, Bilingual | None]] = []
     shown = [metric for metric in metrics if _has_interval(metric) and not _is_said_twice(metric, metrics)]
     for name in ("share", "points", "detail", "number"):
-        rows = [_build_interval(metric) for metric in shown if _get_forest(metric) == name]
+        chosen = [metric for metric in shown if _get_forest(metric) == name]
+        rows = [_build_interval(metric) for metric in _bring_together(chosen)]
         if rows:
             reading = NUMBERS["forest_reference" if name == "points" else "forest_reading"]
             reference = 0.0 if name == "points" else None
             chart = interval_plot(f"forest-{name}", NUMBERS[f"forest_{name}"], rows, reference=reference)
             drawn.append((chart, reading))
     return drawn
+
+
+def _bring_together(metrics: list[StageMetric]) -> list[StageMetric]:
+    """Put the figures of the base and of the tuned model for one thing next to each other."""
+    stems = list(dict.fromkeys(map(_get_stem, metrics)))
+    return sorted(metrics, key=lambda metric: stems.index(_get_stem(metric)))
+
+
+def _get_stem(metric: StageMetric) -> str:
+    for suffix in SUFFIXES:
+        if metric.name.endswith(suffix):
+            return metric.name.removesuffix(suffix)
+    return metric.name
 
 
 def _get_forest(metric: StageMetric) -> str:

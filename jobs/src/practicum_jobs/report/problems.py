@@ -88,5 +88,5 @@ def _build_notes(pack: Pack) -> list[Block]:
         if step.record is not None
         for note in step.record.notes
     ]
-    columns = [Column(PROBLEMS["step"], "code"), Column(PROBLEMS["notes"])]
+    columns = [Column(PROBLEMS["step"], "code"), Column(PROBLEMS["note"])]
     return [Table(PROBLEMS["notes"], columns, rows)] if rows else []

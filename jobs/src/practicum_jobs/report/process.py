@@ -125,7 +125,7 @@ def _build_curves(step: StepFiles) -> list[Block]:
     if record is not None:
         blocks.append(_build_training_facts(record))
         if record.diagnosis:
-            blocks.append(Notice(CURVES["diagnosis"], "warn", record.diagnosis))
+            blocks.append(Notice(CURVES["diagnosis"], "warn" if record.failures else "plain", record.diagnosis))
     if drawn:
         blocks.append(Charts(drawn))
     if record is not None and record.checkpoints:

@@ -98,6 +98,13 @@ PREFIXES: dict[str, MetricTitle] = {
     "exact_match_": _plain("Exact match, {rest} rows", "完全匹配率，{rest} 类样本", "share"),
 }
 """Names that end in something that varies; ``{rest}`` is that ending."""
+UNITS: dict[str, B] = {
+    "nats per token": B("nats/token", "nat/词元"),
+    "tokens/s": B("tokens/s", "词元/秒"),
+    "rows/s": B("rows/s", "行/秒"),
+    "steps/s": B("steps/s", "步/秒"),
+}
+"""Units that are words; others are written as they are recorded."""
 SPLIT_ROWS = B("Rows of the split “{rest}”", "划分“{rest}”的行数")
 SUFFIXES: dict[str, B] = {
     "_base": B("{title}, base model", "{title}（基座）"),
@@ -173,6 +180,7 @@ COURSE_ROWS: dict[str, B] = {
     "W3.1": B("Pre-flight, overfitting, checkpoints, causes of failure", "训练前检查、过拟合、检查点与失败原因"),
     "W3.2": B("One LoRA run, exported and checked by inference", "完成一次 LoRA 训练、导出并推理验证"),
     "W3.3": B("Complete record: config, curves, samples, failure points", "完整记录：配置、曲线、样本与失败点"),
+    "V8.1": B("Data preparation and LoRA in one week", "一周内完成数据准备与 LoRA 微调"),
 }
 COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
     "W1.1": ("environment", "steps", "data", "model"),
@@ -186,5 +194,6 @@ COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
     "W2.3": ("audit", "numbers"),
     "W3.1": ("curves", "problems"),
     "W3.2": ("numbers", "verdict", "samples"),
+    "V8.1": ("audit", "curves", "numbers", "samples"),
     "W3.3": ("steps", "curves", "samples", "problems"),
 }
