@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from practicum_jobs.render.bilingual import Bilingual, Text
 from practicum_jobs.render.charts import Chart, Tone
 
-CellKind = Literal["text", "number", "code"]
+CellKind = Literal["text", "number", "code", "name"]
 
 
 class Block:
@@ -81,7 +81,10 @@ class Figures(Block):
 
 @dataclass(frozen=True)
 class Cell:
-    """One table cell. ``number`` aligns right, ``code`` is set in a fixed width, ``note`` is a smaller second line."""
+    """One table cell: ``note`` is a smaller second line.
+
+    ``number`` aligns right; ``code`` has a fixed width and may break anywhere, ``name`` is short and never breaks.
+    """
 
     text: Text
     kind: CellKind = "text"

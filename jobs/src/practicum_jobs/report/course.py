@@ -18,7 +18,7 @@ def build_rows_section(pack: Pack, slugs: Sequence[str]) -> Section:
         pack: The pack.
         slugs: Anchors of all sections in their order, to number the references.
     """
-    columns = [Column(ROWS["row"], "code"), Column(ROWS["asks"]), Column(ROWS["shown"])]
+    columns = [Column(ROWS["row"], "name"), Column(ROWS["asks"]), Column(ROWS["shown"])]
     rows: list[list[Cell | Text]] = [
         [row, COURSE_ROWS.get(row) or _get_goal(pack), _name_sections(row, slugs)] for row in pack.evidence.requirements
     ]

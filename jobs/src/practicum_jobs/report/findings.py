@@ -81,19 +81,19 @@ def _build_findings(record: AuditRecord) -> list[Block]:
 def _build_facts(record: AuditRecord) -> list[Block]:
     blocks: list[Block] = []
     if record.lengths:
-        columns = [Column(AUDIT["percentile"], "code"), Column(AUDIT["tokens"], "number")]
+        columns = [Column(AUDIT["percentile"], "name"), Column(AUDIT["tokens"], "number")]
         blocks.append(
             Table(AUDIT["lengths"], columns, [[name, f"{value:,}"] for name, value in record.lengths.items()])
         )
     if record.scripts:
-        columns = [Column(AUDIT["script"], "code"), Column(AUDIT["num_rows"], "number")]
+        columns = [Column(AUDIT["script"], "name"), Column(AUDIT["num_rows"], "number")]
         blocks.append(
             Table(AUDIT["scripts"], columns, [[name, f"{value:,}"] for name, value in record.scripts.items()])
         )
     if record.files:
         columns = [
             Column(AUDIT["file"], "code"),
-            Column(AUDIT["split"], "code"),
+            Column(AUDIT["split"], "name"),
             Column(AUDIT["size"], "number"),
             Column(AUDIT["hash"], "code"),
         ]

@@ -114,7 +114,7 @@ def _build_interval(metric: StageMetric) -> Interval:
 def _build_table(metrics: list[StageMetric]) -> Table:
     columns = [
         Column(NUMBERS["metric"]),
-        Column(NUMBERS["step"], "code"),
+        Column(NUMBERS["step"], "name"),
         Column(NUMBERS["value"], "number"),
         Column(NUMBERS["interval"], "number"),
         Column(NUMBERS["name"], "code"),

@@ -68,7 +68,7 @@ def _build_warnings(pack: Pack) -> list[Block]:
 def _build_failures(pack: Pack) -> list[Block]:
     columns = [
         Column(PROBLEMS["kind"]),
-        Column(PROBLEMS["step"], "code"),
+        Column(PROBLEMS["step"], "name"),
         Column(PROBLEMS["where"]),
         Column(PROBLEMS["what"]),
     ]
@@ -88,5 +88,5 @@ def _build_notes(pack: Pack) -> list[Block]:
         if step.record is not None
         for note in step.record.notes
     ]
-    columns = [Column(PROBLEMS["step"], "code"), Column(PROBLEMS["note"])]
+    columns = [Column(PROBLEMS["step"], "name"), Column(PROBLEMS["note"])]
     return [Table(PROBLEMS["notes"], columns, rows)] if rows else []

@@ -48,7 +48,7 @@ def build_steps_section(pack: Pack) -> Section:
         ]
         blocks.append(Charts([(bar_chart("durations", STEPS["chart"], bars), None)]))
     columns = [
-        Column(STEPS["step"], "code"),
+        Column(STEPS["step"], "name"),
         Column(STEPS["what"]),
         Column(STEPS["result"]),
         Column(STEPS["started"], "number"),

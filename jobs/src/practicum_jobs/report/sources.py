@@ -35,7 +35,7 @@ def build_data_section(pack: Pack) -> Section | None:
     if lock.generator_version:
         facts.append(Fact(DATA["generator"], lock.generator_version))
     columns = [
-        Column(DATA["split"], "code"),
+        Column(DATA["split"], "name"),
         Column(DATA["rows"], "number"),
         Column(DATA["size"], "number"),
         Column(DATA["sha256"], "code"),
@@ -124,7 +124,7 @@ def build_environment_section(pack: Pack) -> Section:
         locks = Table(
             ENVIRONMENT["locks"],
             [
-                Column(ENVIRONMENT["lock"], "code"),
+                Column(ENVIRONMENT["lock"], "name"),
                 Column(ENVIRONMENT["num_packages"], "number"),
                 Column(ENVIRONMENT["lock_hash"], "code"),
             ],

@@ -84,9 +84,9 @@ def build_verdict_section(pack: Pack) -> Section:
     if pack.evidence.gates:
         columns = [
             Column(VERDICT["asked"]),
+            Column(VERDICT["result"]),
             Column(VERDICT["measured"], "number"),
             Column(VERDICT["threshold"], "number"),
-            Column(VERDICT["result"]),
         ]
         rows = [_build_row(pack, spec, result) for spec, result in pack.list_gates()]
         blocks.append(Table(VERDICT["caption"], columns, rows))
@@ -116,7 +116,7 @@ def _build_row(pack: Pack, spec: GateSpec, result: GateResult) -> list[Cell | Te
     )
     if result.value is None:
         words = VERDICT["sentence_missing"].format(step=spec.step, metric=known.title)
-        return [Cell(title, note=words), VERDICT["not_measured"], required, outcome]
+        return [Cell(title, note=words), outcome, VERDICT["not_measured"], required]
     value = format_figure(result.value, known.style, unit)
     is_estimate = metric is not None and spec.bound != "value"
     words = VERDICT["sentence_bound" if is_estimate else "sentence"].format(
@@ -128,7 +128,7 @@ def _build_row(pack: Pack, spec: GateSpec, result: GateResult) -> list[Cell | Te
         comparison=COMPARISONS[spec.comparison],
         threshold=threshold,
     )
-    return [Cell(title, note=words), value, required, outcome]
+    return [Cell(title, note=words), outcome, value, required]
 
 
 def _in(content: Text, language: str) -> str:
