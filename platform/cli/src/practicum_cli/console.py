@@ -91,8 +91,8 @@ class ProgressBar:
         name = event["event"]
         if name == "environment_starting":
             self._progress.console.print(f"making the environment '{event['environment']}' (first use)")
-        elif name == "orphan_ended":
-            self._progress.console.print(f"ended the process that an earlier run of '{event['step']}' left behind")
+        elif name == "orphan_found":
+            self._progress.console.print(f"ending the process that an earlier run of '{event['step']}' left behind")
 
     def on_status(self, status: WeekJobStatus) -> None:
         """Move the bars."""

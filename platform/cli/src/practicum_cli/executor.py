@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from practicum_cli import environments
 from practicum_cli.cache import get_cache_dir, try_lock
 from practicum_cli.observation import observe_step
-from practicum_cli.processes import Child, end_orphan, start_child
+from practicum_cli.processes import Child, end_orphan, is_step_alive, start_child
 from practicum_cli.runs import read_run, write_status, write_step_config
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import PlatformError, PracticumError, Reason, Stopped
@@ -32,6 +32,9 @@ from practicum_core.weekjob import WeekJob, WeekJobStatus
 
 STOP_GRACE_S = 300.0
 """Seconds that a stage has to write its checkpoint after a stop request."""
+_LOCK_TRIES = 5
+_LOCK_PAUSE_S = 0.1
+"""A command that looks whether a run is held holds it for a moment itself; that must not turn an executor away."""
 _LAST_GRACE_S = 10.0
 _PROGRESS_INTERVAL_S = 1.0
 _HUB_SCHEME = "hf://"
@@ -182,7 +185,9 @@ class LocalExecutor:
     def _recover(self) -> None:
         for step in self._steps:
             layout = self._run.stage(step.name)
-            if end_orphan(layout, self._stop_grace_s):
+            if is_step_alive(layout):
+                self._emit("orphan_found", step=step.name)
+                end_orphan(layout, self._stop_grace_s, self._is_stop_requested)
                 self._emit("orphan_ended", step=step.name)
             if layout.error.exists():
                 with explain_os_errors(layout.error):
@@ -347,7 +352,11 @@ def hold_run(run: RunLayout) -> Iterator[None]:
     with explain_os_errors(run.lock):
         handle = run.lock.open("a")
     with handle:
-        if not try_lock(handle.fileno()):
+        for _ in range(_LOCK_TRIES):
+            if try_lock(handle.fileno()):
+                break
+            time.sleep(_LOCK_PAUSE_S)
+        else:
             raise PlatformError(
                 Reason.RUN_BUSY, f"{run.root}: another process works on this run", "wait until it ends, or stop it"
             )
@@ -356,10 +365,8 @@ def hold_run(run: RunLayout) -> Iterator[None]:
 
 def is_run_held(run: RunLayout) -> bool:
     """Whether an executor works on the run now."""
-    if not run.lock.exists():
-        return False
     try:
-        with run.lock.open("a") as handle:
+        with run.lock.open("rb") as handle:
             return not try_lock(handle.fileno())
     except OSError:
         return False

@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from practicum_core.errors import PlatformError, Reason
 from practicum_core.layout import StageLayout
 
 _POLL_S = 0.1
+_KILL_S = 10.0
 _CREATION_TOLERANCE_S = 1.0
 
 
@@ -131,31 +132,32 @@ def is_step_alive(layout: StageLayout) -> bool:
         return not try_lock(handle.fileno())
 
 
-def end_orphan(layout: StageLayout, grace_s: float) -> bool:
+def end_orphan(layout: StageLayout, grace_s: float, is_hurried: Callable[[], bool]) -> None:
     """End a step's process that a killed executor left behind: SIGTERM, wait for its checkpoint, then SIGKILL.
 
-    Returns:
-        Whether there was one.
+    Args:
+        layout: The step.
+        grace_s: Seconds that it has for its checkpoint.
+        is_hurried: Whether to wait no longer.
 
     Raises:
-        PlatformError: One lives and cannot be named or ended.
+        PlatformError: It cannot be named or ended.
     """
-    if not is_step_alive(layout):
-        return False
     note = read_child_note(layout)
     process = _find_process(note) if note else None
     if process is not None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    if not _wait_for_lock(layout, grace_s) and note and process is not None:
-        kill_tree(note.pid)
-    if not _wait_for_lock(layout, grace_s if process is None else 10.0):
+    has_ended = _wait_for_lock(layout, grace_s, is_hurried)
+    if not has_ended and process is not None:
+        kill_tree(process.pid)
+        has_ended = _wait_for_lock(layout, _KILL_S, lambda: False)
+    if not has_ended:
         raise PlatformError(
             Reason.RUN_BUSY,
             f"{layout.root}: a process of an earlier executor still works on this step",
             "wait until it ends, then resume again",
         )
-    return True
 
 
 def kill_tree(pid: int) -> None:
@@ -179,10 +181,10 @@ def _find_process(note: ChildNote) -> psutil.Process | None:
         return None
 
 
-def _wait_for_lock(layout: StageLayout, timeout_s: float) -> bool:
+def _wait_for_lock(layout: StageLayout, timeout_s: float, is_hurried: Callable[[], bool]) -> bool:
     deadline_s = time.monotonic() + timeout_s
     while is_step_alive(layout):
-        if time.monotonic() > deadline_s:
+        if is_hurried() or time.monotonic() > deadline_s:
             return False
         time.sleep(_POLL_S)
     return True

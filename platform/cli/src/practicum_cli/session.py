@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ def continue_run(path: Path) -> WeekJob:
     if run.status.phase is not Phase.SUCCEEDED:
         source = read_code_version()[0].source_sha256
         is_same = source == run.environment.code.source_sha256
-        append_json_line(run.layout.events, {"event": "resumed", "source_sha256": source, "is_same_code": is_same})
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        event = {"time": now, "event": "resumed", "source_sha256": source, "is_same_code": is_same}
+        append_json_line(run.layout.events, event)
     return run.weekjob
 
 
@@ -75,6 +78,7 @@ def execute_run(
         stop: The stop request.
         extra: Variables added to every step's process.
     """
+    was_finished = read_run(path).status.phase is Phase.SUCCEEDED
     runtime = StageRuntime(num_threads=get_num_threads(), extra=extra)
     try:
         with listener, stop.installed():
@@ -90,7 +94,7 @@ def execute_run(
     except Exception as error:
         error.practicum_run = path.name  # type: ignore[attr-defined]
         raise
-    warning = export_run(path)
+    warning = None if was_finished else export_run(path)
     if warning:
         click.echo(f"warning: {warning}", err=True)
     return Outcome(path, weekjob, status)
