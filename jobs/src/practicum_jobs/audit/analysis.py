@@ -11,11 +11,11 @@ import numpy as np
 
 from practicum_jobs.audit.catalogue import LEAKED, OVER_LONG, RUN
 from practicum_jobs.audit.checks import check_content
-from practicum_jobs.audit.content import Content
+from practicum_jobs.audit.content import Content, normalise_content
 from practicum_jobs.audit.lengths import LengthCounter
-from practicum_jobs.text.overlap import Kind, OverlapIndex, OverlapSettings, Prepared, prepare_texts
+from practicum_jobs.text.overlap import Kind, OverlapIndex, OverlapSettings, Prepared, prepare_normalised, prepare_texts
 from practicum_jobs.text.script import classify_numbers
-from practicum_jobs.text.shingles import Int64, UInt8, UInt32, UInt64, hash_text, normalise_text
+from practicum_jobs.text.shingles import Int64, UInt8, UInt32, UInt64, hash_text
 from practicum_jobs.text.sketches import Sketches
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -64,8 +64,8 @@ class Analyser:
             batch: Rows.
             held_out: Index of the evaluation rows, where the data has any.
         """
-        dialogues = [content.dialogue for content in batch]
-        prepared = prepare_texts(dialogues, self.overlap)
+        normalised = [normalise_content(content) for content in batch]
+        prepared = prepare_normalised([texts.dialogue for texts in normalised], self.overlap)
         flags = [(row, name) for row, content in enumerate(batch) for name in check_content(content)]
         partners = np.full(len(batch), -1, dtype=np.int64)
         if held_out is not None:
@@ -77,14 +77,14 @@ class Analyser:
             partners = np.where(is_run, found[Kind.NGRAM], partners)
         lengths = self._count(batch)
         flags += [(row, OVER_LONG) for row in np.flatnonzero(lengths > self.max_length).tolist()]
-        prompts = _hash([content.prompt for content in batch])
-        answers = _hash([content.answers for content in batch])
+        prompts = _hash([texts.prompt for texts in normalised])
+        answers = _hash([texts.answers for texts in normalised])
         return BatchFacts(
             sketches=replace(prepared.sketches, exact_N=prompts * _ODD + answers),
             prompts=prompts,
             answers=answers,
             lengths=lengths,
-            scripts=classify_numbers(dialogues),
+            scripts=classify_numbers([texts.dialogue for texts in normalised]),
             flags=flags,
             partners=partners,
         )
@@ -97,4 +97,4 @@ class Analyser:
 
 
 def _hash(texts: list[str]) -> UInt64:
-    return np.fromiter((hash_text(normalise_text(text)) for text in texts), dtype=np.uint64, count=len(texts))
+    return np.fromiter((hash_text(text) for text in texts), dtype=np.uint64, count=len(texts))

@@ -21,6 +21,8 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _REFUSAL_HEAD_CHARS = 300
+_REFUSAL_WORDS = ("as a", "m a", "sorry", "apolog", "作为", "我是", "我只是", "抱歉", "对不起")
+"""One of these stands in every refusal; looking for them first is quicker than the pattern."""
 
 
 def check_content(content: Content) -> list[str]:
@@ -30,9 +32,19 @@ def check_content(content: Content) -> list[str]:
         found.update(_check_instructions(content.instructions))
     if not content.answer.strip():
         found.add(EMPTY)
-    if _REFUSAL.search(content.answer[:_REFUSAL_HEAD_CHARS]):
+    if is_refusal(content.answer):
         found.add(REFUSAL)
     return sorted(found)
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether an answer begins as models refuse or speak of themselves.
+
+    >>> is_refusal("As an AI language model, I cannot."), is_refusal("It was as an aid to memory.")
+    (True, False)
+    """
+    head = answer[:_REFUSAL_HEAD_CHARS].lower()
+    return any(word in head for word in _REFUSAL_WORDS) and _REFUSAL.search(head) is not None
 
 
 def check_text(text: str) -> list[str]:

@@ -20,7 +20,10 @@ MAX_KNOWN = 300_000
 """Parts remembered; about 40 MB. When it is full it is emptied, so memory stays bounded on any data."""
 _PLAIN = re.compile(r"[\x00-\x7f\u4e00-\u9fff\u3001\u3002\uff01-\uff0f\uff1a-\uff20]*")
 """Texts in which the only digits are ASCII: ``\\p{N}`` of the tokenizers' patterns is ``[0-9]`` there."""
-_PIECE = r"\s?(?:{digits}|[^0-9\s]+)(?:(?:[\r\n]\s*|\s{{2,}})(?:[0-9]+|[^0-9\s]+)?)*"
+_MARKS = "\u3001\u3002\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
+_RUN = rf"(?:[{_MARKS}]?(?:[^0-9\s{_MARKS}]+|(?<![A-Za-z\u4e00-\u9fff])[{_MARKS}])+|[{_MARKS}])"
+"""Letters and marks without digits and blanks; a mark of Chinese behind a letter starts the next run."""
+_PIECE = r"\s?(?:{digits}|{run})(?:(?:[\r\n]\s*|\s{{2,}})(?:[0-9]+|[^0-9\s]+)?)*"
 
 
 class LengthCounter:
@@ -46,7 +49,7 @@ class LengthCounter:
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
         parts = [self._cut(text) for text in texts]
-        unknown = list({part for row in parts for part in row if part not in self._known})
+        unknown = list(set().union(*parts).difference(self._known))
         self._known.update(zip(unknown, self._tokenizer.count_tokens(unknown), strict=True))
         known = self._known
         return [sum([known[part] for part in row]) for row in parts]
@@ -83,9 +86,9 @@ def _build_piece_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
     """Return a pattern of parts between which a byte-level tokenizer always cuts, or ``None`` for other tokenizers.
 
     Every byte-level pattern in use (GPT-2, cl100k, Llama 3, Qwen) starts a piece at a lone space, takes it only as a
-    first character, and never joins digits with anything but digits and that space. Around line ends and runs of
-    blanks the patterns differ; nothing is cut there. A normaliser could change the text before the cuts, except for
-    Unicode composition, which leaves plain texts alone.
+    first character, never joins digits with anything but digits and that space, and ends a piece of letters at a
+    mark. Around line ends and runs of blanks the patterns differ; nothing is cut there. A normaliser could change
+    the text before the cuts, except for Unicode composition, which leaves plain texts alone.
     """
     normalizer = (document.get("normalizer") or {}).get("type")
     pre_tokenizer = document.get("pre_tokenizer") or {}
@@ -97,4 +100,4 @@ def _build_piece_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
     if not set(kinds) <= {"ByteLevel", "Digits", "Split"}:
         return None
     is_single = any(step.get("individual_digits") for step in steps)
-    return re.compile(_PIECE.format(digits="[0-9]" if is_single else "[0-9]+"))
+    return re.compile(_PIECE.format(digits="[0-9]" if is_single else "[0-9]+", run=_RUN))

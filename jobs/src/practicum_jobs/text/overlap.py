@@ -27,7 +27,7 @@ from practicum_jobs.text.shingles import (
     cut_units,
     normalise_text,
 )
-from practicum_jobs.text.sketches import Sketches, SketchSettings, estimate_similarity, sketch_texts
+from practicum_jobs.text.sketches import Sketches, SketchSettings, estimate_similarity, sketch_units
 
 BATCH_ROWS = 1_000
 ESTIMATE_MARGIN = 0.15
@@ -76,10 +76,15 @@ class Kind(StrEnum):
 
 
 def prepare_texts(texts: Sequence[str], settings: OverlapSettings) -> Prepared:
-    """Hash raw texts. Texts shorter than a run have none."""
-    units = cut_units([normalise_text(text) for text in texts])
+    """Hash raw texts. Texts shorter than a run have no runs."""
+    return prepare_normalised([normalise_text(text) for text in texts], settings)
+
+
+def prepare_normalised(normalised: Sequence[str], settings: OverlapSettings) -> Prepared:
+    """Hash texts that were normalised by :func:`practicum_jobs.text.shingles.normalise_text`."""
+    units = cut_units(normalised)
     runs = build_shingles(units, settings.ngram_words, settings.ngram_chars, keep_short=False)
-    return Prepared(sketch_texts(texts, settings.sketch), runs.hashes, runs.rows)
+    return Prepared(sketch_units(normalised, units, settings.sketch), runs.hashes, runs.rows)
 
 
 class OverlapIndex:
@@ -127,7 +132,7 @@ class OverlapIndex:
     def _find_near(self, sketches: Sketches) -> Int64:
         """Return pairs (batch row, indexed row), shape (M, 2), sorted."""
         proposed = [table.pair(sketches.bands_NB[:, band]) for band, table in enumerate(self._bands)]
-        pairs: Int64 = np.unique(np.concatenate(proposed), axis=0)
+        pairs = _sort_unique(np.concatenate(proposed))
         estimates = estimate_similarity(sketches.signatures_NP[pairs[:, 0]], self._signatures[pairs[:, 1]])
         threshold = self.settings.sketch.threshold
         pairs = pairs[estimates >= threshold - ESTIMATE_MARGIN]
@@ -172,34 +177,51 @@ def find_overlap(
 
 
 class _Table:
-    """Finds equal values by binary search: values with the row that each belongs to."""
+    """Finds equal values: by a table of bits that refuses nearly all absent values, then by binary search."""
 
     def __init__(self, values: UInt64 | UInt32, rows: Int64 | None = None) -> None:
         order = np.argsort(values, kind="stable")
         self._values = values[order]
         self._rows: Int64 = order if rows is None else rows[order]
+        num_bits = min(max((8 * len(values)).bit_length(), 10), 24)
+        self._shift = values.dtype.type(8 * values.dtype.itemsize - num_bits)
+        self._is_present = np.zeros(1 << num_bits, dtype=np.bool_)
+        self._is_present[values >> self._shift] = True
 
     def match(self, values: UInt64 | UInt32, is_met: Bool) -> Int64:
         """Return for each value the first row that has it, or -1; set ``is_met`` for every row that has one."""
-        left = np.searchsorted(self._values, values, "left")
-        right = np.searchsorted(self._values, values, "right")
-        is_found = right > left
-        depth = np.zeros(len(self._values) + 1, dtype=np.int64)
-        np.add.at(depth, left[is_found], 1)
-        np.subtract.at(depth, right[is_found], 1)
-        is_met[self._rows[np.cumsum(depth)[:-1] > 0]] = True
+        positions, left, right = self._search(values)
         first = np.full(len(values), -1, dtype=np.int64)
-        first[is_found] = self._rows[left[is_found]]
+        if len(positions):
+            depth = np.zeros(len(self._values) + 1, dtype=np.int64)
+            np.add.at(depth, left, 1)
+            np.subtract.at(depth, right, 1)
+            is_met[self._rows[np.cumsum(depth)[:-1] > 0]] = True
+            first[positions] = self._rows[left]
         return first
 
     def pair(self, values: UInt32) -> Int64:
         """Return pairs (position in ``values``, row), shape (M, 2), at most MAX_PROPOSALS for one position."""
-        left = np.searchsorted(self._values, values, "left")
-        right = np.searchsorted(self._values, values, "right")
+        found, left, right = self._search(values)
         counts = np.minimum(right - left, MAX_PROPOSALS)
         offsets = np.concatenate([[0], np.cumsum(counts)])
         positions = np.repeat(left - offsets[:-1], counts) + np.arange(offsets[-1])
-        return np.stack([np.repeat(np.arange(len(values)), counts), self._rows[positions]], axis=1)
+        return np.stack([np.repeat(found, counts), self._rows[positions]], axis=1)
+
+    def _search(self, values: UInt64 | UInt32) -> tuple[Int64, Int64, Int64]:
+        """Return the positions of values that are there, and between which bounds they stand."""
+        likely = np.flatnonzero(self._is_present[values >> self._shift])
+        left = np.searchsorted(self._values, values[likely], "left")
+        right = np.searchsorted(self._values, values[likely], "right")
+        is_found = right > left
+        return likely[is_found], left[is_found], right[is_found]
+
+
+def _sort_unique(pairs: Int64) -> Int64:
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    is_first = np.ones(len(pairs), dtype=np.bool_)
+    is_first[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[is_first]
 
 
 def _join(parts: list[npt.NDArray[Any]], dtype: type[np.generic]) -> npt.NDArray[Any]:

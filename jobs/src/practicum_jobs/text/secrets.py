@@ -30,7 +30,7 @@ class SecretKind(StrEnum):
 
 
 _BEFORE = r"(?<![0-9A-Za-z_\-])"
-_MARKS = ("AKIA", "ASIA", "sk-", "gh", "xox", "-----BEGIN", "eyJ")
+_MARKS = ("AKIA", "ASIA", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "-----BEGIN", "eyJ")
 _NAMES = ("key", "secret", "token", "passw", "pwd", "密钥", "密码", "令牌", "口令")
 
 _PATTERNS: tuple[tuple[SecretKind, re.Pattern[str]], ...] = (

@@ -21,6 +21,7 @@ from practicum_jobs.text.shingles import (
     UInt8,
     UInt32,
     UInt64,
+    Units,
     build_shingles,
     cut_units,
     hash_text,
@@ -81,8 +82,13 @@ class Sketches:
 def sketch_texts(texts: Sequence[str], settings: SketchSettings) -> Sketches:
     """Summarise raw texts."""
     normalised = [normalise_text(text) for text in texts]
-    exact = np.fromiter((hash_text(text) for text in normalised), dtype=np.uint64, count=len(texts))
-    shingles = build_shingles(cut_units(normalised), settings.ngram_words, settings.ngram_chars)
+    return sketch_units(normalised, cut_units(normalised), settings)
+
+
+def sketch_units(normalised: Sequence[str], units: Units, settings: SketchSettings) -> Sketches:
+    """Summarise normalised texts that were already cut."""
+    exact = np.fromiter((hash_text(text) for text in normalised), dtype=np.uint64, count=len(normalised))
+    shingles = build_shingles(units, settings.ngram_words, settings.ngram_chars)
     packed, offsets = pack_unique(shingles)
     minhashes = compute_minhashes(shingles, settings.num_permutations, settings.seed)
     bands = hash_bands(minhashes, settings)
