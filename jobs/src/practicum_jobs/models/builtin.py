@@ -1,7 +1,7 @@
 """Decides which models come with the course and how their packaged file becomes a folder that every stage can load.
 
-The packaged GGUF file is converted once per cache (:mod:`practicum_jobs.adapters.gguf`); a converted folder needs
-neither the package nor torch to be found.
+The packaged GGUF file is converted once per cache (:mod:`practicum_jobs.models.conversion`), in seconds and without
+torch; a converted folder is found without the package.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_similar
+from practicum_core.errors import ConfigError, Reason, suggest_similar
+from practicum_jobs.models.conversion import convert_gguf
 from practicum_jobs.models.onceonly import ensure_folder
 
 PACKAGE_VARIABLE = "PRACTICUM_MODEL_PACKAGE"
-CONVERSION_VERSION = 1
+CONVERSION_VERSION = 2
 """Raised whenever the conversion writes something else, so that old folders are left alone and not used."""
 
 
@@ -56,7 +57,7 @@ def ensure_builtin(name: str, cache_dir: Path) -> tuple[Path, str]:
 
     Raises:
         ConfigError: No such built-in model, or the package that carries it is not there.
-        PlatformError: No space, no permission, or this environment cannot convert.
+        PlatformError: No space or no permission.
     """
     model = BUILTIN_MODELS.get(name)
     if model is None:
@@ -100,12 +101,4 @@ def _convert(model: BuiltinModel, cache_dir: Path, folder: Path) -> None:
             "remove that folder and run tools/ensure-model.sh again",
             Reason.MODEL_MISSING,
         )
-    try:
-        from practicum_jobs.adapters.gguf import convert_gguf  # noqa: PLC0415 - imports torch: only when it converts
-    except ImportError as error:
-        raise PlatformError(
-            Reason.ENVIRONMENT_MISSING,
-            f"the built-in model is not in the cache yet, and this environment cannot convert it ({error})",
-            "run the stage `model` first: `practicum run week-01`",
-        ) from error
     convert_gguf(source, folder)

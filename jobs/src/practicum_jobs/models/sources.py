@@ -34,8 +34,6 @@ class ModelFiles:
 def ensure_model(uri: str, cache_dir: Path) -> ModelFiles:
     """Bring the model that ``uri`` names to this machine and return its files; a second call finds them there.
 
-    Imports torch only when the built-in model is converted for the first time.
-
     Raises:
         ConfigError: The URI is malformed, or what it names does not exist or is no chat model.
         PlatformError: A hub or store did not answer, or the disk refused.
