@@ -18,6 +18,17 @@ TEMPLATE = (
     "{% for m in messages %}<s>{{ m.role }}\n{{ m.content }}</s>{% endfor %}"
     "{% if add_generation_prompt %}<s>{% endif %}"
 )
+
+
+def build_vocabulary() -> tuple[list[str], list[str]]:
+    letters = [chr(code) for code in range(33, 127)] + ["Ġ", "Ċ"]
+    merges = ["t h", "th e", "Ġ the", "Ċ Ċ", "o r", "or d"]
+    return ["<pad>", "<s>", "</s>", *letters, *(merge.replace(" ", "") for merge in merges)], merges
+
+
+def write_gguf(path, architecture="llama", pre="smollm"):
+    """Write a random Llama as llama.cpp's converter would: quantized, with its rotary order, named as there."""
+    generator = np.random.default_rng(3)
     tokens, merges = build_vocabulary()
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(256)
