@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -262,3 +263,22 @@ def test_a_half_written_run_directory_is_recognised(run, name, damage):
     assert caught.value.reason is Reason.RUN_INCOMPLETE
     assert execute(run)[0] == 3
     assert count_starts(run, "model") == 0
+
+
+def test_a_step_that_ends_between_the_look_and_the_deed_is_not_started_again(run, monkeypatch):
+    spec = importlib.util.spec_from_file_location("executor_driver", DRIVER)
+    driver = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(driver)
+
+    class SlowToAct(driver.LocalExecutor):
+        def _apply(self, desired):
+            for child in self._children.values():
+                child.wait(10)
+            super()._apply(desired)
+
+        def _wait(self, timeout_s):
+            """Look again at once, while the process still runs."""
+
+    monkeypatch.setattr(driver, "LocalExecutor", SlowToAct)
+    assert driver.execute(run.root) == 0
+    assert [count_starts(run, step) for step in ("model", "snapshot", "evaluate", "report")] == [1, 1, 1, 1]

@@ -199,7 +199,7 @@ def test_a_full_disk_is_told_and_nothing_half_stays(tmp_path, monkeypatch):
 
 def test_json_lines_are_appended_whole(tmp_path):
     for number in range(3):
-        append_json_line(tmp_path / "m.jsonl", {"n": number, "文": "字"})
+        append_json_line(tmp_path / "m.jsonl", {"n": number, "文": "字\ud800"})
     assert [json.loads(line)["n"] for line in (tmp_path / "m.jsonl").read_text().splitlines()] == [0, 1, 2]
 
 

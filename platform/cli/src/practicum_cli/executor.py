@@ -230,7 +230,7 @@ class LocalExecutor:
             return
         self._seen[step.name] = seen
         child = self._children.get(step.name)
-        if child is not None and child.pid not in self._ended and seen.phase is not Phase.RUNNING:
+        if child is not None and child.poll() is None and seen.phase is not Phase.RUNNING:
             self._ended.add(child.pid)
             child.sweep()
             self._emit_end(step.name, seen, round(time.monotonic() - child.started_s, 3))
@@ -253,7 +253,7 @@ class LocalExecutor:
             if name not in wanted and child.poll() is None:
                 self._stop_child(child)
         for item in desired.objects:
-            if not self._is_running(item.step.name):
+            if not self._is_unsettled(item.step.name):
                 self._start(item)
 
     def _stop_child(self, child: Child) -> None:
@@ -328,8 +328,10 @@ class LocalExecutor:
         append_json_line(self._run.events, line)
         self._listener.on_event(line)
 
-    def _is_running(self, name: str) -> bool:
-        return name in self._children and self._children[name].poll() is None
+    def _is_unsettled(self, name: str) -> bool:
+        """Whether a process of the step runs, or ended since the last look: what it left is observed before a start."""
+        child = self._children.get(name)
+        return child is not None and child.pid not in self._ended
 
     def _has_running_child(self) -> bool:
         return any(child.poll() is None for child in self._children.values())

@@ -64,7 +64,7 @@ def write_json_atomic(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSO
 
 def append_json_line(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Append one JSON line in a single write, so that readers see whole lines only."""
-    line = (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    line = (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode(errors="backslashreplace")
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
