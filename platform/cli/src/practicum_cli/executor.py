@@ -230,7 +230,7 @@ class LocalExecutor:
             return
         self._seen[step.name] = seen
         child = self._children.get(step.name)
-        if child is not None and child.poll() is None and seen.phase is not Phase.RUNNING:
+        if child is not None and child.pid not in self._ended and seen.phase is not Phase.RUNNING:
             self._ended.add(child.pid)
             child.sweep()
             self._emit_end(step.name, seen, round(time.monotonic() - child.started_s, 3))
