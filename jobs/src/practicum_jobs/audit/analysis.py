@@ -35,6 +35,14 @@ class BatchFacts:
     """Number of the evaluation row that a row repeats, or -1."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownLengths:
+    """Lengths in tokens by a row's exact hash, sorted by it, each hash once."""
+
+    exact: UInt64
+    lengths: UInt32
+
+
 @dataclass
 class Analyser:
     """Computes the facts of batches. Travels to worker processes, which load what it names there.
@@ -57,16 +65,23 @@ class Analyser:
         """Hash evaluation rows for an index."""
         return prepare_texts(dialogues, self.overlap)
 
-    def analyse(self, batch: Sequence[Content], held_out: OverlapIndex | None) -> BatchFacts:
+    def analyse(
+        self, batch: Sequence[Content], held_out: OverlapIndex | None, known: KnownLengths | None = None
+    ) -> BatchFacts:
         """Compute the facts of a batch.
 
         Args:
             batch: Rows.
             held_out: Index of the evaluation rows, where the data has any.
+            known: Lengths that were counted before; other rows are counted.
         """
         normalised = [normalise_content(content) for content in batch]
         prepared = prepare_normalised([texts.dialogue for texts in normalised], self.overlap)
-        flags = [(row, name) for row, content in enumerate(batch) for name in check_content(content)]
+        flags = [
+            (row, name)
+            for row, (content, texts) in enumerate(zip(batch, normalised, strict=True))
+            for name in check_content(content, texts.dialogue)
+        ]
         partners = np.full(len(batch), -1, dtype=np.int64)
         if held_out is not None:
             found = held_out.match(prepared)
@@ -75,12 +90,13 @@ class Analyser:
             flags += [(row, LEAKED) for row in np.flatnonzero(partners >= 0).tolist()]
             flags += [(row, RUN) for row in np.flatnonzero(is_run).tolist()]
             partners = np.where(is_run, found[Kind.NGRAM], partners)
-        lengths = self._count(batch)
-        flags += [(row, OVER_LONG) for row in np.flatnonzero(lengths > self.max_length).tolist()]
         prompts = _hash([texts.prompt for texts in normalised])
         answers = _hash([texts.answers for texts in normalised])
+        exact = prompts * _ODD + answers
+        lengths = self._count(batch, exact, known)
+        flags += [(row, OVER_LONG) for row in np.flatnonzero(lengths > self.max_length).tolist()]
         return BatchFacts(
-            sketches=replace(prepared.sketches, exact_N=prompts * _ODD + answers),
+            sketches=replace(prepared.sketches, exact_N=exact),
             prompts=prompts,
             answers=answers,
             lengths=lengths,
@@ -89,11 +105,19 @@ class Analyser:
             partners=partners,
         )
 
-    def _count(self, batch: Sequence[Content]) -> UInt32:
+    def _count(self, batch: Sequence[Content], exact: UInt64, known: KnownLengths | None) -> UInt32:
+        lengths = np.zeros(len(batch), dtype=np.uint32)
         if self._counter is None:
-            return np.zeros(len(batch), dtype=np.uint32)
-        counts = self._counter.count_conversations([content.build_conversation() for content in batch])
-        return np.array(counts, dtype=np.uint32)
+            return lengths
+        is_open = np.ones(len(batch), dtype=np.bool_)
+        if known is not None:
+            positions = np.minimum(np.searchsorted(known.exact, exact), len(known.exact) - 1)
+            is_open = known.exact[positions] != exact
+            lengths[:] = known.lengths[positions]
+        rows = np.flatnonzero(is_open)
+        counts = self._counter.count_conversations([batch[row].build_conversation() for row in rows.tolist()])
+        lengths[rows] = np.array(counts, dtype=np.uint32)
+        return lengths
 
 
 def _hash(texts: list[str]) -> UInt64:

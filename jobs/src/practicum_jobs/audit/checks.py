@@ -25,9 +25,14 @@ _REFUSAL_WORDS = ("as a", "m a", "sorry", "apolog", "作为", "我是", "我只�
 """One of these stands in every refusal; looking for them first is quicker than the pattern."""
 
 
-def check_content(content: Content) -> list[str]:
-    """Return the names of what is wrong with a row, each once."""
-    found = set(check_text(content.dialogue))
+def check_content(content: Content, normalised: str | None = None) -> list[str]:
+    """Return the names of what is wrong with a row, each once.
+
+    Args:
+        content: The row.
+        normalised: Its dialogue, normalised, where a caller has it.
+    """
+    found = set(check_text(content.dialogue, normalised))
     if content.instructions:
         found.update(_check_instructions(content.instructions))
     if not content.answer.strip():
@@ -47,10 +52,10 @@ def is_refusal(answer: str) -> bool:
     return any(word in head for word in _REFUSAL_WORDS) and _REFUSAL.search(head) is not None
 
 
-def check_text(text: str) -> list[str]:
+def check_text(text: str, normalised: str | None = None) -> list[str]:
     """Return the names of personal data, secrets and encoding damage in a text."""
     names = [f"pii:{match.kind}" for match in find_pii(text)]
-    names += [f"secret:{match.kind}" for match in find_secrets(text)]
+    names += [f"secret:{match.kind}" for match in find_secrets(text, normalised)]
     names += [str(defect) for defect in find_defects(text)]
     return names
 

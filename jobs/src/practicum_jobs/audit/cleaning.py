@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,9 +22,12 @@ from practicum_jobs.audit.checks import write_excerpt
 from practicum_jobs.audit.content import build_content, build_record
 from practicum_jobs.audit.scan import Scan, read_marks
 from practicum_jobs.audit.truth import Truth, build_key
+from practicum_jobs.datasets.formats import detect_format, read_record
+from practicum_jobs.datasets.json_stream import decode_record
 from practicum_jobs.datasets.readers import Defect
 
 MAX_ID_CHARS = 80
+NUM_CLUSTERS = 10
 _PAIRED = {EXACT: "repeats", NEAR: "resembles", LEAKED: "stands in", RUN: "shares a run with"}
 
 
@@ -36,9 +39,9 @@ class Cleaning:
     the first row, number of rows).
     """
 
-    num_clean: int = 0
-    samples: dict[str, list[str]] = field(default_factory=dict)
-    clusters: list[tuple[str, int]] = field(default_factory=list)
+    num_clean: int
+    samples: dict[str, list[str]]
+    clusters: list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -67,21 +70,33 @@ class Cleaner:
         self._truth = truth
         self._sizes = _count_groups(scan)
         self._leader_ids: dict[int, str] = {}
-        self._result = Cleaning()
+        self._num_clean = 0
+        self._samples: dict[str, list[str]] = {}
 
-    def walk(self, rows: Iterable[Row | Defect], outputs: Outputs | None) -> Cleaning:
-        """Read the data to its end, writing copy and manifest where they are wanted, whole or not at all."""
+    @property
+    def result(self) -> Cleaning:
+        """What was found; complete when :meth:`walk` has ended."""
+        largest = sorted(self._sizes.items(), key=lambda item: (-item[1], item[0]))[:NUM_CLUSTERS]
+        clusters = [(self._leader_ids[row], size) for row, size in largest]
+        return Cleaning(self._num_clean, self._samples, clusters)
+
+    def walk(self, rows: Iterable[Row | Defect], outputs: Outputs | None) -> Iterator[Row]:
+        """Read the data to its end, writing copy and manifest where they are wanted, whole or not at all.
+
+        Yields:
+            The rows of the copy, decoded again from the bytes that were written.
+        """
         with contextlib.ExitStack() as stack:
+            if outputs:
+                stack.enter_context(explain_os_errors(outputs.clean.parent))
             clean = stack.enter_context(open_atomic(outputs.clean)) if outputs else None
             manifest = stack.enter_context(open_atomic(outputs.manifest)) if outputs else None
-            with explain_os_errors(outputs.clean.parent) if outputs else contextlib.nullcontext():
-                for row in self._iter_clean(rows, manifest):
-                    self._result.num_clean += 1
-                    if clean is not None:
-                        _write(clean, build_record(row))
-        largest = sorted(self._sizes.items(), key=lambda item: (-item[1], item[0]))[:10]
-        self._result.clusters = [(self._leader_ids[row], size) for row, size in largest]
-        return self._result
+            for row in self._iter_clean(rows, manifest):
+                self._num_clean += 1
+                if clean is not None:
+                    line = _write(clean, build_record(row))
+                    record = decode_record(line)
+                    yield read_record(record, detect_format(record), row.id)
 
     def _iter_clean(self, rows: Iterable[Row | Defect], manifest: BinaryIO | None) -> Iterator[Row]:
         number = -1
@@ -105,7 +120,7 @@ class Cleaner:
         if manifest is not None:
             _write(manifest, {"row": number + 1, "id": _show_id(row.id), "findings": found, "partners": partners})
         for name in found:
-            kept = self._result.samples.setdefault(name, [])
+            kept = self._samples.setdefault(name, [])
             if len(kept) < self._num_samples:
                 kept.append(_write_sample(row, name, partners.get(name, "")))
 
@@ -118,7 +133,7 @@ class Cleaner:
             _write(
                 manifest, {"file": defect.file.name, "line": defect.line, "findings": [defect.kind], "detail": detail}
             )
-        kept = self._result.samples.setdefault(defect.kind, [])
+        kept = self._samples.setdefault(defect.kind, [])
         if len(kept) < self._num_samples:
             kept.append(f"{place}: {write_excerpt(defect.detail)}")
 
@@ -155,5 +170,7 @@ def _show_id(row_id: str) -> str:
     return write_excerpt(row_id, limit=MAX_ID_CHARS)
 
 
-def _write(handle: BinaryIO, value: dict[str, object]) -> None:
-    handle.write((json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "replace"))
+def _write(handle: BinaryIO, value: dict[str, Any]) -> bytes:
+    line = (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "replace")
+    handle.write(line)
+    return line

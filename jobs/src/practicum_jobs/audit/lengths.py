@@ -23,7 +23,10 @@ _PLAIN = re.compile(r"[\x00-\x7f\u4e00-\u9fff\u3001\u3002\uff01-\uff0f\uff1a-\uf
 _MARKS = "\u3001\u3002\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
 _RUN = rf"(?:[{_MARKS}]?(?:[^0-9\s{_MARKS}]+|(?<![A-Za-z\u4e00-\u9fff])[{_MARKS}])+|[{_MARKS}])"
 """Letters and marks without digits and blanks; a mark of Chinese behind a letter starts the next run."""
-_PIECE = r"\s?(?:{digits}|{run})(?:(?:[\r\n]\s*|\s{{2,}})(?:[0-9]+|[^0-9\s]+)?)*"
+_REST = r"(?:(?:[\r\n]\s*|\s{2,})(?:[^0-9\s]+)?)*"
+_WITH_DIGITS = r"\s?(?:[0-9]+|" + _RUN + r")(?:(?:[\r\n]\s*|\s{2,})(?:[0-9]+|[^0-9\s]+)?)*"
+_WITHOUT_DIGITS = rf"(?:\s?{_RUN}|\s+(?:[^0-9\s]+)?){_REST}"
+_DIGITS = "0123456789"
 
 
 class LengthCounter:
@@ -37,7 +40,9 @@ class LengthCounter:
         self._tokenizer = ChatTokenizer(folder)
         document = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         self._special = _build_special_pattern(document)
-        self._piece = _build_piece_pattern(document)
+        digits = self._tokenizer.count_tokens(list(_DIGITS))
+        self._has_lone_digits = _has_lone_digits(document) and set(digits) == {1}
+        self._piece = _build_piece_pattern(document, has_lone_digits=self._has_lone_digits)
         self._known: dict[str, int] = {}
 
     def count_conversations(self, conversations: Sequence[Sequence[Message | dict[str, str]]]) -> list[int]:
@@ -48,29 +53,31 @@ class LengthCounter:
         """Return the tokens of each rendered text."""
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
-        parts = [self._cut(text) for text in texts]
-        unknown = list(set().union(*parts).difference(self._known))
-        self._known.update(zip(unknown, self._tokenizer.count_tokens(unknown), strict=True))
         known = self._known
-        return [sum([known[part] for part in row]) for row in parts]
+        parts = [self._cut(text) for text in texts]
+        unknown = list(set().union(*(row for row, _ in parts)).difference(known))
+        known.update(zip(unknown, self._tokenizer.count_tokens(unknown), strict=True))
+        return [sum([known[part] for part in row]) + num_digits for row, num_digits in parts]
 
-    def _cut(self, text: str) -> list[str]:
+    def _cut(self, text: str) -> tuple[list[str], int]:
+        """Return the parts of a text and the number of digits that are tokens by themselves and stand in no part."""
         if self._special is None:
-            return [text]
+            return [text], 0
         parts: list[str] = []
+        num_digits = 0
         # Splitting by a group keeps the special tokens themselves; empty strings count as no tokens.
         for part in self._special.split(text):
-            if part in self._known or self._piece is None:
+            if part in self._known or self._piece is None or not _PLAIN.fullmatch(part):
                 parts.append(part)
+                continue
+            pieces = self._piece.findall(part)
+            lone = sum(map(part.count, _DIGITS)) if self._has_lone_digits else 0
+            if sum(map(len, pieces)) + lone == len(part):
+                parts += pieces
+                num_digits += lone
             else:
-                parts.extend(self._cut_part(part, self._piece))
-        return parts
-
-    def _cut_part(self, part: str, piece: re.Pattern[str]) -> list[str]:
-        if not _PLAIN.fullmatch(part):
-            return [part]
-        pieces = piece.findall(part)
-        return pieces if "".join(pieces) == part else [part]
+                parts.append(part)
+        return parts, num_digits
 
 
 def _build_special_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
@@ -82,7 +89,7 @@ def _build_special_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
     return re.compile("(" + "|".join(re.escape(content) for content in contents) + ")") if contents else None
 
 
-def _build_piece_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
+def _build_piece_pattern(document: dict[str, Any], *, has_lone_digits: bool) -> re.Pattern[str] | None:
     """Return a pattern of parts between which a byte-level tokenizer always cuts, or ``None`` for other tokenizers.
 
     Every byte-level pattern in use (GPT-2, cl100k, Llama 3, Qwen) starts a piece at a lone space, takes it only as a
@@ -91,13 +98,21 @@ def _build_piece_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
     the text before the cuts, except for Unicode composition, which leaves plain texts alone.
     """
     normalizer = (document.get("normalizer") or {}).get("type")
-    pre_tokenizer = document.get("pre_tokenizer") or {}
-    steps = pre_tokenizer.get("pretokenizers", [pre_tokenizer])
+    steps = _list_steps(document)
     kinds = [step.get("type") for step in steps]
     has_prefix = any(step.get("add_prefix_space") for step in steps)
     if normalizer not in {None, "NFC"} or "ByteLevel" not in kinds or has_prefix:
         return None
     if not set(kinds) <= {"ByteLevel", "Digits", "Split"}:
         return None
-    is_single = any(step.get("individual_digits") for step in steps)
-    return re.compile(_PIECE.format(digits="[0-9]" if is_single else "[0-9]+", run=_RUN))
+    return re.compile(_WITHOUT_DIGITS if has_lone_digits else _WITH_DIGITS)
+
+
+def _has_lone_digits(document: dict[str, Any]) -> bool:
+    """Whether the tokenizer first sets every digit apart."""
+    return any(step.get("type") == "Digits" and step.get("individual_digits") for step in _list_steps(document))
+
+
+def _list_steps(document: dict[str, Any]) -> list[dict[str, Any]]:
+    pre_tokenizer = document.get("pre_tokenizer") or {}
+    return list(pre_tokenizer.get("pretokenizers", [pre_tokenizer]))

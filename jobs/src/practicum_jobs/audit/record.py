@@ -24,14 +24,14 @@ PERCENTILES = {"p50": 50, "p90": 90, "p99": 99}
 
 @dataclass(frozen=True)
 class Result:
-    """Everything an audit found. ``again`` is the audit of the clean copy; ``None`` where there is none."""
+    """Everything an audit found. ``again`` is the audit of the clean copy; empty where there is none."""
 
     config: AuditConfig
     source: Source
     thresholds: Mapping[str, float]
     scan: Scan
     cleaning: Cleaning
-    again: Scan | None
+    again: Scan
     truth: Truth | None
 
     @functools.cached_property
@@ -54,7 +54,7 @@ class Result:
         """Findings that fail in the clean copy; ``None`` where no copy was wanted."""
         if not self.config.clean_copy:
             return None
-        if self.again is None:
+        if not self.again.num_rows:
             return ["no_rows"]
         return [name for name, level in self.again.build_levels(self.thresholds).items() if level == "fail"]
 
@@ -144,7 +144,7 @@ def build_record(result: Result, fields: dict[str, Any], artifacts: list[Artifac
 
 def build_document(result: Result) -> dict[str, Any]:
     """Return ``audit.json``: what the record says of the data, with the options that led to it."""
-    copy_levels = result.again.build_levels(result.thresholds) if result.again else {}
+    copy_levels = result.again.build_levels(result.thresholds)
     return {
         "schema_version": 1,
         "verdict": result.verdict,

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from practicum_core.rows import Row
-from practicum_jobs.audit.analysis import BatchFacts
+from practicum_jobs.audit.analysis import BatchFacts, KnownLengths
 from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, NEAR, Level, get_level
 from practicum_jobs.audit.content import Content, build_content
 from practicum_jobs.audit.workers import Batch
@@ -41,6 +41,7 @@ class Scan:
     findings: dict[str, Int64] = field(default_factory=dict)
     """Sorted row numbers of each finding that has any."""
     lengths: UInt32 = field(default_factory=lambda: np.empty(0, dtype=np.uint32))
+    exact: UInt64 = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     scripts: dict[str, int] = field(default_factory=dict)
     duplicates: Duplicates = field(default_factory=lambda: Duplicates(np.empty(0, np.int64), np.empty(0, np.int64)))
     partners: dict[int, int] = field(default_factory=dict)
@@ -58,6 +59,11 @@ class Scan:
     def build_levels(self, thresholds: Mapping[str, float]) -> dict[str, Level]:
         """Return the level of every finding of the catalogue."""
         return {name: get_level(self.count(name), self.num_places, thresholds[name]) for name in CATALOGUE}
+
+    def build_known_lengths(self) -> KnownLengths:
+        """Return the lengths by exact hash; of rows with equal hashes that of the first."""
+        exact, first = np.unique(self.exact, return_index=True)
+        return KnownLengths(exact, self.lengths[first])
 
     def build_marks(self) -> UInt64:
         """Return for every row the set of its findings as bits; :func:`read_marks` names them."""
@@ -109,6 +115,7 @@ class _Gathered:
         self._prompts: list[UInt64] = []
         self._answers: list[UInt64] = []
         self._lengths: list[UInt32] = []
+        self._exact: list[UInt64] = []
         self._script_counts = np.zeros(len(SCRIPTS), dtype=np.int64)
         self._flags: dict[str, array.array[int]] = {}
         self._partners: dict[int, int] = {}
@@ -117,6 +124,7 @@ class _Gathered:
         self._prompts.append(facts.prompts)
         self._answers.append(facts.answers)
         self._lengths.append(facts.lengths)
+        self._exact.append(facts.sketches.exact_N)
         self._script_counts += np.bincount(facts.scripts, minlength=len(SCRIPTS))
         for row, name in facts.flags:
             self._flags.setdefault(name, array.array("q")).append(self.num_rows + row)
@@ -129,6 +137,7 @@ class _Gathered:
         if not self.num_rows:
             return
         scan.lengths = np.concatenate(self._lengths)
+        scan.exact = np.concatenate(self._exact)
         scan.partners = self._partners
         scan.scripts = {
             str(script): int(count) for script, count in zip(SCRIPTS, self._script_counts, strict=True) if count
@@ -174,4 +183,4 @@ def _cut_batches(rows: Iterable[Row | Defect], scan: Scan) -> Iterator[Batch]:
 
 
 def _count_chars(content: Content) -> int:
-    return len(content.answer) + len(content.rejected or "") + sum(len(text) for _, text in content.turns)
+    return len(content.answer) + len(content.rejected or "") + sum([len(text) for _, text in content.turns])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from practicum_core.atomic import write_json_atomic, write_text_atomic
@@ -12,16 +13,15 @@ from practicum_core.rows import Row
 from practicum_core.stages.audit import AuditConfig, AuditRecord
 from practicum_jobs.audit.analysis import Analyser
 from practicum_jobs.audit.catalogue import resolve_thresholds
-from practicum_jobs.audit.cleaning import Cleaner, Cleaning, Outputs
+from practicum_jobs.audit.cleaning import Cleaner, Outputs
 from practicum_jobs.audit.content import build_content
 from practicum_jobs.audit.plots import build_charts
 from practicum_jobs.audit.record import Result, build_document, build_record
 from practicum_jobs.audit.report import build_page
 from practicum_jobs.audit.scan import BATCH_ROWS, Analyse, Scan, scan_rows
 from practicum_jobs.audit.truth import read_truth
-from practicum_jobs.audit.workers import Workers, open_workers
+from practicum_jobs.audit.workers import Shared, Workers, open_workers
 from practicum_jobs.context import StageContext
-from practicum_jobs.datasets.readers import iter_rows
 from practicum_jobs.datasets.sources import Source, open_source
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.text.duplicates import iterate_batches
@@ -52,12 +52,11 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
         held_out_ids = _index_held_out(source, settings, workers, folder)
         scan = _scan(source, workers.analyse, settings.sketch, ctx)
         truth = read_truth(source.truth) if source.truth else None
-        ctx.progress(0.6, "writing the clean copy")
         cleaner = Cleaner(scan, held_out_ids, config.num_samples, truth)
-        cleaning = cleaner.walk(source.iter_split(source.splits[0]), outputs)
-        ctx.raise_if_stopped()
-        again = _audit_copy(outputs, cleaning, workers.analyse, settings.sketch, ctx) if outputs else None
-    return _report(Result(config, source, thresholds, scan, cleaning, again, truth), ctx)
+        copied = cleaner.walk(source.iter_split(source.splits[0]), outputs)
+        workers.share(replace(workers.shared, known_lengths=scan.build_known_lengths()), folder)
+        again = scan_rows(copied, workers.analyse, settings.sketch, _build_observer(ctx, 0.6, 0.95))
+    return _report(Result(config, source, thresholds, scan, cleaner.result, again, truth), ctx)
 
 
 def _build_settings(config: AuditConfig) -> OverlapSettings:
@@ -78,7 +77,7 @@ def _index_held_out(source: Source, settings: OverlapSettings, workers: Workers,
 
     prepared = list(workers.prepare(iterate_batches(iter_dialogues(), BATCH_ROWS)))
     if prepared:
-        workers.set_held_out(OverlapIndex(prepared, settings), folder)
+        workers.share(Shared(OverlapIndex(prepared, settings)), folder)
     return ids
 
 
@@ -92,15 +91,6 @@ def _scan(source: Source, analyse: Analyse, settings: SketchSettings, ctx: Stage
             "give alpaca, chat or preference records; docs: `practicum audit --help`",
         )
     return scan
-
-
-def _audit_copy(
-    outputs: Outputs, cleaning: Cleaning, analyse: Analyse, settings: SketchSettings, ctx: StageContext
-) -> Scan | None:
-    """Audit the clean copy as it lies on the disk; ``None`` where no row is left."""
-    if not cleaning.num_clean:
-        return None
-    return scan_rows(iter_rows(outputs.clean), analyse, settings, _build_observer(ctx, 0.65, 0.95))
 
 
 def _build_observer(ctx: StageContext, start: float, end: float) -> Callable[[int], None]:

@@ -17,11 +17,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from practicum_core.errors import PlatformError, Reason
-from practicum_jobs.audit.analysis import Analyser, BatchFacts
+from practicum_jobs.audit.analysis import Analyser, BatchFacts, KnownLengths
 from practicum_jobs.audit.content import Content
 from practicum_jobs.text.overlap import OverlapIndex, Prepared
 
@@ -30,6 +31,14 @@ Result = TypeVar("Result")
 Batch = list[Content]
 BATCHES_AHEAD = 2
 """Batches that wait per worker."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every worker needs beside its batch: the index of the evaluation rows, and lengths counted before."""
+
+    held_out: OverlapIndex | None = None
+    known_lengths: KnownLengths | None = None
 
 
 class Workers:
@@ -45,24 +54,28 @@ class Workers:
         self._analyser = analyser
         self._pool = pool
         self._num_ahead = num_ahead
-        self._held_out: OverlapIndex | None = None
-        self._held_out_file: Path | None = None
+        self.shared = Shared()
+        self._shared_file: Path | None = None
 
     def prepare(self, batches: Iterable[list[str]]) -> Iterator[Prepared]:
         """Hash batches of evaluation rows, in order."""
         return self._map(_prepare, self._analyser.prepare, batches)
 
-    def set_held_out(self, index: OverlapIndex, folder: Path) -> None:
-        """Let :meth:`analyse` match rows against ``index``, which reaches the workers by a file in ``folder``."""
-        self._held_out = index
+    def share(self, shared: Shared, folder: Path) -> None:
+        """Let :meth:`analyse` use what ``shared`` holds; it reaches the workers by a file in ``folder``."""
+        self.shared = shared
         if self._pool is not None:
-            self._held_out_file = folder / "held-out.pickle"
-            self._held_out_file.write_bytes(pickle.dumps(index, protocol=pickle.HIGHEST_PROTOCOL))
+            number = int(self._shared_file.stem) + 1 if self._shared_file else 0
+            self._shared_file = folder / f"{number}.pickle"
+            self._shared_file.write_bytes(pickle.dumps(shared, protocol=pickle.HIGHEST_PROTOCOL))
 
     def analyse(self, batches: Iterable[Batch]) -> Iterator[BatchFacts]:
         """Compute the facts of batches of rows, in order."""
-        remote = functools.partial(_analyse, self._held_out_file)
-        return self._map(remote, lambda batch: self._analyser.analyse(batch, self._held_out), batches)
+        shared = self.shared
+        remote = functools.partial(_analyse, self._shared_file)
+        return self._map(
+            remote, lambda batch: self._analyser.analyse(batch, shared.held_out, shared.known_lengths), batches
+        )
 
     def _map(
         self, remote: Callable[[Item], Result], local: Callable[[Item], Result], items: Iterable[Item]
@@ -126,13 +139,14 @@ def _prepare(dialogues: list[str]) -> Prepared:
     return _adopted[0].prepare(dialogues)
 
 
-def _analyse(held_out: Path | None, batch: Batch) -> BatchFacts:
-    return _adopted[0].analyse(batch, _load_index(held_out) if held_out else None)
+def _analyse(shared_file: Path | None, batch: Batch) -> BatchFacts:
+    shared = _load_shared(shared_file) if shared_file else Shared()
+    return _adopted[0].analyse(batch, shared.held_out, shared.known_lengths)
 
 
 @functools.lru_cache(maxsize=1)
-def _load_index(path: Path) -> OverlapIndex:
-    index = pickle.loads(path.read_bytes())  # noqa: S301 - written by this stage into its own temporary folder
-    if not isinstance(index, OverlapIndex):
-        raise TypeError(f"{path}: not an index")
-    return index
+def _load_shared(path: Path) -> Shared:
+    shared = pickle.loads(path.read_bytes())  # noqa: S301 - written by this stage into its own temporary folder
+    if not isinstance(shared, Shared):
+        raise TypeError(f"{path}: not what workers share")
+    return shared

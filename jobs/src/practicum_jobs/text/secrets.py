@@ -59,13 +59,17 @@ _MIN_ENTROPY_BITS = 3.2
 """Per character; English words lie near 2.8 at this length, random letters and digits above 3.5."""
 
 
-def find_secrets(text: str) -> list[Match]:
+def find_secrets(text: str, lowered: str | None = None) -> list[Match]:
     """Return credentials in ``text``, in order, without overlaps; positions are in the NFKC form of the text.
+
+    Args:
+        text: Any text.
+        lowered: The text in lower case or case folded, where a caller has it.
 
     >>> [match.kind for match in find_secrets("密钥AKIAIOSFODNN7EXAMPLE请保存")]
     ['aws_key']
     """
-    lowered = text.lower()
+    lowered = text.lower() if lowered is None else lowered
     has_mark = any(mark in text for mark in _MARKS)
     has_name = any(name in lowered for name in _NAMES)
     if not (has_mark or has_name):
