@@ -371,8 +371,27 @@ def start_stage(folder: Path, cache: Path, options: dict) -> subprocess.Popen:
     source += [str(path) for path in map(Path, sys.path) if (path / "practicum_jobs").is_dir()]
     environment = os.environ | {"PRACTICUM_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(source)}
     command = [sys.executable, "-m", "practicum_jobs", "sft", "--config", str(folder / "options.yaml")]
-    log = (folder / "log.txt").open("w")
-    return subprocess.Popen([*command, "--run-dir", str(folder)], env=environment, stdout=log, stderr=subprocess.STDOUT)
+    with (folder / "log.txt").open("w") as log:
+        return subprocess.Popen(
+            [*command, "--run-dir", str(folder)], env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+
+
+def list_living(processes: list[psutil.Process], patience_s: float = 15) -> list[psutil.Process]:
+    """Return which still run after a while; one that ended and waits for its new parent to notice does not."""
+    deadline = time.monotonic() + patience_s
+    while living := [process for process in processes if _is_living(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return living
+
+
+def _is_living(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for(condition, process: subprocess.Popen, log: Path, timeout_s: float = 400) -> None:
@@ -399,7 +418,7 @@ def test_sigterm_to_the_real_process_writes_a_checkpoint_and_leaves_no_process(t
     checkpoints = list(ctx.layout.root.glob("checkpoints/step-*/trainer_state.json"))
     assert len(checkpoints) == 1
     assert json.loads(checkpoints[0].read_text())["global_step"] == count_steps_done(ctx)
-    assert not [child for child in children if child.is_running()]
+    assert list_living(children) == []
     assert not ctx.layout.record.exists()
 
 
@@ -443,4 +462,4 @@ def test_a_killed_worker_of_two_is_replaced_and_the_curve_goes_on(tiny_model_dir
     assert [step for step, _ in curves.series["loss"]] == list(range(1, 41))
     assert dict(before).items() <= dict(curves.series["loss"]).items()  # steps done again gave the same loss
     assert get_metric(record, "validation_loss_drop") > 0.3
-    assert not [child for child in family if child.is_running()]
+    assert list_living(family) == []

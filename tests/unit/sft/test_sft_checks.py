@@ -175,12 +175,14 @@ def test_a_sudden_nan_points_at_the_rows_and_the_weights():
     [
         ([1.0, 0.8, 0.9, 1.0, 1.1], [1.0, 0.8, 0.6, 0.4, 0.2], (2, 5)),
         ([1.0, 0.8, 0.9, 1.0, 1.1], [1.0, 0.8, 0.9, 1.0, 1.1], None),  # both rise: divergence, not overfitting
-        ([1.0, 0.8, 0.9, 0.85, 0.9], [1.0, 0.8, 0.6, 0.4, 0.2], None),  # not three in a row
+        ([1.0, 0.8, 0.9, 0.85, 0.9], [1.0, 0.8, 0.6, 0.4, 0.2], (2, 5)),  # back a little, still above the best
+        ([1.0, 0.8, 0.803, 0.804, 0.805], [1.0, 0.8, 0.6, 0.4, 0.2], None),  # a plateau
+        ([1.0, 0.8, 0.9, 0.79, 0.9], [1.0, 0.8, 0.6, 0.4, 0.2], None),  # a new best in between
         ([1.0, 0.9, 0.8], [1.0, 0.9, 0.8], None),
         ([], [], None),
     ],
 )
-def test_overfitting_is_a_rising_validation_loss_under_a_falling_training_loss(validation, train, expected):
+def test_overfitting_is_validation_loss_above_its_best_under_a_falling_training_loss(validation, train, expected):
     found = find_overfitting(list(enumerate(validation, 1)), list(enumerate(train, 1)), patience=3)
     assert (None if found is None else (found.best_step, found.noticed_step)) == expected
 

@@ -1,4 +1,4 @@
-"""Decides whether a run learned its rows by heart: validation loss rises while training loss falls. Pure."""
+"""Decides whether a run learned its rows by heart: validation loss leaves its best while training loss falls. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from statistics import fmean
 
 Point = tuple[int, float]
 
+MARGIN = 0.01
+"""Share of the best validation loss that counts as noise: a plateau is not overfitting."""
+
 
 @dataclass(frozen=True)
 class Overfitting:
-    """Since when validation loss has only risen.
+    """Since when validation loss has been above its best.
 
     Attributes:
         best_step: Evaluation with the lowest validation loss.
@@ -25,25 +28,24 @@ class Overfitting:
 
 
 def find_overfitting(validation: Sequence[Point], train: Sequence[Point], patience: int) -> Overfitting | None:
-    """Return the first place where validation loss rose ``patience`` times running while training loss fell.
+    """Return the first place where validation loss stayed above its best while training loss fell.
 
     Args:
         validation: ``(step, validation loss)``, sorted by step.
         train: ``(step, training loss)``, sorted by step.
-        patience: Evaluations, one after another, each above the one before.
+        patience: Evaluations, one after another, that lie above the best by more than the margin.
 
     >>> find_overfitting([(1, 1.0), (2, 0.8), (3, 0.9), (4, 1.0)], [(1, 1.0), (2, 0.8), (3, 0.5), (4, 0.3)], 2)
     Overfitting(best_step=2, noticed_step=4, rise=0.19999999999999996)
     """
-    rising = 0
-    for at in range(1, len(validation)):
-        rising = rising + 1 if validation[at][1] > validation[at - 1][1] else 0
-        if rising < patience:
+    best, above = (0, float("inf")), 0
+    for step, loss in validation:
+        if loss < best[1]:
+            best, above = (step, loss), 0
             continue
-        start, end = validation[at - rising], validation[at]
-        if _is_training_loss_falling(train, start[0], end[0]):
-            best = min(validation[: at + 1], key=lambda point: point[1])
-            return Overfitting(best_step=best[0], noticed_step=end[0], rise=end[1] - best[1])
+        above = above + 1 if loss > best[1] * (1 + MARGIN) else 0
+        if above >= patience and _is_training_loss_falling(train, best[0], step):
+            return Overfitting(best_step=best[0], noticed_step=step, rise=loss - best[1])
     return None
 
 

@@ -41,7 +41,7 @@ class SftConfig(StageConfig):
     max_failures: int = Field(default=2, ge=0, description="Times that lost workers are replaced.")
     num_sample_prompts: int = Field(default=2, ge=0, description="Prompts answered at each checkpoint.")
     sample_max_new_tokens: int = Field(default=48, ge=1)
-    overfit_patience: int = Field(default=3, ge=1, description="Evaluations with rising validation loss until noted.")
+    overfit_patience: int = Field(default=3, ge=1, description="Evaluations above the best until overfitting is noted.")
     divergence_factor: float = Field(default=3.0, gt=1, description="Loss over its first value at which to stop.")
     max_truncation_ratio: float = Field(default=0.05, ge=0, le=1, description="Share of truncated rows that stops.")
     memory_limit_gib: float | None = Field(default=None, gt=0, description="Without it, what the machine has free.")

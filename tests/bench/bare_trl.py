@@ -1,0 +1,79 @@
+"""The bare script that bench-sft measures beside the project: TRL and PEFT as their documentation shows them.
+
+python bare_trl.py SETTINGS.json RESULT.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import datasets
+import peft
+import transformers
+import trl
+
+
+class Clock(transformers.TrainerCallback):
+    """Measures what the project's own stage measures: start of training, seconds inside steps."""
+
+    def __init__(self) -> None:
+        self.began_at_s = 0.0
+        self.step_began_s = 0.0
+        self.step_s = 0.0
+
+    def on_train_begin(self, *_args, **_kwargs) -> None:
+        self.began_at_s = time.time()
+
+    def on_step_begin(self, *_args, **_kwargs) -> None:
+        self.step_began_s = time.monotonic()
+
+    def on_step_end(self, *_args, **_kwargs) -> None:
+        self.step_s += time.monotonic() - self.step_began_s
+
+
+def main(settings_file: str, result_file: str) -> None:
+    settings = json.loads(Path(settings_file).read_text())
+    transformers.utils.logging.disable_progress_bar()
+    datasets.utils.logging.disable_progress_bar()
+    clock = Clock()
+    trainer = trl.SFTTrainer(
+        model=settings["model"],
+        args=trl.SFTConfig(
+            output_dir=settings["output_dir"],
+            seed=settings["seed"],
+            max_steps=settings["max_steps"],
+            per_device_train_batch_size=settings["batch_size"],
+            learning_rate=settings["learning_rate"],
+            lr_scheduler_type="cosine",
+            max_length=settings["max_length"],
+            logging_steps=1,
+            save_strategy="no",
+            gradient_checkpointing=False,
+            bf16=False,
+            use_cpu=True,
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=datasets.Dataset.from_list(settings["rows"]),
+        processing_class=transformers.AutoTokenizer.from_pretrained(settings["model"]),
+        peft_config=peft.LoraConfig(
+            r=settings["lora_r"], lora_alpha=settings["lora_alpha"], target_modules="all-linear", task_type="CAUSAL_LM"
+        ),
+        callbacks=[clock],
+    )
+    trainer.train()
+    logged = [line for line in trainer.state.log_history if "loss" in line]
+    result = {
+        "began_at_s": clock.began_at_s,
+        "step_s": clock.step_s,
+        "num_tokens": logged[-1]["num_tokens"],
+        "losses": [line["loss"] for line in logged],
+    }
+    Path(result_file).write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
