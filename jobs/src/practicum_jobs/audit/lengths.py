@@ -23,9 +23,11 @@ _PLAIN = re.compile(r"[\x00-\x7f\u4e00-\u9fff\u3001\u3002\uff01-\uff0f\uff1a-\uf
 _MARKS = "\u3001\u3002\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
 _RUN = rf"(?:[{_MARKS}]?(?:[^0-9\s{_MARKS}]+|(?<![A-Za-z\u4e00-\u9fff])[{_MARKS}])+|[{_MARKS}])"
 """Letters and marks without digits and blanks; a mark of Chinese behind a letter starts the next run."""
-_REST = r"(?:(?:[\r\n]\s*|\s{2,})(?:[^0-9\s]+)?)*"
-_WITH_DIGITS = r"\s?(?:[0-9]+|" + _RUN + r")(?:(?:[\r\n]\s*|\s{2,})(?:[0-9]+|[^0-9\s]+)?)*"
-_WITHOUT_DIGITS = rf"(?:\s?{_RUN}|\s+(?:[^0-9\s]+)?){_REST}"
+_GLUE = r"(?:(?:[\r\n]\s*|\s{{2,}})(?:{other})?)*"
+"""Line ends and runs of blanks with what follows them: patterns differ there, so nothing is cut."""
+_PIECE = r"(?:\s?(?:{first})|\s+(?:{other})?)" + _GLUE
+_WITH_DIGITS = _PIECE.format(first=f"[0-9]+|{_RUN}", other=r"[0-9]+|[^0-9\s]+")
+_WITHOUT_DIGITS = _PIECE.format(first=_RUN, other=r"[^0-9\s]+")
 _DIGITS = "0123456789"
 
 
@@ -65,18 +67,15 @@ class LengthCounter:
             return [text], 0
         parts: list[str] = []
         num_digits = 0
-        # Splitting by a group keeps the special tokens themselves; empty strings count as no tokens.
-        for part in self._special.split(text):
-            if part in self._known or self._piece is None or not _PLAIN.fullmatch(part):
+        # Splitting by a group keeps the special tokens, at odd places; empty strings count as no tokens.
+        for place, part in enumerate(self._special.split(text)):
+            if place % 2 or part in self._known or self._piece is None or not _PLAIN.fullmatch(part):
                 parts.append(part)
                 continue
             pieces = self._piece.findall(part)
-            lone = sum(map(part.count, _DIGITS)) if self._has_lone_digits else 0
-            if sum(map(len, pieces)) + lone == len(part):
-                parts += pieces
-                num_digits += lone
-            else:
-                parts.append(part)
+            parts += pieces
+            if self._has_lone_digits:
+                num_digits += len(part) - sum(map(len, pieces))
         return parts, num_digits
 
 

@@ -26,7 +26,7 @@ WINDOW = 8
 """Neighbours of a row, within its bucket sorted by the next band too, that it is compared with."""
 ESTIMATE_MARGIN = 0.15
 """A pair is verified when its estimate is no further below the threshold: over three standard errors at 128."""
-_BLOCK_PAIRS = 20_000
+_BLOCK_PAIRS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class DuplicateIndex:
         """Yield pairs (earlier row, later row), shape (M, 2), that share the band."""
         this = self._read_band(band)[active]
         following = self._read_band((band + 1) % self.settings.num_bands)[active]
-        order = np.lexsort((active, following, this))
+        order = np.argsort((this.astype(np.uint64) << np.uint64(32)) | following)
         keys, rows = this[order], active[order]
         is_first = np.ones(len(keys), dtype=np.bool_)
         is_first[1:] = keys[1:] != keys[:-1]
@@ -146,8 +146,13 @@ class _Groups:
     def join(self, pairs: Int64) -> None:
         """Join the two rows of each pair, shape (M, 2)."""
         for first, second in pairs.tolist():
-            ends = self.find(np.array([first, second]))
-            self._parents[ends.max()] = ends.min()
+            one, other = self._find_one(first), self._find_one(second)
+            self._parents[max(one, other)] = min(one, other)
+
+    def _find_one(self, row: int) -> int:
+        while (parent := int(self._parents[row])) != row:
+            row = parent
+        return row
 
     def leaders(self) -> Int64:
         """Return every row's leader."""
@@ -182,21 +187,30 @@ class _Verifier:
         return pairs[is_similar]
 
     def _compute(self, pairs: Int64) -> Float64:
-        """Return the Jaccard similarity of each pair of (sorted, unique) shingle sets."""
+        """Return the Jaccard similarity of the two shingle sets of each pair."""
         shingles = np.memmap(self._shingle_path, dtype=np.uint32, mode="r")
-        lengths = np.diff(self._offsets)
-        sizes = lengths[pairs].sum(axis=1)
         rows = pairs.ravel()
-        counts = lengths[rows]
+        counts = np.diff(self._offsets)[rows]
         ends = np.cumsum(counts)
         positions = np.repeat(self._offsets[rows] - (ends - counts), counts) + np.arange(ends[-1])
-        numbers = np.repeat(np.arange(len(pairs), dtype=np.uint64), sizes)
-        keys: UInt64 = (numbers << np.uint64(32)) | shingles[positions]
-        keys.sort()
-        common_keys = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)
-        common = np.bincount(common_keys.astype(np.int64), minlength=len(pairs))
-        similarities: Float64 = common / (sizes - common)
+        # One number for (pair, shingle, side); sorted, a shingle of both sides stands beside itself.
+        numbers = np.repeat(np.arange(len(rows), dtype=np.uint64), counts)
+        keys: UInt64 = (numbers >> np.uint64(1) << np.uint64(33)) | (
+            shingles[positions].astype(np.uint64) << np.uint64(1)
+        )
+        keys = _sort_unique(keys | (numbers & np.uint64(1)))
+        owners = (keys >> np.uint64(33)).astype(np.int64)
+        is_common = (keys[1:] >> np.uint64(1)) == (keys[:-1] >> np.uint64(1))
+        common = np.bincount(owners[1:][is_common], minlength=len(pairs))
+        similarities: Float64 = common / (np.bincount(owners, minlength=len(pairs)) - common)
         return similarities
+
+
+def _sort_unique(keys: UInt64) -> UInt64:
+    keys.sort()
+    is_first = np.ones(len(keys), dtype=np.bool_)
+    is_first[1:] = keys[1:] != keys[:-1]
+    return keys[is_first]
 
 
 def _cut(first: Int64, second: Int64) -> Iterator[Int64]:

@@ -144,21 +144,6 @@ def compute_jaccard(first: npt.NDArray[np.unsignedinteger], second: npt.NDArray[
     return num_common / num_all if num_all else 0.0
 
 
-def pack_unique(shingles: Shingles) -> tuple[UInt32, Int64]:
-    """Reduce each text's hashes to a sorted set of 32-bit values, flat, with offsets.
-
-    Two of a pair's few hundred values collide with a chance below 1e-4; that is what sets on disk are kept in.
-    """
-    # Sorted as one flat array of (row, value): far quicker than a set for each row.
-    low = shingles.hashes & np.uint64(0xFFFFFFFF)
-    keys = np.sort((shingles.rows.astype(np.uint64) << np.uint64(32)) | low)
-    is_first = np.ones(len(keys), dtype=np.bool_)
-    is_first[1:] = keys[1:] != keys[:-1]
-    keys = keys[is_first]
-    counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(shingles))
-    return keys.astype(np.uint32), _to_offsets(counts)
-
-
 def _find_starts(kept: Int64, classes: UInt8) -> Bool:
     starts = np.ones(len(kept), dtype=np.bool_)
     starts[1:] = (kept[1:] != kept[:-1] + 1) | (classes[1:] != _WORD) | (classes[:-1] != _WORD)

@@ -26,9 +26,10 @@ from practicum_jobs.text.shingles import (
     cut_units,
     hash_text,
     normalise_text,
-    pack_unique,
 )
 
+_BLOCK_ROWS = 250
+"""Rows whose signatures pass through Python integers at a time; more would leave the processor's caches."""
 BAND_RECALL = 0.99
 """Chance with which a pair at the threshold itself shares at least one band."""
 
@@ -65,8 +66,9 @@ class Sketches:
     """Summaries of a batch of N texts.
 
     ``exact_N``, ``bands_NB`` (B bands), ``signatures_NP`` (P permutations, lowest byte); ``shingles`` is the flat
-    array of each text's sorted 32-bit shingle set with ``offsets`` of length N + 1. A text without a single letter
-    or digit has an empty set and is near nothing.
+    array of the lowest 32 bits of each text's shingles, repeats kept, with ``offsets`` of length N + 1. Two of a
+    pair's few hundred values collide with a chance below 1e-4. A text without a letter or digit has none and is near
+    nothing.
     """
 
     exact_N: UInt64  # noqa: N815 - shape in the name
@@ -88,21 +90,29 @@ def sketch_texts(texts: Sequence[str], settings: SketchSettings) -> Sketches:
 def sketch_units(normalised: Sequence[str], units: Units, settings: SketchSettings) -> Sketches:
     """Summarise normalised texts that were already cut."""
     exact = np.fromiter((hash_text(text) for text in normalised), dtype=np.uint64, count=len(normalised))
-    shingles = build_shingles(units, settings.ngram_words, settings.ngram_chars)
-    packed, offsets = pack_unique(shingles)
+    return sketch_shingles(exact, build_shingles(units, settings.ngram_words, settings.ngram_chars), settings)
+
+
+def sketch_shingles(exact: UInt64, shingles: Shingles, settings: SketchSettings) -> Sketches:
+    """Summarise texts of which the exact hashes and the shingles are known."""
     minhashes = compute_minhashes(shingles, settings.num_permutations, settings.seed)
     bands = hash_bands(minhashes, settings)
-    return Sketches(exact, bands, minhashes.astype(np.uint8), packed, offsets)
+    signatures = minhashes.astype(np.uint8)
+    return Sketches(exact, bands, signatures, shingles.hashes.astype(np.uint32), shingles.offsets)
 
 
 def compute_minhashes(shingles: Shingles, num_permutations: int, seed: int) -> UInt32:
     """Return rensa's R-MinHash signatures, shape (N, num_permutations)."""
-    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
-        shingles.hashes, shingles.offsets.astype(np.uint64), num_permutations, seed
-    )
     pack = struct.Struct(f"={num_permutations}I").pack
-    packed = b"".join([pack(*row) for row in matrix.to_rows()])
-    return np.frombuffer(packed, dtype=np.uint32).reshape(len(shingles), num_permutations)
+    packed: list[bytes] = []
+    for first in range(0, len(shingles), _BLOCK_ROWS):
+        offsets = shingles.offsets[first : first + _BLOCK_ROWS + 1]
+        hashes = shingles.hashes[offsets[0] : offsets[-1]]
+        matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
+            hashes, (offsets - offsets[0]).astype(np.uint64), num_permutations, seed
+        )
+        packed += [pack(*row) for row in matrix.to_rows()]
+    return np.frombuffer(b"".join(packed), dtype=np.uint32).reshape(len(shingles), num_permutations)
 
 
 def hash_bands(minhashes: UInt32, settings: SketchSettings) -> UInt32:
