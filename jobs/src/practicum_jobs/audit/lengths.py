@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from practicum_core.rows import Message
-from practicum_jobs.models.tokens import ChatTokenizer
+from practicum_jobs.models.tokens import ChatTokenizer, read_chat_template
 
 MAX_KNOWN = 300_000
 """Parts remembered; about 40 MB. When it is full it is emptied, so memory stays bounded on any data."""
@@ -26,9 +26,12 @@ _RUN = rf"(?:[{_MARKS}]?(?:[^0-9\s{_MARKS}]+|(?<![A-Za-z\u4e00-\u9fff])[{_MARKS}
 _GLUE = r"(?:(?:[\r\n]\s*|\s{{2,}})(?:{other})?)*"
 """Line ends and runs of blanks with what follows them: patterns differ there, so nothing is cut."""
 _PIECE = r"(?:\s?(?:{first})|\s+(?:{other})?)" + _GLUE
-_WITH_DIGITS = _PIECE.format(first=f"[0-9]+|{_RUN}", other=r"[0-9]+|[^0-9\s]+")
-_WITHOUT_DIGITS = _PIECE.format(first=_RUN, other=r"[^0-9\s]+")
+_LONE_PIECE = r"\s?(?:{first})\n?|\s"
+"""The same where every blank stands alone: a lone line end closes a piece in every pattern."""
+_TWO_BLANKS = re.compile(r"\s\s")
 _DIGITS = "0123456789"
+_MARK = "\ue0a1"
+"""A private character, which no template prints by itself."""
 
 
 class LengthCounter:
@@ -44,12 +47,13 @@ class LengthCounter:
         self._special = _build_special_pattern(document)
         digits = self._tokenizer.count_tokens(list(_DIGITS))
         self._has_lone_digits = _has_lone_digits(document) and set(digits) == {1}
-        self._piece = _build_piece_pattern(document, has_lone_digits=self._has_lone_digits)
+        self._pieces = _build_pieces(document, has_lone_digits=self._has_lone_digits)
+        self._frames = _Frames(self._tokenizer, read_chat_template(folder))
         self._known: dict[str, int] = {}
 
-    def count_conversations(self, conversations: Sequence[Sequence[Message | dict[str, str]]]) -> list[int]:
+    def count_conversations(self, conversations: Sequence[Sequence[dict[str, str]]]) -> list[int]:
         """Return the tokens of each conversation as training renders it, the answer included."""
-        return self.count_texts([self._tokenizer.render(turns, add_generation_prompt=False) for turns in conversations])
+        return self.count_texts([self._frames.render(turns) for turns in conversations])
 
     def count_texts(self, texts: Sequence[str]) -> list[int]:
         """Return the tokens of each rendered text."""
@@ -69,10 +73,10 @@ class LengthCounter:
         num_digits = 0
         # Splitting by a group keeps the special tokens, at odd places; empty strings count as no tokens.
         for place, part in enumerate(self._special.split(text)):
-            if place % 2 or part in self._known or self._piece is None or not _PLAIN.fullmatch(part):
+            if place % 2 or part in self._known or self._pieces is None or not _PLAIN.fullmatch(part):
                 parts.append(part)
                 continue
-            pieces = self._piece.findall(part)
+            pieces = self._pieces.choose(part).findall(part)
             parts += pieces
             if self._has_lone_digits:
                 num_digits += len(part) - sum(map(len, pieces))
@@ -88,8 +92,22 @@ def _build_special_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
     return re.compile("(" + "|".join(re.escape(content) for content in contents) + ")") if contents else None
 
 
-def _build_piece_pattern(document: dict[str, Any], *, has_lone_digits: bool) -> re.Pattern[str] | None:
-    """Return a pattern of parts between which a byte-level tokenizer always cuts, or ``None`` for other tokenizers.
+@dataclass(frozen=True)
+class _Pieces:
+    """Patterns of parts between which a tokenizer always cuts: for any text, and quicker ones for simpler texts."""
+
+    general: re.Pattern[str]
+    lone: re.Pattern[str]
+    lone_ascii: re.Pattern[str]
+
+    def choose(self, text: str) -> re.Pattern[str]:
+        if _TWO_BLANKS.search(text):
+            return self.general
+        return self.lone_ascii if text.isascii() else self.lone
+
+
+def _build_pieces(document: dict[str, Any], *, has_lone_digits: bool) -> _Pieces | None:
+    """Return how to cut for a byte-level tokenizer, or ``None`` for other tokenizers.
 
     Every byte-level pattern in use (GPT-2, cl100k, Llama 3, Qwen) starts a piece at a lone space, takes it only as a
     first character, never joins digits with anything but digits and that space, and ends a piece of letters at a
@@ -104,7 +122,12 @@ def _build_piece_pattern(document: dict[str, Any], *, has_lone_digits: bool) -> 
         return None
     if not set(kinds) <= {"ByteLevel", "Digits", "Split"}:
         return None
-    return re.compile(_WITHOUT_DIGITS if has_lone_digits else _WITH_DIGITS)
+    digits = "" if has_lone_digits else "[0-9]+|"
+    return _Pieces(
+        re.compile(_PIECE.format(first=digits + _RUN, other=rf"{digits}[^0-9\s]+")),
+        re.compile(_LONE_PIECE.format(first=digits + _RUN)),
+        re.compile(_LONE_PIECE.format(first=rf"{digits}[^0-9\s]+")),
+    )
 
 
 def _has_lone_digits(document: dict[str, Any]) -> bool:
@@ -115,3 +138,59 @@ def _has_lone_digits(document: dict[str, Any]) -> bool:
 def _list_steps(document: dict[str, Any]) -> list[dict[str, Any]]:
     pre_tokenizer = document.get("pre_tokenizer") or {}
     return list(pre_tokenizer.get("pretokenizers", [pre_tokenizer]))
+
+
+class _Frames:
+    """Renders conversations by joining their texts with what the template puts around them.
+
+    A template that only prints the contents (``{{ ... message['content'] ... }}``, at most trimmed) puts the same
+    around the same roles: that is rendered once, with marks for the contents. Other templates, and texts with blanks
+    at an end, which a template may trim, are rendered in full.
+    """
+
+    def __init__(self, tokenizer: ChatTokenizer, template: str) -> None:
+        self._tokenizer = tokenizer
+        self._is_plain = _prints_contents_only(template)
+        self._frames: dict[tuple[str, ...], list[str] | None] = {}
+
+    def render(self, turns: Sequence[dict[str, str]]) -> str:
+        contents = [turn["content"] for turn in turns]
+        if self._is_plain and all(text == text.strip() and text for text in contents):
+            roles = tuple([turn["role"] for turn in turns])
+            if roles not in self._frames:
+                self._frames[roles] = self._build(roles)
+            frame = self._frames[roles]
+            if frame is not None:
+                return "".join([part for pair in zip(frame, contents, strict=False) for part in pair]) + frame[-1]
+        return self._tokenizer.render(turns, add_generation_prompt=False)
+
+    def _build(self, roles: tuple[str, ...]) -> list[str] | None:
+        """Return what stands before, between and behind the contents; ``None`` where one is not printed just once."""
+        marks = [f"{_MARK}{number}{_MARK}" for number in range(len(roles))]
+        turns = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
+        rest = self._tokenizer.render(turns, add_generation_prompt=False)
+        frame = []
+        for mark in marks:
+            if rest.count(mark) != 1:
+                return None
+            before, _, rest = rest.partition(mark)
+            frame.append(before)
+        return [*frame, rest]
+
+
+def _prints_contents_only(template: str) -> bool:
+    """Whether contents stand in printed expressions alone, where nothing but ``trim`` is done to them.
+
+    >>> _prints_contents_only("{% for m in messages %}{{ m['role'] + m['content'] | trim }}{% endfor %}")
+    True
+    >>> _prints_contents_only("{% if 'x' in m.content %}y{% endif %}{{ m.content }}")
+    False
+    >>> _prints_contents_only("{{ m.content.split('</think>')[-1] }}"), _prints_contents_only("{{ m.content | upper }}")
+    (False, False)
+    """
+    template = re.sub(r"'([^']*)'|\"([^\"]*)\"", lambda found: "content" * ("content" in found[0]), template)
+    statements = re.findall(r"{%.*?%}", template, re.DOTALL)
+    printed = [text for text in re.findall(r"{{.*?}}", template, re.DOTALL) if "content" in text]
+    if any("content" in text for text in statements) or not printed:
+        return False
+    return not any(re.search(r"\(|\[\s*[-\d:]|\bif\b|\|(?!\s*trim\b)|%|\*", text[2:-2]) for text in printed)

@@ -20,6 +20,7 @@ from practicum_jobs.text.duplicates import iterate_batches
 from practicum_jobs.text.shingles import (
     Bool,
     Int64,
+    UInt8,
     UInt32,
     UInt64,
     build_shingles,
@@ -111,6 +112,7 @@ class OverlapIndex:
         bands = [batch.sketches.bands_NB for batch in kept]
         num_bands = settings.sketch.num_bands
         self._bands = [_Table(_join([band[:, number] for band in bands], np.uint32)) for number in range(num_bands)]
+        self._any_band = _BitTable(_join([_mark_bands(band).ravel() for band in bands], np.uint32))
         empty = np.empty((0, settings.sketch.num_permutations), dtype=np.uint8)
         self._signatures = np.concatenate([empty, *(batch.sketches.signatures_NP for batch in kept)])
         self._sets = [_get_set(batch.sketches, row) for batch in kept for row in range(len(batch.sketches))]
@@ -134,8 +136,13 @@ class OverlapIndex:
 
     def _find_near(self, sketches: Sketches) -> Int64:
         """Return pairs (batch row, indexed row), shape (M, 2), sorted."""
-        proposed = [table.pair(sketches.bands_NB[:, band]) for band, table in enumerate(self._bands)]
+        # Nearly all rows resemble no indexed row: one look at all bands tells them.
+        rows = np.flatnonzero(self._any_band.may_hold(_mark_bands(sketches.bands_NB)).any(axis=1))
+        if not len(rows):
+            return np.empty((0, 2), dtype=np.int64)
+        proposed = [table.pair(sketches.bands_NB[rows, band]) for band, table in enumerate(self._bands)]
         pairs = _sort_unique(np.concatenate(proposed))
+        pairs[:, 0] = rows[pairs[:, 0]]
         estimates = estimate_similarity(sketches.signatures_NP[pairs[:, 0]], self._signatures[pairs[:, 1]])
         threshold = self.settings.sketch.threshold
         pairs = pairs[estimates >= threshold - ESTIMATE_MARGIN]
@@ -179,6 +186,31 @@ def find_overlap(
     return Overlap(_name(ids, exact), _name(ids, near & ~exact), _name(ids, ngram & ~near & ~exact))
 
 
+class _BitTable:
+    """Tells most values that are not in a set, by a bit for each of their leading bits; never refuses one that is.
+
+    Eight bits a byte: at most 16 MB, which misses the processor's caches less often than a byte for each would.
+    """
+
+    def __init__(self, values: UInt64 | UInt32) -> None:
+        num_bits = min(max((32 * values.size).bit_length(), 10), 27)
+        self._shift = values.dtype.type(8 * values.dtype.itemsize - num_bits)
+        self._bits = np.zeros(1 << (num_bits - 3), dtype=np.uint8)
+        slots = values.ravel() >> self._shift
+        np.bitwise_or.at(self._bits, slots >> 3, _BIT[slots & 7])
+
+    def may_hold(self, values: UInt64 | UInt32) -> UInt8:
+        """Return for each value, in the array's shape, zero where it is not in the set."""
+        slots = values >> self._shift
+        bits: UInt8 = self._bits[slots >> 3] & _BIT[slots & 7]
+        return bits
+
+
+def _mark_bands(bands_NB: UInt32) -> UInt32:  # noqa: N803 - shape in the name
+    """Make equal hashes of different bands differ."""
+    return bands_NB ^ (np.arange(bands_NB.shape[1], dtype=np.uint32) * np.uint32(0x9E3779B1))
+
+
 class _Table:
     """Finds equal values: by a table of bits that refuses nearly all absent values, then by binary search."""
 
@@ -186,41 +218,42 @@ class _Table:
         order = np.argsort(values, kind="stable")
         self._values = values[order]
         self._rows: Int64 = order if rows is None else rows[order]
-        num_bits = min(max((32 * len(values)).bit_length(), 10), 27)
-        self._shift = values.dtype.type(8 * values.dtype.itemsize - num_bits)
-        # Eight bits a byte: at most 16 MB, which misses the processor's caches less often than a byte for each would.
-        self._bits = np.zeros(1 << (num_bits - 3), dtype=np.uint8)
-        slots = values >> self._shift
-        np.bitwise_or.at(self._bits, slots >> 3, _BIT[slots & 7])
+        self._bits = _BitTable(values)
 
     def match(self, values: UInt64 | UInt32, is_met: Bool) -> Int64:
         """Return for each value the first row that has it, or -1; set ``is_met`` for every row that has one."""
         positions, left, right = self._search(values)
         first = np.full(len(values), -1, dtype=np.int64)
-        if len(positions):
-            depth = np.zeros(len(self._values) + 1, dtype=np.int64)
-            np.add.at(depth, left, 1)
-            np.subtract.at(depth, right, 1)
-            is_met[self._rows[np.cumsum(depth)[:-1] > 0]] = True
-            first[positions] = self._rows[left]
+        first[positions] = self._rows[left]
+        starts, places = np.unique(left, return_index=True)
+        counts = right[places] - starts
+        is_met[self._rows[_expand(starts, counts)]] = True
         return first
 
     def pair(self, values: UInt32) -> Int64:
         """Return pairs (position in ``values``, row), shape (M, 2), at most MAX_PROPOSALS for one position."""
         found, left, right = self._search(values)
         counts = np.minimum(right - left, MAX_PROPOSALS)
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        positions = np.repeat(left - offsets[:-1], counts) + np.arange(offsets[-1])
-        return np.stack([np.repeat(found, counts), self._rows[positions]], axis=1)
+        return np.stack([np.repeat(found, counts), self._rows[_expand(left, counts)]], axis=1)
 
     def _search(self, values: UInt64 | UInt32) -> tuple[Int64, Int64, Int64]:
         """Return the positions of values that are there, and between which bounds they stand."""
-        slots = values >> self._shift
-        likely = np.flatnonzero(self._bits[slots >> 3] & _BIT[slots & 7])
+        likely = np.flatnonzero(self._bits.may_hold(values))
         left = np.searchsorted(self._values, values[likely], "left")
         right = np.searchsorted(self._values, values[likely], "right")
         is_found = right > left
         return likely[is_found], left[is_found], right[is_found]
+
+
+def _expand(starts: Int64, counts: Int64) -> Int64:
+    """Return ``counts[i]`` successive numbers from each ``starts[i]``.
+
+    >>> _expand(np.array([5, 9]), np.array([2, 1])).tolist()
+    [5, 6, 9]
+    """
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    expanded: Int64 = np.repeat(starts - offsets[:-1], counts) + np.arange(offsets[-1])
+    return expanded
 
 
 def _sort_unique(pairs: Int64) -> Int64:

@@ -98,6 +98,8 @@ _NATIONAL = re.compile(
     rf"{_BEFORE}(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}[\-.])[2-9][0-9]{{2}}[\-.][0-9]{{4}}{_AFTER}"
 )
 _MIN_PLATE_DIGITS = 2
+_NEEDS = {PiiKind.EMAIL: "@", PiiKind.IPV4: "."}
+"""What a kind's every match holds; looking for it first is quicker than the pattern."""
 _SEPARATORS = str.maketrans("", "", " -()")
 
 
@@ -117,7 +119,7 @@ def find_pii(text: str) -> list[Match]:
     normal = normalise_for_search(text)
     found: list[Match] = []
     for kind, pattern, is_valid in _RULES:
-        if kind is PiiKind.EMAIL and "@" not in normal:
+        if _NEEDS.get(kind, "") not in normal:
             continue
         for match in pattern.finditer(normal):
             if is_valid(match) and not _overlaps(found, match.start(), match.end()):
