@@ -102,6 +102,9 @@ def test_no_export_at_all_is_an_error(context, tiny_model_dir):
 def test_an_adapter_of_another_base_model_is_refused(context, tiny_model_dir, tmp_path):
     other = tmp_path / "other-base"
     shutil.copytree(tiny_model_dir, other)
+    # The same weights in another place are the same base model; other weights of the same shape are not.
+    assert inference.run(configure(other), context).notes == []
+    shutil.copy(context.run.stage("sft").artifacts / "merged" / "model.safetensors", other)
     with pytest.raises(ConfigError, match="made for the base model"):
         inference.run(configure(other), context)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.stages.inference import InferenceConfig
-from practicum_jobs.context import StageContext
+from practicum_jobs.context import StageContext, hash_path
 from practicum_jobs.models.folder import ADAPTER_CONFIG, check_model_folder, is_adapter
 
 
@@ -64,7 +64,7 @@ def check_adapter_base(adapter: Path, uri: str, base: Path) -> str:
     """
     config = _read_config(adapter / ADAPTER_CONFIG)
     named = str(config.get("base_model_name_or_path") or "")
-    if named in {uri, str(base)} or named.rstrip("/").endswith(f"/{base.name}"):
+    if named in {uri, str(base)} or has_same_weights(Path(named), base):
         return ""
     if not named or (named.startswith("/") and not Path(named).exists()):
         return f"the adapter's base model '{named}' is not known on this machine; its weights fit {uri}"
@@ -73,6 +73,15 @@ def check_adapter_base(adapter: Path, uri: str, base: Path) -> str:
         "name the base model that the adapter was trained on",
         Reason.MODEL_MISSING,
     )
+
+
+def has_same_weights(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same safetensors, wherever they lie and whatever else is in them."""
+    files = [sorted(folder.glob("*.safetensors")) for folder in (one, other)]
+    sizes = [[(file.name, file.stat().st_size) for file in found] for found in files]
+    if not files[0] or sizes[0] != sizes[1]:
+        return False
+    return all(hash_path(left) == hash_path(right) for left, right in zip(*files, strict=True))
 
 
 def _read_config(path: Path) -> dict[str, Any]:

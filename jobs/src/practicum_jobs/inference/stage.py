@@ -82,7 +82,7 @@ def _answer(
 ) -> tuple[list[Answer], LoadedModel]:
     ctx.raise_if_stopped()
     loaded = load_causal_lm(*source)
-    answers = generate_answers(loaded, [row.messages for row in rows], config.max_new_tokens, len(rows))
+    answers = generate_answers(loaded, [row.messages for row in rows], config.max_new_tokens, config.batch_size)
     return answers, loaded
 
 

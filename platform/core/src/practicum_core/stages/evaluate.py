@@ -18,7 +18,7 @@ class EvaluateConfig(StageConfig):
     control_split: str | None = Field(default=None, description="Split whose answers must not get worse.")
     limit: int | None = Field(default=None, ge=1, description="Rows at most, the first ones; all without it.")
     control_limit: int | None = Field(default=None, ge=1, description="Rows of the control split at most.")
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=32, ge=1)
     max_new_tokens: int = Field(default=64, ge=1)
     confidence: float = Field(default=0.95, gt=0, lt=1)
     bootstrap_resamples: int = Field(default=2000, ge=100)

@@ -15,6 +15,7 @@ class InferenceConfig(StageConfig):
     merged: str = Field(default="run:stages/sft/artifacts/merged", description="Exported stand-alone model.")
     split: str = "validation"
     num_prompts: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=16, ge=1)
     max_new_tokens: int = Field(default=64, ge=1)
 
 
