@@ -65,6 +65,11 @@ def _check_instructions(text: str) -> tuple[str, ...]:
     return tuple(check_text(text))
 
 
+def has_private(text: str) -> bool:
+    """Whether a text holds personal data or a secret."""
+    return bool(find_pii(text) or find_secrets(text))
+
+
 def write_excerpt(text: str, finding: str = "", limit: int = EXCERPT_CHARS) -> str:
     """Return a part of ``text`` in one line, with every piece of personal data and every secret in it masked.
 

@@ -18,7 +18,7 @@ import numpy as np
 from practicum_core.atomic import explain_os_errors, open_atomic
 from practicum_core.rows import Row
 from practicum_jobs.audit.catalogue import CONFLICT, EXACT, LEAKED, NEAR, RUN
-from practicum_jobs.audit.checks import write_excerpt
+from practicum_jobs.audit.checks import has_private, write_excerpt
 from practicum_jobs.audit.content import build_content, build_record
 from practicum_jobs.audit.scan import Scan, read_marks
 from practicum_jobs.audit.truth import Truth, build_key
@@ -115,14 +115,16 @@ class Cleaner:
     def _note_row(self, number: int, row: Row, manifest: BinaryIO | None) -> None:
         found = read_marks(int(self._marks[number]))
         partners = {name: partner for name in found if (partner := self._get_partner(name, number))}
+        shown_id = _show_id(row.id)
         if self._truth is not None:
             self._truth.note(row.id, found)
         if manifest is not None:
-            _write(manifest, {"row": number + 1, "id": _show_id(row.id), "findings": found, "partners": partners})
+            _write(manifest, {"row": number + 1, "id": shown_id, "findings": found, "partners": partners})
         for name in found:
             kept = self._samples.setdefault(name, [])
             if len(kept) < self._num_samples:
-                kept.append(_write_sample(row, name, partners.get(name, "")))
+                relation = f" ({_PAIRED[name]} {partners[name]})" if name in partners else ""
+                kept.append(f"{shown_id}{relation}: {_write_sample(row, name)}")
 
     def _note_defect(self, defect: Defect, manifest: BinaryIO | None) -> None:
         place = build_key(defect.file, defect.line)
@@ -157,16 +159,16 @@ def _count_groups(scan: Scan) -> dict[int, int]:
     return sizes
 
 
-def _write_sample(row: Row, name: str, partner: str) -> str:
+def _write_sample(row: Row, name: str) -> str:
     content = build_content(row)
-    text = content.dialogue
     if name == CONFLICT:
-        text = f"{content.turns[-1][1][:60]} … → {content.answer}"
-    relation = f" ({_PAIRED[name]} {partner})" if partner else ""
-    return f"{_show_id(row.id)}{relation}: {write_excerpt(text, name)}"
+        return f"{write_excerpt(content.turns[-1][1], limit=80)} → {write_excerpt(content.answer, limit=80)}"
+    return write_excerpt(content.dialogue, name)
 
 
 def _show_id(row_id: str) -> str:
+    if len(row_id) <= MAX_ID_CHARS and row_id.isprintable() and not has_private(row_id):
+        return row_id
     return write_excerpt(row_id, limit=MAX_ID_CHARS)
 
 

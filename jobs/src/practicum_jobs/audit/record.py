@@ -18,6 +18,7 @@ from practicum_jobs.audit.scan import Scan
 from practicum_jobs.audit.truth import Truth
 from practicum_jobs.context import hash_path
 from practicum_jobs.datasets.sources import Source
+from practicum_jobs.scoring.intervals import compute_wilson
 
 PERCENTILES = {"p50": 50, "p90": 90, "p99": 99}
 
@@ -181,8 +182,6 @@ def _build_score_metrics(scores: list[ClassScore]) -> list[Metric]:
     """
     if not scores:
         return []
-    from practicum_jobs.scoring.intervals import compute_wilson  # noqa: PLC0415 - scipy takes long to import
-
     metrics = []
     for kind, attribute in (("recall", "num_planted"), ("precision", "num_flagged")):
         values = []

@@ -28,6 +28,8 @@ from practicum_jobs.text.duplicates import iterate_batches
 from practicum_jobs.text.overlap import OverlapIndex, OverlapSettings
 from practicum_jobs.text.sketches import SketchSettings
 
+PROGRESS_S = 1.0
+"""Seconds between two reports of progress; each is a file written to the disk and waited for."""
 CLEAN, MANIFEST, REPORT, DOCUMENT = "clean.jsonl", "manifest.jsonl", "audit.html", "audit.json"
 
 
@@ -99,7 +101,7 @@ def _build_observer(ctx: StageContext, start: float, end: float) -> Callable[[in
 
     def observe(num_rows: int) -> None:
         ctx.raise_if_stopped()
-        if ctx.elapsed_s - last[0] >= 0.5:  # noqa: PLR2004 - seconds; each report is a file on disk
+        if ctx.elapsed_s - last[0] >= PROGRESS_S:
             last[0] = ctx.elapsed_s
             ctx.progress(end - (end - start) / (1 + num_rows / 50_000), f"{num_rows:,} rows")
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,8 @@ def compute_mcnemar_p(num_wins: int, num_losses: int) -> float:
     0.0625
     """
     total = num_wins + num_losses
+    from scipy import stats  # noqa: PLC0415 - takes a second to import, for this test alone
+
     return float(stats.binomtest(num_wins, total, 0.5).pvalue) if total else 1.0
 
 
@@ -184,4 +186,4 @@ def _combine(one: float, other: float, phi: float) -> float:
 
 
 def _get_z(confidence: float) -> float:
-    return float(stats.norm.ppf(1 - (1 - confidence) / 2))
+    return NormalDist().inv_cdf(1 - (1 - confidence) / 2)
