@@ -22,6 +22,7 @@ from practicum_core.curves import read_curves
 from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_jobs.adapters.checkpoint_shelf import CheckpointShelf
 from practicum_jobs.adapters.ray_session import is_cluster_named, open_session
+from practicum_jobs.adapters.training_faults import build_platform_error, classify_fault
 from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, TrainingOutcome
 
 CHECKPOINTS = "checkpoints"
@@ -103,7 +104,7 @@ def _train_with_workers(job: TrainingJob, is_stop_requested: Callable[[], bool])
         try:
             result = trainer.fit()
         except train.TrainingFailedError as error:
-            raise _explain_failure(error, config.max_failures) from error
+            raise _explain_failure(error, job) from error
         return _take_outcome(result)
 
 
@@ -253,12 +254,16 @@ def _has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def _explain_failure(error: Exception, max_failures: int) -> PlatformError:
+def _explain_failure(error: Exception, job: TrainingJob) -> PlatformError:
     causes = getattr(error, "worker_failures", {})
+    for cause in causes.values():
+        reason = classify_fault(str(cause))
+        if reason is not None:
+            return build_platform_error(reason, _first_line(cause), job.open_context().layout.root)
     text = "; ".join(f"worker {rank}: {_first_line(cause)}" for rank, cause in sorted(causes.items()))
     return PlatformError(
         Reason.WORKER_LOST,
-        f"training failed after {max_failures} replacements: {text or _first_line(error)}",
+        f"training failed after {job.config.max_failures} replacements: {text or _first_line(error)}",
         "see the step's log.txt; a worker killed for memory needs a smaller sft.batch_size or sft.max_length",
     )
 

@@ -10,6 +10,7 @@ from practicum_core.curves import Curves, read_curves
 from practicum_core.errors import DataError, Stopped
 from practicum_core.rows import Row
 from practicum_core.stages.sft import SftConfig, SftRecord
+from practicum_jobs.adapters.training_faults import explain_training_faults
 from practicum_jobs.adapters.training_job import TrainingJob, TrainingOutcome, get_work_dir, write_rows
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
@@ -61,7 +62,8 @@ def run(config: SftConfig, ctx: StageContext) -> SftRecord:
     )
     _write_inputs(job, train, validation)
     ctx.progress(0.0, "starting the workers")
-    outcome = train_job(job, ctx)
+    with explain_training_faults(ctx.layout.root):
+        outcome = train_job(job, ctx)
     return _conclude(job, ctx, outcome, checks, len(train))
 
 

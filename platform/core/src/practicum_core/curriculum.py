@@ -175,7 +175,14 @@ DATA = Unit(
     data_uri="builtin:tickets-flawed",
 )
 
-SFT_QUICK: Mapping[str, Any] = {"train_rows": 480, "max_steps": 60, "batch_size": 8, "num_sample_prompts": 1}
+SFT_QUICK: Mapping[str, Any] = {
+    "train_rows": 480,
+    "validation_rows": 24,
+    "max_steps": 60,
+    "batch_size": 8,
+    "num_sample_prompts": 1,
+    "sample_max_new_tokens": 40,
+}
 
 SFT = Unit(
     "sft",
