@@ -14,11 +14,24 @@ from practicum_jobs.models.folder import ADAPTER_CONFIG, check_model_folder, is_
 
 
 @dataclass(frozen=True)
+class Source:
+    """What is loaded to answer: a whole model, or a base model with an adapter on it."""
+
+    folder: Path
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
 class Exports:
     """What training left behind; at least one of the two is there."""
 
     adapter: Path | None
     merged: Path | None
+
+    def list_sources(self, base: Path) -> list[Source]:
+        """Return what is to be loaded, the adapter first; one entry where only one export exists."""
+        adapter = [Source(base, self.adapter)] if self.adapter else []
+        return adapter + ([Source(self.merged)] if self.merged else [])
 
 
 def find_exports(config: InferenceConfig, ctx: StageContext) -> Exports:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from practicum_core.atomic import write_text_atomic
@@ -13,12 +14,18 @@ from practicum_core.metrics import Metric
 from practicum_core.rows import Row
 from practicum_core.stages.base import Failure
 from practicum_core.stages.inference import InferenceConfig, InferenceRecord
-from practicum_jobs.adapters.generation import Answer, LoadedModel, generate_answers, get_num_threads, load_causal_lm
+from practicum_jobs.adapters.generation import Answer, generate_answers, get_num_threads, load_causal_lm
 from practicum_jobs.context import StageContext, hash_path
 from practicum_jobs.datasets.store import load_split
-from practicum_jobs.inference.exports import Exports, check_adapter_base, find_exports
+from practicum_jobs.inference.exports import Exports, Source, check_adapter_base, find_exports
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.scoring.answers import score_answer
+
+
+@dataclass(frozen=True)
+class _Computed:
+    dtype: str
+    device: str
 
 
 def run(config: InferenceConfig, ctx: StageContext) -> InferenceRecord:
@@ -36,33 +43,23 @@ def run(config: InferenceConfig, ctx: StageContext) -> InferenceRecord:
         raise DataError(f"split '{config.split}' has no rows", "name a split that has some", Reason.DATA_MISSING)
     base = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir).path
     notes = [note for note in (_check_base(exports, config, base), _describe_single(exports)) if note]
-    sources = [source for source in (_get_adapter(exports, base), _get_merged(exports)) if source]
-    sources = sources if len(sources) > 1 else sources * 2
-    first, loaded = _answer(sources[0], rows, config, ctx)
-    ctx.progress(0.5, "the first export answered")
-    second, loaded = _answer(sources[1], rows, config, ctx)
+    sources = exports.list_sources(base)
+    first, _ = _answer(sources[0], rows, config, ctx, 0.0)
+    second, computed = _answer(sources[-1], rows, config, ctx, 0.5)
     _write_samples(ctx, rows, first, second)
     return InferenceRecord(
         num_prompts=len(rows),
         predictions_sha256=_hash_texts([*first, *second]),
         adapter_sha256=hash_path(exports.adapter) if exports.adapter else "",
         merged_sha256=hash_path(exports.merged) if exports.merged else "",
-        dtype=loaded.dtype,
-        device=loaded.device,
+        dtype=computed.dtype,
+        device=computed.device,
         num_threads=get_num_threads(),
         metrics=_build_metrics(rows, first, second),
         failures=_build_failures(rows, first, second),
         notes=notes,
         **ctx.build_record_fields(),
     )
-
-
-def _get_adapter(exports: Exports, base: Path) -> tuple[Path, Path | None] | None:
-    return (base, exports.adapter) if exports.adapter else None
-
-
-def _get_merged(exports: Exports) -> tuple[Path, Path | None] | None:
-    return (exports.merged, None) if exports.merged else None
 
 
 def _check_base(exports: Exports, config: InferenceConfig, base: Path) -> str:
@@ -78,12 +75,19 @@ def _describe_single(exports: Exports) -> str:
 
 
 def _answer(
-    source: tuple[Path, Path | None], rows: Sequence[Row], config: InferenceConfig, ctx: StageContext
-) -> tuple[list[Answer], LoadedModel]:
+    source: Source, rows: Sequence[Row], config: InferenceConfig, ctx: StageContext, done_before: float
+) -> tuple[list[Answer], _Computed]:
+    """Load one export, have it answer, and let go of it. ``done_before`` is the share of the stage done so far."""
     ctx.raise_if_stopped()
-    loaded = load_causal_lm(*source)
-    answers = generate_answers(loaded, [row.messages for row in rows], config.max_new_tokens, config.batch_size)
-    return answers, loaded
+    loaded = load_causal_lm(source.folder, source.adapter)
+
+    def note(done: int, total: int) -> None:
+        ctx.progress(done_before + 0.5 * done / total, f"{done} of {total} answers of an export")
+        ctx.raise_if_stopped()
+
+    conversations = [row.messages for row in rows]
+    answers = generate_answers(loaded, conversations, config.max_new_tokens, config.batch_size, on_batch=note)
+    return answers, _Computed(loaded.dtype, loaded.device)
 
 
 def _build_metrics(rows: Sequence[Row], first: Sequence[Answer], second: Sequence[Answer]) -> list[Metric]:
