@@ -26,6 +26,8 @@ from practicum_jobs.adapters.training_faults import build_platform_error, classi
 from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, TrainingOutcome
 
 CHECKPOINTS = "checkpoints"
+UNSCORED = 1e30
+"""Loss of a checkpoint that was made between evaluations: without a value Ray would keep it before scored ones."""
 _POLL_S = 0.2
 _TAIL = 50
 
@@ -153,7 +155,7 @@ class RayLink:
         """Hand over a checkpoint (rank 0) or nothing; the upload goes on beside the next steps."""
         checkpoint = self._train.Checkpoint.from_directory(folder) if folder else None
         self._train.report(
-            dict(metrics),
+            {"eval_loss": UNSCORED, **metrics},
             checkpoint=checkpoint,
             checkpoint_dir_name=name,
             checkpoint_upload_mode=self._train.CheckpointUploadMode.ASYNC,
@@ -166,12 +168,17 @@ class RayLink:
         found = [
             SavedCheckpoint(
                 step=int(reported.metrics["step"]),
-                validation_loss=reported.metrics.get("eval_loss"),
+                validation_loss=_read_loss(reported.metrics),
                 path=str(reported.checkpoint.path),
             )
             for reported in self._train.get_all_reported_checkpoints(consistency_mode=mode)
         ]
         return sorted((saved for saved in found if Path(saved.path).is_dir()), key=lambda saved: saved.step)
+
+
+def _read_loss(metrics: Mapping[str, float]) -> float | None:
+    loss = metrics.get("eval_loss", UNSCORED)
+    return loss if loss < UNSCORED else None
 
 
 class LocalLink:
