@@ -11,7 +11,7 @@ import numpy as np
 
 from practicum_jobs.audit.catalogue import LEAKED, OVER_LONG, RUN
 from practicum_jobs.audit.checks import check_content
-from practicum_jobs.audit.content import Content, normalise_content
+from practicum_jobs.audit.content import Content, normalise_content, read_content
 from practicum_jobs.audit.lengths import LengthCounter
 from practicum_jobs.text.overlap import Kind, OverlapIndex, OverlapSettings, Prepared, prepare_normalised, prepare_texts
 from practicum_jobs.text.script import classify_numbers
@@ -66,15 +66,16 @@ class Analyser:
         return prepare_texts(dialogues, self.overlap)
 
     def analyse(
-        self, batch: Sequence[Content], held_out: OverlapIndex | None, known: KnownLengths | None = None
+        self, items: Sequence[Content | bytes], held_out: OverlapIndex | None, known: KnownLengths | None = None
     ) -> BatchFacts:
         """Compute the facts of a batch.
 
         Args:
-            batch: Rows.
+            items: Rows, or lines of the clean copy.
             held_out: Index of the evaluation rows, where the data has any.
             known: Lengths that were counted before; other rows are counted.
         """
+        batch = [read_content(item) if isinstance(item, bytes) else item for item in items]
         normalised = [normalise_content(content) for content in batch]
         prepared = prepare_normalised([texts.dialogue for texts in normalised], self.overlap)
         flags = [

@@ -22,8 +22,6 @@ from practicum_jobs.audit.checks import has_private, write_excerpt
 from practicum_jobs.audit.content import build_content, build_record
 from practicum_jobs.audit.scan import Scan, read_marks
 from practicum_jobs.audit.truth import Truth, build_key
-from practicum_jobs.datasets.formats import detect_format, read_record
-from practicum_jobs.datasets.json_stream import decode_record
 from practicum_jobs.datasets.readers import Defect
 
 MAX_ID_CHARS = 80
@@ -80,11 +78,11 @@ class Cleaner:
         clusters = [(self._leader_ids[row], size) for row, size in largest]
         return Cleaning(self._num_clean, self._samples, clusters)
 
-    def walk(self, rows: Iterable[Row | Defect], outputs: Outputs | None) -> Iterator[Row]:
+    def walk(self, rows: Iterable[Row | Defect], outputs: Outputs | None) -> Iterator[bytes]:
         """Read the data to its end, writing copy and manifest where they are wanted, whole or not at all.
 
         Yields:
-            The rows of the copy, decoded again from the bytes that were written.
+            The lines of the copy, as they were written.
         """
         with contextlib.ExitStack() as stack:
             if outputs:
@@ -94,9 +92,7 @@ class Cleaner:
             for row in self._iter_clean(rows, manifest):
                 self._num_clean += 1
                 if clean is not None:
-                    line = _write(clean, build_record(row))
-                    record = decode_record(line)
-                    yield read_record(record, detect_format(record), row.id)
+                    yield _write(clean, build_record(row))
 
     def _iter_clean(self, rows: Iterable[Row | Defect], manifest: BinaryIO | None) -> Iterator[Row]:
         number = -1

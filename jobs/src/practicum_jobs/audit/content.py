@@ -6,6 +6,8 @@ import functools
 from typing import Any, NamedTuple
 
 from practicum_core.rows import Row
+from practicum_jobs.datasets.formats import detect_format, read_record
+from practicum_jobs.datasets.json_stream import decode_record
 from practicum_jobs.text.shingles import normalise_text
 
 
@@ -86,3 +88,13 @@ def build_record(row: Row) -> dict[str, Any]:
     if row.rejected is not None:
         return {"id": row.id, "prompt": turns, "chosen": row.answer, "rejected": row.rejected, **extra}
     return {"id": row.id, "messages": [*turns, {"role": "assistant", "content": row.answer}], **extra}
+
+
+def read_content(line: bytes) -> Content:
+    """Reduce a row of the clean copy to text, from the bytes of its line.
+
+    >>> read_content(b'{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}').answer
+    'a'
+    """
+    record = decode_record(line)
+    return build_content(read_record(record, detect_format(record), ""))

@@ -83,12 +83,12 @@ def read_marks(mark: int) -> list[str]:
 
 
 def scan_rows(
-    rows: Iterable[Row | Defect], analyse: Analyse, settings: SketchSettings, on_batch: Callable[[int], None]
+    rows: Iterable[Row | Defect | bytes], analyse: Analyse, settings: SketchSettings, on_batch: Callable[[int], None]
 ) -> Scan:
     """Read a stream to its end and judge it.
 
     Args:
-        rows: From a reader.
+        rows: From a reader, or lines of a clean copy.
         analyse: Of :class:`practicum_jobs.audit.workers.Workers`.
         settings: The sketches' own.
         on_batch: Called with the number of rows done; may raise to stop.
@@ -163,7 +163,7 @@ def find_conflicts(prompts: UInt64, answers: UInt64) -> Int64:
     return np.sort(order[np.isin(group, conflicting)])
 
 
-def _cut_batches(rows: Iterable[Row | Defect], scan: Scan) -> Iterator[Batch]:
+def _cut_batches(rows: Iterable[Row | Defect | bytes], scan: Scan) -> Iterator[Batch]:
     """Cut rows into batches bounded by rows and by characters; write defects into the scan."""
     batch: Batch = []
     num_chars = 0
@@ -172,9 +172,9 @@ def _cut_batches(rows: Iterable[Row | Defect], scan: Scan) -> Iterator[Batch]:
             scan.num_defects += 1
             scan.defect_counts[row.kind] = scan.defect_counts.get(row.kind, 0) + 1
             continue
-        content = build_content(row)
-        batch.append(content)
-        num_chars += _count_chars(content)
+        item = row if isinstance(row, bytes) else build_content(row)
+        batch.append(item)
+        num_chars += len(item) if isinstance(item, bytes) else _count_chars(item)
         if len(batch) >= BATCH_ROWS or num_chars >= BATCH_CHARS:
             yield batch
             batch, num_chars = [], 0

@@ -28,7 +28,7 @@ from practicum_jobs.text.overlap import OverlapIndex, Prepared
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Batch = list[Content]
+Batch = list[Content | bytes]
 BATCHES_AHEAD = 2
 """Batches that wait per worker."""
 
