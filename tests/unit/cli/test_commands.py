@@ -18,6 +18,7 @@ from practicum_cli.runs import iter_run_dirs
 from practicum_cli.template import FILES
 from practicum_cli.weekjob_file import read_weekjob
 from practicum_core.layout import RunLayout
+from practicum_core.stages.evaluate import EvaluateConfig
 from practicum_core.weekjob import WeekJob
 
 
@@ -116,7 +117,7 @@ def test_an_unfair_comparison_is_refused_before_anything_starts(finish_run, comm
     code, _, err = command("run", "week-01", *options, "--seed", "8", "--set", "evaluate.batch_size=4")
     assert code == 2
     assert "ComparisonUnfair: 2 factors differ" in err
-    assert "evaluate.batch_size: 16 -> 4" in err
+    assert f"evaluate.batch_size: {EvaluateConfig().batch_size} -> 4" in err
     assert "seed: 7 -> 8" in err
     assert sorted(workplace.rglob("*")) == before
     (control / "stages" / "model" / "record.json").unlink()
