@@ -1,9 +1,11 @@
 """Measures the audit: whole runs of 100,000 and 1,000,000 rows, and two steps beside their peers.
 
-Rows are those of the planted-flaws edition in both languages. A whole run is a process of its own under the
-environment `base`, with the tokenizer of SmolLM2, the clean copy and its second audit; its memory is the sum over the
-process and its workers of what each holds alone plus its share of what is shared (PSS), sampled. Steps and peers get
-the same shingles and the same texts; each measurement is the median of several, in turn. The last line is JSON.
+Two kinds of rows, both from the course's generators and in both languages: ``tickets``, one file of clean rows as the
+course trains on; ``flawed``, the planted-flaws edition, whose rows are twice as long, every fourth flawed, with
+evaluation splits to compare with. A whole run is a process of its own under the environment `base`, with the
+tokenizer of SmolLM2, the clean copy and its second audit; its memory is the sum over the process and its workers of
+their proportional set sizes (PSS), sampled. Steps and peers get the same shingles and the same texts of the flawed
+edition; each measurement is the median of several, in turn. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ import psutil
 import yaml
 
 from practicum_core.rows import Row
-from practicum_jobs.audit.content import build_content
+from practicum_jobs.audit.content import build_content, build_record
 from practicum_jobs.audit.scan import BATCH_ROWS
 from practicum_jobs.context import get_cache_dir
 from practicum_jobs.datasets.sources import open_source
+from practicum_jobs.datasets.tickets import build_rows, read_ticket_options
 from practicum_jobs.text.duplicates import DuplicateIndex
 from practicum_jobs.text.pii import find_pii
 from practicum_jobs.text.shingles import Shingles, shingle_texts
@@ -84,7 +87,7 @@ def run_near(batches: list[Shingles], folder: Path) -> tuple[float, int]:
             index.add(sketch_shingles(exact, shingles, settings))
             num_rows += len(shingles)
         found = index.find()
-    return time.perf_counter() - started, int(found.is_near.sum())
+    return time.perf_counter() - started, len(found.near)
 
 
 def bench_near(texts: list[str], folder: Path, runs: int) -> dict[str, dict]:
@@ -131,10 +134,17 @@ def bench_pii(texts: list[str], folder: Path, runs: int) -> dict[str, dict]:
     }
 
 
-def run_whole(folder: Path, rows: int) -> tuple[float, float]:
+def write_tickets(rows: int, path: Path) -> str:
+    with path.open("w", encoding="utf-8") as handle:
+        for row in build_rows(read_ticket_options(f"rows={rows}&language=both"), "train"):
+            handle.write(json.dumps(build_record(row), ensure_ascii=False) + "\n")
+    return str(path)
+
+
+def run_whole(folder: Path, data: str) -> tuple[float, float]:
     """Run the stage in a process; return seconds from start to exit and the peak of its memory in GiB."""
     folder.mkdir()
-    (folder / "config.yaml").write_text(yaml.safe_dump({"data": get_uri(rows)}))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"data": data}))
     command = [sys.executable, "-m", "practicum_jobs", "audit", "--config", folder / "config.yaml", "--run-dir", folder]
     started = time.perf_counter()
     process = subprocess.Popen(command)
@@ -144,7 +154,7 @@ def run_whole(folder: Path, rows: int) -> tuple[float, float]:
         time.sleep(SAMPLE_S)
     seconds = time.perf_counter() - started
     if process.returncode:
-        raise SystemExit(f"the audit of {rows} rows ended with {process.returncode}")
+        raise SystemExit(f"the audit of {data} ended with {process.returncode}")
     return seconds, peak / GIB
 
 
@@ -163,23 +173,30 @@ def measure_memory(pid: int) -> int:
 
 
 def bench_whole(folder: Path, options: argparse.Namespace) -> dict[str, dict]:
-    for rows in (options.rows, options.large_rows):
-        open_source(get_uri(rows), get_cache_dir())
-    times, peaks = [], []
+    open_source(get_uri(options.rows), get_cache_dir())
+    data = {"tickets": write_tickets(options.rows, folder / "tickets.jsonl"), "flawed": get_uri(options.rows)}
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in data}
     for turn in range(options.runs):
-        seconds, peak = run_whole(folder / f"run-{turn}", options.rows)
-        times.append(seconds)
-        peaks.append(peak)
-        print(f"{options.rows:,} rows {turn}: {seconds:.1f} s, {peak:.2f} GiB", flush=True)
-    large_s, large_peak = run_whole(folder / "large", options.large_rows)
-    print(f"{options.large_rows:,} rows: {large_s:.1f} s, {large_peak:.2f} GiB", flush=True)
-    return {
-        "seconds_100k": report(median(times), "s", "<= 20", met=median(times) <= 20),
-        "peak_memory_100k": report(max(peaks), "GiB", "<= 1.5", met=max(peaks) <= 1.5),
-        "peak_memory_1m": report(large_peak, "GiB", "<= 1.5", met=large_peak <= 1.5),
-        "seconds_1m": report(large_s, "s"),
-        "memory_growth": report(large_peak / max(peaks), "x"),
+        for name, uri in data.items():
+            runs[name].append(run_whole(folder / f"{name}-{turn}", uri))
+            print(f"{options.rows:,} rows, {name} {turn}: {describe(runs[name][-1])}", flush=True)
+    large = run_whole(folder / "large", write_tickets(options.large_rows, folder / "large.jsonl"))
+    print(f"{options.large_rows:,} rows, tickets: {describe(large)}", flush=True)
+    results: dict[str, dict] = {}
+    for name, measured in runs.items():
+        seconds, peak = median(run[0] for run in measured), max(run[1] for run in measured)
+        results[f"seconds_100k_{name}"] = report(seconds, "s", "<= 20", met=seconds <= 20)
+        results[f"memory_100k_{name}"] = report(peak, "GiB", "<= 1.5", met=peak <= 1.5)
+    growth = large[1] / max(run[1] for run in runs["tickets"])
+    return results | {
+        "seconds_1m_tickets": report(large[0], "s"),
+        "memory_1m_tickets": report(large[1], "GiB", "<= 1.5", met=large[1] <= 1.5),
+        "memory_growth_100k_to_1m": report(growth, "x"),
     }
+
+
+def describe(run: tuple[float, float]) -> str:
+    return f"{run[0]:.1f} s, {run[1]:.2f} GiB"
 
 
 def report(value: float, unit: str, goal: str = "", *, met: bool | None = None) -> dict:

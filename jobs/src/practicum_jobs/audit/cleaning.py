@@ -137,9 +137,9 @@ class Cleaner:
 
     def _get_partner(self, name: str, number: int) -> str:
         if name == EXACT:
-            return self._leader_ids[int(self._scan.duplicates.exact_leaders[number])]
+            return self._leader_ids[self._scan.duplicates.exact.get_leader(number)]
         if name == NEAR:
-            return self._leader_ids[int(self._scan.duplicates.near_leaders[number])]
+            return self._leader_ids[self._scan.duplicates.near.get_leader(number)]
         if name in {LEAKED, RUN} and number in self._scan.partners:
             return _show_id(self._held_out_ids[self._scan.partners[number]])
         return ""
@@ -148,8 +148,8 @@ class Cleaner:
 def _count_groups(scan: Scan) -> dict[int, int]:
     """Return the size of every group of duplicates by its first row."""
     sizes: dict[int, int] = {}
-    for leaders in (scan.duplicates.exact_leaders, scan.duplicates.near_leaders):
-        rows, counts = np.unique(leaders[leaders != np.arange(len(leaders))], return_counts=True)
+    for members in (scan.duplicates.exact, scan.duplicates.near):
+        rows, counts = np.unique(members.leaders, return_counts=True)
         for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
             sizes[row] = sizes.get(row, 1) + count
     return sizes

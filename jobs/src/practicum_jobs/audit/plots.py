@@ -32,10 +32,11 @@ def build_charts(result: Result) -> list[Chart]:
 
 def build_length_chart(result: Result) -> Chart:
     """Draw how many rows have how many tokens, up to a little over ``max_length``; longer rows are in the last bar."""
-    lengths = result.scan.lengths
+    counts_by_length = result.scan.length_counts
     limit = result.config.max_length
-    top = max(int(min(lengths.max(), 1.25 * limit)), 1)
-    counts, edges = np.histogram(np.minimum(lengths, top), bins=NUM_BINS, range=(0, top))
+    top = max(int(min(len(counts_by_length) - 1, 1.25 * limit)), 1)
+    lengths = np.minimum(np.arange(len(counts_by_length)), top)
+    counts, edges = np.histogram(lengths, bins=NUM_BINS, range=(0, top), weights=counts_by_length)
     marks = [Mark(float(limit), Bilingual("max_length", "max_length"), "bad")] if limit <= top else []
     return histogram(
         "lengths",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,9 +74,15 @@ class Result:
         """Percentiles of the rows' tokens; empty where no tokenizer was named."""
         if self.config.model is None:
             return {}
-        lengths = self.scan.lengths
-        middle = {name: int(np.percentile(lengths, share)) for name, share in PERCENTILES.items()}
-        return {"min": int(lengths.min()), **middle, "max": int(lengths.max())}
+        counts = self.scan.length_counts
+        reached = np.cumsum(counts)
+        # The smallest length that so large a share of the rows does not exceed.
+        middle = {
+            name: int(np.searchsorted(reached, math.ceil(share / 100 * reached[-1])))
+            for name, share in PERCENTILES.items()
+        }
+        found = np.flatnonzero(counts)
+        return {"min": int(found[0]), **middle, "max": int(found[-1])}
 
     @property
     def num_removed(self) -> int:

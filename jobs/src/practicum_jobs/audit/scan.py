@@ -7,10 +7,11 @@ places from which no row could be read are kept apart.
 from __future__ import annotations
 
 import array
-import tempfile
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,12 +21,13 @@ from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, NEAR, Lev
 from practicum_jobs.audit.content import Content, build_content
 from practicum_jobs.audit.workers import Batch
 from practicum_jobs.datasets.readers import Defect
-from practicum_jobs.text.duplicates import DuplicateIndex, Duplicates
+from practicum_jobs.text.duplicates import NO_DUPLICATES, DuplicateIndex, Duplicates
 from practicum_jobs.text.script import SCRIPTS
-from practicum_jobs.text.shingles import Int64, UInt32, UInt64
+from practicum_jobs.text.shingles import Int64, UInt64
 from practicum_jobs.text.sketches import SketchSettings
 
 Analyse = Callable[[Iterable[Batch]], Iterator[BatchFacts]]
+PROMPTS, ANSWERS, LENGTHS = "prompts", "answers", "lengths"
 BATCH_ROWS = 1_000
 BATCH_CHARS = 1_000_000
 _BITS = {name: np.uint64(1 << number) for number, name in enumerate(CATALOGUE)}
@@ -40,10 +42,10 @@ class Scan:
     defect_counts: dict[str, int] = field(default_factory=dict)
     findings: dict[str, Int64] = field(default_factory=dict)
     """Sorted row numbers of each finding that has any."""
-    lengths: UInt32 = field(default_factory=lambda: np.empty(0, dtype=np.uint32))
-    exact: UInt64 = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    length_counts: Int64 = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+    """Number of rows by their length in tokens."""
     scripts: dict[str, int] = field(default_factory=dict)
-    duplicates: Duplicates = field(default_factory=lambda: Duplicates(np.empty(0, np.int64), np.empty(0, np.int64)))
+    duplicates: Duplicates = NO_DUPLICATES
     partners: dict[int, int] = field(default_factory=dict)
     """Row number to the number of the evaluation row that it overlaps with."""
 
@@ -59,11 +61,6 @@ class Scan:
     def build_levels(self, thresholds: Mapping[str, float]) -> dict[str, Level]:
         """Return the level of every finding of the catalogue."""
         return {name: get_level(self.count(name), self.num_places, thresholds[name]) for name in CATALOGUE}
-
-    def build_known_lengths(self) -> KnownLengths:
-        """Return the lengths by exact hash; of rows with equal hashes that of the first."""
-        exact, first = np.unique(self.exact, return_index=True)
-        return KnownLengths(exact, self.lengths[first])
 
     def build_marks(self) -> UInt64:
         """Return for every row the set of its findings as bits; :func:`read_marks` names them."""
@@ -83,7 +80,11 @@ def read_marks(mark: int) -> list[str]:
 
 
 def scan_rows(
-    rows: Iterable[Row | Defect | bytes], analyse: Analyse, settings: SketchSettings, on_batch: Callable[[int], None]
+    rows: Iterable[Row | Defect | bytes],
+    analyse: Analyse,
+    settings: SketchSettings,
+    folder: Path,
+    on_batch: Callable[[int], None],
 ) -> Scan:
     """Read a stream to its end and judge it.
 
@@ -91,40 +92,55 @@ def scan_rows(
         rows: From a reader, or lines of a clean copy.
         analyse: Of :class:`practicum_jobs.audit.workers.Workers`.
         settings: The sketches' own.
+        folder: Empty; numbers by row are left in it, for :func:`read_known_lengths`.
         on_batch: Called with the number of rows done; may raise to stop.
     """
     scan = Scan()
-    gathered = _Gathered()
-    with tempfile.TemporaryDirectory(prefix="practicum-audit-") as folder:
-        index = DuplicateIndex(settings, Path(folder))
+    index = DuplicateIndex(settings, folder)
+    with contextlib.ExitStack() as stack:
+        spills = {name: stack.enter_context((folder / name).open("wb")) for name in (PROMPTS, ANSWERS, LENGTHS)}
+        gathered = _Gathered(spills)
         for facts in analyse(_cut_batches(rows, scan)):
             index.add(facts.sketches)
             gathered.add(facts)
             on_batch(gathered.num_rows)
-        scan.num_rows = gathered.num_rows
+    scan.num_rows = gathered.num_rows
+    if scan.num_rows:
+        gathered.settle(scan)
+        conflicts = find_conflicts(np.fromfile(folder / PROMPTS, np.uint64), np.fromfile(folder / ANSWERS, np.uint64))
         scan.duplicates = index.find()
-    gathered.settle(scan)
+        found = {CONFLICT: conflicts, EXACT: scan.duplicates.exact.rows, NEAR: scan.duplicates.near.rows}
+        scan.findings |= {name: numbers for name, numbers in found.items() if len(numbers)}
     return scan
 
 
-class _Gathered:
-    """Collects facts of batches."""
+def read_known_lengths(folder: Path) -> KnownLengths:
+    """Return the lengths of a finished scan by exact hash; of rows with equal hashes that of the first."""
+    exact = np.fromfile(folder / "exact.bin", np.uint64)
+    order = np.argsort(exact, kind="stable")
+    exact = exact[order]
+    is_first = np.ones(len(exact), dtype=np.bool_)
+    is_first[1:] = exact[1:] != exact[:-1]
+    return KnownLengths(exact[is_first], np.fromfile(folder / LENGTHS, np.uint32)[order[is_first]])
 
-    def __init__(self) -> None:
+
+class _Gathered:
+    """Collects facts of batches: numbers by row go to files, what is about few rows is kept."""
+
+    def __init__(self, spills: Mapping[str, BinaryIO]) -> None:
         self.num_rows = 0
-        self._prompts: list[UInt64] = []
-        self._answers: list[UInt64] = []
-        self._lengths: list[UInt32] = []
-        self._exact: list[UInt64] = []
+        self._spills = spills
+        self._length_counts = np.zeros(1, dtype=np.int64)
         self._script_counts = np.zeros(len(SCRIPTS), dtype=np.int64)
         self._flags: dict[str, array.array[int]] = {}
         self._partners: dict[int, int] = {}
 
     def add(self, facts: BatchFacts) -> None:
-        self._prompts.append(facts.prompts)
-        self._answers.append(facts.answers)
-        self._lengths.append(facts.lengths)
-        self._exact.append(facts.sketches.exact_N)
+        for name, numbers in ((PROMPTS, facts.prompts), (ANSWERS, facts.answers), (LENGTHS, facts.lengths)):
+            self._spills[name].write(numbers.tobytes())
+        counts = np.bincount(facts.lengths, minlength=len(self._length_counts))
+        counts[: len(self._length_counts)] += self._length_counts
+        self._length_counts = counts
         self._script_counts += np.bincount(facts.scripts, minlength=len(SCRIPTS))
         for row, name in facts.flags:
             self._flags.setdefault(name, array.array("q")).append(self.num_rows + row)
@@ -133,20 +149,13 @@ class _Gathered:
         self.num_rows += len(facts.prompts)
 
     def settle(self, scan: Scan) -> None:
-        """Write what was gathered into the scan, with the findings that need all rows."""
-        if not self.num_rows:
-            return
-        scan.lengths = np.concatenate(self._lengths)
-        scan.exact = np.concatenate(self._exact)
+        """Write what was gathered into the scan."""
+        scan.length_counts = self._length_counts
         scan.partners = self._partners
         scan.scripts = {
             str(script): int(count) for script, count in zip(SCRIPTS, self._script_counts, strict=True) if count
         }
-        found = {name: np.array(rows, dtype=np.int64) for name, rows in self._flags.items()}
-        found[EXACT] = np.flatnonzero(scan.duplicates.is_exact)
-        found[NEAR] = np.flatnonzero(scan.duplicates.is_near)
-        found[CONFLICT] = find_conflicts(np.concatenate(self._prompts), np.concatenate(self._answers))
-        scan.findings = {name: rows for name, rows in found.items() if len(rows)}
+        scan.findings = {name: np.array(rows, dtype=np.int64) for name, rows in self._flags.items()}
 
 
 def find_conflicts(prompts: UInt64, answers: UInt64) -> Int64:
@@ -155,12 +164,21 @@ def find_conflicts(prompts: UInt64, answers: UInt64) -> Int64:
     >>> find_conflicts(np.array([1, 2, 1, 2], np.uint64), np.array([5, 6, 7, 6], np.uint64)).tolist()
     [0, 2]
     """
-    order = np.lexsort((answers, prompts))
-    same_prompt = prompts[order][1:] == prompts[order][:-1]
-    other_answer = answers[order][1:] != answers[order][:-1]
-    group = np.concatenate([[0], np.cumsum(~same_prompt)])
-    conflicting = np.unique(group[1:][same_prompt & other_answer])
-    return np.sort(order[np.isin(group, conflicting)])
+    order = np.argsort(prompts, kind="stable").astype(np.int32)
+    ordered = prompts[order]
+    is_same = ordered[1:] == ordered[:-1]
+    del ordered
+    # Only rows that share their prompt are looked at: few in most data.
+    is_shared = np.zeros(len(order), dtype=np.bool_)
+    is_shared[1:] |= is_same
+    is_shared[:-1] |= is_same
+    rows = order[is_shared].astype(np.int64)
+    keys = np.unique(prompts[rows], return_inverse=True)[1]
+    first = np.zeros(len(keys), dtype=np.int64)
+    first[keys[::-1]] = rows[::-1]
+    is_other = answers[rows] != answers[first[keys]]
+    conflicting = np.unique(keys[is_other])
+    return np.sort(rows[np.isin(keys, conflicting)])
 
 
 def _cut_batches(rows: Iterable[Row | Defect | bytes], scan: Scan) -> Iterator[Batch]:

@@ -18,7 +18,7 @@ from practicum_jobs.audit.content import build_content
 from practicum_jobs.audit.plots import build_charts
 from practicum_jobs.audit.record import Result, build_document, build_record
 from practicum_jobs.audit.report import build_page
-from practicum_jobs.audit.scan import BATCH_ROWS, Analyse, Scan, scan_rows
+from practicum_jobs.audit.scan import BATCH_ROWS, Analyse, Scan, read_known_lengths, scan_rows
 from practicum_jobs.audit.truth import read_truth
 from practicum_jobs.audit.workers import Shared, Workers, open_workers
 from practicum_jobs.context import StageContext
@@ -52,12 +52,15 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
     with open_workers(analyser, config.workers or os.cpu_count() or 1) as (workers, folder):
         ctx.progress(0.01, "indexing the evaluation rows")
         held_out_ids = _index_held_out(source, settings, workers, folder)
-        scan = _scan(source, workers.analyse, settings.sketch, ctx)
+        first, second = folder / "data", folder / "copy"
+        first.mkdir()
+        second.mkdir()
+        scan = _scan(source, workers.analyse, settings.sketch, first, ctx)
         truth = read_truth(source.truth) if source.truth else None
         cleaner = Cleaner(scan, held_out_ids, config.num_samples, truth)
         copied = cleaner.walk(source.iter_split(source.splits[0]), outputs)
-        workers.share(replace(workers.shared, known_lengths=scan.build_known_lengths()), folder)
-        again = scan_rows(copied, workers.analyse, settings.sketch, _build_observer(ctx, 0.6, 0.95))
+        workers.share(replace(workers.shared, known_lengths=read_known_lengths(first)), folder)
+        again = scan_rows(copied, workers.analyse, settings.sketch, second, _build_observer(ctx, 0.6, 0.95))
     return _report(Result(config, source, thresholds, scan, cleaner.result, again, truth), ctx)
 
 
@@ -83,8 +86,8 @@ def _index_held_out(source: Source, settings: OverlapSettings, workers: Workers,
     return ids
 
 
-def _scan(source: Source, analyse: Analyse, settings: SketchSettings, ctx: StageContext) -> Scan:
-    scan = scan_rows(source.iter_split(source.splits[0]), analyse, settings, _build_observer(ctx, 0.05, 0.55))
+def _scan(source: Source, analyse: Analyse, settings: SketchSettings, folder: Path, ctx: StageContext) -> Scan:
+    scan = scan_rows(source.iter_split(source.splits[0]), analyse, settings, folder, _build_observer(ctx, 0.05, 0.55))
     if not scan.num_rows:
         worst = max(scan.defect_counts, key=lambda name: scan.defect_counts[name])
         raise DataError(

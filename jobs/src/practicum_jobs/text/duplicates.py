@@ -7,7 +7,9 @@ similarity of their shingle sets: what is reported is similar; what LSH never pr
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from practicum_jobs.text.shingles import Bool, Float64, Int64, UInt32, UInt64
+from practicum_jobs.text.shingles import Float64, Int64, UInt32, UInt64
 from practicum_jobs.text.sketches import Sketches, SketchSettings, estimate_similarity, sketch_texts
 
 T = TypeVar("T")
@@ -27,28 +30,39 @@ WINDOW = 8
 ESTIMATE_MARGIN = 0.15
 """A pair is verified when its estimate is no further below the threshold: over three standard errors at 128."""
 _BLOCK_PAIRS = 10_000
+_BLOCK_SHINGLES = 2_000_000
+MAX_REFUSED = 300_000
+"""Refused pairs remembered, about 30 MB; when there are more they are forgotten and may be verified again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The rows that belong to an earlier row: ``rows``, sorted, each with the first row of its group in ``leaders``."""
+
+    rows: Int64
+    leaders: Int64
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def get_leader(self, row: int) -> int:
+        """Return the first row of the group of a member."""
+        return int(self.leaders[np.searchsorted(self.rows, row)])
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """For each row the number of the first row of its group; a row that is its own leader is no duplicate.
+    """Which rows repeat an earlier one.
 
-    ``exact_leaders`` groups rows of equal normalised text. ``near_leaders`` groups the first rows of those groups
-    by verified similarity, closed transitively; a row that is an exact duplicate leads itself there.
+    ``exact`` groups rows of equal normalised text. ``near`` groups the first rows of those groups by verified
+    similarity, closed transitively.
     """
 
-    exact_leaders: Int64
-    near_leaders: Int64
+    exact: Members
+    near: Members
 
-    @property
-    def is_exact(self) -> Bool:
-        """Which rows repeat an earlier one."""
-        return np.not_equal(self.exact_leaders, np.arange(len(self.exact_leaders)))
 
-    @property
-    def is_near(self) -> Bool:
-        """Which rows resemble an earlier one without repeating one."""
-        return np.not_equal(self.near_leaders, np.arange(len(self.near_leaders)))
+NO_DUPLICATES = Duplicates(*(Members(np.empty(0, np.int64), np.empty(0, np.int64)) for _ in range(2)))
 
 
 class DuplicateIndex:
@@ -86,42 +100,48 @@ class DuplicateIndex:
         """Group the rows. May be called once; the index takes no more batches afterwards."""
         for handle in (self._exact, *self._bands, self._signatures, self._shingles):
             handle.close()
-        numbers = np.arange(self._num_rows, dtype=np.int64)
         if not self._num_rows:
-            return Duplicates(numbers, numbers)
-        exact_leaders = self._find_exact()
+            return NO_DUPLICATES
+        exact = group_equal(np.fromfile(self._folder / "exact.bin", dtype=np.uint64))
         lengths = np.concatenate(self._lengths)
-        active = np.flatnonzero((exact_leaders == numbers) & (lengths > 0))
-        verifier = _Verifier(self.settings, self._folder, lengths)
+        self._lengths.clear()
+        is_active = lengths > 0
+        is_active[exact.rows] = False
+        active = np.flatnonzero(is_active).astype(np.int32)
         groups = _Groups(self._num_rows)
-        for band in range(self.settings.num_bands):
-            for pairs in self._propose(band, active):
-                _join_similar(groups, verifier, pairs)
-        return Duplicates(exact_leaders, groups.leaders())
+        with contextlib.closing(_Verifier(self.settings, self._folder, lengths)) as verifier:
+            for band in range(self.settings.num_bands):
+                for pairs in self._propose(band, active):
+                    _join_similar(groups, verifier, pairs)
+        return Duplicates(exact, groups.build_members())
 
     def _create(self, name: str) -> BinaryIO:
         return (self._folder / f"{name}.bin").open("wb", buffering=1 << 16)
 
-    def _find_exact(self) -> Int64:
-        exact = np.fromfile(self._folder / "exact.bin", dtype=np.uint64)
-        _, first, inverse = np.unique(exact, return_index=True, return_inverse=True)
-        return first.astype(np.int64)[inverse]
-
-    def _propose(self, band: int, active: Int64) -> Iterator[Int64]:
+    def _propose(self, band: int, active: npt.NDArray[np.int32]) -> Iterator[Int64]:
         """Yield pairs (earlier row, later row), shape (M, 2), that share the band."""
         this = self._read_band(band)[active]
         following = self._read_band((band + 1) % self.settings.num_bands)[active]
-        order = np.argsort((this.astype(np.uint64) << np.uint64(32)) | following)
+        order = np.argsort((this.astype(np.uint64) << np.uint64(32)) | following).astype(np.int32)
         keys, rows = this[order], active[order]
+        del this, following, order
+        is_shared = keys[1:] == keys[:-1]
+        # Rows that share the band with no other are most; what follows looks at the others alone.
+        is_kept = np.zeros(len(keys), dtype=np.bool_)
+        is_kept[1:] |= is_shared
+        is_kept[:-1] |= is_shared
+        keys, rows = keys[is_kept], rows[is_kept].astype(np.int64)
+        if not len(rows):
+            return
         is_first = np.ones(len(keys), dtype=np.bool_)
         is_first[1:] = keys[1:] != keys[:-1]
-        leaders = np.minimum.reduceat(rows, np.flatnonzero(is_first))[np.cumsum(is_first) - 1] if len(rows) else rows
+        leaders = np.minimum.reduceat(rows, np.flatnonzero(is_first))[np.cumsum(is_first) - 1]
         yield from _cut(leaders[leaders != rows], rows[leaders != rows])
         for distance in range(1, WINDOW + 1):
-            is_shared = keys[distance:] == keys[:-distance]
-            if not is_shared.any():
+            is_near = keys[distance:] == keys[:-distance]
+            if not is_near.any():
                 return
-            yield from _cut(rows[:-distance][is_shared], rows[distance:][is_shared])
+            yield from _cut(rows[:-distance][is_near], rows[distance:][is_near])
 
     def _read_band(self, band: int) -> UInt32:
         return np.fromfile(self._folder / f"band-{band}.bin", dtype=np.uint32)
@@ -131,11 +151,11 @@ class _Groups:
     """Union-find over row numbers; the smallest number leads its group."""
 
     def __init__(self, num_rows: int) -> None:
-        self._parents = np.arange(num_rows, dtype=np.int64)
+        self._parents = np.arange(num_rows, dtype=np.int32)
 
-    def find(self, rows: Int64) -> Int64:
+    def find(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
         """Return the leader of each row, flattening the way there."""
-        leaders = self._parents[rows]
+        leaders: npt.NDArray[np.int32] = self._parents[rows]
         while True:
             further = self._parents[leaders]
             if (further == leaders).all():
@@ -154,9 +174,10 @@ class _Groups:
             row = parent
         return row
 
-    def leaders(self) -> Int64:
-        """Return every row's leader."""
-        return self.find(np.arange(len(self._parents), dtype=np.int64))
+    def build_members(self) -> Members:
+        """Return every row that does not lead its group."""
+        rows = np.flatnonzero(self._parents != np.arange(len(self._parents), dtype=np.int32))
+        return Members(rows, self.find(rows).astype(np.int64))
 
 
 class _Verifier:
@@ -166,39 +187,53 @@ class _Verifier:
         self._settings = settings
         self._offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=self._offsets[1:])
-        self._signature_path = folder / "signatures.bin"
-        self._shingle_path = folder / "shingles.bin"
+        # Read row by row, not mapped: pages of a mapped file would count as this process's memory.
+        self._signatures = os.open(folder / "signatures.bin", os.O_RDONLY)
+        self._shingles = os.open(folder / "shingles.bin", os.O_RDONLY)
         self._refused: set[int] = set()
+
+    def close(self) -> None:
+        """Close the files."""
+        os.close(self._signatures)
+        os.close(self._shingles)
 
     def keep_similar(self, pairs: Int64) -> Int64:
         """Return the pairs, shape (M, 2), whose real Jaccard similarity reaches the threshold."""
-        # Mapped anew for each block: pages that were touched leave the process's memory with the mapping.
-        shape = (len(self._offsets) - 1, self._settings.num_permutations)
-        signatures = np.memmap(self._signature_path, dtype=np.uint8, mode="r", shape=shape)
-        estimates = estimate_similarity(signatures[pairs[:, 0]], signatures[pairs[:, 1]])
+        num_rows = len(self._offsets) - 1
+        size = self._settings.num_permutations
+        rows = pairs.ravel()
+        signatures = np.frombuffer(_read(self._signatures, rows * size, np.full(len(rows), size)), dtype=np.uint8)
+        by_side = signatures.reshape(len(pairs), 2, size)
+        estimates = estimate_similarity(by_side[:, 0], by_side[:, 1])
         pairs = pairs[estimates >= self._settings.threshold - ESTIMATE_MARGIN]
-        keys = (pairs[:, 0] * shape[0] + pairs[:, 1]).tolist()
+        keys = (pairs[:, 0] * num_rows + pairs[:, 1]).tolist()
         pairs = pairs[np.fromiter((key not in self._refused for key in keys), dtype=np.bool_, count=len(keys))]
         if not len(pairs):
             return pairs
-        similarities = self._compute(pairs)
+        similarities = np.concatenate([self._compute(block) for block in self._cut_by_size(pairs)])
         is_similar = similarities >= self._settings.threshold
-        self._refused.update((pairs[~is_similar, 0] * shape[0] + pairs[~is_similar, 1]).tolist())
+        if len(self._refused) > MAX_REFUSED:
+            self._refused.clear()
+        self._refused.update((pairs[~is_similar, 0] * num_rows + pairs[~is_similar, 1]).tolist())
         return pairs[is_similar]
+
+    def _cut_by_size(self, pairs: Int64) -> Iterator[Int64]:
+        """Cut pairs into blocks with so few shingles that they fit into memory; a block has one pair at least."""
+        lengths = self._offsets[pairs + 1] - self._offsets[pairs]
+        blocks = np.cumsum(lengths.sum(axis=1)) // _BLOCK_SHINGLES
+        yield from np.split(pairs, np.flatnonzero(np.diff(blocks)) + 1)
 
     def _compute(self, pairs: Int64) -> Float64:
         """Return the Jaccard similarity of the two shingle sets of each pair."""
-        shingles = np.memmap(self._shingle_path, dtype=np.uint32, mode="r")
         rows = pairs.ravel()
-        counts = np.diff(self._offsets)[rows]
-        ends = np.cumsum(counts)
-        positions = np.repeat(self._offsets[rows] - (ends - counts), counts) + np.arange(ends[-1])
+        counts = self._offsets[rows + 1] - self._offsets[rows]
+        content = _read(self._shingles, 4 * self._offsets[rows], 4 * counts)
+        shingles = np.frombuffer(content, dtype=np.uint32)
         # One number for (pair, shingle, side); sorted, a shingle of both sides stands beside itself.
         numbers = np.repeat(np.arange(len(rows), dtype=np.uint64), counts)
-        keys: UInt64 = (numbers >> np.uint64(1) << np.uint64(33)) | (
-            shingles[positions].astype(np.uint64) << np.uint64(1)
-        )
-        keys = _sort_unique(keys | (numbers & np.uint64(1)))
+        side = numbers & np.uint64(1)
+        values = shingles.astype(np.uint64) << np.uint64(1)
+        keys = _sort_unique((numbers >> np.uint64(1) << np.uint64(33)) | values | side)
         owners = (keys >> np.uint64(33)).astype(np.int64)
         is_common = (keys[1:] >> np.uint64(1)) == (keys[:-1] >> np.uint64(1))
         common = np.bincount(owners[1:][is_common], minlength=len(pairs))
@@ -206,11 +241,35 @@ class _Verifier:
         return similarities
 
 
+def _read(descriptor: int, starts: Int64, sizes: Int64) -> bytes:
+    return b"".join(
+        [os.pread(descriptor, size, start) for start, size in zip(starts.tolist(), sizes.tolist(), strict=True)]
+    )
+
+
 def _sort_unique(keys: UInt64) -> UInt64:
     keys.sort()
     is_first = np.ones(len(keys), dtype=np.bool_)
     is_first[1:] = keys[1:] != keys[:-1]
     return keys[is_first]
+
+
+def group_equal(values: UInt64) -> Members:
+    """Return the positions whose value stands earlier too.
+
+    >>> found = group_equal(np.array([7, 5, 7, 5, 9, 7], np.uint64))
+    >>> found.rows.tolist(), found.leaders.tolist()
+    ([2, 3, 5], [0, 1, 0])
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    is_first = np.ones(len(values), dtype=np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    places, starts = np.flatnonzero(~is_first), np.flatnonzero(is_first)
+    rows = order[places]
+    leaders = order[starts[np.searchsorted(starts, places, "right") - 1]]
+    by_row = np.argsort(rows)
+    return Members(rows[by_row], leaders[by_row])
 
 
 def _cut(first: Int64, second: Int64) -> Iterator[Int64]:
@@ -248,7 +307,7 @@ def find_duplicates(rows: Iterable[tuple[str, str]], settings: SketchSettings | 
             ids.extend(row_id for row_id, _ in batch)
             index.add(sketch_texts([text for _, text in batch], settings))
         found = index.find()
-    return DuplicateClusters(_group(ids, found.exact_leaders), _group(ids, found.near_leaders))
+    return DuplicateClusters(_group(ids, found.exact), _group(ids, found.near))
 
 
 def iterate_batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -258,9 +317,8 @@ def iterate_batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _group(ids: list[str], leaders: Int64) -> tuple[tuple[str, ...], ...]:
-    members: dict[int, list[str]] = {}
-    for row in np.flatnonzero(leaders != np.arange(len(leaders))).tolist():
-        leader = int(leaders[row])
-        members.setdefault(leader, [ids[leader]]).append(ids[row])
-    return tuple(tuple(group) for _, group in sorted(members.items()))
+def _group(ids: list[str], members: Members) -> tuple[tuple[str, ...], ...]:
+    groups: dict[int, list[str]] = {}
+    for row, leader in zip(members.rows.tolist(), members.leaders.tolist(), strict=True):
+        groups.setdefault(leader, [ids[leader]]).append(ids[row])
+    return tuple(tuple(group) for _, group in sorted(groups.items()))
