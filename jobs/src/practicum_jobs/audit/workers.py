@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import multiprocessing
 import os
 import pickle
@@ -124,6 +125,7 @@ def _adopt(analyser: Analyser) -> None:
     """Begin a worker: cores are shared between processes, not threads, and no worker outlives the stage."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["RAYON_NUM_THREADS"] = "1"
+    gc.freeze()
     _adopted.append(analyser)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
