@@ -30,6 +30,7 @@ from practicum_jobs.text.shingles import (
 
 _BLOCK_ROWS = 250
 """Rows whose signatures pass through Python integers at a time; more would leave the processor's caches."""
+_ODD = np.uint32(0x9E3779B1)
 BAND_RECALL = 0.99
 """Chance with which a pair at the threshold itself shares at least one band."""
 
@@ -38,11 +39,12 @@ BAND_RECALL = 0.99
 class SketchSettings:
     """What is similar.
 
-    ``ngram_words`` and ``ngram_chars`` are the lengths of a shingle in words and, for Chinese text, characters.
+    ``ngram_words`` and ``ngram_chars`` are the lengths of a shingle in words and, for Chinese text, characters. Pairs
+    are verified exactly, so permutations serve to propose them alone: 14 bands of 5 find 99.6 % of the pairs at 0.8.
     """
 
     threshold: float = 0.8
-    num_permutations: int = 128
+    num_permutations: int = 70
     ngram_words: int = 3
     ngram_chars: int = 5
     seed: int = 7
@@ -118,10 +120,12 @@ def compute_minhashes(shingles: Shingles, num_permutations: int, seed: int) -> U
 def hash_bands(minhashes: UInt32, settings: SketchSettings) -> UInt32:
     """Hash each band of each signature, shape (N, num_bands)."""
     rows, bands = settings.rows_per_band, settings.num_bands
-    grouped = minhashes[:, : rows * bands].reshape(len(minhashes), bands, rows).astype(np.uint64)
-    weights = np.random.default_rng(0).integers(1, 2**63, size=rows, dtype=np.uint64) | np.uint64(1)
-    mixed: UInt64 = (grouped * weights).sum(axis=2, dtype=np.uint64)
-    return (mixed >> np.uint64(32)).astype(np.uint32)
+    grouped = minhashes[:, : rows * bands].reshape(len(minhashes), bands, rows)
+    hashes = grouped[:, :, 0].copy()
+    for place in range(1, rows):
+        hashes *= _ODD
+        hashes += grouped[:, :, place]
+    return hashes
 
 
 def estimate_similarity(first_MP: UInt8, second_MP: UInt8) -> Float64:  # noqa: N803
