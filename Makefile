@@ -6,7 +6,7 @@ SHELL := bash
 
 PYTHON ?= python3
 export PYTHON
-SOURCES := platform/core/src platform/cli/src jobs/src
+SOURCES := platform/core/src platform/cli/src platform/controller/src jobs/src
 DEV = $$(tools/ensure-env.sh dev)/bin
 
 help: ## list the targets
@@ -29,7 +29,7 @@ lint: ## ruff, mypy, import-linter, lock and text checks
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy $(SOURCES)
-	PYTHONPATH=platform/core/src:platform/cli/src:jobs/src $(DEV)/lint-imports --no-cache
+	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)) $(DEV)/lint-imports --no-cache
 	tools/check-tree.sh
 
 format: ## rewrite the code in its one format

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
+SOURCES = [
+    str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "platform/controller/src", "jobs/src")
+]
 
 os.environ["PYTHONPATH"] = os.pathsep.join(SOURCES)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

