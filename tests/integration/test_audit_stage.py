@@ -285,3 +285,11 @@ def test_a_killed_audit_leaves_no_process_and_no_half_copy(tmp_path):
     assert not alive
     assert not (folder / "stages" / "audit" / "record.json").exists()
     assert not (folder / "stages" / "audit" / "artifacts" / "clean.jsonl").exists()
+
+
+def test_another_limit_of_length_leaves_its_class_unscored(tmp_path):
+    code, output, stage = run_audit(tmp_path / "run", max_length=256)
+    assert code == 0, output
+    scores = {score.name: score for score in read_record(stage).scores}
+    assert "over_long" not in scores
+    assert min(score.precision for score in scores.values()) >= 0.95

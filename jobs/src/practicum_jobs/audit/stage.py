@@ -12,16 +12,17 @@ from practicum_core.errors import DataError
 from practicum_core.rows import Row
 from practicum_core.stages.audit import AuditConfig, AuditRecord
 from practicum_jobs.audit.analysis import Analyser
-from practicum_jobs.audit.catalogue import resolve_thresholds
+from practicum_jobs.audit.catalogue import OVER_LONG, resolve_thresholds
 from practicum_jobs.audit.cleaning import Cleaner, Outputs
 from practicum_jobs.audit.content import build_content
 from practicum_jobs.audit.plots import build_charts
 from practicum_jobs.audit.record import Result, build_document, build_record
 from practicum_jobs.audit.report import build_page
 from practicum_jobs.audit.scan import BATCH_ROWS, Analyse, Scan, read_known_lengths, scan_rows
-from practicum_jobs.audit.truth import read_truth
+from practicum_jobs.audit.truth import Truth, read_truth
 from practicum_jobs.audit.workers import Shared, Workers, open_workers
 from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.flaws import TRUTH_MAX_LENGTH
 from practicum_jobs.datasets.sources import Source, open_source
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.text.duplicates import iterate_batches
@@ -56,12 +57,18 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
         first.mkdir()
         second.mkdir()
         scan = _scan(source, workers.analyse, settings.sketch, first, ctx)
-        truth = read_truth(source.truth) if source.truth else None
+        truth = _read_truth(source, config)
         cleaner = Cleaner(scan, held_out_ids, config.num_samples, truth)
         copied = cleaner.walk(source.iter_split(source.splits[0]), outputs)
         workers.share(replace(workers.shared, known_lengths=read_known_lengths(first)), folder)
         again = scan_rows(copied, workers.analyse, settings.sketch, second, _build_observer(ctx, 0.6, 0.95))
     return _report(Result(config, source, thresholds, scan, cleaner.result, again, truth), ctx)
+
+
+def _read_truth(source: Source, config: AuditConfig) -> Truth | None:
+    """Read what was planted; which rows are over-long is known for one limit alone."""
+    is_known = config.max_length == TRUTH_MAX_LENGTH
+    return read_truth(source.truth, () if is_known else (OVER_LONG,)) if source.truth else None
 
 
 def _build_settings(config: AuditConfig) -> OverlapSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from practicum_core.errors import DataError
@@ -19,17 +19,21 @@ class Truth:
 
     Args:
         planted: Classes of each flawed place.
+        unscored: Classes that are neither counted nor scored.
     """
 
-    def __init__(self, planted: dict[Key, set[str]]) -> None:
+    def __init__(self, planted: dict[Key, set[str]], unscored: Collection[str] = ()) -> None:
         self._planted = planted
-        self._num_planted = Counter(name for classes in planted.values() for name in classes)
+        self._unscored = unscored
+        self._num_planted = Counter(name for classes in planted.values() for name in classes if name not in unscored)
         self._num_flagged: Counter[str] = Counter()
         self._num_right: Counter[str] = Counter()
 
     def note(self, key: Key, found: Iterable[str]) -> None:
         """Take what the audit found at one place; called once for each place with findings."""
         for name in found:
+            if name in self._unscored:
+                continue
             self._num_flagged[name] += 1
             self._num_right[name] += name in self._planted.get(key, ())
 
@@ -55,8 +59,12 @@ def build_key(file: Path, line: int) -> Key:
     return f"{file.name}:{line}"
 
 
-def read_truth(path: Path) -> Truth:
+def read_truth(path: Path, unscored: Collection[str] = ()) -> Truth:
     """Read a truth file: JSON lines with ``file``, ``line``, ``id`` (null where there is no row) and ``classes``.
+
+    Args:
+        path: The file.
+        unscored: Classes for which the file is no truth, such as lengths under another limit than it was made for.
 
     Raises:
         DataError: A line is malformed.
@@ -70,4 +78,4 @@ def read_truth(path: Path) -> Truth:
                 planted.setdefault(key, set()).update(entry["classes"])
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{path}:{number}: not an entry of a truth file ({error})", "write it anew") from error
-    return Truth(planted)
+    return Truth(planted, unscored)

@@ -43,6 +43,8 @@ DEFAULT_OPTIONS = TicketOptions(rows=2000, language="both", seed=7)
 FLAW_PERIOD = 4
 GIANT_BYTES = 1_200_000
 """Size of the one line that is longer than any row may be."""
+TRUTH_MAX_LENGTH = 1024
+"""Limit in tokens for which the class ``over_long`` of the truth file holds."""
 
 PLANTS: tuple[str, ...] = (
     *("exact_duplicate", "near_duplicate", "leaked_exact", "conflicting_answers"),

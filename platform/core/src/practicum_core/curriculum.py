@@ -176,9 +176,9 @@ DATA = Unit(
 )
 
 SFT_QUICK: Mapping[str, Any] = {
-    "train_rows": 480,
+    "train_rows": 320,
     "validation_rows": 24,
-    "max_steps": 60,
+    "max_steps": 40,
     "batch_size": 8,
     "num_sample_prompts": 1,
     "sample_max_new_tokens": 40,
