@@ -13,7 +13,7 @@ from practicum_core.curriculum import get_unit
 from practicum_core.errors import Reason
 from practicum_core.metrics import Metric
 from practicum_core.phases import TRANSITIONS, ConditionType, Phase
-from practicum_core.plan import Observed, ObservedStep, plan
+from practicum_core.plan import Hold, Observed, ObservedStep, plan
 from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec, WeekJobStatus
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -37,9 +37,73 @@ TABLE = {
         {"model": ObservedStep(Phase.INITIALIZING)},
         {},
         ("model", 1),
+        Phase.INITIALIZING,
+        Reason.STAGE_STARTING,
+    ),
+    "waits for quota": (
+        {"model": ObservedStep(Phase.QUEUED, message="1 more GPU needed")},
+        {},
+        ("model", 1),
+        Phase.QUEUED,
+        Reason.QUEUED,
+    ),
+    "preempted, waits again": (
+        {"model": ObservedStep(Phase.QUEUED, reason=Reason.PREEMPTED)},
+        {},
+        ("model", 1),
+        Phase.QUEUED,
+        Reason.PREEMPTED,
+    ),
+    "image cannot be pulled": (
+        {"model": ObservedStep(Phase.INITIALIZING, reason=Reason.IMAGE_PULL_FAILED, admitted_at=NOW)},
+        {},
+        ("model", 1),
+        Phase.INITIALIZING,
+        Reason.IMAGE_PULL_FAILED,
+    ),
+    "initializing for too long": (
+        {"model": ObservedStep(Phase.INITIALIZING, admitted_at=NOW - dt.timedelta(seconds=31), message="why")},
+        {},
+        None,
+        Phase.FAILED,
+        Reason.PRE_RUNNING_DEADLINE_EXCEEDED,
+    ),
+    "queued for long is no fault": (
+        {"model": ObservedStep(Phase.QUEUED, admitted_at=NOW - dt.timedelta(seconds=31))},
+        {},
+        ("model", 1),
+        Phase.QUEUED,
+        Reason.QUEUED,
+    ),
+    "held before it starts": (
+        {},
+        {"holds": {"model": Hold(Reason.BUDGET_EXCEEDED, "used up")}},
+        None,
+        Phase.QUEUED,
+        Reason.BUDGET_EXCEEDED,
+    ),
+    "a hold does not touch what runs": (
+        {"model": RUNNING},
+        {"holds": {"model": Hold(Reason.BUDGET_EXCEEDED, "used up")}},
+        ("model", 1),
+        Phase.RUNNING,
+        Reason.STAGE_RUNNING,
+    ),
+    "a hold keeps the retry waiting": (
+        {"model": fail(Reason.EVICTED)},
+        {"holds": {"model": Hold(Reason.COURSE_SUSPENDED, "paused")}},
+        None,
+        Phase.QUEUED,
+        Reason.COURSE_SUSPENDED,
+    ),
+    "a hold of a later step says nothing": (
+        {},
+        {"holds": {"evaluate": Hold(Reason.BUDGET_EXCEEDED, "used up")}},
+        ("model", 1),
         Phase.RUNNING,
         Reason.STAGE_STARTING,
     ),
+    "evicted is tried again": ({"model": fail(Reason.EVICTED)}, {}, ("model", 2), Phase.RUNNING, None),
     "next starts": ({"model": DONE}, {}, ("snapshot", 1), Phase.RUNNING, Reason.STAGE_STARTING),
     "crash is tried again": ({"model": fail(Reason.STAGE_CRASHED)}, {}, ("model", 2), Phase.RUNNING, None),
     "second crash is final": (
@@ -100,7 +164,9 @@ TABLE = {
 
 @pytest.mark.parametrize(("steps", "extra", "wanted", "phase", "reason"), TABLE.values(), ids=TABLE.keys())
 def test_plan(steps, extra, wanted, phase, reason):
-    made = plan(build_weekjob(active_deadline_seconds=60), Observed(steps=steps, **extra), NOW)
+    made = plan(
+        build_weekjob(active_deadline_seconds=60, pre_running_deadline_seconds=30), Observed(steps=steps, **extra), NOW
+    )
     assert [(item.step.name, item.attempt) for item in made.objects] == ([wanted] if wanted else [])
     assert made.status.phase is phase
     assert reason is None or made.status.reason is reason
@@ -152,7 +218,9 @@ def test_transition_time_moves_only_with_the_condition():
 
 observed_steps = st.builds(
     ObservedStep,
-    phase=st.sampled_from([Phase.INITIALIZING, Phase.RUNNING, Phase.SUSPENDED, Phase.SUCCEEDED, Phase.FAILED]),
+    phase=st.sampled_from(
+        [Phase.QUEUED, Phase.INITIALIZING, Phase.RUNNING, Phase.SUSPENDED, Phase.SUCCEEDED, Phase.FAILED]
+    ),
     attempt=st.integers(1, 4),
     reason=st.sampled_from([None, Reason.STAGE_CRASHED, Reason.DATA_INVALID, Reason.OUT_OF_MEMORY]),
     progress=st.none() | st.floats(0, 1),

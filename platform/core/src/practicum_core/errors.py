@@ -58,6 +58,28 @@ class Reason(StrEnum):
     """A fault of Practicum itself."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     """The run took longer than ``activeDeadlineSeconds``."""
+    PRE_RUNNING_DEADLINE_EXCEEDED = "PreRunningDeadlineExceeded"
+    """A stage was admitted and did not begin to run within ``preRunningDeadlineSeconds``."""
+    QUEUED = "Queued"
+    """Waits in the queue for the class's share of the cluster."""
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    """The namespace's own quota has no room for the stage's pods."""
+    BUDGET_EXCEEDED = "BudgetExceeded"
+    """The student's GPU hours of this week are used up."""
+    COURSE_MISSING = "CourseMissing"
+    """The namespace belongs to no course, or the student left its roster."""
+    COURSE_SUSPENDED = "CourseSuspended"
+    """The teacher paused the class."""
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    """A stage's image cannot be pulled: unknown name, no access, or no network."""
+    UNSCHEDULABLE = "Unschedulable"
+    """No node has what the stage asks for."""
+    POD_REFUSED = "PodRefused"
+    """A pod was refused or its container cannot be made: policy, missing volume, bad reference."""
+    PREEMPTED = "Preempted"
+    """A week job of higher priority took its place; it goes on from its checkpoint when there is room."""
+    EVICTED = "Evicted"
+    """The node took the pod away, for lack of memory or disk or for maintenance."""
     STAGE_STARTING = "StageStarting"
     """A stage is being started."""
     STAGE_RUNNING = "StageRunning"
@@ -98,6 +120,17 @@ _EXIT_CODES: Mapping[Reason, int] = {
     Reason.STAGE_CRASHED: EXIT_INTERNAL,
     Reason.INTERNAL: EXIT_INTERNAL,
     Reason.DEADLINE_EXCEEDED: EXIT_TRY_AGAIN,
+    Reason.PRE_RUNNING_DEADLINE_EXCEEDED: EXIT_TRY_AGAIN,
+    Reason.QUEUED: EXIT_TRY_AGAIN,
+    Reason.QUOTA_EXCEEDED: EXIT_TRY_AGAIN,
+    Reason.BUDGET_EXCEEDED: EXIT_TRY_AGAIN,
+    Reason.COURSE_MISSING: EXIT_CONFIG,
+    Reason.COURSE_SUSPENDED: EXIT_TRY_AGAIN,
+    Reason.IMAGE_PULL_FAILED: EXIT_ENVIRONMENT,
+    Reason.UNSCHEDULABLE: EXIT_ENVIRONMENT,
+    Reason.POD_REFUSED: EXIT_ENVIRONMENT,
+    Reason.PREEMPTED: EXIT_TRY_AGAIN,
+    Reason.EVICTED: EXIT_TRY_AGAIN,
     Reason.STAGE_STARTING: EXIT_OK,
     Reason.STAGE_RUNNING: EXIT_OK,
     Reason.GATES_PASSED: EXIT_OK,

@@ -17,10 +17,12 @@ from practicum_core.gates import GateResult, check_gates
 from practicum_core.metrics import Metric, StageMetric
 from practicum_core.phases import ConditionType, Phase
 from practicum_core.resolve import ResolvedStep, resolve_steps
-from practicum_core.weekjob import Condition, MetricStatus, StageStatus, WeekJob, WeekJobStatus
+from practicum_core.weekjob import Condition, MetricStatus, QueueStatus, StageStatus, WeekJob, WeekJobStatus
 
 POLL_INTERVAL_S = 0.2
-TRANSIENT_REASONS = frozenset({Reason.STAGE_CRASHED, Reason.INTERNAL, Reason.UPSTREAM_UNAVAILABLE, Reason.WORKER_LOST})
+TRANSIENT_REASONS = frozenset(
+    {Reason.STAGE_CRASHED, Reason.INTERNAL, Reason.UPSTREAM_UNAVAILABLE, Reason.WORKER_LOST, Reason.EVICTED}
+)
 """Failures that are tried again, up to ``backoffLimit``."""
 
 
@@ -28,7 +30,8 @@ TRANSIENT_REASONS = frozenset({Reason.STAGE_CRASHED, Reason.INTERNAL, Reason.UPS
 class ObservedStep:
     """What an executor sees of one step.
 
-    ``phase`` is ``Succeeded`` only where a whole record was read. ``attempt`` counts starts from 1.
+    ``phase`` is ``Succeeded`` only where a whole record was read. ``attempt`` counts starts from 1. A step is
+    ``Queued`` while it waits for quota and ``Initializing`` from ``admitted_at`` until its program runs.
     """
 
     phase: Phase
@@ -41,17 +44,32 @@ class ObservedStep:
     eta_s: float | None = None
     duration_s: float | None = None
     metrics: Sequence[Metric] = ()
+    admitted_at: dt.datetime | None = None
+    queue: QueueStatus | None = None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a step may not be started yet."""
+
+    reason: Reason
+    message: str
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What an executor sees of a week job. Steps never started are absent."""
+    """What an executor sees of a week job. Steps never started are absent.
+
+    ``holds`` names the steps that may not be started yet. ``started_at`` is when the first step ran.
+    """
 
     steps: Mapping[str, ObservedStep] = field(default_factory=dict)
     started_at: dt.datetime | None = None
     previous: WeekJobStatus | None = None
     evidence: str | None = None
     is_stop_requested: bool = False
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    generation: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,17 +104,32 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
         steps = resolve_steps(weekjob)
     except ConfigError as error:
         return Plan((), _reject(error, observed, now), None)
-    is_stopping = observed.is_stop_requested or weekjob.spec.suspend
     current = _get_current_step(steps, observed)
-    is_late = _is_past_deadline(weekjob, observed, now)
+    end = _get_untimely_end(weekjob, observed, current, now)
+    is_stopping = observed.is_stop_requested or weekjob.spec.suspend
     objects: tuple[StepObject, ...] = ()
-    if current is not None and not is_stopping and not is_late:
+    if current is not None and not is_stopping and end is None:
         seen = observed.steps.get(current.name)
-        if seen is None or not seen.phase.is_terminal or _may_retry(weekjob, seen):
+        is_wanted = seen is None or not seen.phase.is_terminal or _may_retry(weekjob, seen)
+        is_there = seen is not None and seen.phase in _ALIVE
+        if is_wanted and (is_there or current.name not in observed.holds):
             objects = (StepObject(current, _get_attempt(seen)),)
-    status = _build_status(weekjob, unit, steps, observed, now, objects=objects, is_late=is_late)
+    outlook = _Outlook(
+        current, objects, None if is_stopping or current is None else observed.holds.get(current.name), end
+    )
+    status = _build_status(unit, steps, observed, now, outlook)
     is_over = status.phase.is_terminal or status.phase is Phase.SUSPENDED
     return Plan(objects, status, None if is_over else POLL_INTERVAL_S)
+
+
+@dataclass(frozen=True)
+class _Outlook:
+    """What the plan decided: the step whose turn it is, what runs, what holds it, and an end before its time."""
+
+    current: ResolvedStep | None
+    objects: tuple[StepObject, ...]
+    hold: Hold | None
+    end: Hold | None
 
 
 def _get_current_step(steps: Sequence[ResolvedStep], observed: Observed) -> ResolvedStep | None:
@@ -119,74 +152,117 @@ def _get_attempt(seen: ObservedStep | None) -> int:
     return seen.attempt + 1 if seen.phase in (Phase.FAILED, Phase.SUSPENDED) else seen.attempt
 
 
-def _is_past_deadline(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> bool:
+def _get_untimely_end(
+    weekjob: WeekJob, observed: Observed, current: ResolvedStep | None, now: dt.datetime
+) -> Hold | None:
+    """Say which deadline has passed, if one has."""
     limit_s = weekjob.spec.active_deadline_seconds
-    return (
-        limit_s is not None
-        and observed.started_at is not None
-        and (now - observed.started_at).total_seconds() > limit_s
-    )
+    if _is_past(observed.started_at, limit_s, now):
+        return Hold(Reason.DEADLINE_EXCEEDED, f"ran longer than {limit_s} s")
+    seen = observed.steps.get(current.name) if current else None
+    limit_s = weekjob.spec.pre_running_deadline_seconds
+    if current is None or seen is None or seen.phase is not Phase.INITIALIZING:
+        return None
+    if not _is_past(seen.admitted_at, limit_s, now):
+        return None
+    why = f": {seen.message}" if seen.message else ""
+    return Hold(Reason.PRE_RUNNING_DEADLINE_EXCEEDED, f"{current.name} did not run within {limit_s} s{why}")
+
+
+def _is_past(since: dt.datetime | None, limit_s: int | None, now: dt.datetime) -> bool:
+    return since is not None and limit_s is not None and (now - since).total_seconds() > limit_s
 
 
 def _build_status(
-    weekjob: WeekJob,
     unit: Unit,
     steps: Sequence[ResolvedStep],
     observed: Observed,
     now: dt.datetime,
-    *,
-    objects: tuple[StepObject, ...],
-    is_late: bool,
+    outlook: _Outlook,
 ) -> WeekJobStatus:
     metrics = [
         StageMetric(stage=step.name, **metric.model_dump())
         for step in steps
         for metric in (observed.steps[step.name].metrics if step.name in observed.steps else ())
     ]
-    is_done = all(step.name in observed.steps and observed.steps[step.name].phase is Phase.SUCCEEDED for step in steps)
-    gates = check_gates(unit.gates, metrics) if is_done else ()
-    phase, reason, message = _summarize(weekjob, observed, objects, is_done=is_done, is_late=is_late, gates=gates)
+    gates = check_gates(unit.gates, metrics) if outlook.current is None else ()
+    phase, reason, message = _summarize(observed, outlook, gates)
+    stages = [_build_stage_status(step, observed.steps.get(step.name)) for step in steps]
+    seen = observed.steps.get(outlook.current.name) if outlook.current else None
+    previous = observed.previous
+    started = previous.start_time if previous else None
+    if started is None and any(one.phase in (Phase.RUNNING, Phase.SUCCEEDED) for one in observed.steps.values()):
+        started = now.isoformat(timespec="seconds")
     return WeekJobStatus(
         phase=phase,
         reason=reason,
         message=message,
         conditions=_build_conditions(phase, reason, message, gates, observed, now),
-        stages=[_build_stage_status(step, observed.steps.get(step.name)) for step in steps],
+        observed_generation=observed.generation,
+        stages=stages,
+        queue=seen.queue if seen is not None and phase is Phase.QUEUED else None,
+        start_time=started,
+        completion_time=now.isoformat(timespec="seconds") if phase.is_terminal else None,
         metrics=[
             MetricStatus(name=f"{metric.stage}.{metric.name}", value=repr(metric.value), unit=metric.unit)
             for metric in metrics
         ],
         gates=list(gates),
         evidence=observed.evidence,
+        stage=outlook.current.name if outlook.current and not phase.is_terminal else None,
+        progress=_describe_progress(stages),
+        gates_passed=f"{sum(gate.passed for gate in gates)}/{len(gates)}" if gates else None,
     )
 
 
-def _summarize(
-    weekjob: WeekJob,
-    observed: Observed,
-    objects: tuple[StepObject, ...],
-    *,
-    is_done: bool,
-    is_late: bool,
-    gates: tuple[GateResult, ...],
-) -> tuple[Phase, Reason, str]:
-    failed = next((name for name, seen in observed.steps.items() if seen.phase is Phase.FAILED), None)
-    running = next((name for name, seen in observed.steps.items() if seen.phase is Phase.RUNNING), None)
-    if is_done:
-        missed = [gate.name for gate in gates if not gate.passed]
-        reason = Reason.GATE_FAILED if missed else Reason.GATES_PASSED
-        passed = "every gate passed" if gates else "finished"
-        return Phase.SUCCEEDED, reason, f"gates not passed: {', '.join(missed)}" if missed else passed
-    if is_late and running is None:
-        return Phase.FAILED, Reason.DEADLINE_EXCEEDED, f"ran longer than {weekjob.spec.active_deadline_seconds} s"
-    if failed is not None and not objects:
-        seen = observed.steps[failed]
-        return Phase.FAILED, seen.reason or Reason.STAGE_CRASHED, f"{failed}: {seen.message}"
-    if running is not None:
-        return Phase.RUNNING, Reason.STAGE_RUNNING, f"{running} runs"
-    if objects:
-        return Phase.RUNNING, Reason.STAGE_STARTING, f"{objects[0].step.name} starts"
+def _describe_progress(stages: Sequence[StageStatus]) -> str:
+    """Return the mean over the steps in per cent.
+
+    >>> done = StageStatus(name="model", phase=Phase.SUCCEEDED, progress=1.0)
+    >>> _describe_progress([done, StageStatus(name="sft", phase=Phase.RUNNING, progress=0.5)])
+    '75%'
+    """
+    share = sum(stage.progress or 0.0 for stage in stages) / max(len(stages), 1)
+    return f"{int(100 * share)}%"
+
+
+def _summarize(observed: Observed, outlook: _Outlook, gates: tuple[GateResult, ...]) -> tuple[Phase, Reason, str]:
+    if outlook.current is None:
+        return _describe_success(gates)
+    alive = next(((name, seen) for name, seen in observed.steps.items() if seen.phase in _ALIVE), None)
+    if outlook.end is not None and (alive is None or alive[1].phase is not Phase.RUNNING):
+        return Phase.FAILED, outlook.end.reason, outlook.end.message
+    failed = next(((name, seen) for name, seen in observed.steps.items() if seen.phase is Phase.FAILED), None)
+    if failed is not None and not outlook.objects and outlook.hold is None:
+        return Phase.FAILED, failed[1].reason or Reason.STAGE_CRASHED, f"{failed[0]}: {failed[1].message}"
+    return _describe_alive(*alive) if alive is not None else _describe_idle(outlook, outlook.current.name)
+
+
+def _describe_success(gates: tuple[GateResult, ...]) -> tuple[Phase, Reason, str]:
+    missed = [gate.name for gate in gates if not gate.passed]
+    if missed:
+        return Phase.SUCCEEDED, Reason.GATE_FAILED, f"gates not passed: {', '.join(missed)}"
+    return Phase.SUCCEEDED, Reason.GATES_PASSED, "every gate passed" if gates else "finished"
+
+
+def _describe_idle(outlook: _Outlook, current: str) -> tuple[Phase, Reason, str]:
+    if outlook.objects:
+        return Phase.RUNNING, Reason.STAGE_STARTING, f"{current} starts"
+    if outlook.hold is not None:
+        return Phase.QUEUED, outlook.hold.reason, f"{current}: {outlook.hold.message}"
     return Phase.SUSPENDED, Reason.STOPPED, "stopped on request; can be resumed"
+
+
+_ALIVE = (Phase.RUNNING, Phase.INITIALIZING, Phase.QUEUED)
+"""Phases of a step whose process or object exists."""
+
+
+def _describe_alive(name: str, seen: ObservedStep) -> tuple[Phase, Reason, str]:
+    if seen.phase is Phase.RUNNING:
+        return Phase.RUNNING, Reason.STAGE_RUNNING, f"{name} runs"
+    reason = seen.reason or (Reason.QUEUED if seen.phase is Phase.QUEUED else Reason.STAGE_STARTING)
+    said = seen.message or ("waits for quota" if seen.phase is Phase.QUEUED else "starts")
+    return seen.phase, reason, f"{name}: {said}"
 
 
 def _build_stage_status(step: ResolvedStep, seen: ObservedStep | None) -> StageStatus:
@@ -215,6 +291,7 @@ def _build_conditions(
     passed = bool(gates) and all(gate.passed for gate in gates)
     truths = {
         ConditionType.ACCEPTED: True,
+        ConditionType.QUEUED: phase is Phase.QUEUED,
         ConditionType.RUNNING: phase is Phase.RUNNING,
         ConditionType.SUCCEEDED: phase is Phase.SUCCEEDED,
         ConditionType.FAILED: phase is Phase.FAILED,
@@ -242,4 +319,11 @@ def _reject(error: ConfigError, observed: Observed, now: dt.datetime) -> WeekJob
     condition = _build_condition(
         ConditionType.ACCEPTED, holds=False, reason=error.reason, message=error.detail, observed=observed, now=now
     )
-    return WeekJobStatus(phase=Phase.FAILED, reason=error.reason, message=error.detail, conditions=[condition])
+    return WeekJobStatus(
+        phase=Phase.FAILED,
+        reason=error.reason,
+        message=error.detail,
+        conditions=[condition],
+        observed_generation=observed.generation,
+        completion_time=now.isoformat(timespec="seconds"),
+    )

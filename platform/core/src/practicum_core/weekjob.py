@@ -15,6 +15,8 @@ from practicum_core.gates import GateResult
 from practicum_core.phases import ConditionType, Phase
 
 API_VERSION: Literal["practicum.dev/v1alpha1"] = "practicum.dev/v1alpha1"
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]{1,3})?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", max_length=20)]
+"""An amount as Kubernetes writes it, such as 500m or 8Gi."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=47)]
 
 
@@ -62,6 +64,8 @@ class Resources(Resource):
 
     gpu: GpuResources = Field(default_factory=GpuResources)
     workers: int | None = Field(default=None, ge=1, le=64, description="Training workers; overrides sft.num_workers.")
+    cpu: Quantity | None = Field(default=None, description="CPUs of each pod on a cluster; the course's without it.")
+    memory: Quantity | None = Field(default=None, description="Memory of each pod; the course's without it.")
 
 
 class Serving(Resource):
@@ -93,6 +97,12 @@ class WeekJobSpec(Resource):
     )
     resources: Resources = Field(default_factory=Resources)
     serving: Serving | None = None
+    image: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = Field(
+        default=None, description="Image of every stage on a cluster; the course's by environment without it."
+    )
+    priority_class_name: Annotated[str, StringConstraints(max_length=63)] | None = Field(
+        default=None, description="One of the course's priorities."
+    )
     suspend: bool = Field(default=False, description="True stops the run after a checkpoint; false lets it go on.")
     active_deadline_seconds: int | None = Field(default=None, ge=1)
     pre_running_deadline_seconds: int | None = Field(default=None, ge=1)
@@ -150,9 +160,14 @@ class WeekJobStatus(Resource):
     observed_generation: int | None = None
     stages: list[StageStatus] = Field(default_factory=list)
     queue: QueueStatus | None = None
+    start_time: str | None = Field(default=None, description="When the first step ran.")
+    completion_time: str | None = Field(default=None, description="When it succeeded or failed.")
     metrics: list[MetricStatus] = Field(default_factory=list)
     gates: list[GateResult] = Field(default_factory=list)
     evidence: str | None = Field(default=None, description="Where the evidence pack lies.")
+    stage: str | None = Field(default=None, description="Step that runs or waits now.")
+    progress: str | None = Field(default=None, description="Share of the steps done, in per cent.")
+    gates_passed: str | None = Field(default=None, description="Gates passed of all gates, such as 4/5.")
 
 
 class WeekJob(Resource):
