@@ -44,8 +44,9 @@ bench-audit: ## the data audit beside datasketch and Presidio
 bench-sft: ## fine-tuning beside a bare TRL script
 	tests/bench/bench-sft.sh
 
-docs: ## generated reference pages
+docs: ## generated reference pages, manifests and custom resource definitions
 	$(DEV)/python tools/build_reference.py
+	$(DEV)/python tools/build_manifests.py
 
 locks: ## compile requirements/*.txt from requirements/*.in
 	tools/compile-locks.sh

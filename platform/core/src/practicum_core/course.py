@@ -86,24 +86,24 @@ class QueueSpec(Resource):
 class StudentQuota(Resource):
     """Most that one student's namespace may hold at a time. Becomes a ResourceQuota and a LimitRange."""
 
-    cpu: Quantity = "4"
-    memory: Quantity = "16Gi"
+    cpu: Quantity = Field(default="4", description="CPUs that the namespace's pods may ask for together.")
+    memory: Quantity = Field(default="16Gi", description="Memory that they may ask for together.")
     slices: int = Field(default=1, ge=0, le=1000, description="GPU slices in use or queued by one student.")
-    pods: int = Field(default=20, ge=1, le=10_000)
+    pods: int = Field(default=20, ge=1, le=10_000, description="Pods that may exist in the namespace.")
     week_jobs: int = Field(default=50, ge=1, le=10_000, description="Week jobs that may exist in the namespace.")
 
 
 class StageResources(Resource):
     """What a stage's container asks for where the week job does not say."""
 
-    cpu: Quantity = "500m"
-    memory: Quantity = "2Gi"
+    cpu: Quantity = Field(default="500m", description="CPUs of each pod.")
+    memory: Quantity = Field(default="2Gi", description="Memory of each pod.")
 
 
 class Workspace(Resource):
     """Where a student's runs lie: a volume claim in the namespace."""
 
-    size: Quantity = "20Gi"
+    size: Quantity = Field(default="20Gi", description="Size of the volume.")
     storage_class_name: QueueName | None = Field(default=None, description="Storage class; the cluster's without it.")
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
         default="ReadWriteMany", description="ReadWriteOnce holds a student's pods on one node."
@@ -116,7 +116,7 @@ class Workspace(Resource):
 class Priority(Resource):
     """A named priority that a week job may ask for. Becomes a Kueue WorkloadPriorityClass."""
 
-    name: QueueName
+    name: QueueName = Field(description="What a week job writes as priorityClassName.")
     value: int = Field(ge=-1_000_000, le=1_000_000, description="A higher value is admitted first and may preempt.")
 
 
@@ -133,7 +133,7 @@ class CourseSpec(Resource):
     """What a teacher sets up."""
 
     variant: Literal[8, 10, 12] = Field(default=10, description="Length of the course in weeks.")
-    students: list[Student] = Field(default_factory=list, max_length=MAX_STUDENTS)
+    students: list[Student] = Field(default_factory=list, max_length=MAX_STUDENTS, description="The roster.")
     images: dict[Environment, Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
         default_factory=dict, description="Image by environment; the chart's without it."
     )
@@ -142,7 +142,9 @@ class CourseSpec(Resource):
     quota: StudentQuota = Field(default_factory=StudentQuota)
     stage_resources: StageResources = Field(default_factory=StageResources)
     workspace: Workspace = Field(default_factory=Workspace)
-    priorities: list[Priority] = Field(default_factory=list, max_length=20)
+    priorities: list[Priority] = Field(
+        default_factory=list, max_length=20, description="Priorities that a week job may ask for."
+    )
     budget: Budget = Field(default_factory=Budget)
     suspend: bool = Field(default=False, description="True admits no more week jobs until it is false again.")
 
@@ -163,8 +165,8 @@ class CoursePhase(StrEnum):
 class StudentStatus(Resource):
     """One student as the teacher sees them."""
 
-    name: str
-    namespace: str
+    name: str = Field(description="Name of the student or team.")
+    namespace: str = Field(description="Where they work.")
     gpu_hours: float = Field(default=0.0, description="Used since the last reset.")
     gpu_hours_left: float | None = Field(default=None, description="Absent where there is no cap.")
     is_archived: bool = Field(default=False, description="Left the roster; the data is kept and nothing is admitted.")
@@ -174,11 +176,11 @@ class CourseStatus(Resource):
     """What is observed of a course. Written by the controller alone."""
 
     phase: CoursePhase = CoursePhase.PENDING
-    message: str = ""
-    num_students: int = 0
-    conditions: list[Condition] = Field(default_factory=list)
-    observed_generation: int | None = None
-    students: list[StudentStatus] = Field(default_factory=list)
+    message: str = Field(default="", description="Where it stands and why, in a sentence.")
+    num_students: int = Field(default=0, description="Students on the roster.")
+    conditions: list[Condition] = Field(default_factory=list, description="What holds of the course.")
+    observed_generation: int | None = Field(default=None, description="Generation of the spec that this is about.")
+    students: list[StudentStatus] = Field(default_factory=list, description="The students one by one.")
 
 
 class Course(Resource):

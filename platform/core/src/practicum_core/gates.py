@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.metrics import StageMetric
 
@@ -46,10 +46,10 @@ class GateResult(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    passed: bool
-    value: float | None
-    threshold: float
+    name: str = Field(description="Name of the gate.")
+    passed: bool = Field(description="Whether the measured value satisfies it.")
+    value: float | None = Field(description="What was measured; absent where nothing was.")
+    threshold: float = Field(description="What it is held against.")
 
 
 def is_satisfied(value: float, comparison: Comparison, threshold: float) -> bool:

@@ -71,9 +71,11 @@ class Resources(Resource):
 class Serving(Resource):
     """How a unit that serves a model does so."""
 
-    engine: Literal["local", "kserve", "rayserve"] = "local"
-    min_replicas: int = Field(default=0, ge=0)
-    max_replicas: int = Field(default=1, ge=1)
+    engine: Literal["local", "kserve", "rayserve"] = Field(
+        default="local", description="local: a process of the stage. kserve, rayserve: a service of the cluster."
+    )
+    min_replicas: int = Field(default=0, ge=0, description="Fewest model servers that are kept.")
+    max_replicas: int = Field(default=1, ge=1, description="Most model servers under load.")
 
 
 SetValue = str | int | float | bool | list[str] | None
@@ -104,50 +106,56 @@ class WeekJobSpec(Resource):
         default=None, description="One of the course's priorities."
     )
     suspend: bool = Field(default=False, description="True stops the run after a checkpoint; false lets it go on.")
-    active_deadline_seconds: int | None = Field(default=None, ge=1)
-    pre_running_deadline_seconds: int | None = Field(default=None, ge=1)
+    active_deadline_seconds: int | None = Field(
+        default=None, ge=1, description="Seconds from the first step's start after which the run has failed."
+    )
+    pre_running_deadline_seconds: int | None = Field(
+        default=None, ge=1, description="Seconds that an admitted step may take until its program runs."
+    )
     backoff_limit: int = Field(default=1, ge=0, le=10, description="Times that a crashed stage is started again.")
-    ttl_seconds_after_finished: int | None = Field(default=None, ge=0)
+    ttl_seconds_after_finished: int | None = Field(
+        default=None, ge=0, description="Seconds after its end at which the week job is deleted; kept without it."
+    )
 
 
 class Condition(Resource):
     """A standard Kubernetes condition."""
 
     type: ConditionType
-    status: Literal["True", "False", "Unknown"]
-    reason: str
-    message: str = ""
-    last_transition_time: str
-    observed_generation: int | None = None
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(description="Why, in a word for machines.")
+    message: str = Field(default="", description="Why, in a sentence.")
+    last_transition_time: str = Field(description="When the status last changed.")
+    observed_generation: int | None = Field(default=None, description="Generation of the spec that it is about.")
 
 
 class StageStatus(Resource):
     """Where one step of the unit stands."""
 
-    name: str
+    name: str = Field(description="Name of the step.")
     phase: Phase
     child: str | None = Field(default=None, description="Process id or Kubernetes object that runs it.")
-    attempt: int = 0
+    attempt: int = Field(default=0, description="How often it was started.")
     progress: float | None = Field(default=None, description="Share done, 0 to 1.")
-    message: str = ""
-    eta_seconds: float | None = None
-    duration_seconds: float | None = None
+    message: str = Field(default="", description="What it does, or why it waits or failed.")
+    eta_seconds: float | None = Field(default=None, description="Seconds that it is expected to take yet.")
+    duration_seconds: float | None = Field(default=None, description="Seconds that it took.")
 
 
 class QueueStatus(Resource):
     """Where the week job stands in its queue."""
 
-    position: int | None = None
-    flavor: str | None = None
-    message: str = ""
+    position: int | None = Field(default=None, description="Place in the course's queue.")
+    flavor: str | None = Field(default=None, description="Kind of node that it was given quota on.")
+    message: str = Field(default="", description="Why it waits, as the queue says.")
 
 
 class MetricStatus(Resource):
     """A metric as custom resources carry it: numbers as strings."""
 
-    name: str
-    value: str
-    unit: str = ""
+    name: str = Field(description="STEP.METRIC.")
+    value: str = Field(description="The number as text, exact.")
+    unit: str = Field(default="", description="Unit of the number; empty for shares and counts.")
 
 
 class WeekJobStatus(Resource):
@@ -155,15 +163,15 @@ class WeekJobStatus(Resource):
 
     phase: Phase = Phase.PENDING
     reason: Reason | None = None
-    message: str = ""
-    conditions: list[Condition] = Field(default_factory=list)
-    observed_generation: int | None = None
-    stages: list[StageStatus] = Field(default_factory=list)
+    message: str = Field(default="", description="Where it stands and why, in a sentence.")
+    conditions: list[Condition] = Field(default_factory=list, description="What holds of the week job.")
+    observed_generation: int | None = Field(default=None, description="Generation of the spec that this is about.")
+    stages: list[StageStatus] = Field(default_factory=list, description="The unit's steps in their order.")
     queue: QueueStatus | None = None
     start_time: str | None = Field(default=None, description="When the first step ran.")
     completion_time: str | None = Field(default=None, description="When it succeeded or failed.")
-    metrics: list[MetricStatus] = Field(default_factory=list)
-    gates: list[GateResult] = Field(default_factory=list)
+    metrics: list[MetricStatus] = Field(default_factory=list, description="What the steps measured.")
+    gates: list[GateResult] = Field(default_factory=list, description="What the machine-checked gates said.")
     evidence: str | None = Field(default=None, description="Where the evidence pack lies.")
     stage: str | None = Field(default=None, description="Step that runs or waits now.")
     progress: str | None = Field(default=None, description="Share of the steps done, in per cent.")
