@@ -10,13 +10,12 @@ from typing import Any
 import psutil
 
 from practicum_core.errors import ConfigError, Reason
+from practicum_core.machine import read_unused_limit
 from practicum_core.rows import Message
 from practicum_jobs.models.folder import count_parameters
 from practicum_jobs.models.tokens import ChatTokenizer, read_special_tokens
 from practicum_jobs.sft.memory import GIB, read_model_shape
 from practicum_jobs.sft.preflight import ModelFacts
-
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def read_model_facts(folder: Path) -> ModelFacts:
@@ -40,11 +39,8 @@ def render_empty(tokenizer: ChatTokenizer) -> str:
 
 def measure_free_memory() -> float:
     """Return the GiB that this machine, or this container, has free."""
-    free = float(psutil.virtual_memory().available)
-    limit, used = _read_number(_CGROUP / "memory.max"), _read_number(_CGROUP / "memory.current")
-    if limit is not None and used is not None:
-        free = min(free, limit - used + (_read_cached() or 0))
-    return free / GIB
+    free, unused = float(psutil.virtual_memory().available), read_unused_limit()
+    return (free if unused is None else min(free, unused)) / GIB
 
 
 def count_threads(num_workers: int) -> int:
@@ -61,22 +57,6 @@ def _read_stop_ids(folder: Path, config: dict[str, Any], special_ids: dict[str, 
     ids = found if isinstance(found, list) else [found]
     eos = special_ids.get(read_special_tokens(folder).get("eos_token", ""))
     return frozenset(int(token) for token in [*ids, eos] if token is not None)
-
-
-def _read_cached() -> float | None:
-    try:
-        lines = (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((float(line.split()[1]) for line in lines if line.startswith("inactive_file ")), None)
-
-
-def _read_number(path: Path) -> float | None:
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    return float(text) if text.isdigit() else None
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from practicum_core.atomic import explain_os_errors
 from practicum_core.errors import Stopped
+from practicum_core.file_lock import try_lock
 
 _LOCK_POLL_S = 0.2
 
@@ -41,12 +41,3 @@ def hold_cache_lock(name: str, is_stop_requested: Callable[[], bool] = lambda: F
                 raise Stopped
             time.sleep(_LOCK_POLL_S)
         yield
-
-
-def try_lock(descriptor: int) -> bool:
-    """Take an exclusive lock on an open file; False where another process holds it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from practicum_cli.observation import read_json_or_empty
 from practicum_cli.provenance import build_environment
 from practicum_cli.runs import Run, find_run, read_run, read_step_config, read_whole_run
 from practicum_core.atomic import write_json_atomic
@@ -18,6 +17,7 @@ from practicum_core.layout import RunLayout
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages.model import ModelLock
 from practicum_core.stages.snapshot import DataLock
+from practicum_core.step_files import read_json_or_empty
 from practicum_core.weekjob import WeekJob
 
 _Lock = TypeVar("_Lock", bound=BaseModel)

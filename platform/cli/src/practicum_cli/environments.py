@@ -22,10 +22,10 @@ from practicum_cli.cache import get_cache_dir, hold_cache_lock
 from practicum_cli.locks import get_lock_key, get_lock_path, get_requirements_dir, parse_pins, read_pins
 from practicum_core.atomic import explain_os_errors
 from practicum_core.errors import PlatformError, Reason, Stopped
+from practicum_core.stage_process import STAGE_PACKAGES
 
 MARKER = ".practicum-lock"
 MODEL_LOCK = "model-smollm2"
-STAGE_PACKAGES = ("practicum_core", "practicum_jobs")
 _POLL_S = 0.1
 _TAIL_CHARS = 600
 

@@ -18,16 +18,18 @@ from types import FrameType
 from typing import Any, Protocol
 
 from practicum_cli import environments
-from practicum_cli.cache import get_cache_dir, try_lock
+from practicum_cli.cache import get_cache_dir
 from practicum_cli.observation import observe_step
 from practicum_cli.processes import Child, end_orphan, is_step_alive, start_child
 from practicum_cli.runs import read_run, write_status, write_step_config
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import PlatformError, PracticumError, Reason, Stopped
+from practicum_core.file_lock import try_lock
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
 from practicum_core.plan import Observed, ObservedStep, Plan, StepObject, plan
 from practicum_core.resolve import ResolvedStep, resolve_steps
+from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_stage_variables, list_texts
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 
 STOP_GRACE_S = 300.0
@@ -37,7 +39,6 @@ _LOCK_PAUSE_S = 0.1
 """A command that looks whether a run is held holds it for a moment itself; that must not turn an executor away."""
 _LAST_GRACE_S = 10.0
 _PROGRESS_INTERVAL_S = 1.0
-_HUB_SCHEME = "hf://"
 _BUILTIN_MODEL = "builtin:smollm2"
 _DROPPED_VARIABLES = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONSTARTUP")
 
@@ -90,39 +91,20 @@ class StageRuntime:
     """How a step's process is started: its interpreter, its variables and its program."""
 
     find_python: Callable[[str, Callable[[], bool]], Path] = environments.ensure_python
-    program: tuple[str, ...] = ("-P", "-m", "practicum_jobs")
+    program: tuple[str, ...] = PROGRAM
     num_threads: int = 1
     extra: tuple[tuple[str, str], ...] = ()
 
     def build_command(self, python: Path, run: RunLayout, step: ResolvedStep) -> list[str]:
         """Build the command line of a step."""
-        config = str(run.stage(step.name).config)
-        arguments = [step.stage, "--config", config, "--run-dir", str(run.root), "--step", step.name]
-        return [str(python), *self.program, *arguments]
+        return [str(python), *self.program, *build_stage_arguments(run, step.stage, step.name)]
 
     def build_variables(self, step: ResolvedStep, is_stop_requested: Callable[[], bool]) -> dict[str, str]:
-        """Build the environment variables of a step's process.
-
-        Waiting threads sleep instead of spinning: beside other work on the same cores, generation took a third of the
-        processor time and of the time on the clock.
-        """
-        uris = [value for value in step.config.model_dump().values() if isinstance(value, str)]
+        """Build the environment variables of a step's process."""
         variables = {key: value for key, value in os.environ.items() if key not in _DROPPED_VARIABLES}
-        variables |= {
-            "PYTHONPATH": str(environments.ensure_stage_path()),
-            "PYTHONHASHSEED": "0",
-            "PYTHONUNBUFFERED": "1",
-            "OMP_NUM_THREADS": str(self.num_threads),
-            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
-            "TOKENIZERS_PARALLELISM": "false",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-            "PRACTICUM_CACHE": str(get_cache_dir()),
-        }
-        if not any(uri.startswith(_HUB_SCHEME) for uri in uris):
-            variables["HF_HUB_OFFLINE"] = "1"
-        if any(uri.startswith(_BUILTIN_MODEL) for uri in uris):
+        variables |= build_stage_variables(step.config, os.environ, self.num_threads, get_cache_dir())
+        variables["PYTHONPATH"] = str(environments.ensure_stage_path())
+        if any(uri.startswith(_BUILTIN_MODEL) for uri in list_texts(step.config)):
             variables["PRACTICUM_MODEL_PACKAGE"] = str(environments.ensure_model_package(is_stop_requested))
         return variables | dict(self.extra)
 

@@ -13,8 +13,8 @@ from typing import Literal
 from practicum_cli.cache import get_cache_dir
 from practicum_cli.environments import find_python, find_uv
 from practicum_cli.locks import read_pins
-from practicum_cli.machine import count_usable_cores, list_gpus, read_memory_limit
 from practicum_core.errors import PracticumError
+from practicum_core.machine import count_usable_cores, list_gpus, read_memory_limit
 from practicum_core.stages import DECLARED_STAGES, STAGES, StageSpec
 
 State = Literal["ok", "note", "missing"]

@@ -8,9 +8,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from practicum_cli.runs import Run, read_record, read_run, read_step_config
+from practicum_cli.runs import Run, read_run, read_step_config
 from practicum_core.errors import PracticumError
 from practicum_core.phases import Phase
+from practicum_core.step_files import read_record
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 _PARAMETER_LENGTH = 500

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from practicum_cli.cache import try_lock
 from practicum_cli.runs import find_run, read_whole_run
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import ConfigError, DataError, GateFailed, PlatformError, Reason, suggest_similar
+from practicum_core.file_lock import try_lock
 from practicum_core.layout import is_safe_name
 
 FOLDER = "pointers"

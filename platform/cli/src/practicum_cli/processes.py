@@ -8,35 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
-from practicum_cli.cache import try_lock
 from practicum_core.atomic import explain_os_errors, write_json_atomic
 from practicum_core.errors import PlatformError, Reason
+from practicum_core.file_lock import try_lock
 from practicum_core.layout import StageLayout
+from practicum_core.step_files import ChildNote, read_child_note
 
 _POLL_S = 0.1
 _KILL_S = 10.0
 _CREATION_TOLERANCE_S = 1.0
-
-
-@dataclass(frozen=True)
-class ChildNote:
-    """What ``child.json`` says of a step's process. ``created_s`` tells it from a later process of the same id."""
-
-    pid: int
-    created_s: float
-    attempt: int
-    started_at: str
 
 
 class Child:
@@ -114,14 +104,6 @@ def start_child(
         child.kill()
         raise
     return child
-
-
-def read_child_note(layout: StageLayout) -> ChildNote | None:
-    """Read which process worked on a step last; ``None`` where none was noted."""
-    try:
-        return ChildNote(**json.loads(layout.child.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def is_step_alive(layout: StageLayout) -> bool:

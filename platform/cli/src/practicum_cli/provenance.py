@@ -14,10 +14,11 @@ from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from practicum_cli.environments import STAGE_PACKAGES, find_package
+from practicum_cli.environments import find_package
 from practicum_cli.locks import get_requirements_dir, hash_lock, read_pins
-from practicum_cli.machine import get_num_threads, read_hardware
 from practicum_core.environment import CodeVersion, Repository, RunEnvironment
+from practicum_core.machine import get_num_threads, read_hardware
+from practicum_core.stage_process import STAGE_PACKAGES, hash_sources
 
 _GIT_TIMEOUT_S = 20
 _MAX_UNTRACKED_BYTES = 1_000_000
@@ -77,22 +78,15 @@ def read_code_version() -> tuple[CodeVersion, str]:
     is_elsewhere = checkout is None or not here.is_relative_to(checkout)
     workspace = read_repository(here)[0] if is_elsewhere else None
     version = CodeVersion(
-        version=_get_version(), source_sha256=hash_sources(), repository=repository, workspace=workspace
+        version=_get_version(), source_sha256=hash_stage_sources(), repository=repository, workspace=workspace
     )
     return version, diff
 
 
 @functools.cache
-def hash_sources() -> str:
+def hash_stage_sources() -> str:
     """Return the SHA-256 over every file of the packages that stages run."""
-    digest = hashlib.sha256()
-    for package in STAGE_PACKAGES:
-        root = find_package(package)
-        files = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        for path in files:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{content}  {package}/{path.relative_to(root)}\n".encode())
-    return digest.hexdigest()
+    return hash_sources({package: find_package(package) for package in STAGE_PACKAGES})
 
 
 def read_repository(folder: Path) -> tuple[Repository | None, str]:

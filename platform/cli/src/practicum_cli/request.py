@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from practicum_cli.machine import list_gpus
 from practicum_cli.weekjob_file import SUFFIXES, read_weekjob
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
+from practicum_core.machine import list_gpus
 from practicum_core.resolve import resolve_steps
 from practicum_core.weekjob import DataSource, Metadata, ModelSource, WeekJob, WeekJobSpec
 

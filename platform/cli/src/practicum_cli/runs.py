@@ -17,11 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from practicum_core.atomic import explain_os_errors, write_json_atomic, write_text_atomic
 from practicum_core.environment import RunEnvironment
-from practicum_core.errors import ConfigError, DataError, PlatformError, Reason, suggest_similar
+from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_similar
 from practicum_core.layout import RunLayout, build_run_id, is_run_id
 from practicum_core.phases import Phase
 from practicum_core.resolve import ResolvedStep
-from practicum_core.stages import STAGES, StageRecord
+from practicum_core.step_files import build_incomplete, read_record
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 
 _YAML_END = "...\n"
@@ -174,23 +174,10 @@ def read_whole_run(path: Path) -> Run:
     """
     run = read_run(path)
     if run.status.phase is not Phase.SUCCEEDED:
-        raise _incomplete(path, f"its phase is {run.status.phase}, not Succeeded")
+        raise build_incomplete(path, f"its phase is {run.status.phase}, not Succeeded")
     for stage in run.status.stages:
         read_record(run.layout, stage.name)
     return run
-
-
-def read_record(layout: RunLayout, step: str) -> StageRecord:
-    """Read and validate the record of a step by the stage that wrote it.
-
-    Raises:
-        DataError: It is missing, broken, or of a stage that this version does not know.
-    """
-    path = layout.stage(step).record
-    stage = _read_json(path).get("stage")
-    if stage not in STAGES:
-        raise _incomplete(path, f"record of an unknown stage {stage!r}")
-    return _read_model(path, STAGES[stage].record)
 
 
 def read_step_config(layout: RunLayout, step: str) -> dict[str, Any]:
@@ -217,7 +204,7 @@ def _read_model(path: Path, model: type[_Model]) -> _Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise _incomplete(path, _describe_first(error.errors())) from error
+        raise build_incomplete(path, _describe_first(error.errors())) from error
 
 
 def _describe_first(problems: Iterable[Any]) -> str:
@@ -230,18 +217,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise _incomplete(path, f"not whole JSON ({error})") from error
+        raise build_incomplete(path, f"not whole JSON ({error})") from error
     return _require_mapping(path, document)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     text = _read_text(path)
     if not text.endswith(_YAML_END):
-        raise _incomplete(path, "its end is missing")
+        raise build_incomplete(path, "its end is missing")
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise _incomplete(path, "not whole YAML") from error
+        raise build_incomplete(path, "not whole YAML") from error
     return _require_mapping(path, document)
 
 
@@ -249,20 +236,12 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise _incomplete(path, "the file is missing") from error
+        raise build_incomplete(path, "the file is missing") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise _incomplete(path, str(error)) from error
+        raise build_incomplete(path, str(error)) from error
 
 
 def _require_mapping(path: Path, document: object) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise _incomplete(path, f"expected a mapping, got {type(document).__name__}")
+        raise build_incomplete(path, f"expected a mapping, got {type(document).__name__}")
     return document
-
-
-def _incomplete(path: Path, what: str) -> DataError:
-    return DataError(
-        f"{path}: {what}",
-        "go on with `practicum run --resume RUN`, or start the run anew",
-        Reason.RUN_INCOMPLETE,
-    )

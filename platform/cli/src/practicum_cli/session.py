@@ -12,13 +12,13 @@ import click
 from practicum_cli.console import JsonLines, ProgressBar
 from practicum_cli.control import recheck_control
 from practicum_cli.executor import LocalExecutor, StageRuntime, StopSignal, is_run_held
-from practicum_cli.machine import get_num_threads
 from practicum_cli.mlflow_export import export_run
 from practicum_cli.provenance import build_environment, get_command_line, read_code_version
 from practicum_cli.runs import create_run, read_run
 from practicum_core.atomic import append_json_line
 from practicum_core.errors import PlatformError, Reason
 from practicum_core.layout import RunLayout
+from practicum_core.machine import get_num_threads
 from practicum_core.phases import Phase
 from practicum_core.resolve import resolve_steps
 from practicum_core.weekjob import WeekJob, WeekJobStatus

@@ -12,13 +12,13 @@ from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code
 from practicum_cli.console import build_listener
 from practicum_cli.executor import StopSignal
 from practicum_cli.request import RunRequest, build_weekjobs
-from practicum_cli.runs import read_record
 from practicum_cli.session import Outcome, describe_outcome, execute_run, start_run
 from practicum_cli.tables import format_table
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
 from practicum_core.stages.audit import AuditRecord
+from practicum_core.step_files import read_record
 
 _DEFAULT_MODEL = "builtin:smollm2-135m"
 _NO_MODEL = "none"
