@@ -1,0 +1,200 @@
+"""Decides the course of one pod: an earlier record is told again, else the stage runs and its end is told.
+
+The exit code says what the report says: 0 only where the record is whole and the controller has taken it. A stop (the
+cluster wants the node, the student suspends) ends in 143 and no report, since nothing has been decided.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+
+from practicum_core.errors import EXIT_OK, EXIT_STOPPED, EXIT_TRY_AGAIN, PracticumError, Reason, Stopped, get_exit_code
+from practicum_core.layout import StageLayout
+from practicum_core.machine import get_num_threads
+from practicum_core.phases import Phase
+from practicum_core.plan import ObservedStep
+from practicum_core.reports import WORKSPACE, PodStep
+from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_stage_variables
+from practicum_core.stages import StageRecord
+from practicum_core.step_files import explain_exit, observe_error, observe_record
+from practicum_jobs.agent.assignment import Assignment, check_assignment, read_pod_step
+from practicum_jobs.agent.ingest import Ingest, ProgressSender, build_ingest
+from practicum_jobs.agent.reporting import build_final, build_progress
+from practicum_jobs.agent.run_directory import emit, find_record, prepare_run
+from practicum_jobs.agent.stage_child import LogTail, StageChild, hold_step, start_stage
+from practicum_jobs.agent.surroundings import build_environment, read_build
+from practicum_jobs.context import get_cache_dir
+
+LOGGER = logging.getLogger(__name__)
+EXPERIMENTS_VARIABLE = "PRACTICUM_EXPERIMENTS"
+STOP_GRACE_S = 300.0
+"""Seconds that a stage has to write its checkpoint after a stop request."""
+_LAST_TRY_S = 20.0
+"""Seconds that a stopped pod goes on trying to tell how its stage ended."""
+_POLL_S = 0.2
+
+
+class StopRequest:
+    """Passes SIGTERM on to the stage at once and remembers it."""
+
+    def __init__(self) -> None:
+        self.child: StageChild | None = None
+        self.requested_s: float | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        del number, frame
+        self.requested_s = self.requested_s or time.monotonic()
+        if self.child is not None:
+            self.child.request_stop()
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether the pod is to end."""
+        return self.requested_s is not None
+
+    def is_within(self, grace_s: float) -> bool:
+        """Whether no stop was requested, or less than ``grace_s`` ago."""
+        return self.requested_s is None or time.monotonic() - self.requested_s < grace_s
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Catch SIGTERM and SIGINT inside the block."""
+        before = {number: signal.signal(number, self) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run_pod(variables: Mapping[str, str]) -> int:
+    """Run what the environment of this pod says and return the exit code.
+
+    Raises:
+        ConfigError: The environment does not say what to run or whom to tell.
+    """
+    step, ingest = read_pod_step(variables), build_ingest(variables)
+    experiments = Path(variables.get(EXPERIMENTS_VARIABLE, f"{WORKSPACE}/experiments"))
+    stop = StopRequest()
+    with stop.installed():
+        try:
+            assignment = check_assignment(step, experiments)
+            seen = Attempt(assignment, ingest, stop, variables).run()
+        except Stopped:
+            return EXIT_STOPPED
+        except PracticumError as error:
+            LOGGER.warning("%s: %s", error.reason, error)
+            seen = ObservedStep(Phase.FAILED, reason=error.reason, message=error.detail, fix=error.fix)
+        if seen.phase is Phase.SUSPENDED:
+            return EXIT_STOPPED
+        return _tell_end(step, seen, experiments, ingest, stop)
+
+
+def _tell_end(step: PodStep, seen: ObservedStep, experiments: Path, ingest: Ingest, stop: StopRequest) -> int:
+    evidence = experiments / step.weekjob.spec.unit / step.run_id / "evidence" / "index.html"
+    try:
+        ingest.send_final(build_final(step, seen, evidence), lambda: stop.is_within(_LAST_TRY_S))
+    except PracticumError as error:
+        LOGGER.warning("%s: %s", error.reason, error)
+        return EXIT_STOPPED if stop.is_requested else EXIT_TRY_AGAIN
+    return EXIT_OK if seen.phase is Phase.SUCCEEDED else get_exit_code(seen.reason or Reason.INTERNAL)
+
+
+class Attempt:
+    """One attempt of one step."""
+
+    def __init__(self, assignment: Assignment, ingest: Ingest, stop: StopRequest, variables: Mapping[str, str]) -> None:
+        self._assignment = assignment
+        self._step = assignment.step
+        self._layout: StageLayout = assignment.run.stage(assignment.step.step)
+        self._ingest = ingest
+        self._stop = stop
+        self._variables = variables
+
+    def run(self) -> ObservedStep:
+        """Run the stage, or find that it has run, and return how that ended; ``Suspended`` where it was stopped.
+
+        Raises:
+            PlatformError: The workspace refuses, or another pod works on the step.
+            Stopped: A stop was requested before the stage started.
+        """
+        with hold_step(self._layout, lambda: self._stop.is_requested) as lock:
+            record = find_record(self._assignment)
+            if record is not None:
+                LOGGER.info("the record of step %s is whole: it is reported again", self._step.step)
+                return _build_success(record, self._step.attempt)
+            build = read_build(self._variables, self._assignment.spec.environment)
+            prepare_run(self._assignment, build_environment(build, self._variables))
+            if self._stop.is_requested:
+                raise Stopped
+            return self._run_stage(lock)
+
+    def _run_stage(self, lock: int) -> ObservedStep:
+        run, name = self._assignment.run, self._step.step
+        arguments = [*PROGRAM, *build_stage_arguments(run, self._step.stage, name)]
+        tail = LogTail(self._layout.log, sys.stdout.buffer)
+        child = start_stage(self._layout, arguments, self._build_variables(), self._step.attempt, lock)
+        emit(run, "step_started", step=name, attempt=self._step.attempt)
+        self._stop.child = child
+        if self._stop.is_requested:  # between the last look and the line above
+            child.request_stop()
+        try:
+            status = self._watch(child, tail)
+        finally:
+            self._stop.child = None
+            child.sweep()
+            tail.copy()
+        seen = self._observe(status)
+        emit(
+            run,
+            "step_finished",
+            step=name,
+            phase=seen.phase,
+            reason=seen.reason,
+            message=seen.message,
+            fix=seen.fix,
+            duration_s=seen.duration_s,
+            wall_s=round(time.monotonic() - child.started_s, 3),
+        )
+        return seen
+
+    def _watch(self, child: StageChild, tail: LogTail) -> int:
+        sender = ProgressSender(self._ingest)
+        while True:
+            status = child.wait(_POLL_S)
+            tail.copy()
+            if status is not None:
+                return status
+            if not self._stop.is_within(STOP_GRACE_S):
+                child.sweep()
+            elif not self._stop.is_requested:
+                sender.offer(build_progress(self._step, self._layout))
+
+    def _observe(self, status: int) -> ObservedStep:
+        attempt = self._step.attempt
+        if self._layout.record.exists():
+            return observe_record(self._assignment.run, self._step.step, attempt)
+        if self._layout.error.exists():
+            return observe_error(self._layout, attempt)
+        if self._stop.is_requested:
+            message = "stopped before its checkpoint" if status < 0 else "stopped"
+            return ObservedStep(Phase.SUSPENDED, attempt=attempt, reason=Reason.STOPPED, message=message)
+        return explain_exit(self._layout, status, attempt)
+
+    def _build_variables(self) -> dict[str, str]:
+        config = self._assignment.config
+        return dict(self._variables) | build_stage_variables(
+            config, self._variables, get_num_threads(), get_cache_dir()
+        )
+
+
+def _build_success(record: StageRecord, attempt: int) -> ObservedStep:
+    return ObservedStep(Phase.SUCCEEDED, attempt=attempt, duration_s=record.duration_s, metrics=record.metrics)

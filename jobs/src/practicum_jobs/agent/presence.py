@@ -1,0 +1,60 @@
+"""Decides how the agent of a container is found by another process of it: a note of its process id, checked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from practicum_core.atomic import write_json_atomic
+
+_POLL_S = 0.2
+_TOLERANCE_S = 1.0
+
+
+def get_note_path() -> Path:
+    """Return the file that names the agent: in the container's own temporary folder, so one for each container."""
+    return Path(tempfile.gettempdir()) / "practicum-agent.json"
+
+
+@contextlib.contextmanager
+def announce() -> Iterator[None]:
+    """Say in the note that this process is the agent, as long as the block lasts."""
+    path = get_note_path()
+    write_json_atomic(path, {"pid": os.getpid(), "created_s": psutil.Process().create_time()})
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def stop_agent(wait_s: float) -> bool:
+    """Ask the agent to stop and wait for its end; return whether none runs any more."""
+    process = find_agent()
+    if process is None:
+        return True
+    deadline_s = time.monotonic() + wait_s
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate()
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_POLL_S)
+    return True
+
+
+def find_agent() -> psutil.Process | None:
+    """Return the process that the note names; ``None`` where it has ended."""
+    try:
+        note = json.loads(get_note_path().read_text(encoding="utf-8"))
+        process = psutil.Process(int(note["pid"]))
+        is_same = abs(process.create_time() - float(note["created_s"])) < _TOLERANCE_S
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+    return process if is_same else None

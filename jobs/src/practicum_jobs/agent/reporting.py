@@ -1,0 +1,92 @@
+"""Decides what a pod tells the controller: progress, and one final word on how its attempt ended."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from practicum_core.layout import StageLayout
+from practicum_core.metrics import Metric
+from practicum_core.phases import Phase
+from practicum_core.plan import ObservedStep
+from practicum_core.reports import MAX_EVIDENCE_BYTES, PodStep, StepReport
+from practicum_core.step_files import read_json_or_empty
+
+MAX_TEXT = 4_000
+MAX_METRICS = 2_000
+
+
+def build_progress(step: PodStep, layout: StageLayout) -> StepReport:
+    """Build a report of how far the stage has come."""
+    progress = read_json_or_empty(layout.progress)
+    return StepReport(
+        uid=step.uid,
+        step=step.step,
+        attempt=step.attempt,
+        outcome="running",
+        progress=_get_share(progress.get("fraction")),
+        message=str(progress.get("message") or "")[:MAX_TEXT],
+        eta_s=_get_seconds(progress.get("eta_s")),
+    )
+
+
+def build_final(step: PodStep, seen: ObservedStep, evidence: Path) -> StepReport:
+    """Build the report of an attempt's end.
+
+    Args:
+        step: What the pod ran.
+        seen: How it ended.
+        evidence: The evidence page, sent along after the stage that draws it.
+    """
+    has_succeeded = seen.phase is Phase.SUCCEEDED
+    return StepReport(
+        uid=step.uid,
+        step=step.step,
+        attempt=step.attempt,
+        outcome="succeeded" if has_succeeded else "failed",
+        progress=1.0 if has_succeeded else None,
+        message=seen.message[:MAX_TEXT],
+        reason=seen.reason,
+        fix=seen.fix[:MAX_TEXT],
+        duration_s=_get_seconds(seen.duration_s),
+        metrics=clean_metrics(seen.metrics),
+        evidence_html=pack_page(evidence) if has_succeeded and step.stage == "report" else None,
+    )
+
+
+def clean_metrics(metrics: Sequence[Metric]) -> list[Metric]:
+    """Leave out what JSON has no number for: a figure that is not finite, or an interval's bound.
+
+    >>> clean_metrics([Metric(name="a", value=float("nan")), Metric(name="b", value=1, low=float("-inf"))])
+    [Metric(name='b', value=1.0, unit='', low=None, high=None)]
+    """
+    finite = [metric for metric in metrics if math.isfinite(metric.value)]
+    return [
+        metric.model_copy(update={"low": _get_finite(metric.low), "high": _get_finite(metric.high)})
+        for metric in finite[:MAX_METRICS]
+    ]
+
+
+def pack_page(path: Path, limit: int = MAX_EVIDENCE_BYTES) -> str | None:
+    """Return a page as gzip in base64; ``None`` where there is none or it stays too large. Equal pages pack equally."""
+    try:
+        packed = gzip.compress(path.read_bytes(), mtime=0)
+    except OSError:
+        return None
+    return base64.b64encode(packed).decode() if len(packed) <= limit else None
+
+
+def _get_share(value: Any) -> float | None:  # noqa: ANN401 - of a file that a stage writes
+    return min(max(float(value), 0.0), 1.0) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _get_seconds(value: Any) -> float | None:  # noqa: ANN401 - as above
+    return max(float(value), 0.0) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _get_finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
