@@ -57,10 +57,12 @@ TRANSITIONS: tuple[tuple[Phase, Phase], ...] = (
     (Phase.QUEUED, Phase.INITIALIZING),
     (Phase.QUEUED, Phase.RUNNING),
     (Phase.QUEUED, Phase.SUSPENDED),
+    (Phase.QUEUED, Phase.SUCCEEDED),
     (Phase.QUEUED, Phase.FAILED),
     (Phase.INITIALIZING, Phase.QUEUED),
     (Phase.INITIALIZING, Phase.RUNNING),
     (Phase.INITIALIZING, Phase.SUSPENDED),
+    (Phase.INITIALIZING, Phase.SUCCEEDED),
     (Phase.INITIALIZING, Phase.FAILED),
     (Phase.RUNNING, Phase.QUEUED),
     (Phase.RUNNING, Phase.INITIALIZING),
@@ -73,4 +75,7 @@ TRANSITIONS: tuple[tuple[Phase, Phase], ...] = (
     (Phase.SUSPENDED, Phase.SUCCEEDED),
     (Phase.SUSPENDED, Phase.FAILED),
 )
-"""Which phase may follow which. None leaves a terminal phase."""
+"""Which phase may follow which, as far as an observer sees: it looks now and then, and may miss a phase between.
+
+None leaves a terminal phase.
+"""

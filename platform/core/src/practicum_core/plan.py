@@ -103,7 +103,7 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
     try:
         steps = resolve_steps(weekjob)
     except ConfigError as error:
-        return Plan((), _reject(error, observed, now), None)
+        return Plan((), build_rejection(error, observed, now), None)
     current = _get_current_step(steps, observed)
     end = _get_untimely_end(weekjob, observed, current, now)
     is_stopping = observed.is_stop_requested or weekjob.spec.suspend
@@ -315,7 +315,8 @@ def _build_condition(
     return Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=changed)
 
 
-def _reject(error: ConfigError, observed: Observed, now: dt.datetime) -> WeekJobStatus:
+def build_rejection(error: ConfigError, observed: Observed, now: dt.datetime) -> WeekJobStatus:
+    """Return the status of a week job that cannot be run as it is written."""
     condition = _build_condition(
         ConditionType.ACCEPTED, holds=False, reason=error.reason, message=error.detail, observed=observed, now=now
     )

@@ -1,0 +1,255 @@
+"""Decides how the controller speaks to the API server: five verbs on plain documents, and named faults.
+
+Everything that changes the cluster goes through :class:`Cluster`, so that a test can break any single call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+import aiohttp
+from kubernetes_asyncio import config
+from kubernetes_asyncio.client import ApiClient, Configuration
+
+from practicum_core.errors import PlatformError, Reason
+from practicum_core.labels import FIELD_MANAGER
+
+Document = dict[str, Any]
+_APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+_TIMEOUT_S = 30
+_NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
+_LIST_PAGE = 500
+_SERVER_FAULT = 500
+_TOO_MANY = 429
+
+_CLUSTER_SCOPED = frozenset(
+    {"namespaces", "courses", "clusterqueues", "resourceflavors", "workloadpriorityclasses", "nodes"}
+)
+
+
+class ApiFault(PlatformError):  # noqa: N818 - a kind of PlatformError, which is named as one
+    """The API server said no."""
+
+    def __init__(self, status: int, message: str, what: str) -> None:
+        reason = Reason.UPSTREAM_UNAVAILABLE if status in (_TOO_MANY, 0) or status >= _SERVER_FAULT else Reason.INTERNAL
+        super().__init__(reason, f"{what}: {status} {message}")
+        self.status = status
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the object changed meanwhile, or exists already."""
+        return self.status == _CONFLICT
+
+
+class Resource:
+    """Where objects of one kind live.
+
+    >>> Resource("batch/v1", "jobs").build_path("student-01", "a")
+    '/apis/batch/v1/namespaces/student-01/jobs/a'
+    """
+
+    def __init__(self, api_version: str, plural: str) -> None:
+        self.api_version = api_version
+        self.plural = plural
+
+    def build_path(self, namespace: str | None = None, name: str | None = None) -> str:
+        """Return the path of one object, or of the collection."""
+        root = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+        inside = f"/namespaces/{namespace}" if namespace and self.plural not in _CLUSTER_SCOPED else ""
+        return f"{root}{inside}/{self.plural}" + (f"/{name}" if name else "")
+
+
+WEEK_JOBS = Resource("practicum.dev/v1alpha1", "weekjobs")
+COURSES = Resource("practicum.dev/v1alpha1", "courses")
+JOBS = Resource("batch/v1", "jobs")
+RAY_JOBS = Resource("ray.io/v1", "rayjobs")
+PODS = Resource("v1", "pods")
+EVENTS = Resource("v1", "events")
+NAMESPACES = Resource("v1", "namespaces")
+CONFIG_MAPS = Resource("v1", "configmaps")
+WORKLOADS = Resource("kueue.x-k8s.io/v1beta2", "workloads")
+
+
+class Cluster(Protocol):
+    """What the reconciler needs of an API server."""
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Document | None:
+        """Return an object, ``None`` where there is none."""
+
+    async def apply(self, resource: Resource, document: Document) -> Document:
+        """Make the object be as the document says, by server-side apply."""
+
+    async def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> None:
+        """Delete an object (that one alone, where ``uid`` is given); nothing happens where it is gone."""
+
+    async def patch(
+        self, resource: Resource, namespace: str | None, name: str, document: Document, *, subresource: str = ""
+    ) -> Document | None:
+        """Merge the document into an object; ``None`` where it is gone."""
+
+
+class KubernetesCluster:
+    """The API server that the process's configuration names: the pod's own, else the kubeconfig's."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, max_connections: int = 64) -> KubernetesCluster:
+        """Read the configuration and open a client; close it with :meth:`close`."""
+        settings = Configuration()
+        settings.connection_pool_maxsize = max_connections
+        try:
+            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=settings)
+        return cls(ApiClient(settings))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Document | None:
+        """Return an object, ``None`` where there is none."""
+        return await self._call("GET", resource.build_path(namespace, name), is_absence_fine=True)
+
+    async def apply(self, resource: Resource, document: Document) -> Document:
+        """Make the object be as the document says, by server-side apply.
+
+        Raises:
+            ApiFault: The API server refused it.
+        """
+        metadata = document["metadata"]
+        path = resource.build_path(metadata.get("namespace"), metadata["name"])
+        query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
+        applied = await self._call("PATCH", path, body=document, content_type=_APPLY, query=query)
+        return applied or {}
+
+    async def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> None:
+        """Delete an object and what it owns; nothing happens where it is gone or is another one by now."""
+        body: Document = {"propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        try:
+            await self._call("DELETE", resource.build_path(namespace, name), body=body, is_absence_fine=True)
+        except ApiFault as fault:
+            if not (uid and fault.is_conflict):
+                raise
+
+    async def patch(
+        self, resource: Resource, namespace: str | None, name: str, document: Document, *, subresource: str = ""
+    ) -> Document | None:
+        """Merge the document into an object; ``None`` where it is gone."""
+        path = resource.build_path(namespace, name) + (f"/{subresource}" if subresource else "")
+        query = [("fieldManager", FIELD_MANAGER)]
+        return await self._call("PATCH", path, body=document, content_type=_MERGE, query=query, is_absence_fine=True)
+
+    async def create(self, path: str, document: Document) -> Document:
+        """Create an object below a collection's path; for reviews, which are not stored."""
+        return await self._call("POST", path, body=document) or {}
+
+    async def read(self, path: str) -> Document | None:
+        """Return what lies at a path, ``None`` where nothing does."""
+        return await self._call("GET", path, is_absence_fine=True)
+
+    async def list_all(self, resource: Resource, selector: str = "") -> tuple[list[Document], str]:
+        """Return all objects of a kind in all namespaces, and the version to watch from."""
+        items: list[Document] = []
+        query = [("limit", str(_LIST_PAGE)), *([("labelSelector", selector)] if selector else [])]
+        page = await self._call("GET", resource.build_path(), query=query) or {}
+        while True:
+            items += page.get("items", [])
+            token = page["metadata"].get("continue")
+            if not token:
+                return items, page["metadata"]["resourceVersion"]
+            page = await self._call("GET", resource.build_path(), query=[*query, ("continue", token)]) or {}
+
+    async def watch(self, resource: Resource, version: str, selector: str = "") -> AsyncIterator[tuple[str, Document]]:
+        """Yield ``(type, object)`` from a version on, until the server ends the watch.
+
+        Raises:
+            ApiFault: 410 when the version is too old: list again.
+        """
+        query = [
+            ("watch", "true"),
+            ("resourceVersion", version),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", "290"),
+            *([("labelSelector", selector)] if selector else []),
+        ]
+        path = resource.build_path()
+        response = await self._send("GET", path, query=query, timeout_s=310)
+        async with response:
+            await _raise_for_status(response, f"watch {path}")
+            async for line in response.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise ApiFault(event["object"].get("code", 0), event["object"].get("message", ""), f"watch {path}")
+                yield event["type"], event["object"]
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Document | None = None,
+        content_type: str = "application/json",
+        query: list[tuple[str, str]] | None = None,
+        is_absence_fine: bool = False,
+    ) -> Document | None:
+        response = await self._send(method, path, body=body, content_type=content_type, query=query)
+        async with response:
+            if is_absence_fine and response.status == _NOT_FOUND:
+                return None
+            await _raise_for_status(response, f"{method} {path}")
+            document: Document = json.loads(await response.read())
+            return document
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Document | None = None,
+        content_type: str = "application/json",
+        query: list[tuple[str, str]] | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        parameters: list[tuple[str, str]] = list(query or [])
+        await self._client.update_params_for_auth(headers, parameters, ["BearerToken"])
+        settings = self._client.configuration
+        try:
+            return await self._client.rest_client.pool_manager.request(
+                method,
+                f"{settings.host}{path}",
+                params=parameters,
+                headers=headers,
+                data=json.dumps(body) if body is not None else None,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ApiFault(0, f"{type(error).__name__}: {error}", f"{method} {path}") from error
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse, what: str) -> None:
+    if response.ok:
+        return
+    text = await response.text()
+    try:
+        message = json.loads(text).get("message", text)
+    except ValueError:
+        message = text
+    raise ApiFault(response.status, message, what)
+
+
+def is_too_old(fault: ApiFault) -> bool:
+    """Whether a watch must begin again with a list."""
+    return fault.status == _GONE
+
+
+def get_key(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Return namespace (empty where cluster scoped) and name."""
+    return document["metadata"].get("namespace", ""), document["metadata"]["name"]

@@ -1,0 +1,216 @@
+"""Decides how a course is brought to what it says: shared queues, a home for each student, archives for those who left.
+
+Each namespace carries the hash of what was applied in it, so that a restart with a thousand students writes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from practicum_controller.client import COURSES, NAMESPACES, ApiFault, Cluster, Resource
+from practicum_controller.course.homes import STUDENT_ROLE, build_home, build_local_queue, build_namespace
+from practicum_controller.course.queues import build_shared
+from practicum_controller.documents import build_status_patch, read_course
+from practicum_controller.ledger import get_cap_h
+from practicum_controller.settings import Settings
+from practicum_controller.store import Store
+from practicum_core import labels
+from practicum_core.course import Course, CoursePhase, CourseStatus, Student, StudentStatus
+from practicum_core.errors import ConfigError
+from practicum_core.phases import ConditionType
+from practicum_core.weekjob import Condition
+
+Document = dict[str, Any]
+APPLIED_HASH = f"{labels.DOMAIN}/applied-hash"
+REFRESH_S = 60.0
+"""Seconds after which the figures in a course's status are drawn anew."""
+_RETRY_S = 15.0
+_NOT_FOUND = 404
+_PLURALS = {
+    "ResourceQuota": "resourcequotas",
+    "LimitRange": "limitranges",
+    "NetworkPolicy": "networkpolicies",
+    "ServiceAccount": "serviceaccounts",
+    "RoleBinding": "rolebindings",
+    "ConfigMap": "configmaps",
+    "PersistentVolumeClaim": "persistentvolumeclaims",
+    "LocalQueue": "localqueues",
+    "ResourceFlavor": "resourceflavors",
+    "ClusterQueue": "clusterqueues",
+    "WorkloadPriorityClass": "workloadpriorityclasses",
+}
+
+
+class Ledger(Protocol):
+    """Who knows what was used."""
+
+    def count_gpu_hours(self, course: Course, namespace: str, now: dt.datetime) -> float:
+        """Return the GPU hours that a namespace used since the last reset."""
+
+
+class CourseReconciler:
+    """Brings courses to what they say.
+
+    Args:
+        store: What the cluster looks like.
+        cluster: Where changes are made.
+        ledger: Who knows what was used.
+        settings: The controller's settings.
+        authority: Certificate authority of the ingest, PEM.
+        get_now: The clock, with a time zone.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        cluster: Cluster,
+        ledger: Ledger,
+        settings: Settings,
+        authority: str,
+        get_now: Callable[[], dt.datetime],
+    ) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._ledger = ledger
+        self._settings = settings
+        self._authority = authority
+        self._get_now = get_now
+
+    async def reconcile(self, name: str) -> float | None:
+        """Bring one course to what it says; return after how many seconds to look again."""
+        document = self._store.courses.get(name)
+        if document is None or document["metadata"].get("deletionTimestamp"):
+            return None
+        now = self._get_now()
+        try:
+            course = read_course(document)
+        except ConfigError as error:
+            await self._publish(document, CourseStatus(phase=CoursePhase.FAILED, message=error.detail))
+            return None
+        fault = await self._apply(course, document)
+        phase = CoursePhase.SUSPENDED if course.spec.suspend else CoursePhase.READY
+        said = "the class is paused" if course.spec.suspend else f"{len(course.spec.students)} students are set up"
+        if fault is not None:
+            phase, said = CoursePhase.FAILED, fault
+        await self._publish(document, self._build_status(course, document, phase, said, now))
+        return REFRESH_S if fault is None else _RETRY_S
+
+    async def _apply(self, course: Course, document: Document) -> str | None:
+        """Make everything; return what was in the way, in a sentence."""
+        try:
+            await self._apply_shared(course, document)
+            for student in course.spec.students:
+                await self._apply_home(course, student)
+            await self._archive_others(course)
+        except ApiFault as fault:
+            if fault.status == _NOT_FOUND:
+                return f"the cluster does not know what is needed (is Kueue installed?): {fault.detail}"
+            return fault.detail
+        return None
+
+    async def _apply_shared(self, course: Course, document: Document) -> None:
+        owner = {
+            "apiVersion": course.api_version,
+            "kind": "Course",
+            "name": course.metadata.name,
+            "uid": document["metadata"]["uid"],
+        }
+        for wanted in build_shared(course):
+            wanted["metadata"]["ownerReferences"] = [owner]
+            await self._cluster.apply(_get_resource(wanted), wanted)
+
+    async def _apply_home(self, course: Course, student: Student) -> None:
+        namespace = build_namespace(course, student)
+        content = build_home(course, student, self._settings, self._authority)
+        digest = hashlib.sha256(json.dumps([namespace, content], sort_keys=True).encode()).hexdigest()[:16]
+        known = self._store.namespaces.get(student.home)
+        if known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
+            return
+        _refuse_foreign(known, course)
+        await self._cluster.apply(NAMESPACES, namespace)
+        for wanted in content:
+            await self._cluster.apply(_get_resource(wanted), wanted)
+        # Only now: a namespace that bears the hash has everything.
+        namespace["metadata"]["annotations"] = {APPLIED_HASH: digest}
+        self._store.put("Namespace", await self._cluster.apply(NAMESPACES, namespace))
+
+    async def _archive_others(self, course: Course) -> None:
+        """Close the homes of those who left the roster. Their data stays."""
+        present = {student.home for student in course.spec.students}
+        for name, home in list(self._store.namespaces.items()):
+            marks = home["metadata"].get("labels", {})
+            if marks.get(labels.COURSE) != course.metadata.name or name in present or labels.ARCHIVED in marks:
+                continue
+            student = Student(name=marks.get(labels.STUDENT, name), namespace=name)
+            queue = build_local_queue(course, student, is_archived=True)
+            await self._cluster.apply(_get_resource(queue), queue)
+            bindings = Resource("rbac.authorization.k8s.io/v1", "rolebindings")
+            await self._cluster.delete(bindings, name, STUDENT_ROLE)
+            namespace = build_namespace(course, student)
+            namespace["metadata"]["labels"][labels.ARCHIVED] = "true"
+            self._store.put("Namespace", await self._cluster.apply(NAMESPACES, namespace))
+
+    def _build_status(
+        self, course: Course, document: Document, phase: CoursePhase, message: str, now: dt.datetime
+    ) -> CourseStatus:
+        students = [self._build_student(course, student, now) for student in course.spec.students]
+        for name, home in sorted(self._store.namespaces.items()):
+            marks = home["metadata"].get("labels", {})
+            if marks.get(labels.COURSE) == course.metadata.name and labels.ARCHIVED in marks:
+                student = marks.get(labels.STUDENT, name)
+                students.append(StudentStatus(name=student, namespace=name, is_archived=True))
+        is_ready: Literal["True", "False"] = "False" if phase is CoursePhase.FAILED else "True"
+        before = document.get("status", {}).get("conditions", [])
+        same = next((one for one in before if one["type"] == "Accepted" and one["status"] == is_ready), None)
+        changed = same["lastTransitionTime"] if same else now.isoformat(timespec="seconds")
+        condition = Condition(
+            type=ConditionType.ACCEPTED,
+            status=is_ready,
+            reason=phase.value,
+            message=message,
+            last_transition_time=changed,
+        )
+        return CourseStatus(
+            phase=phase,
+            message=message,
+            num_students=len(course.spec.students),
+            conditions=[condition],
+            observed_generation=document["metadata"].get("generation"),
+            students=students,
+        )
+
+    def _build_student(self, course: Course, student: Student, now: dt.datetime) -> StudentStatus:
+        used_h = round(self._ledger.count_gpu_hours(course, student.home, now), 2)
+        cap_h = get_cap_h(course.spec, student)
+        left_h = None if cap_h is None else round(max(cap_h - used_h, 0.0), 2)
+        return StudentStatus(name=student.name, namespace=student.home, gpu_hours=used_h, gpu_hours_left=left_h)
+
+    async def _publish(self, document: Document, status: CourseStatus) -> None:
+        patch = build_status_patch(document.get("status") or {}, status)
+        if patch is None:
+            return
+        name = document["metadata"]["name"]
+        written = await self._cluster.patch(COURSES, None, name, {"status": patch}, subresource="status")
+        if written is not None:
+            self._store.take_quietly("Course", written)
+
+
+def _refuse_foreign(known: Document | None, course: Course) -> None:
+    """Leave alone a namespace that somebody else made: it may hold anything."""
+    if known is None:
+        return
+    owner = known["metadata"].get("labels", {}).get(labels.COURSE)
+    if owner != course.metadata.name:
+        name = known["metadata"]["name"]
+        whose = f"belongs to course {owner}" if owner else "exists and belongs to no course"
+        raise ApiFault(
+            0, f"namespace {name} {whose}: label it {labels.COURSE}={course.metadata.name} to hand it over", "course"
+        )
+
+
+def _get_resource(document: Document) -> Resource:
+    return Resource(document["apiVersion"], _PLURALS[document["kind"]])

@@ -1,0 +1,152 @@
+"""Decides how documents of the API server become models, and what of a status is written back. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from practicum_core.course import Course, CourseSpec
+from practicum_core.errors import ConfigError
+from practicum_core.labels import MANAGER
+from practicum_core.phases import Phase
+from practicum_core.weekjob import Metadata, Resource, WeekJob, WeekJobSpec, WeekJobStatus
+
+Document = dict[str, Any]
+_MAX_EVENT_MESSAGE = 1000
+
+
+def read_week_job(document: Mapping[str, Any]) -> WeekJob:
+    """Return the week job that a custom resource describes.
+
+    Raises:
+        ConfigError: The definition in the cluster lets through what this version refuses; every problem is named.
+    """
+    metadata = document["metadata"]
+    try:
+        return WeekJob(
+            metadata=Metadata(name=metadata["name"], namespace=metadata["namespace"]),
+            spec=WeekJobSpec.model_validate(document.get("spec", {})),
+        )
+    except ValidationError as error:
+        raise ConfigError(_describe(error), "kubectl explain weekjob.spec names what is allowed") from error
+
+
+def read_course(document: Mapping[str, Any]) -> Course:
+    """Return the course that a custom resource describes.
+
+    Raises:
+        ConfigError: As for :func:`read_week_job`.
+    """
+    try:
+        spec = CourseSpec.model_validate(document.get("spec", {}))
+    except ValidationError as error:
+        raise ConfigError(_describe(error), "kubectl explain course.spec names what is allowed") from error
+    return Course(metadata=Metadata(name=document["metadata"]["name"], namespace=""), spec=spec)
+
+
+def _describe(error: ValidationError) -> str:
+    problems = [f"spec.{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
+    return "; ".join(problems)
+
+
+def read_status(document: Mapping[str, Any]) -> WeekJobStatus | None:
+    """Return the status as it was last written; ``None`` where there is none, or one of another version."""
+    if not document.get("status"):
+        return None
+    try:
+        return WeekJobStatus.model_validate(document["status"])
+    except ValidationError:
+        return None
+
+
+def build_status_patch(before: Mapping[str, Any], status: Resource) -> Document | None:
+    """Return what to merge into the status so that it becomes ``status``; ``None`` where it is that already.
+
+    >>> build_status_patch({"message": "a", "stage": "sft"}, WeekJobStatus(message="a"))["stage"] is None
+    True
+    """
+    wanted = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return _merge(before, wanted) or None
+
+
+def _merge(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Document:
+    patch: Document = {key: None for key in before if key not in wanted}
+    for key, value in wanted.items():
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, Mapping):
+            if inner := _merge(old, value):
+                patch[key] = inner
+        elif old != value:
+            patch[key] = value
+    return patch
+
+
+def read_time(text: str | None) -> dt.datetime | None:
+    """Read a time as the API server writes it.
+
+    >>> read_time("2026-01-02T03:04:05Z").isoformat()
+    '2026-01-02T03:04:05+00:00'
+    """
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def build_event(document: Mapping[str, Any], status: WeekJobStatus, now: dt.datetime) -> Document:
+    """Return the Kubernetes Event of a transition. Its name is its content's, so that telling twice tells once."""
+    metadata = document["metadata"]
+    attempts = "".join(str(stage.attempt) for stage in status.stages)
+    told = f"{metadata['uid']}|{status.phase}|{status.reason}|{status.stage}|{attempts}"
+    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{metadata['name']}.{hashlib.sha256(told.encode()).hexdigest()[:16]}",
+            "namespace": metadata["namespace"],
+        },
+        "involvedObject": {
+            "apiVersion": "practicum.dev/v1alpha1",
+            "kind": "WeekJob",
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "type": "Warning" if status.phase is Phase.FAILED else "Normal",
+        "reason": str(status.reason or status.phase),
+        "message": status.message[:_MAX_EVENT_MESSAGE],
+        "source": {"component": MANAGER},
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }
+
+
+def build_evidence(document: Mapping[str, Any], page: str) -> Document:
+    """Return the ConfigMap that holds a week job's evidence page, gzip in base64."""
+    metadata = document["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": get_evidence_name(metadata["name"]),
+            "namespace": metadata["namespace"],
+            "labels": {"app.kubernetes.io/managed-by": MANAGER},
+            "ownerReferences": [
+                {
+                    "apiVersion": "practicum.dev/v1alpha1",
+                    "kind": "WeekJob",
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                }
+            ],
+        },
+        "binaryData": {"index.html.gz": page},
+    }
+
+
+def get_evidence_name(weekjob: str) -> str:
+    """Return the name of the ConfigMap with the evidence page."""
+    return f"{weekjob}-evidence"

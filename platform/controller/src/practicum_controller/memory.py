@@ -1,0 +1,198 @@
+"""Decides what the controller keeps at hand of its history: reports of open week jobs, GPU time, places in queues.
+
+Everything here is a copy: what must outlive the process is in the history before it is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from practicum_controller.documents import read_course, read_time
+from practicum_controller.eta import Wait, build_eta
+from practicum_controller.history import Attempts, History, WeekJobEntry
+from practicum_controller.ledger import (
+    WEEK,
+    Usage,
+    count_gpu_hours,
+    get_cap_h,
+    get_gpus,
+    get_last_reset,
+    get_reason_over_budget,
+)
+from practicum_controller.observe import QueuePlace
+from practicum_controller.reconcile import StepNote
+from practicum_core import labels
+from practicum_core.course import Course
+from practicum_core.phases import Phase
+from practicum_core.reports import StepReport
+from practicum_core.weekjob import WeekJobStatus
+
+Document = dict[str, Any]
+_REPORT_STEP = "report"
+_ROUND_ETA_S = 60
+
+
+class ControllerMemory:
+    """The controller's memory over a history.
+
+    Args:
+        history: Where everything is kept.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._reports: dict[str, Attempts] = {}
+        self._places: dict[str, QueuePlace] = {}
+        self._usage: defaultdict[str, dict[str, Usage]] = defaultdict(dict)
+        self._first_places: dict[str, int] = {}
+        self._waited: set[str] = set()
+
+    async def load(self, now: dt.datetime) -> None:
+        """Read what a controller before this one left."""
+        self._reports = await asyncio.to_thread(self._history.load_reports, with_ended=False)
+        for usage in await asyncio.to_thread(self._history.list_usage, None, now - WEEK):
+            self._usage[usage.namespace][usage.child_uid] = usage
+
+    def take_report(self, report: StepReport) -> None:
+        """Take a report that the history has."""
+        attempts = self._reports.setdefault(report.uid, {})
+        before = attempts.get((report.step, report.attempt))
+        if before is None or not before.is_final:
+            attempts[report.step, report.attempt] = report.model_copy(update={"evidence_html": None})
+
+    def get_reports(self, uid: str) -> Attempts:
+        """Return the last report of each attempt of each step."""
+        return self._reports.get(uid, {})
+
+    def get_places(self) -> dict[str, QueuePlace]:
+        """Return the places in queues by the uid of the child."""
+        return self._places
+
+    async def set_places(self, course: str, positions: Mapping[str, int]) -> set[str]:
+        """Take the places of a course's children, by uid; return the children whose place is another than before."""
+        waits = await asyncio.to_thread(self._history.list_waits, course) if positions else []
+        changed: set[str] = set()
+        for uid, position in positions.items():
+            eta = build_eta(waits, position)
+            rounded_s = round(eta.typical_s / _ROUND_ETA_S) * float(_ROUND_ETA_S) if eta else None
+            place = QueuePlace(position, rounded_s)
+            self._first_places.setdefault(uid, position)
+            if self._places.get(uid) != place:
+                self._places[uid] = place
+                changed.add(uid)
+        return changed
+
+    def drop_places(self, kept: set[str]) -> None:
+        """Forget the places of children that wait no more."""
+        self._places = {uid: place for uid, place in self._places.items() if uid in kept}
+
+    def get_over_budget(self, course: Document, namespace: str, now: dt.datetime) -> str | None:
+        """Say why the student may use no more GPU time, if so."""
+        model = read_course(course)
+        student = next((one for one in model.spec.students if one.home == namespace), None)
+        if student is None:
+            return None
+        used_h = self.count_gpu_hours(model, namespace, now)
+        return get_reason_over_budget(used_h, get_cap_h(model.spec, student), model.spec.budget, now)
+
+    def count_gpu_hours(self, course: Course, namespace: str, now: dt.datetime) -> float:
+        """Return the GPU hours that a namespace used since the last reset."""
+        since = get_last_reset(course.spec.budget, now)
+        return count_gpu_hours(self._usage[namespace].values(), since, now)
+
+    async def read_evidence(self, uid: str) -> str | None:
+        """Return the evidence page of a week job."""
+        attempts = [attempt for step, attempt in self.get_reports(uid) if step == _REPORT_STEP]
+        if not attempts:
+            return None
+        return await asyncio.to_thread(self._history.read_evidence, uid, _REPORT_STEP, max(attempts))
+
+    async def note_step(self, note: StepNote) -> None:
+        """Keep the ledger and the history of waits in step with what runs."""
+        uid = note.child["metadata"]["uid"]
+        if note.step.phase is not Phase.QUEUED and uid in self._first_places and uid not in self._waited:
+            await self._record_wait(note, uid)
+        slices = int(note.child["metadata"]["labels"].get(labels.SLICES, "0"))
+        if not slices:
+            return
+        namespace = note.child["metadata"]["namespace"]
+        times = [usage for key, usage in self._usage[namespace].items() if key.partition("#")[0] == uid]
+        opened = next((usage for usage in times if usage.ended_at is None), None)
+        if note.step.phase is Phase.RUNNING and opened is None:
+            # A child that was preempted runs again under its old uid: each time is an account of its own.
+            await self._open(note, f"{uid}#{len(times)}" if times else uid, namespace, slices)
+        elif note.step.phase is not Phase.RUNNING and opened is not None:
+            await self._close(opened, note.now)
+
+    async def _record_wait(self, note: StepNote, uid: str) -> None:
+        self._waited.add(uid)
+        created_at = read_time(note.child["metadata"]["creationTimestamp"]) or note.now
+        admitted_at = note.step.admitted_at or note.now
+        waited_s = max((admitted_at - created_at).total_seconds(), 0.0)
+        course = note.course["metadata"]["name"]
+        wait = Wait(uid, course, self._first_places.pop(uid), waited_s, admitted_at)
+        await asyncio.to_thread(self._history.record_wait, wait)
+
+    async def _open(self, note: StepNote, account: str, namespace: str, slices: int) -> None:
+        course = read_course(note.course)
+        student = next((one.name for one in course.spec.students if one.home == namespace), namespace)
+        usage = Usage(
+            account,
+            note.document["metadata"]["uid"],
+            namespace,
+            course.metadata.name,
+            student,
+            note.step_name,
+            get_gpus(course.spec, slices),
+            note.now,
+        )
+        await asyncio.to_thread(self._history.open_usage, usage)
+        self._usage[namespace][account] = usage
+
+    async def _close(self, usage: Usage, now: dt.datetime) -> None:
+        await asyncio.to_thread(self._history.close_usage, usage.child_uid, now)
+        closed = replace(usage, ended_at=now)
+        self._usage[usage.namespace][usage.child_uid] = closed
+
+    async def settle(self, uid: str, now: dt.datetime) -> None:
+        """Close every account of a week job."""
+        for usages in list(self._usage.values()):
+            for usage in list(usages.values()):
+                if usage.week_job_uid == uid and usage.ended_at is None:
+                    await self._close(usage, now)
+
+    async def close_missing(self, children: set[str], now: dt.datetime) -> None:
+        """Close accounts of children that are gone."""
+        for usages in list(self._usage.values()):
+            for usage in list(usages.values()):
+                if usage.ended_at is None and usage.child_uid.partition("#")[0] not in children:
+                    await self._close(usage, now)
+
+    async def save_week_job(self, document: Document, course: str, student: str, status: WeekJobStatus) -> None:
+        """Write where a week job stands into the history."""
+        metadata = document["metadata"]
+        entry = WeekJobEntry(
+            uid=metadata["uid"],
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            unit=document["spec"]["unit"],
+            course=course,
+            student=student,
+            phase=status.phase,
+            created_at=read_time(metadata["creationTimestamp"]) or dt.datetime.now(dt.UTC),
+            started_at=read_time(status.start_time),
+            ended_at=read_time(status.completion_time),
+        )
+        await asyncio.to_thread(self._history.save_week_job, entry)
+        if status.phase.is_terminal:
+            self._reports.pop(metadata["uid"], None)
+
+    async def forget(self, uid: str, now: dt.datetime) -> None:
+        """Drop the working data of a week job that is gone."""
+        self._reports.pop(uid, None)
+        await asyncio.to_thread(self._history.forget, uid, now)

@@ -1,0 +1,223 @@
+"""Decides what state a step is in from what the cluster shows of it. Pure: documents in, observation out.
+
+Truth is read as deep as it lies: a Job that is "active" may hold a pod whose image cannot be pulled, and that is what
+the student is told.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from practicum_core import labels
+from practicum_core.errors import Reason
+from practicum_core.phases import Phase
+from practicum_core.plan import ObservedStep
+from practicum_core.reports import StepReport
+from practicum_core.weekjob import QueueStatus
+
+Document = Mapping[str, Any]
+_IMAGE_FAULTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_CONTAINER_FAULTS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_QUOTA_TEXT = "exceeded quota"
+_KILLED, _STOPPED = 137, 143
+
+
+@dataclass(frozen=True)
+class QueuePlace:
+    """Where a child stands in its queue. ``position`` counts from 0."""
+
+    position: int
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """Everything that is known of one step of one week job."""
+
+    children: Sequence[Document] = ()
+    pods: Sequence[Document] = ()
+    workloads: Sequence[Document] = ()
+    warnings: Sequence[Document] = ()
+    reports: Mapping[int, StepReport] = field(default_factory=dict)
+    places: Mapping[str, QueuePlace] = field(default_factory=dict)
+
+
+def observe_step(facts: StepFacts) -> ObservedStep | None:
+    """Return the state of a step; ``None`` where it was never started."""
+    child = max(facts.children, key=get_attempt, default=None)
+    last = max(facts.reports, default=0)
+    attempt = max(get_attempt(child) if child else 0, last)
+    report = facts.reports.get(attempt)
+    if report is not None and report.is_final:
+        return _read_final(report, child)
+    if child is None or get_attempt(child) < attempt:
+        # The attempt's object is gone and it never said how it ended: stopped, or deleted by a person.
+        return ObservedStep(Phase.SUSPENDED, attempt) if attempt else None
+    return _observe_child(child, facts, report)
+
+
+def get_attempt(child: Document) -> int:
+    """Return which attempt of its step a child is."""
+    return int(child["metadata"].get("labels", {}).get(labels.ATTEMPT, "1"))
+
+
+def _read_final(report: StepReport, child: Document | None) -> ObservedStep:
+    return ObservedStep(
+        Phase.SUCCEEDED if report.outcome == "succeeded" else Phase.FAILED,
+        report.attempt,
+        child=describe_child(child) if child else None,
+        reason=report.reason,
+        message=report.message,
+        fix=report.fix,
+        progress=1.0 if report.outcome == "succeeded" else report.progress,
+        duration_s=report.duration_s,
+        metrics=tuple(report.metrics),
+    )
+
+
+def describe_child(child: Document) -> str:
+    """Return ``Kind/name``."""
+    return f"{child['kind']}/{child['metadata']['name']}"
+
+
+def _observe_child(child: Document, facts: StepFacts, report: StepReport | None) -> ObservedStep:
+    uid = child["metadata"]["uid"]
+    attempt = get_attempt(child)
+    pods = [pod for pod in facts.pods if pod["metadata"].get("labels", {}).get(labels.ATTEMPT) == str(attempt)]
+    workload = next((one for one in facts.workloads if uid in one.get("owners", ())), None)
+    phase, reason, message = read_end(child, pods) or read_wait(child, pods, workload, facts.warnings)
+    return ObservedStep(
+        phase,
+        attempt,
+        child=describe_child(child),
+        reason=reason,
+        message=message if phase is not Phase.RUNNING else (report.message if report else ""),
+        progress=report.progress if report else None,
+        eta_s=report.eta_s if report else None,
+        admitted_at=_read_admission(child, workload),
+        queue=_read_queue(facts.places.get(uid), message) if phase is Phase.QUEUED else None,
+    )
+
+
+State = tuple[Phase, Reason | None, str]
+
+
+def read_end(child: Document, pods: Sequence[Document]) -> State | None:
+    """Say how a child ended that left no final report; ``None`` while it has not ended."""
+    status = child.get("status", {})
+    if child["kind"] == "RayJob":
+        if status.get("jobDeploymentStatus") not in {"Complete", "Failed", "ValidationFailed"}:
+            return None
+        said = status.get("message") or status.get("reason") or f"Ray job {status.get('jobStatus', 'ended')}"
+        return explain_pods(pods) or (Phase.FAILED, Reason.STAGE_CRASHED, str(said))
+    ended = _find_condition(child, "Failed") or _find_condition(child, "Complete")
+    if ended is None:
+        return None
+    said = f"ended without a record ({ended.get('message') or ended.get('reason') or ended['type']})"
+    return explain_pods(pods) or (Phase.FAILED, Reason.STAGE_CRASHED, said)
+
+
+def explain_pods(pods: Iterable[Document]) -> State | None:
+    """Name why pods of an ended child failed, where a pod shows it."""
+    for pod in pods:
+        status = pod.get("status", {})
+        if status.get("reason") == "Evicted" or _find_condition(pod, "DisruptionTarget"):
+            return Phase.FAILED, Reason.EVICTED, str(status.get("message") or "the node took the pod away")
+        for container in status.get("containerStatuses", ()):
+            ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
+            if ended and ended.get("reason") == "OOMKilled":
+                return (
+                    Phase.FAILED,
+                    Reason.OUT_OF_MEMORY,
+                    "killed for memory: ask for more, or use a smaller batch_size",
+                )
+            if ended and ended.get("exitCode") == _KILLED:
+                return Phase.FAILED, Reason.STAGE_CRASHED, "the stage was killed (exit code 137)"
+    return None
+
+
+def read_wait(
+    child: Document, pods: Sequence[Document], workload: Document | None, warnings: Sequence[Document]
+) -> State:
+    """Say why a child that has not ended does not run, or that it does."""
+    if child["spec"].get("suspend"):
+        return _read_queue_wait(workload)
+    faults = [state for pod in pods if (state := explain_waiting_pod(pod))]
+    if faults:
+        return faults[0]
+    is_running = any(_is_running(pod) for pod in pods)
+    if child["kind"] == "RayJob":
+        is_running = is_running and child.get("status", {}).get("jobDeploymentStatus") == "Running"
+    if is_running:
+        return Phase.RUNNING, None, ""
+    refusal = next((one for one in warnings if one["involvedObject"].get("uid") == child["metadata"]["uid"]), None)
+    if refusal is not None and not pods:
+        text = str(refusal.get("message", ""))
+        reason = Reason.QUOTA_EXCEEDED if _QUOTA_TEXT in text else Reason.POD_REFUSED
+        return Phase.INITIALIZING, reason, text
+    return Phase.INITIALIZING, None, "pods are being made" if not pods else "containers are being started"
+
+
+def explain_waiting_pod(pod: Document) -> State | None:
+    """Say what keeps a pod from running, where something is wrong."""
+    status = pod.get("status", {})
+    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        waiting = container.get("state", {}).get("waiting", {})
+        said = f"{waiting.get('reason', '')}: {waiting.get('message', '')}".rstrip(": ")
+        if waiting.get("reason") in _IMAGE_FAULTS:
+            return Phase.INITIALIZING, Reason.IMAGE_PULL_FAILED, said
+        if waiting.get("reason") in _CONTAINER_FAULTS:
+            return Phase.INITIALIZING, Reason.POD_REFUSED, said
+    scheduled = next((one for one in status.get("conditions", ()) if one["type"] == "PodScheduled"), None)
+    if scheduled and scheduled["status"] == "False" and scheduled.get("reason") == "Unschedulable":
+        return Phase.INITIALIZING, Reason.UNSCHEDULABLE, str(scheduled.get("message", ""))
+    return None
+
+
+def _read_queue_wait(workload: Document | None) -> State:
+    if workload is None:
+        return Phase.QUEUED, Reason.QUEUED, "waits for the queue to take note of it"
+    evicted = _find_condition(workload, "Evicted")
+    reserved = next((one for one in workload["status"]["conditions"] if one["type"] == "QuotaReserved"), None)
+    said = str(reserved.get("message", "")) if reserved and reserved["status"] != "True" else "waits for quota"
+    if evicted is not None and evicted.get("reason") == "Preempted":
+        return Phase.QUEUED, Reason.PREEMPTED, str(evicted.get("message") or said)
+    return Phase.QUEUED, Reason.QUEUED, said
+
+
+def _read_queue(place: QueuePlace | None, message: str) -> QueueStatus:
+    if place is None:
+        return QueueStatus(message=message)
+    return QueueStatus(position=round_position(place.position), message=message, eta_seconds=place.eta_s)
+
+
+def round_position(position: int) -> int:
+    """Round a place in a long queue, so that one admission does not change every status behind it.
+
+    >>> [round_position(place) for place in (3, 27, 345, 4567)]
+    [3, 20, 300, 4000]
+    """
+    step = 1
+    while position >= 20 * step:
+        step *= 10
+    return position - position % step
+
+
+def _read_admission(child: Document, workload: Document | None) -> dt.datetime | None:
+    """Return when the child was let out of its queue: where it stood in none, when it was made."""
+    admitted = _find_condition(workload, "Admitted") if workload else None
+    text = admitted.get("lastTransitionTime") if admitted else child["metadata"].get("creationTimestamp")
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def _find_condition(document: Document | None, kind: str) -> Document | None:
+    conditions = (document or {}).get("status", {}).get("conditions") or ()
+    return next((one for one in conditions if one["type"] == kind and one["status"] == "True"), None)
+
+
+def _is_running(pod: Document) -> bool:
+    states = [container.get("state", {}) for container in pod.get("status", {}).get("containerStatuses", ())]
+    return any("running" in state for state in states)

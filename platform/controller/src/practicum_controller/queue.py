@@ -1,0 +1,93 @@
+"""Decides in which order keys are worked on: each once at a time, again if woken meanwhile, later on faults."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+MAX_BACKOFF_S = 60.0
+_FIRST_BACKOFF_S = 0.5
+
+
+class WorkQueue(Generic[K]):
+    """Keys that wait for work. A key that is worked on is not handed out again until it is done.
+
+    Args:
+        get_time: Monotonic clock in seconds.
+    """
+
+    def __init__(self, get_time: Callable[[], float]) -> None:
+        self._get_time = get_time
+        self._ready: deque[K] = deque()
+        self._waiting: set[K] = set()
+        self._active: set[K] = set()
+        self._again: set[K] = set()
+        self._later: list[tuple[float, int, K]] = []
+        self._due: dict[K, float] = {}
+        self._faults: dict[K, int] = {}
+        self._order = itertools.count()
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._active)
+
+    def add(self, key: K) -> None:
+        """Hand out ``key`` soon."""
+        if key in self._active:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.append(key)
+            self._changed.set()
+
+    def add_later(self, key: K, delay_s: float) -> None:
+        """Hand out ``key`` after a while, or before where something wakes it."""
+        due = self._get_time() + delay_s
+        if self._due.get(key, float("inf")) <= due:
+            return
+        self._due[key] = due
+        heapq.heappush(self._later, (due, next(self._order), key))
+        self._changed.set()
+
+    async def take(self) -> K:
+        """Wait for a key and mark it as worked on."""
+        while True:
+            delay_s = self._promote()
+            if self._ready:
+                key = self._ready.popleft()
+                self._waiting.discard(key)
+                self._active.add(key)
+                return key
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), delay_s)
+            except TimeoutError:
+                continue
+
+    def done(self, key: K, *, is_fault: bool = False) -> None:
+        """Take note that the work on ``key`` ended; after a fault it is handed out again, later each time."""
+        self._active.discard(key)
+        if is_fault:
+            count = self._faults[key] = self._faults.get(key, 0) + 1
+            self._again.discard(key)
+            self.add_later(key, min(_FIRST_BACKOFF_S * 2 ** (count - 1), MAX_BACKOFF_S))
+            return
+        self._faults.pop(key, None)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def _promote(self) -> float | None:
+        """Make ready what is due; return the seconds until the next is."""
+        now = self._get_time()
+        while self._later and self._later[0][0] <= now:
+            due, _, key = heapq.heappop(self._later)
+            if self._due.get(key) == due:
+                del self._due[key]
+                self.add(key)
+        return max(self._later[0][0] - now, 0.0) if self._later else None

@@ -1,0 +1,76 @@
+"""Decides what the controller can be told from outside: variables that start with ``PRACTICUM_``, read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from practicum_core.errors import ConfigError
+
+_PREFIX = "PRACTICUM_"
+_TRUE = frozenset({"1", "true", "yes", "on"})
+DEFAULT_IMAGES = {"base": "practicum-base:latest", "train": "practicum-train:latest"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The controller's settings.
+
+    ``images`` maps an environment to its image. ``resync_s`` is the time after which every week job is looked at again
+    even though nothing happened. ``queue_poll_s`` is how often queue positions are asked for.
+    """
+
+    namespace: str = "practicum-system"
+    database_url: str = "sqlite:////var/lib/practicum/history.sqlite"
+    ingest_port: int = 8443
+    metrics_port: int = 9090
+    tls_dir: str = "/var/run/practicum-tls"
+    ingest_url: str = "https://practicum-controller.practicum-system.svc:8443"
+    images: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_IMAGES))
+    image_pull_policy: str = "IfNotPresent"
+    workers: int = 16
+    leader_election: bool = True
+    log_level: str = "INFO"
+    resync_s: float = 300.0
+    queue_poll_s: float = 5.0
+    pre_running_deadline_s: int = 1800
+    ray_version: str = "2.60.0"
+
+
+def read_settings(variables: Mapping[str, str]) -> Settings:
+    """Read settings from environment variables.
+
+    Raises:
+        ConfigError: Every value that is not of its type, in one message.
+
+    >>> read_settings({"PRACTICUM_WORKERS": "4", "PRACTICUM_LEADER_ELECTION": "false"}).workers
+    4
+    """
+    defaults = Settings()
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    for name in Settings.__dataclass_fields__:
+        text = variables.get(_PREFIX + name.upper())
+        if text is None:
+            continue
+        try:
+            values[name] = _convert(text, getattr(defaults, name))
+        except ValueError as error:
+            problems.append(f"{_PREFIX}{name.upper()}: {error}")
+    if problems:
+        raise ConfigError("; ".join(problems), "mend the chart's values")
+    return Settings(**values)  # type: ignore[arg-type] # each value has the type of its default
+
+
+def _convert(text: str, default: object) -> object:
+    if isinstance(default, bool):
+        return text.lower() in _TRUE
+    if isinstance(default, int | float):
+        return type(default)(text)
+    if isinstance(default, dict):
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("expected a JSON object")  # noqa: TRY004 - gathered with the other values' problems
+        return default | document
+    return text
