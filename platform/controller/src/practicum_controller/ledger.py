@@ -1,0 +1,106 @@
+"""Decides what a student used of the budget, when it is whole again, and what to say when it is spent. Pure.
+
+Kueue has no cap on use over time, so the controller asks here before it makes a child that needs GPUs. A child that
+already runs is never stopped for the budget: the cap holds from the next child on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from practicum_core.course import Budget, CourseSpec, Student
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEK = dt.timedelta(days=7)
+SECONDS_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """GPUs that one child held, from its start to its end.
+
+    ``gpus`` counts whole GPUs: two slices of a GPU cut into four are 0.5. ``ended_at`` is None while it runs.
+    """
+
+    child_uid: str
+    week_job_uid: str
+    namespace: str
+    course: str
+    student: str
+    step: str
+    gpus: float
+    started_at: dt.datetime
+    ended_at: dt.datetime | None = None
+
+    def get_gpu_seconds(self, now: dt.datetime, since: dt.datetime | None = None) -> float:
+        """Return GPU seconds held between ``since`` (the start without it) and ``now``.
+
+        >>> start = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+        >>> usage = Usage("c", "w", "n", "llm", "student-01", "sft", 0.5, start, start + dt.timedelta(hours=2))
+        >>> usage.get_gpu_seconds(start + dt.timedelta(hours=1))
+        1800.0
+        >>> usage.get_gpu_seconds(start + WEEK, since=start + dt.timedelta(minutes=90))
+        900.0
+        """
+        start = self.started_at if since is None else max(self.started_at, since)
+        end = now if self.ended_at is None else min(self.ended_at, now)
+        return self.gpus * max((end - start).total_seconds(), 0.0)
+
+
+def get_last_reset(budget: Budget, now: dt.datetime) -> dt.datetime:
+    """Return when the budget was last made whole: the latest ``resetsOn`` at 00:00 UTC that is not after ``now``.
+
+    >>> get_last_reset(Budget(resets_on="Wed"), dt.datetime(2026, 1, 6, 12, tzinfo=dt.UTC)).isoformat()
+    '2025-12-31T00:00:00+00:00'
+    >>> get_last_reset(Budget(resets_on="Wed"), dt.datetime(2026, 1, 7, tzinfo=dt.UTC)).isoformat()
+    '2026-01-07T00:00:00+00:00'
+    """
+    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - dt.timedelta(days=(midnight.weekday() - DAYS.index(budget.resets_on)) % len(DAYS))
+
+
+def get_next_reset(budget: Budget, now: dt.datetime) -> dt.datetime:
+    """Return when the budget will be whole again."""
+    return get_last_reset(budget, now) + WEEK
+
+
+def count_gpu_hours(usages: Iterable[Usage], since: dt.datetime, now: dt.datetime) -> float:
+    """Return the GPU hours held between ``since`` and ``now``; what still runs counts up to ``now``."""
+    return sum(usage.get_gpu_seconds(now, since) for usage in usages) / SECONDS_PER_HOUR
+
+
+def get_cap_h(course: CourseSpec, student: Student) -> float | None:
+    """Return the student's GPU hours per week: their own, else the course's; None where there is no cap."""
+    return course.budget.gpu_hours_per_week if student.gpu_hours_per_week is None else student.gpu_hours_per_week
+
+
+def get_gpus(course: CourseSpec, slices: int) -> float:
+    """Return how many whole GPUs ``slices`` are.
+
+    >>> from practicum_core.course import GpuSharing
+    >>> get_gpus(CourseSpec(gpu=GpuSharing(slices_per_gpu=4)), 2)
+    0.5
+    """
+    return slices / course.gpu.slices_per_gpu
+
+
+def get_reason_over_budget(used_h: float, cap_h: float | None, budget: Budget, now: dt.datetime) -> str | None:
+    """Return why no child that needs GPUs may start, or None while hours are left or there is no cap.
+
+    >>> monday = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
+    >>> get_reason_over_budget(10.25, 10, Budget(), monday)
+    'the GPU budget of this week is spent: 10.2 of 10 GPU hours used; it is whole again on Mon 2026-01-12 00:00 UTC'
+    >>> get_reason_over_budget(9.9, 10, Budget(), monday) is None
+    True
+    """
+    if cap_h is None or used_h < cap_h:
+        return None
+    if cap_h == 0:
+        return "this student has no GPU hours in this course (the budget is 0 GPU hours a week); a teacher can raise it"
+    reset = get_next_reset(budget, now)
+    return (
+        f"the GPU budget of this week is spent: {used_h:.1f} of {cap_h:g} GPU hours used; "
+        f"it is whole again on {DAYS[reset.weekday()]} {reset:%Y-%m-%d %H:%M} UTC"
+    )
