@@ -47,6 +47,7 @@ bench-sft: ## fine-tuning beside a bare TRL script
 docs: ## generated reference pages, manifests and custom resource definitions
 	$(DEV)/python tools/build_reference.py
 	$(DEV)/python tools/build_manifests.py
+	$(DEV)/python tools/render_chart.py
 
 locks: ## compile requirements/*.txt from requirements/*.in
 	tools/compile-locks.sh

@@ -1,0 +1,79 @@
+"""The chart's committed renderings and README are current, and its schema describes and closes every value."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "practicum"
+SPEC = importlib.util.spec_from_file_location("render_chart", ROOT / "tools" / "render_chart.py")
+RENDER = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(RENDER)
+needs_helm = pytest.mark.skipif(
+    not (os.environ.get("PRACTICUM_HELM") or shutil.which("helm")), reason="helm is not on this machine"
+)
+
+
+def iter_open_or_undescribed(schema, path):
+    if not schema.get("description"):
+        yield f"{path}: no description"
+    if schema.get("properties") and schema.get("additionalProperties") is not False:
+        yield f"{path}: open"
+    for name, child in schema.get("properties", {}).items():
+        yield from iter_open_or_undescribed(child, f"{path}.{name}")
+
+
+def test_schema_describes_and_closes_everything():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert list(iter_open_or_undescribed(schema, "")) == []
+
+
+def test_readme_is_current():
+    assert (CHART / "README.md").read_text(encoding="utf-8") == RENDER.build_readme(), "run `make docs`"
+
+
+@needs_helm
+@pytest.mark.parametrize("name", RENDER.list_examples())
+def test_rendered_example_is_current(name):
+    text = RENDER.NOTICE + RENDER.mask_secrets(RENDER.render(name))
+    assert (CHART / "examples" / f"{name}.yaml").read_text(encoding="utf-8") == text, "run `make docs`"
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("imagess.tag=x", "imagess"),
+        ("controller.replica=2", "replica"),
+        ("controller.logLevel=loud", "logLevel"),
+        ("controller.replicas=2", "database.existingSecret"),
+        ("ingest.port=https", "port"),
+    ],
+)
+def test_wrong_value_is_refused(option, said):
+    command = [str(RENDER.find_helm()), "template", "practicum", str(CHART), "--kube-version", RENDER.KUBERNETES]
+    result = subprocess.run([*command, "--set", option], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode != 0
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("name", RENDER.list_examples())
+def test_pod_is_restricted(name):
+    documents = list(yaml.safe_load_all((CHART / "examples" / f"{name}.yaml").read_text(encoding="utf-8")))
+    pod = next(one for one in documents if one and one["kind"] == "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+    container = pod["containers"][0]["securityContext"]
+    assert container == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
