@@ -74,8 +74,12 @@ class Database:
         self._writing = threading.Lock()
         with self._translate():
             self._engine = _open_sqlite(url) if self.is_sqlite else _open_postgresql(url)
-            with self.write() as connection:
-                _upgrade(connection, revision)
+            try:
+                with self.write() as connection:
+                    _upgrade(connection, revision)
+            except BaseException:
+                self._engine.dispose()
+                raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:

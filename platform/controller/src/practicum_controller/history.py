@@ -82,7 +82,8 @@ class History:
         with self._database.write() as connection:
             replaced = ("is_final", "received_at", "body")
             statement = _insert(connection, STEP_REPORTS, values, replace=replaced, where=open_and_other)
-            is_new = connection.execute(statement).rowcount > 0
+            # RETURNING names the row only where it was written; a count of rows is not kept for inserts.
+            is_new = connection.execute(statement.returning(STEP_REPORTS.c.uid)).first() is not None
             if is_new and report.evidence_html is not None:
                 page = key | {"html": report.evidence_html}
                 connection.execute(_insert(connection, EVIDENCE_PAGES, page, replace=("html",)))
