@@ -1,0 +1,31 @@
+# Sourced by the programs beside it: chooses what builds images and defines how it is called.
+# shellcheck shell=bash
+#
+# Docker where its daemon answers, else buildah as root, whose images lie in the cache. Sets `engine`, `cache`, `root`,
+# `registry` and `tag`.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=${PRACTICUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/practicum}
+registry=${PRACTICUM_REGISTRY:-localhost}
+tag=${PRACTICUM_TAG:-dev}
+store=$cache/images/store
+
+choose_engine() {
+  if [ -n "${PRACTICUM_IMAGE_ENGINE:-}" ]; then
+    engine=$PRACTICUM_IMAGE_ENGINE
+  elif command -v docker >/dev/null && timeout 10 docker info >/dev/null 2>&1; then
+    engine=docker
+  elif command -v buildah >/dev/null && [ "$(id -u)" = 0 ]; then
+    engine=buildah
+  else
+    echo "images are built by docker (its daemon running) or by buildah as root (Debian: apt-get install buildah debootstrap)" >&2
+    exit 4
+  fi
+}
+
+# The store's own folders, so that neither another store of this machine nor a reboot's leftovers are in the way.
+run_buildah() {
+  mkdir -p "$store/root" "$store/run"
+  TMPDIR=$store BUILDAH_ISOLATION=chroot buildah --storage-driver overlay --root "$store/root" --runroot "$store/run" "$@"
+}
+
+get_image() { echo "$registry/practicum-$1:$tag"; }
