@@ -9,7 +9,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 cache=${PRACTICUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/practicum}
 suite=bookworm
 packages=$(grep -v '^#' "$root/images/os-packages.txt" | paste -sd,)
-key=$(sha256sum "$root/images/os-packages.txt" "$0" | sha256sum | cut -c1-12)
+key=$(cat "$root/images/os-packages.txt" "$0" | sha256sum | cut -c1-12)
 archive=$cache/images/os-$suite-$key.tar
 [ -f "$archive" ] && { echo "$archive"; exit 0; }
 
