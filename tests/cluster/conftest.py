@@ -1,0 +1,62 @@
+"""A real API server, and a real cluster, for the tests of this folder.
+
+``api_server`` is etcd and an API server alone, ready in seconds, without controllers. What a machine lacks for one of
+them is said by name in the skip; ``PRACTICUM_REQUIRE=cluster`` turns such a skip into a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from practicum_cluster.api import wait_until
+from practicum_cluster.control_plane import ControlPlane, start_alone
+from practicum_core.crd import KINDS, build_crd
+
+
+def skip_lacking(what: str) -> None:
+    """Skip the test because this machine lacks something, or fail it where that was ruled out."""
+    sentence = f"this machine lacks {what}"
+    if "cluster" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
+        pytest.fail(f"{sentence}, and PRACTICUM_REQUIRE names cluster")
+    pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real API server of the test session's own, with Practicum's definitions in it.
+
+    ``api_server.kubeconfig`` is the administrator's, ``api_server.api`` a client with every right,
+    ``api_server.write_credentials(name, user, groups)`` another user's kubeconfig.
+    """
+    for program in ("go", "openssl", "setpriv"):
+        if not shutil.which(program):
+            skip_lacking(f"the program {program}, which a real API server needs")
+    folder = tmp_path_factory.mktemp("api-server")
+    # A test process that is killed takes both along.
+    plane = start_alone(folder, ("setpriv", "--pdeathsig", "KILL", "--"))
+    try:
+        install_definitions(plane)
+        yield plane
+    finally:
+        plane.stop()
+
+
+def install_definitions(plane: ControlPlane) -> None:
+    """Apply the custom resource definitions and wait until the server knows the kinds."""
+    for kind in KINDS:
+        plane.api.apply(build_crd(kind))
+    for kind in KINDS:
+        wait_until(lambda kind=kind: plane.api.find(f"/apis/practicum.dev/v1alpha1/{kind.plural}"), kind.plural)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """The pinned kubectl."""
+    build = Path(__file__).parents[2] / "tools/cluster/build.sh"
+    return Path(subprocess.run([build, "kubectl"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip())

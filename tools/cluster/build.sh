@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Builds the tools named from their pinned Go modules on first use and prints the path of each, one a line.
+#
+#   tools/cluster/build.sh TOOL...      (without TOOL: lists what it can build)
+#
+# A tool lies in the cache under a key of its module's files and the Go version, so that every checkout with the same
+# pins shares it. Programs are static (CGO_ENABLED=0): the operators run in images that hold nothing else.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")" && pwd)
+cache=${PRACTICUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/practicum}/cluster
+kubernetes=v1.36.3
+
+# tool -> folder under modules/, package to build
+declare -A tools=(
+  [coredns]="coredns ."
+  [etcd]="etcd ."
+  [helm]="helm helm.sh/helm/v3/cmd/helm"
+  [kube-apiserver]="kubernetes k8s.io/kubernetes/cmd/kube-apiserver"
+  [kube-controller-manager]="kubernetes k8s.io/kubernetes/cmd/kube-controller-manager"
+  [kube-proxy]="kubernetes k8s.io/kubernetes/cmd/kube-proxy"
+  [kube-scheduler]="kubernetes k8s.io/kubernetes/cmd/kube-scheduler"
+  [kubectl]="kubernetes k8s.io/kubernetes/cmd/kubectl"
+  [kubelet]="kubernetes k8s.io/kubernetes/cmd/kubelet"
+  [kueue]="kueue sigs.k8s.io/kueue/cmd/kueue"
+  [kwok]="kwok sigs.k8s.io/kwok/cmd/kwok"
+  [network-policies]="network-policies ."
+  [pause]="pause ."
+  [ray-operator]="kuberay github.com/ray-project/kuberay/ray-operator"
+  [skaffold]="skaffold github.com/GoogleContainerTools/skaffold/v2/cmd/skaffold"
+)
+
+# The checksum database lacks an entry that these need; go.sum pins them all the same.
+export GONOSUMDB=${GONOSUMDB:+$GONOSUMDB,}sigs.k8s.io/* GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-buildvcs=false
+
+# A tool without a version of its own says which Kubernetes it is from this.
+build_ldflags() {
+  case $1 in
+    kubernetes) echo "-s -w -X k8s.io/component-base/version.gitVersion=$kubernetes -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36" ;;
+    skaffold) echo "-s -w -X github.com/GoogleContainerTools/skaffold/v2/pkg/skaffold/version.version=v2.16.1" ;;
+    helm) echo "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0" ;;
+    *) echo "-s -w" ;;
+  esac
+}
+
+# Prints the file that tells `go build` which source files of other modules to replace, or nothing.
+write_overlay() {
+  local module=$1 target=$2 name path file
+  [ -f "$root/modules/$module/overlay.list" ] || return 0
+  read -r name path file <"$root/modules/$module/overlay.list"
+  printf '{"Replace": {"%s/%s": "%s"}}\n' "$(go list -m -f '{{.Dir}}' "$name")" "$path" "$root/modules/$module/$file" >"$target"
+  echo "-overlay=$target"
+}
+
+build() {
+  local tool=$1 module package key folder overlay started
+  [ -n "${tools[$tool]:-}" ] || { echo "build.sh: unknown tool '$tool'; known: ${!tools[*]}" >&2; return 2; }
+  read -r module package <<<"${tools[$tool]}"
+  key=$({ go env GOVERSION GOARCH; cd "$root/modules/$module"; cat go.mod go.sum ./*.go ./*.txt; build_ldflags "$module"; } 2>/dev/null | sha256sum | cut -c1-12)
+  folder=$cache/bin/$module-$key
+  [ -x "$folder/$tool" ] && { echo "$folder/$tool"; return; }
+  mkdir -p "$folder"
+  exec 9>"$folder/.lock"
+  flock 9
+  if [ ! -x "$folder/$tool" ]; then
+    started=$SECONDS
+    cd "$root/modules/$module"
+    go mod download
+    overlay=$(write_overlay "$module" "$folder/overlay.json")
+    # shellcheck disable=SC2086  # an empty overlay is no argument
+    nice -n 10 go build -p "${PRACTICUM_BUILD_JOBS:-2}" -trimpath $overlay -ldflags="$(build_ldflags "$module")" -o "$folder/.$tool.partial" "$package"
+    mv "$folder/.$tool.partial" "$folder/$tool"
+    echo "built $tool in $((SECONDS - started)) s" >&2
+  fi
+  exec 9>&-
+  echo "$folder/$tool"
+}
+
+command -v go >/dev/null || { echo "build.sh: the Go compiler is needed to build ${*:-the tools}" >&2; exit 3; }
+[ $# -gt 0 ] || { printf '%s\n' "${!tools[@]}" | sort; exit; }
+for tool in "$@"; do (build "$tool"); done

@@ -1,0 +1,3 @@
+module practicum.dev/tools/pause
+
+go 1.26.0

@@ -1,0 +1,1 @@
+"""A real Kubernetes for tests, from pinned Go modules: a control plane alone, or a whole cluster of one node."""

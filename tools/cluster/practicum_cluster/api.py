@@ -1,0 +1,172 @@
+"""Decides how the tooling speaks to an API server: plain HTTPS and JSON, of the standard library alone.
+
+It knows no kind by heart: where a kind lives is asked of the server.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+JSON = dict[str, Any]
+T = TypeVar("T")
+_MERGE = "application/merge-patch+json"
+_APPLY = "application/apply-patch+yaml"
+_TIMEOUT_S = 60.0
+
+
+class ApiError(Exception):
+    """The server's refusal."""
+
+    def __init__(self, status: int, document: JSON) -> None:
+        """Keep the status code and the server's own words."""
+        super().__init__(f"{status} {document.get('reason', '')}: {document.get('message', document)}")
+        self.status = status
+        self.document = document
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where objects of a kind live."""
+
+    plural: str
+    is_namespaced: bool
+
+
+class Api:
+    """A client with one user's credentials. Thread-safe: every call has its own connection."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        """Read credentials as :mod:`practicum_cluster.kubeconfig` writes them."""
+        document = json.loads(kubeconfig.read_text())
+        cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
+        self.url: str = cluster["server"]
+        self._address = urllib.parse.urlsplit(self.url)
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        self._context = ssl.create_default_context(cadata=authority)
+        self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        if "client-key-data" in user:
+            self._load_certificate(user)
+        self._kinds: dict[tuple[str, str], Kind] = {}
+
+    def _load_certificate(self, user: Mapping[str, str]) -> None:
+        with tempfile.NamedTemporaryFile() as both:
+            both.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+            both.flush()
+            self._context.load_cert_chain(both.name)
+
+    def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> JSON:
+        """Send a request and return the answer's document.
+
+        Raises:
+            ApiError: the server refused.
+            OSError: the server was not reached.
+        """
+        status, text = self.send(method, path, body, content_type)
+        document: JSON = _parse(text)
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise ApiError(status, document)
+        return document
+
+    def send(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> tuple[int, str]:
+        """Send a request and return the answer's status and text, whatever they are."""
+        connection = http.client.HTTPSConnection(
+            self._address.hostname or "", self._address.port, timeout=_TIMEOUT_S, context=self._context
+        )
+        try:
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {**self._headers, "Content-Type": content_type})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> JSON:
+        """Return a document."""
+        return self.request("GET", path)
+
+    def find(self, path: str) -> JSON | None:
+        """Return a document; ``None`` where there is none."""
+        try:
+            return self.get(path)
+        except ApiError as error:
+            if error.status == http.HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def create(self, document: JSON, namespace: str | None = None) -> JSON:
+        """Create an object."""
+        return self.request("POST", self.get_path(document, namespace, is_collection=True), document)
+
+    def apply(self, document: JSON, namespace: str | None = None, manager: str = "practicum-cluster") -> JSON:
+        """Apply an object, server side; what others own of it is taken over."""
+        path = self.get_path(document, namespace)
+        return self.request("PATCH", f"{path}?fieldManager={manager}&force=true", document, _APPLY)
+
+    def patch(self, path: str, body: JSON) -> JSON:
+        """Merge a patch into an object."""
+        return self.request("PATCH", path, body, _MERGE)
+
+    def delete(self, path: str, policy: str = "Background") -> None:
+        """Delete an object if it is there."""
+        try:
+            self.request("DELETE", path, {"propagationPolicy": policy})
+        except ApiError as error:
+            if error.status != http.HTTPStatus.NOT_FOUND:
+                raise
+
+    def get_path(self, document: JSON, namespace: str | None = None, *, is_collection: bool = False) -> str:
+        """Return where an object lives; its own namespace goes before the one given."""
+        version, kind = document["apiVersion"], self._get_kind(document["apiVersion"], document["kind"])
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        where = document["metadata"].get("namespace") or namespace or "default"
+        middle = f"/namespaces/{where}" if kind.is_namespaced else ""
+        path = f"{root}{middle}/{kind.plural}"
+        return path if is_collection else f"{path}/{document['metadata']['name']}"
+
+    def _get_kind(self, version: str, name: str) -> Kind:
+        if (version, name) not in self._kinds:
+            listing = self.get(f"/apis/{version}" if "/" in version else f"/api/{version}")
+            for resource in listing["resources"]:
+                if "/" not in resource["name"]:
+                    self._kinds[version, resource["kind"]] = Kind(resource["name"], resource["namespaced"])
+        return self._kinds[version, name]
+
+
+def _parse(text: str) -> JSON:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return {"message": text}
+    return document if isinstance(document, dict) else {"message": text}
+
+
+def wait_until(look: Callable[[], T | None], what: str, timeout_s: float = 60, interval_s: float = 0.1) -> T:
+    """Look until there is something to see, and return it. A server that cannot be reached is not seen yet.
+
+    Raises:
+        TimeoutError: nothing was seen in time; says what, and what went wrong last.
+    """
+    deadline = time.monotonic() + timeout_s
+    last: Exception | None = None
+    while True:
+        try:
+            seen = look()
+        except (OSError, http.client.HTTPException, ApiError, KeyError, IndexError) as error:
+            seen, last = None, error
+        if seen:
+            return seen
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not seen in {timeout_s:.0f} s" + (f" (last: {last})" if last else ""))
+        time.sleep(interval_s)

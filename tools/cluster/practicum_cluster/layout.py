@@ -1,0 +1,59 @@
+"""Decides where the test cluster keeps what: binaries and state in the cache, never in the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+TOOLS = Path(__file__).parents[1]
+
+
+def get_cache() -> Path:
+    """Return the folder that survives every run: binaries, images, state."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(os.environ.get("PRACTICUM_CACHE") or Path(home) / "practicum") / "cluster"
+
+
+def ensure_binaries(*names: str) -> dict[str, Path]:
+    """Build the tools named where they are not built yet, and return where each lies.
+
+    Raises:
+        subprocess.CalledProcessError: a build failed; its messages went to standard error.
+    """
+    answer = subprocess.run([TOOLS / "build.sh", *names], check=True, stdout=subprocess.PIPE, text=True)
+    return dict(zip(names, map(Path, answer.stdout.splitlines()), strict=True))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one cluster's run."""
+
+    root: Path
+
+    @property
+    def pki(self) -> Path:
+        """Certificates and keys."""
+        return self.root / "pki"
+
+    @property
+    def credentials(self) -> Path:
+        """Kubeconfig files."""
+        return self.root / "credentials"
+
+    @property
+    def etcd(self) -> Path:
+        """The store's data."""
+        return self.root / "etcd"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.credentials / "admin.kubeconfig"
+
+    def make(self) -> None:
+        """Make the folders; only their owner may look inside."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for folder in (self.pki, self.credentials, self.etcd):
+            folder.mkdir(mode=0o700, exist_ok=True)
