@@ -106,10 +106,10 @@ class Daemons:
     def _wait(self, process: Process, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            child = self._children.get(process.pid)
-            if child:
-                child.poll()
             if not process.is_alive():
+                child = self._children.pop(process.pid, None)
+                if child:
+                    child.wait()  # it has ended, and is only waited for
                 return True
             time.sleep(_POLL_S)
         return False
