@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-NUM_PERMUTATIONS = 70
+NUM_PERMUTATIONS = 36
 THRESHOLD = 0.8
 MIN_SCORE = 0.3
 

@@ -47,13 +47,13 @@ def test_planted_near_duplicates_are_found_and_nothing_else(join, vocabulary, le
 def test_agrees_with_datasketch_on_the_same_shingles():
     rows, _ = build_rows(1500, 400, " ", WORDS, 80, seed=11)
     settings = SketchSettings()
-    lsh = MinHashLSH(threshold=settings.threshold, num_perm=settings.num_permutations, weights=(0.1, 0.9))
+    lsh = MinHashLSH(threshold=settings.threshold, num_perm=128, weights=(0.1, 0.9))
     hashes = {
         name: shingle_texts([text], settings.ngram_words, settings.ngram_chars).hashes for name, text in rows.items()
     }
     theirs = set()
     for name, values in hashes.items():
-        minhash = MinHash(num_perm=settings.num_permutations, seed=1)
+        minhash = MinHash(num_perm=128, seed=1)
         minhash.update_batch([value.tobytes() for value in values])
         theirs |= {tuple(sorted((name, other))) for other in lsh.query(minhash)}
         lsh.insert(name, minhash)

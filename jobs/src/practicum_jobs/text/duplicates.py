@@ -27,8 +27,6 @@ T = TypeVar("T")
 BATCH_ROWS = 2_000
 WINDOW = 8
 """Neighbours of a row, within its bucket sorted by the next band too, that it is compared with."""
-ESTIMATE_MARGIN = 0.15
-"""A pair is verified when its estimate is no further below the threshold: three standard errors at 70 permutations."""
 _BLOCK_PAIRS = 10_000
 _BLOCK_SHINGLES = 2_000_000
 MAX_REFUSED = 300_000
@@ -205,7 +203,7 @@ class _Verifier:
         keys = np.unique(pairs[:, 0] * num_rows + pairs[:, 1])
         keys = keys[np.fromiter((key not in self._refused for key in keys.tolist()), np.bool_, len(keys))]
         pairs = np.stack(np.divmod(keys, num_rows), axis=1)
-        is_likely = self._estimate(pairs) >= self._settings.threshold - ESTIMATE_MARGIN
+        is_likely = self._estimate(pairs) >= self._settings.threshold - self._settings.estimate_margin
         similarities = np.zeros(len(pairs))
         if is_likely.any():
             blocks = self._cut_by_size(pairs[is_likely])

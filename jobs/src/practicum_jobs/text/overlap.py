@@ -31,7 +31,6 @@ from practicum_jobs.text.shingles import (
 from practicum_jobs.text.sketches import Sketches, SketchSettings, estimate_similarity, sketch_units
 
 BATCH_ROWS = 1_000
-ESTIMATE_MARGIN = 0.15
 MAX_PROPOSALS = 256
 """Indexed rows proposed for one streamed row and one band."""
 
@@ -145,7 +144,7 @@ class OverlapIndex:
         pairs[:, 0] = rows[pairs[:, 0]]
         estimates = estimate_similarity(sketches.signatures_NP[pairs[:, 0]], self._signatures[pairs[:, 1]])
         threshold = self.settings.sketch.threshold
-        pairs = pairs[estimates >= threshold - ESTIMATE_MARGIN]
+        pairs = pairs[estimates >= threshold - self.settings.sketch.estimate_margin]
         similar = [
             compute_jaccard(_get_set(sketches, row), self._sets[indexed]) >= threshold
             for row, indexed in pairs.tolist()

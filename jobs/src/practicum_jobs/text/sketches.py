@@ -40,11 +40,11 @@ class SketchSettings:
     """What is similar.
 
     ``ngram_words`` and ``ngram_chars`` are the lengths of a shingle in words and, for Chinese text, characters. Pairs
-    are verified exactly, so permutations serve to propose them alone: 14 bands of 5 find 99.6 % of the pairs at 0.8.
+    are verified exactly, so permutations serve to propose them alone: 9 bands of 4 find 99.1 % of the pairs at 0.8.
     """
 
     threshold: float = 0.8
-    num_permutations: int = 70
+    num_permutations: int = 36
     ngram_words: int = 3
     ngram_chars: int = 5
     seed: int = 7
@@ -56,6 +56,11 @@ class SketchSettings:
             if 1 - (1 - self.threshold**rows) ** (self.num_permutations // rows) >= BAND_RECALL:
                 return rows
         return 1
+
+    @property
+    def estimate_margin(self) -> float:
+        """Three standard errors of an estimate at the threshold: pairs further below it are not verified."""
+        return float(3 * np.sqrt(self.threshold * (1 - self.threshold) / self.num_permutations))
 
     @property
     def num_bands(self) -> int:

@@ -94,7 +94,7 @@ class KubernetesCluster:
     """The API server that the process's configuration names: the pod's own, else the kubeconfig's."""
 
     def __init__(self, client: ApiClient) -> None:
-        self._client = client
+        self.client = client
 
     @classmethod
     async def connect(cls, max_connections: int = 64) -> KubernetesCluster:
@@ -109,7 +109,7 @@ class KubernetesCluster:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.close()
+        await self.client.close()
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Document | None:
         """Return an object, ``None`` where there is none."""
@@ -219,10 +219,10 @@ class KubernetesCluster:
     ) -> aiohttp.ClientResponse:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         parameters: list[tuple[str, str]] = list(query or [])
-        await self._client.update_params_for_auth(headers, parameters, ["BearerToken"])
-        settings = self._client.configuration
+        await self.client.update_params_for_auth(headers, parameters, ["BearerToken"])
+        settings = self.client.configuration
         try:
-            return await self._client.rest_client.pool_manager.request(
+            return await self.client.rest_client.pool_manager.request(
                 method,
                 f"{settings.host}{path}",
                 params=parameters,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from practicum_controller import metrics
 from practicum_controller.documents import read_course, read_time
 from practicum_controller.eta import Wait, build_eta
 from practicum_controller.history import Attempts, History, WeekJobEntry
@@ -136,6 +137,7 @@ class ControllerMemory:
         waited_s = max((admitted_at - created_at).total_seconds(), 0.0)
         course = note.course["metadata"]["name"]
         wait = Wait(uid, course, self._first_places.pop(uid), waited_s, admitted_at)
+        metrics.QUEUE_WAIT_S.observe(waited_s)
         await asyncio.to_thread(self._history.record_wait, wait)
 
     async def _open(self, note: StepNote, account: str, namespace: str, slices: int) -> None:

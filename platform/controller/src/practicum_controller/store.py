@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from practicum_core import labels
+from practicum_core.phases import Phase
 
 Document = dict[str, Any]
 Key = tuple[str, str]
@@ -82,6 +83,36 @@ class Store:
         home = self.namespaces.get(namespace)
         name = home["metadata"].get("labels", {}).get(labels.COURSE) if home else None
         return self.courses.get(name) if name else None
+
+    def find_pod(self, namespace: str, name: str, uid: str) -> Document | None:
+        """Return the pod of a stage, if it is that very one."""
+        owner = self._owners.get(uid)
+        pod = self._families[owner].pods.get(uid) if owner else None
+        if pod is None or (pod["metadata"]["namespace"], pod["metadata"]["name"]) != (namespace, name):
+            return None
+        return pod
+
+    def list_child_uids(self) -> set[str]:
+        """Return the uids of all children."""
+        return {uid for family in self._families.values() for uid in family.children}
+
+    def list_open(self) -> list[Key]:
+        """Return the week jobs that have not ended."""
+        ended = ("Succeeded", "Failed")
+        return [key for key, one in self.week_jobs.items() if one.get("status", {}).get("phase") not in ended]
+
+    def count_phases(self) -> dict[str, int]:
+        """Return how many week jobs stand in each phase."""
+        counts = dict.fromkeys((phase.value for phase in Phase), 0)
+        for one in self.week_jobs.values():
+            counts[one.get("status", {}).get("phase") or Phase.PENDING.value] += 1
+        return counts
+
+    def wake_owner(self, child_uid: str) -> None:
+        """Wake the week job that a child belongs to."""
+        owner = self._owners.get(child_uid)
+        if owner is not None:
+            self._wake_uid(owner)
 
     def put(self, kind: str, document: Document) -> None:
         """Take an object as it is now."""

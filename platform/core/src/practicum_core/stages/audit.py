@@ -19,7 +19,7 @@ class AuditConfig(StageConfig):
     format: Literal["auto", "alpaca", "chat", "preference"] = "auto"
     max_length: int = Field(default=1024, ge=16, description="Tokens after which a row would be truncated.")
     near_duplicate_threshold: float = Field(default=0.8, gt=0, le=1, description="Jaccard similarity of shingles.")
-    num_permutations: int = Field(default=70, ge=16, le=1024)
+    num_permutations: int = Field(default=36, ge=16, le=1024)
     max_row_bytes: int = Field(default=1_000_000, ge=1_000, description="A longer row is refused, not read.")
     num_samples: int = Field(default=5, ge=0, description="Masked samples kept per finding.")
     clean_copy: bool = Field(default=True, description="Write the rows that pass, and a manifest of the others.")

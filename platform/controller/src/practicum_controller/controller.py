@@ -1,0 +1,188 @@
+"""Decides how the controller's parts work together: what is watched, who works on what was woken, when to ask again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+
+from practicum_controller import metrics
+from practicum_controller.client import (
+    COURSES,
+    EVENTS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    RAY_JOBS,
+    WEEK_JOBS,
+    WORKLOADS,
+    ApiFault,
+    Cluster,
+    KubernetesCluster,
+)
+from practicum_controller.course.homes import get_cluster_queue_name
+from practicum_controller.course.reconcile import CourseReconciler
+from practicum_controller.history import History
+from practicum_controller.memory import ControllerMemory
+from practicum_controller.queue import WorkQueue
+from practicum_controller.reconcile import Reconciler
+from practicum_controller.reflector import Reflector
+from practicum_controller.settings import Settings
+from practicum_controller.store import Key, Store
+from practicum_core import labels
+from practicum_core.errors import PracticumError
+from practicum_core.reports import StepReport
+
+LOGGER = logging.getLogger(__name__)
+K = TypeVar("K", bound=Hashable)
+_CHILD_EVENTS = frozenset({"Job", "RayJob", "RayCluster"})
+_REFUSALS = frozenset({"FailedCreate", "FailedToCreateHeadPod", "FailedToCreateWorkerPod"})
+_COURSE_WORKERS = 2
+_MAX_PENDING = 1000
+
+
+def get_now() -> dt.datetime:
+    """Return the present time in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+class Controller:
+    """The controller without its edges.
+
+    Args:
+        watched: The cluster as it is watched.
+        cluster: Where changes are made; the same but in tests that break calls.
+        history: What outlives the process.
+        settings: The controller's settings.
+        authority: Certificate authority of the ingest, PEM.
+    """
+
+    def __init__(
+        self,
+        watched: KubernetesCluster,
+        cluster: Cluster,
+        history: History,
+        settings: Settings,
+        authority: str,
+    ) -> None:
+        self.settings = settings
+        self.week_jobs: WorkQueue[Key] = WorkQueue(time.monotonic)
+        self.courses: WorkQueue[str] = WorkQueue(time.monotonic)
+        self.store = Store(self.week_jobs.add, self.courses.add)
+        self.memory = ControllerMemory(history)
+        self._watched = watched
+        self._reconciler = Reconciler(self.store, cluster, self.memory, settings, get_now)
+        self._course_reconciler = CourseReconciler(self.store, cluster, self.memory, settings, authority, get_now)
+        self._reflectors = self._build_reflectors()
+
+    def _build_reflectors(self) -> list[Reflector]:
+        managed = f"{labels.WEEK_JOB_UID}"
+        return [
+            Reflector(self._watched, self.store, "Namespace", NAMESPACES, labels.COURSE),
+            Reflector(self._watched, self.store, "Course", COURSES),
+            Reflector(self._watched, self.store, "Job", JOBS, managed),
+            Reflector(self._watched, self.store, "RayJob", RAY_JOBS, managed),
+            Reflector(self._watched, self.store, "Pod", PODS, managed),
+            Reflector(self._watched, self.store, "Workload", WORKLOADS),
+            Reflector(self._watched, self.store, "WeekJob", WEEK_JOBS),
+            Reflector(self._watched, self.store, "Event", EVENTS, accept=_is_refusal),
+        ]
+
+    def take_report(self, report: StepReport) -> None:
+        """Take a report that the history has, and wake its week job."""
+        self.memory.take_report(report)
+        key = self.store.get_key(report.uid)
+        if key is not None:
+            self.week_jobs.add(key)
+
+    def find_pod(self, namespace: str, name: str, uid: str) -> dict[str, Any] | None:
+        """Return a stage's pod."""
+        return self.store.find_pod(namespace, name, uid)
+
+    async def watch(self) -> None:
+        """Keep the copy of the cluster current until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self._reflectors:
+                group.create_task(reflector.run())
+
+    async def wait_until_synced(self) -> None:
+        """Wait until everything was listed once."""
+        await asyncio.gather(*(reflector.is_synced.wait() for reflector in self._reflectors))
+
+    async def work(self) -> None:
+        """Work on what is woken until cancelled. Only one controller of a cluster may."""
+        await self.memory.load(get_now())
+        await self.wait_until_synced()
+        for key in list(self.store.week_jobs):
+            self.week_jobs.add(key)
+        for name in list(self.store.courses):
+            self.courses.add(name)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.settings.workers):
+                group.create_task(_work_on(self.week_jobs, self._reconciler.reconcile))
+            for _ in range(_COURSE_WORKERS):
+                group.create_task(_work_on(self.courses, self._course_reconciler.reconcile))
+            group.create_task(self._poll_queues())
+            group.create_task(self._sweep())
+
+    async def _poll_queues(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.queue_poll_s)
+            waiting: set[str] = set()
+            for course in list(self.store.courses):
+                with contextlib.suppress(ApiFault):
+                    positions = await self._read_positions(course)
+                    waiting |= positions.keys()
+                    for uid in await self.memory.set_places(course, positions):
+                        self.store.wake_owner(uid)
+            self.memory.drop_places(waiting)
+
+    async def _read_positions(self, course: str) -> dict[str, int]:
+        """Return the places of the course's pending children by uid, from Kueue's visibility API."""
+        queue = get_cluster_queue_name(course)
+        path = f"/apis/visibility.kueue.x-k8s.io/v1beta2/clusterqueues/{queue}/pendingworkloads?limit={_MAX_PENDING}"
+        page = await self._watched.read(path) or {}
+        return {
+            owner["uid"]: item["positionInClusterQueue"]
+            for item in page.get("items", ())
+            for owner in item["metadata"].get("ownerReferences", ())
+        }
+
+    async def _sweep(self) -> None:
+        """Look at everything again now and then, and close accounts of what is gone."""
+        while True:
+            await asyncio.sleep(self.settings.resync_s)
+            await self.memory.close_missing(self.store.list_child_uids(), get_now())
+            for key in self.store.list_open():
+                self.week_jobs.add(key)
+            for name in list(self.store.courses):
+                self.courses.add(name)
+
+
+def _is_refusal(event: dict[str, Any]) -> bool:
+    return event.get("reason") in _REFUSALS and event.get("involvedObject", {}).get("kind") in _CHILD_EVENTS
+
+
+async def _work_on(queue: WorkQueue[K], reconcile: Callable[[K], Awaitable[float | None]]) -> None:
+    while True:
+        key = await queue.take()
+        is_fault = False
+        try:
+            with metrics.time_reconcile():
+                delay_s = await reconcile(key)
+            if delay_s is not None:
+                queue.add_later(key, delay_s)
+        except PracticumError as error:
+            is_fault = True
+            metrics.count_fault(error.reason)
+            LOGGER.warning("%s: %s", key, error.detail)
+        except Exception:
+            is_fault = True
+            metrics.count_fault("Internal")
+            LOGGER.exception("%s: a fault of the controller itself", key)
+        finally:
+            queue.done(key, is_fault=is_fault)

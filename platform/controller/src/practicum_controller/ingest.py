@@ -1,0 +1,148 @@
+"""Decides which reports are believed: of the pod that the token names, about the step that this pod runs.
+
+A report is in the history before it is answered with 200. Tokens are never repeated in an answer or a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from practicum_controller import metrics
+from practicum_controller.client import ApiFault
+from practicum_controller.tokens import PodIdentity, TokenReviewer
+from practicum_core import labels
+from practicum_core.errors import PlatformError
+from practicum_core.reports import MAX_REPORT_BYTES, REPORTS_ROUTE, StepReport
+
+FindPod = Callable[[str, str, str], dict[str, Any] | None]
+SaveReport = Callable[[StepReport], bool]
+_PROGRESS_INTERVAL_S = 0.5
+_MAX_PODS = 10_000
+
+
+class Ingest:
+    """Takes reports.
+
+    Args:
+        reviewer: Says whose a token is.
+        find_pod: Returns a pod by namespace, name and uid.
+        save: Writes a report into the history; blocking.
+        on_report: Called with each report that was saved.
+        is_ready: Whether this replica takes reports: the leader alone does.
+        get_time: Monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        reviewer: TokenReviewer,
+        find_pod: FindPod,
+        save: SaveReport,
+        on_report: Callable[[StepReport], None],
+        is_ready: Callable[[], bool],
+        get_time: Callable[[], float],
+    ) -> None:
+        self._reviewer = reviewer
+        self._find_pod = find_pod
+        self._save = save
+        self._on_report = on_report
+        self._is_ready = is_ready
+        self._get_time = get_time
+        self._last_s: dict[str, float] = {}
+
+    def build_app(self) -> web.Application:
+        """Return the application."""
+        app = web.Application(client_max_size=MAX_REPORT_BYTES)
+        app.router.add_post(REPORTS_ROUTE, self._handle_report)
+        app.router.add_get("/healthz", self._handle_health)
+        app.router.add_get("/readyz", self._handle_ready)
+        return app
+
+    async def _handle_health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _handle_ready(self, _: web.Request) -> web.Response:
+        if self._is_ready():
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "waits to lead"}, status=503)
+
+    async def _handle_report(self, request: web.Request) -> web.Response:
+        answer = await self._take(request)
+        metrics.REPORTS.labels(str(answer.status)).inc()
+        return answer
+
+    async def _take(self, request: web.Request) -> web.Response:
+        if not self._is_ready():
+            return _refuse(503, "this replica does not lead; try again", {"Retry-After": "2"})
+        try:
+            pod = await self._identify(request)
+            if pod is None:
+                return _refuse(401, "the token is missing, is no pod's, or was not made for the ingest")
+            report = StepReport.model_validate_json(await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            return _refuse(413, f"a report may have {MAX_REPORT_BYTES} bytes")
+        except ValidationError as error:
+            return _refuse(422, f"not a report: {error.error_count()} problems, first {error.errors()[0]['msg']}")
+        except ApiFault:
+            return _refuse(503, "the API server does not answer; try again", {"Retry-After": "2"})
+        return await self._believe(pod, report)
+
+    async def _identify(self, request: web.Request) -> PodIdentity | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        return await self._reviewer.identify(token.strip())
+
+    async def _believe(self, pod: PodIdentity, report: StepReport) -> web.Response:
+        document = self._find_pod(pod.namespace, pod.name, pod.uid)
+        if document is None:
+            return _refuse(403, "the token's pod runs no stage, or the controller has not seen it yet; try again")
+        marks = document["metadata"].get("labels", {})
+        told = (marks.get(labels.WEEK_JOB_UID), marks.get(labels.STEP), marks.get(labels.ATTEMPT))
+        if told != (report.uid, report.step, str(report.attempt)):
+            return _refuse(403, "the report is about a step that the token's pod does not run")
+        if not report.is_final and self._is_too_soon(pod.uid):
+            return _refuse(429, "progress may be reported twice a second", {"Retry-After": "1"})
+        try:
+            await asyncio.to_thread(self._save, report)
+        except PlatformError:
+            return _refuse(503, "the history cannot be written; try again", {"Retry-After": "5"})
+        self._on_report(report)
+        return web.json_response({"status": "taken"})
+
+    def _is_too_soon(self, uid: str) -> bool:
+        now_s = self._get_time()
+        if now_s - self._last_s.get(uid, float("-inf")) < _PROGRESS_INTERVAL_S:
+            return True
+        if len(self._last_s) >= _MAX_PODS:
+            self._last_s.clear()
+        self._last_s[uid] = now_s
+        return False
+
+
+def _refuse(status: int, sentence: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": sentence}, status=status, headers=headers)
+
+
+class Certificate:
+    """A TLS certificate from files, read again when they change: connections made later get the new one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._certificate, self._key = folder / "tls.crt", folder / "tls.key"
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._stamp = 0.0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Load the files if they changed."""
+        stamp = self._certificate.stat().st_mtime
+        if stamp != self._stamp:
+            self.context.load_cert_chain(self._certificate, self._key)
+            self._stamp = stamp

@@ -1,0 +1,60 @@
+"""Decides which series the controller shows Prometheus. Names and meanings are documented in docs/operations.md."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+WEEK_JOBS = Gauge("practicum_week_jobs", "Week jobs by phase.", ["phase"], registry=REGISTRY)
+QUEUE_WAIT_S = Histogram(
+    "practicum_queue_wait_seconds",
+    "Time from a child's making to its admission.",
+    buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600),
+    registry=REGISTRY,
+)
+GPU_HOURS = Gauge("practicum_gpu_hours", "GPU hours used since the last reset.", ["student"], registry=REGISTRY)
+RECONCILE_S = Histogram(
+    "practicum_reconcile_seconds",
+    "Time of one reconciliation.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+    registry=REGISTRY,
+)
+RECONCILE_FAULTS = Counter(
+    "practicum_reconcile_faults_total",
+    "Reconciliations that failed and are tried again.",
+    ["reason"],
+    registry=REGISTRY,
+)
+REPORTS = Counter("practicum_reports_total", "Reports of stages by answer.", ["status"], registry=REGISTRY)
+QUEUE_LENGTH = Gauge("practicum_work_queue_length", "Week jobs that wait for a look.", registry=REGISTRY)
+IS_LEADER = Gauge("practicum_is_leader", "1 in the replica that works.", registry=REGISTRY)
+
+
+@contextlib.contextmanager
+def time_reconcile() -> Iterator[None]:
+    """Measure one reconciliation."""
+    started_s = time.perf_counter()
+    try:
+        yield
+    finally:
+        RECONCILE_S.observe(time.perf_counter() - started_s)
+
+
+def count_fault(reason: str) -> None:
+    """Count a reconciliation that failed."""
+    RECONCILE_FAULTS.labels(reason).inc()
+
+
+def set_phases(counts: Mapping[str, int]) -> None:
+    """Show how many week jobs stand in each phase."""
+    for phase, count in counts.items():
+        WEEK_JOBS.labels(phase).set(count)
+
+
+def render() -> bytes:
+    """Return every series in Prometheus' text format."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,82 @@
+"""Decides how the controller's copy of one kind is kept current: list, watch, and list again when that was cut off.
+
+kopf watches the custom resources; children are watched here, since a label selector on the server spares the events
+of everything else on the cluster, and since what vanished during a gap must be noticed (decision 0005).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from practicum_controller.client import ApiFault, KubernetesCluster, Resource, is_too_old
+from practicum_controller.store import Store
+
+LOGGER = logging.getLogger(__name__)
+_PAUSE_S, _ABSENT_PAUSE_S = 1.0, 10.0
+_NOT_FOUND = 404
+
+
+class Reflector:
+    """Keeps the objects of one kind.
+
+    Args:
+        cluster: Where they are.
+        store: Where they are kept.
+        kind: Their kind.
+        resource: Their collection.
+        selector: Label selector on the server.
+        accept: Which objects are kept.
+    """
+
+    def __init__(
+        self,
+        cluster: KubernetesCluster,
+        store: Store,
+        kind: str,
+        resource: Resource,
+        selector: str = "",
+        accept: Callable[[dict[str, Any]], bool] = lambda _: True,
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._kind = kind
+        self._resource = resource
+        self._selector = selector
+        self._accept = accept
+        self.is_synced = asyncio.Event()
+        self.is_absent = False
+
+    async def run(self) -> None:
+        """Reflect until cancelled."""
+        while True:
+            try:
+                await self._reflect()
+            except ApiFault as fault:
+                self.is_absent = fault.status == _NOT_FOUND
+                if self.is_absent:
+                    # The kind is not installed: nothing of it can be there.
+                    self.is_synced.set()
+                if not is_too_old(fault):
+                    LOGGER.warning("watch of %s ended: %s", self._resource.plural, fault.detail)
+                await asyncio.sleep(_ABSENT_PAUSE_S if self.is_absent else _PAUSE_S)
+            except (TimeoutError, OSError) as error:
+                LOGGER.warning("watch of %s ended: %s", self._resource.plural, error)
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _reflect(self) -> None:
+        documents, version = await self._cluster.list_all(self._resource, self._selector)
+        self.is_absent = False
+        self._store.replace(self._kind, [{"kind": self._kind, **one} for one in documents if self._accept(one)])
+        self.is_synced.set()
+        while True:
+            async for change, document in self._cluster.watch(self._resource, version, self._selector):
+                version = document["metadata"]["resourceVersion"]
+                if change == "BOOKMARK" or not self._accept(document):
+                    continue
+                if change == "DELETED":
+                    self._store.drop(self._kind, document)
+                else:
+                    self._store.put(self._kind, document)

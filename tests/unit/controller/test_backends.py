@@ -1,0 +1,117 @@
+"""The objects that run steps: names, queue, resources, what a pod may do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+
+import pytest
+
+from practicum_controller.backends import ChildRequest, build_child
+from practicum_controller.settings import Settings
+from practicum_core import labels, reports
+from practicum_core.course import CourseSpec, GpuSharing
+from practicum_core.plan import StepObject
+from practicum_core.resolve import resolve_steps
+from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec
+
+ROOT = Path(__file__).parents[3]
+UID = "0a1b2c3d-0000-0000-0000-000000000000"
+
+
+def build_request(step="sft", attempt=1, course=None, **spec):
+    weekjob = WeekJob(
+        metadata=Metadata(name="week-03", namespace="student-01"),
+        spec=WeekJobSpec.model_validate({"unit": "sft", "profile": "quick", **spec}),
+    )
+    found = next(one for one in resolve_steps(weekjob) if one.name == step)
+    made = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+    return ChildRequest(weekjob, UID, made, StepObject(found, attempt), "llm", course or CourseSpec(), Settings())
+
+
+def get_template(child):
+    if child["kind"] == "RayJob":
+        return child["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
+    return child["spec"]["template"]
+
+
+@pytest.mark.parametrize("step", ["model", "snapshot", "sft", "inference", "evaluate", "report"])
+def test_every_child_waits_in_the_students_queue_and_is_owned(step):
+    child = build_child(build_request(step))
+    assert child["spec"]["suspend"] is True
+    assert child["metadata"]["name"] == f"week-03-{step}-1"
+    assert child["metadata"]["labels"][labels.QUEUE_NAME] == "llm-student-01"
+    assert child["metadata"]["ownerReferences"][0]["uid"] == UID
+    assert child["kind"] == ("RayJob" if step == "sft" else "Job")
+
+
+@pytest.mark.parametrize("step", ["model", "sft"])
+def test_a_pod_is_restricted_and_told_its_step(step):
+    pod = get_template(build_child(build_request(step)))["spec"]
+    container = pod["containers"][0]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    told = {one["name"]: one["value"] for one in container["env"]}
+    assert reports.PodStep.model_validate_json(told[reports.STEP_VARIABLE]).step == step
+    assert container["resources"]["limits"] == container["resources"]["requests"]
+
+
+def test_only_stages_that_compute_on_gpus_ask_for_slices():
+    course = CourseSpec(gpu=GpuSharing(sharing="time-sliced"))
+    spec = {"resources": {"gpu": {"slices": 2}}}
+    asked = {}
+    for step in ("model", "sft", "evaluate", "report"):
+        container = get_template(build_child(build_request(step, course=course, **spec)))["spec"]["containers"][0]
+        asked[step] = container["resources"]["limits"].get("nvidia.com/gpu.shared")
+    assert asked == {"model": None, "sft": "2", "evaluate": "2", "report": None}
+
+
+def test_ray_is_told_its_gpus_since_it_does_not_know_shared_ones():
+    child = build_child(build_request(resources={"gpu": {"slices": 1}, "workers": 3, "cpu": "2"}))
+    cluster = child["spec"]["rayClusterSpec"]
+    assert cluster["headGroupSpec"]["rayStartParams"]["num-gpus"] == "1"
+    assert cluster["workerGroupSpecs"][0]["replicas"] == 2
+    assert cluster["workerGroupSpecs"][0]["rayStartParams"] == {"num-gpus": "1", "num-cpus": "2"}
+
+
+def test_one_worker_needs_a_head_alone():
+    assert "workerGroupSpecs" not in build_child(build_request())["spec"]["rayClusterSpec"]
+
+
+def test_the_flat_engine_runs_in_a_plain_pod():
+    assert build_child(build_request(set={"sft.engine": "flat"}))["kind"] == "Job"
+
+
+def test_priority_is_the_courses():
+    child = build_child(build_request(priority_class_name="high"))
+    assert child["metadata"]["labels"][labels.PRIORITY_CLASS] == "llm-high"
+
+
+def test_a_change_of_the_spec_changes_the_hash_and_nothing_else_does():
+    first, again = build_request(), build_request()
+    assert first.hash_config() == again.hash_config()
+    assert build_request(set={"sft.max_steps": 3}).hash_config() != first.hash_config()
+
+
+def test_names_of_children_fit_whatever_the_week_job_is_called():
+    request = build_request()
+    long = request.weekjob.model_copy(update={"metadata": Metadata(name="w" * 40, namespace="student-01")})
+    names = {
+        ChildRequest(
+            long, UID, request.created_at, StepObject(request.item.step, attempt), "llm", CourseSpec(), Settings()
+        ).name
+        for attempt in range(1, 12)
+    }
+    assert len(names) == 11
+    assert all(len(name) <= 47 for name in names)
+
+
+def test_the_version_of_ray_is_that_of_the_lock():
+    lock = (ROOT / "requirements" / "train.txt").read_text(encoding="utf-8")
+    assert re.search(r"^ray(\[.*\])?==(\S+)", lock, re.MULTILINE)[2] == Settings().ray_version

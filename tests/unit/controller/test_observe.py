@@ -1,0 +1,168 @@
+"""What the cluster shows of a step, as a table: documents in, phase, reason and sentence out."""
+
+from __future__ import annotations
+
+import pytest
+
+from practicum_controller.observe import QueuePlace, StepFacts, observe_step, round_position
+from practicum_core import labels
+from practicum_core.errors import Reason
+from practicum_core.phases import Phase
+from practicum_core.reports import StepReport
+
+MADE = "2026-01-02T03:04:05Z"
+
+
+def build_child(kind="Job", attempt=1, *, suspend=False, **status):
+    meta = {"name": "w-sft-1", "uid": "c1", "labels": {labels.STEP: "sft", labels.ATTEMPT: str(attempt)}}
+    return {
+        "kind": kind,
+        "metadata": meta | {"creationTimestamp": MADE},
+        "spec": {"suspend": suspend},
+        "status": status,
+    }
+
+
+def build_pod(attempt=1, *, state=None, conditions=(), **status):
+    containers = [{"name": "stage", "state": state}] if state else []
+    return {
+        "kind": "Pod",
+        "metadata": {"name": "p", "uid": "p1", "labels": {labels.STEP: "sft", labels.ATTEMPT: str(attempt)}},
+        "status": {"containerStatuses": containers, "conditions": list(conditions), **status},
+    }
+
+
+def build_workload(*conditions):
+    return {"kind": "Workload", "metadata": {"uid": "w1"}, "owners": ["c1"], "status": {"conditions": list(conditions)}}
+
+
+def condition(kind, status="True", **rest):
+    return {"type": kind, "status": status, "lastTransitionTime": MADE, **rest}
+
+
+def waiting(reason):
+    return build_pod(state={"waiting": {"reason": reason, "message": "why"}})
+
+
+RUNNING = build_pod(state={"running": {}})
+NO_QUOTA = build_workload(condition("QuotaReserved", "False", message="1 more needed"))
+PREEMPTED = build_workload(condition("Evicted", reason="Preempted", message="for a higher priority"))
+REFUSED = {"kind": "Event", "involvedObject": {"uid": "c1"}, "message": "pods is forbidden: exceeded quota: practicum"}
+DENIED = {"kind": "Event", "involvedObject": {"uid": "c1"}, "message": "violates PodSecurity"}
+FAILED = {"conditions": [condition("Failed", message="BackoffLimitExceeded")]}
+TABLE = {
+    "queued": ((build_child(suspend=True), [], NO_QUOTA, []), Phase.QUEUED, Reason.QUEUED, "1 more needed"),
+    "not seen by the queue": ((build_child(suspend=True), [], None, []), Phase.QUEUED, Reason.QUEUED, "take note"),
+    "preempted": ((build_child(suspend=True), [], PREEMPTED, []), Phase.QUEUED, Reason.PREEMPTED, "higher priority"),
+    "no pod yet": ((build_child(), [], None, []), Phase.INITIALIZING, None, "pods are being made"),
+    "quota": ((build_child(), [], None, [REFUSED]), Phase.INITIALIZING, Reason.QUOTA_EXCEEDED, "exceeded quota"),
+    "policy": ((build_child(), [], None, [DENIED]), Phase.INITIALIZING, Reason.POD_REFUSED, "PodSecurity"),
+    "image": (
+        (build_child(), [waiting("ImagePullBackOff")], None, []),
+        Phase.INITIALIZING,
+        Reason.IMAGE_PULL_FAILED,
+        "ImagePullBackOff: why",
+    ),
+    "config": (
+        (build_child(), [waiting("CreateContainerConfigError")], None, []),
+        Phase.INITIALIZING,
+        Reason.POD_REFUSED,
+        "why",
+    ),
+    "no node": (
+        (
+            build_child(),
+            [build_pod(conditions=[condition("PodScheduled", "False", reason="Unschedulable", message="0/1 nodes")])],
+            None,
+            [],
+        ),
+        Phase.INITIALIZING,
+        Reason.UNSCHEDULABLE,
+        "0/1 nodes",
+    ),
+    "runs": ((build_child(), [RUNNING], None, []), Phase.RUNNING, None, ""),
+    "another attempt's pod": ((build_child(attempt=2), [RUNNING], None, []), Phase.INITIALIZING, None, "pods"),
+    "ray starts": (
+        (build_child("RayJob", jobDeploymentStatus="Initializing"), [RUNNING], None, []),
+        Phase.INITIALIZING,
+        None,
+        "containers",
+    ),
+    "ray runs": ((build_child("RayJob", jobDeploymentStatus="Running"), [RUNNING], None, []), Phase.RUNNING, None, ""),
+    "ray refused": (
+        (build_child("RayJob", jobDeploymentStatus="ValidationFailed", message="bad name"), [], None, []),
+        Phase.FAILED,
+        Reason.STAGE_CRASHED,
+        "bad name",
+    ),
+    "memory": (
+        (build_child(**FAILED), [build_pod(state={"terminated": {"reason": "OOMKilled", "exitCode": 137}})], None, []),
+        Phase.FAILED,
+        Reason.OUT_OF_MEMORY,
+        "memory",
+    ),
+    "evicted": (
+        (build_child(**FAILED), [build_pod(reason="Evicted", message="low on disk")], None, []),
+        Phase.FAILED,
+        Reason.EVICTED,
+        "low on disk",
+    ),
+    "no record": (
+        (build_child(conditions=[condition("Complete")]), [], None, []),
+        Phase.FAILED,
+        Reason.STAGE_CRASHED,
+        "without a record",
+    ),
+}
+
+
+@pytest.mark.parametrize(("facts", "phase", "reason", "part"), TABLE.values(), ids=TABLE.keys())
+def test_observe_step(facts, phase, reason, part):
+    child, pods, workload, warnings = facts
+    seen = observe_step(StepFacts([child], pods, [workload] if workload else [], warnings))
+    assert (seen.phase, seen.reason) == (phase, reason)
+    assert part in seen.message
+
+
+def build_report(outcome="succeeded", attempt=1, **rest):
+    return StepReport(uid="u", step="sft", attempt=attempt, outcome=outcome, **rest)
+
+
+def test_a_final_report_counts_more_than_the_child():
+    seen = observe_step(StepFacts([build_child()], [RUNNING], reports={1: build_report(duration_s=3.0)}))
+    assert (seen.phase, seen.progress, seen.duration_s) == (Phase.SUCCEEDED, 1.0, 3.0)
+
+
+def test_a_finished_step_stays_finished_when_its_child_is_gone():
+    assert observe_step(StepFacts(reports={1: build_report()})).phase is Phase.SUCCEEDED
+
+
+def test_a_child_that_vanished_without_an_end_was_stopped():
+    seen = observe_step(StepFacts(reports={2: build_report("running", 2, progress=0.4)}))
+    assert (seen.phase, seen.attempt) == (Phase.SUSPENDED, 2)
+
+
+def test_progress_of_the_running_attempt_is_shown():
+    seen = observe_step(StepFacts([build_child()], [RUNNING], reports={1: build_report("running", progress=0.4)}))
+    assert (seen.phase, seen.progress) == (Phase.RUNNING, 0.4)
+
+
+def test_a_later_child_hides_an_earlier_failure():
+    facts = StepFacts([build_child(attempt=1, **FAILED), build_child(attempt=2)], reports={1: build_report("failed")})
+    assert (observe_step(facts).phase, observe_step(facts).attempt) == (Phase.INITIALIZING, 2)
+
+
+def test_nothing_started_is_nothing_seen():
+    assert observe_step(StepFacts()) is None
+
+
+def test_place_in_the_queue():
+    facts = StepFacts([build_child(suspend=True)], workloads=[NO_QUOTA], places={"c1": QueuePlace(31, 120.0)})
+    queue = observe_step(facts).queue
+    assert (queue.position, queue.eta_seconds, queue.message) == (30, 120.0, "1 more needed")
+
+
+def test_rounding_never_moves_a_place_forward_past_another():
+    rounded = [round_position(place) for place in range(5000)]
+    assert rounded == sorted(rounded)
+    assert rounded[:20] == list(range(20))
