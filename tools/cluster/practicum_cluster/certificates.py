@@ -69,7 +69,10 @@ class Authority:
 
 def _build_extensions(*, is_authority: bool, names: Sequence[str] = ()) -> str:
     if is_authority:
-        return "basicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign,cRLSign\nsubjectKeyIdentifier = hash\n"
+        return (
+            "basicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign,cRLSign\n"
+            "subjectKeyIdentifier = hash\n"
+        )
     alternatives = ",".join(_build_alternative(name) for name in names)
     return (
         "basicConstraints = critical,CA:FALSE\nkeyUsage = critical,digitalSignature\n"
