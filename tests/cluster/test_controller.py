@@ -296,25 +296,3 @@ def test_reasons_reach_the_student(bench, student):
             await until(lambda: bench.get(student, "paused")["status"]["reason"] == "Queued", "going on", 30)
 
     run(bench, body)
-
-
-def test_a_student_who_left_is_archived_and_keeps_the_data(bench, student):
-    async def body():
-        async with bench.controller() as controller:
-            other = f"{student}-b"
-            bench.make_course("llm", [student, other])
-            home = f"/api/v1/namespaces/{student}"
-            claim = f"{home}/persistentvolumeclaims/workspace"
-            await until(lambda: bench.server.api.find(claim), "a claim")
-            await until(lambda: not len(controller.courses), "an idle controller")
-            bench.make_course("llm", [other])
-
-            def is_archived():
-                return labels.ARCHIVED in bench.server.api.get(home)["metadata"]["labels"]
-
-            await until(is_archived, "the archive")
-            assert bench.server.api.find(claim)
-            queue = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{student}/localqueues/llm-{student}"
-            assert bench.server.api.get(queue)["spec"]["stopPolicy"] == "HoldAndDrain"
-
-    run(bench, body)
