@@ -13,6 +13,7 @@ import yaml
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic, write_text_atomic
 from practicum_core.environment import RunEnvironment
 from practicum_core.errors import DataError
+from practicum_core.events import build_event_line
 from practicum_core.layout import RunLayout
 from practicum_core.stages import StageConfig, StageRecord
 from practicum_core.step_files import read_record
@@ -66,9 +67,7 @@ def write_environment(run: RunLayout, environment: RunEnvironment, step: str) ->
 
 def emit(run: RunLayout, event: str, **details: Any) -> None:  # noqa: ANN401 - any JSON value
     """Append one line to the run's events, in the form that the local executor writes."""
-    known = {key: value for key, value in details.items() if value not in (None, "")}
-    time = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-    append_json_line(run.events, {"time": time, "event": event, **known})
+    append_json_line(run.events, build_event_line(dt.datetime.now(dt.UTC), event, **details))
 
 
 def _is_whole_yaml(run: RunLayout) -> bool:

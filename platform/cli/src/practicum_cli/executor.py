@@ -24,6 +24,7 @@ from practicum_cli.processes import Child, end_orphan, is_step_alive, start_chil
 from practicum_cli.runs import read_run, write_status, write_step_config
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import PlatformError, PracticumError, Reason, Stopped
+from practicum_core.events import build_event_line
 from practicum_core.file_lock import try_lock
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
@@ -305,8 +306,7 @@ class LocalExecutor:
         self._listener.on_status(status)
 
     def _emit(self, event: str, **details: Any) -> None:  # noqa: ANN401 - any JSON value
-        known = {key: value for key, value in details.items() if value not in (None, "")}
-        line = {"time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"), "event": event, **known}
+        line = build_event_line(dt.datetime.now(dt.UTC), event, **details)
         append_json_line(self._run.events, line)
         self._listener.on_event(line)
 

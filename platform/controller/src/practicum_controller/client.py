@@ -1,4 +1,4 @@
-"""Decides how the controller speaks to the API server: five verbs on plain documents, and named faults.
+"""Decides how the controller speaks to the API server: a few verbs on plain documents, and named faults.
 
 Everything that changes the cluster goes through :class:`Cluster`, so that a test can break any single call.
 """
@@ -6,7 +6,7 @@ Everything that changes the cluster goes through :class:`Cluster`, so that a tes
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import aiohttp
@@ -42,6 +42,11 @@ class ApiFault(PlatformError):  # noqa: N818 - a kind of PlatformError, which is
         """Whether the object changed meanwhile, or exists already."""
         return self.status == _CONFLICT
 
+    @property
+    def is_too_old(self) -> bool:
+        """Whether a watch must begin again with a list."""
+        return self.status == _GONE
+
 
 class Resource:
     """Where objects of one kind live.
@@ -75,9 +80,6 @@ WORKLOADS = Resource("kueue.x-k8s.io/v1beta2", "workloads")
 class Cluster(Protocol):
     """What the reconciler needs of an API server."""
 
-    async def get(self, resource: Resource, namespace: str | None, name: str) -> Document | None:
-        """Return an object, ``None`` where there is none."""
-
     async def apply(self, resource: Resource, document: Document) -> Document:
         """Make the object be as the document says, by server-side apply."""
 
@@ -110,10 +112,6 @@ class KubernetesCluster:
     async def close(self) -> None:
         """Close every connection."""
         await self.client.close()
-
-    async def get(self, resource: Resource, namespace: str | None, name: str) -> Document | None:
-        """Return an object, ``None`` where there is none."""
-        return await self._call("GET", resource.build_path(namespace, name), is_absence_fine=True)
 
     async def apply(self, resource: Resource, document: Document) -> Document:
         """Make the object be as the document says, by server-side apply.
@@ -243,13 +241,3 @@ async def _raise_for_status(response: aiohttp.ClientResponse, what: str) -> None
     except ValueError:
         message = text
     raise ApiFault(response.status, message, what)
-
-
-def is_too_old(fault: ApiFault) -> bool:
-    """Whether a watch must begin again with a list."""
-    return fault.status == _GONE
-
-
-def get_key(document: Mapping[str, Any]) -> tuple[str, str]:
-    """Return namespace (empty where cluster scoped) and name."""
-    return document["metadata"].get("namespace", ""), document["metadata"]["name"]

@@ -80,7 +80,7 @@ class Controller:
         self._reflectors = self._build_reflectors()
 
     def _build_reflectors(self) -> list[Reflector]:
-        managed = f"{labels.WEEK_JOB_UID}"
+        managed = labels.WEEK_JOB_UID
         return [
             Reflector(self._watched, self.store, "Namespace", NAMESPACES, labels.COURSE),
             Reflector(self._watched, self.store, "Course", COURSES),

@@ -1,4 +1,4 @@
-"""Decides which series the controller shows Prometheus. Names and meanings are documented in docs/operations.md."""
+"""Decides which series the controller shows Prometheus."""
 
 from __future__ import annotations
 

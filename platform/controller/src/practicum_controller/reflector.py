@@ -1,7 +1,7 @@
 """Decides how the controller's copy of one kind is kept current: list, watch, and list again when that was cut off.
 
-kopf watches the custom resources; children are watched here, since a label selector on the server spares the events
-of everything else on the cluster, and since what vanished during a gap must be noticed (decision 0005).
+A label selector on the server spares the events of everything else on the cluster, and a list after a gap shows what
+vanished in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from practicum_controller.client import ApiFault, KubernetesCluster, Resource, is_too_old
+from practicum_controller.client import ApiFault, KubernetesCluster, Resource
 from practicum_controller.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Reflector:
                 if self.is_absent:
                     # The kind is not installed: nothing of it can be there.
                     self.is_synced.set()
-                if not is_too_old(fault):
+                if not fault.is_too_old:
                     LOGGER.warning("watch of %s ended: %s", self._resource.plural, fault.detail)
                 await asyncio.sleep(_ABSENT_PAUSE_S if self.is_absent else _PAUSE_S)
             except (TimeoutError, OSError) as error:

@@ -17,16 +17,6 @@ Document = dict[str, Any]
 Key = tuple[str, str]
 """Namespace and name of a week job."""
 
-WEEK_JOB, COURSE, JOB, RAY_JOB, POD, WORKLOAD, EVENT, NAMESPACE = (
-    "WeekJob",
-    "Course",
-    "Job",
-    "RayJob",
-    "Pod",
-    "Workload",
-    "Event",
-    "Namespace",
-)
 _KEPT_ANNOTATIONS = frozenset({"practicum.dev/config-hash", "practicum.dev/applied-hash"})
 _KEPT_META = (
     "name",
@@ -131,7 +121,7 @@ class Store:
 
     def take_quietly(self, kind: str, document: Document) -> None:
         """Take what the controller itself wrote: nobody is woken."""
-        if kind == COURSE:
+        if kind == "Course":
             self.courses[document["metadata"]["name"]] = trim(document)
 
     def drop(self, kind: str, document: Document) -> None:
@@ -199,7 +189,7 @@ class Store:
 
     def _find_owner(self, kind: str, document: Document) -> str | None:
         """Return the uid of the week job: by label, or by the child that the object belongs to."""
-        if kind == EVENT:
+        if kind == "Event":
             return self._owners.get(document["involvedObject"].get("uid", ""))
         marked = document["metadata"].get("labels", {}).get(labels.WEEK_JOB_UID)
         if marked:
