@@ -2,11 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-sft docs locks clean
+.PHONY: help setup run test lint format bench bench-audit bench-sft cluster-up cluster-down docs locks clean
 
 PYTHON ?= python3
 export PYTHON
 SOURCES := platform/core/src platform/cli/src platform/controller/src jobs/src
+CLUSTER = PYTHONPATH=tools/cluster $(DEV)/python -m practicum_cluster
 DEV = $$(tools/ensure-env.sh dev)/bin
 
 help: ## list the targets
@@ -28,7 +29,7 @@ test: ## all tests; makes its own environment
 lint: ## ruff, mypy, import-linter, lock and text checks
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
-	$(DEV)/mypy $(SOURCES)
+	$(DEV)/mypy $(SOURCES) tools/cluster/practicum_cluster
 	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)) $(DEV)/lint-imports --no-cache
 	tools/check-tree.sh
 
@@ -43,6 +44,12 @@ bench-audit: ## the data audit beside datasketch and Presidio
 
 bench-sft: ## fine-tuning beside a bare TRL script
 	tests/bench/bench-sft.sh
+
+cluster-up: ## a cluster with Kueue and KubeRay: $$KUBECONFIG, else kind, else a bare one (root)
+	$(CLUSTER) up
+
+cluster-down: ## end that cluster and everything it left
+	$(CLUSTER) down
 
 docs: ## generated reference pages, manifests and custom resource definitions
 	$(DEV)/python tools/build_reference.py

@@ -43,20 +43,24 @@ build_ldflags() {
   esac
 }
 
-# Prints the file that tells `go build` which source files of other modules to replace, or nothing.
-write_overlay() {
-  local module=$1 target=$2 name path file
-  [ -f "$root/modules/$module/overlay.list" ] || return 0
-  read -r name path file <"$root/modules/$module/overlay.list"
-  printf '{"Replace": {"%s/%s": "%s"}}\n' "$(go list -m -f '{{.Dir}}' "$name")" "$path" "$root/modules/$module/$file" >"$target"
-  echo "-overlay=$target"
+# Prints the option that builds with a module whose source file is replaced (replace.list), or nothing.
+replace_source() {
+  local module=$1 folder=$2 name path file copy=$2/source
+  [ -f "$root/modules/$module/replace.list" ] || return 0
+  read -r name path file <"$root/modules/$module/replace.list"
+  rm -rf "$copy"
+  cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' "$name")" "$copy"
+  cp "$root/modules/$module/$file" "$copy/$path"
+  cp "$root/modules/$module/go.mod" "$root/modules/$module/go.sum" "$folder/"
+  (cd "$folder" && go mod edit -replace="$name=$copy" go.mod)
+  echo "-modfile=$folder/go.mod"
 }
 
 build() {
-  local tool=$1 module package key folder overlay started
+  local tool=$1 module package key folder replacement started
   [ -n "${tools[$tool]:-}" ] || { echo "build.sh: unknown tool '$tool'; known: ${!tools[*]}" >&2; return 2; }
   read -r module package <<<"${tools[$tool]}"
-  key=$({ go env GOVERSION GOARCH; cd "$root/modules/$module"; cat go.mod go.sum ./*.go ./*.txt; build_ldflags "$module"; } 2>/dev/null | sha256sum | cut -c1-12)
+  key=$({ go env GOVERSION GOARCH; cd "$root/modules/$module"; cat go.mod go.sum ./*.go ./*.txt ./*.list; build_ldflags "$module"; } 2>/dev/null | sha256sum | cut -c1-12)
   folder=$cache/bin/$module-$key
   [ -x "$folder/$tool" ] && { echo "$folder/$tool"; return; }
   mkdir -p "$folder"
@@ -66,9 +70,9 @@ build() {
     started=$SECONDS
     cd "$root/modules/$module"
     go mod download
-    overlay=$(write_overlay "$module" "$folder/overlay.json")
-    # shellcheck disable=SC2086  # an empty overlay is no argument
-    nice -n 10 go build -p "${PRACTICUM_BUILD_JOBS:-2}" -trimpath $overlay -ldflags="$(build_ldflags "$module")" -o "$folder/.$tool.partial" "$package"
+    replacement=$(replace_source "$module" "$folder")
+    # shellcheck disable=SC2086  # no replacement is no argument
+    nice -n 10 go build -p "${PRACTICUM_BUILD_JOBS:-2}" -trimpath $replacement -ldflags="$(build_ldflags "$module")" -o "$folder/.$tool.partial" "$package"
     mv "$folder/.$tool.partial" "$folder/$tool"
     echo "built $tool in $((SECONDS - started)) s" >&2
   fi

@@ -1,0 +1,107 @@
+"""The test cluster's command: ``python -m practicum_cluster up|down|kubeconfig|load ARCHIVE...``.
+
+Which cluster: the one that KUBECONFIG names, else kind where Docker runs, else the bare cluster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from practicum_cluster import operators
+from practicum_cluster.bare import BareCluster, get_reason_impossible
+from practicum_cluster.layout import get_cache
+
+KIND_NAME = "practicum"
+
+
+def main() -> int:
+    """Act as the arguments say."""
+    options = _read_options()
+    started = time.monotonic()
+    try:
+        message = _ACTIONS[options.action](options)
+    except (RuntimeError, TimeoutError, subprocess.CalledProcessError) as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 4
+    print(message)
+    print(f"{options.action}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    return 0
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="practicum_cluster", description="A cluster to try Practicum on.")
+    parser.add_argument("action", choices=sorted(_ACTIONS))
+    parser.add_argument("archives", nargs="*", type=Path, help="images, for load")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs that the bare cluster's node says it has")
+    return parser.parse_args()
+
+
+def _bring_up(options: argparse.Namespace) -> str:
+    match _choose():
+        case "given":
+            return f"KUBECONFIG={os.environ['KUBECONFIG']}: used as it is; install Kueue and KubeRay yourself"
+        case "kind":
+            kubeconfig = get_cache() / "kind.kubeconfig"
+            command = ["kind", "create", "cluster", "--name", KIND_NAME, "--wait", "120s", "--kubeconfig", kubeconfig]
+            subprocess.run([str(part) for part in command], check=True)
+            return f"export KUBECONFIG={kubeconfig}"
+    cluster = BareCluster()
+    api = cluster.up(options.gpus)
+    cluster.load(*operators.ensure_archives())
+    operators.install(api, cluster.kubeconfig, is_local=True)
+    return f"export KUBECONFIG={cluster.kubeconfig}"
+
+
+def _bring_down(options: argparse.Namespace) -> str:
+    del options
+    if _choose() == "kind":
+        subprocess.run(["kind", "delete", "cluster", "--name", KIND_NAME], check=True)
+    elif _choose() == "given":
+        return f"KUBECONFIG={os.environ['KUBECONFIG']}: left as it is"
+    else:
+        BareCluster().down()
+    return "gone"
+
+
+def _print_kubeconfig(options: argparse.Namespace) -> str:
+    del options
+    return os.environ.get("KUBECONFIG") or str(BareCluster().kubeconfig)
+
+
+def _load(options: argparse.Namespace) -> str:
+    if _choose() == "kind":
+        for archive in options.archives:
+            subprocess.run(["kind", "load", "image-archive", str(archive), "--name", KIND_NAME], check=True)
+    else:
+        BareCluster().load(*options.archives)
+    return f"{len(options.archives)} images"
+
+
+def _choose() -> str:
+    """Return which kind of cluster is meant: ``given``, ``kind`` or ``bare``."""
+    if os.environ.get("KUBECONFIG"):
+        return "given"
+    if shutil.which("kind") and _runs_docker():
+        return "kind"
+    reason = get_reason_impossible()
+    if reason:
+        raise RuntimeError(f"set KUBECONFIG, or install kind and Docker; the bare cluster needs {reason}")
+    return "bare"
+
+
+def _runs_docker() -> bool:
+    command: Sequence[str] = ("docker", "info")
+    return bool(shutil.which("docker")) and subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+_ACTIONS = {"up": _bring_up, "down": _bring_down, "kubeconfig": _print_kubeconfig, "load": _load}
+
+if __name__ == "__main__":
+    sys.exit(main())

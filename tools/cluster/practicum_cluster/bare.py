@@ -1,0 +1,101 @@
+"""Decides how the bare cluster comes up and goes: walls first, then the node inside them; nothing remains outside.
+
+Needs Linux, root, and the Debian packages that `tools/cluster/packages.sh` names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from practicum_cluster import images
+from practicum_cluster.api import Api
+from practicum_cluster.control_plane import ControlPlane
+from practicum_cluster.layout import TOOLS, ensure_binaries, get_cache
+from practicum_cluster.node import PAUSE_IMAGE, build_plane, ensure_node_binaries, offer_gpus
+from practicum_cluster.sandbox import Sandbox
+
+_START_S = 300.0
+
+
+class BareCluster:
+    """One bare cluster of this machine.
+
+    Args:
+        root: Folder of the run; removed and made anew at each start.
+        store: Folder of containerd's images, kept from run to run.
+        prefix: A command that starts the first process.
+    """
+
+    def __init__(self, root: Path | None = None, store: Path | None = None, prefix: Sequence[str] = ()) -> None:
+        self.root = root or get_cache() / "run"
+        self.store = store or get_cache() / "containerd"
+        # Beside the run's folder, which is removed while the sandbox may still run.
+        self.sandbox = Sandbox(self.root.with_name(f"{self.root.name}-sandbox"), prefix)
+
+    @property
+    def plane(self) -> ControlPlane:
+        """The control plane: credentials and clients. Its processes live inside, see :meth:`act`."""
+        return build_plane(self.root)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's credentials."""
+        return self.plane.kubeconfig
+
+    @property
+    def api(self) -> Api:
+        """A client with every right."""
+        return Api(self.kubeconfig)
+
+    def up(self, gpus: int = 1) -> Api:
+        """Start the cluster; one that a stopped run left behind is ended first.
+
+        Raises:
+            RuntimeError: A part did not start; names its log.
+        """
+        subprocess.run([TOOLS / "packages.sh"], check=True)
+        ensure_node_binaries()
+        self.down()
+        self.root.mkdir(parents=True)
+        self.sandbox.start()
+        try:
+            self.act("start")
+            name, _, tag = PAUSE_IMAGE.rpartition("/")[2].partition(":")
+            self.load(images.ensure_archive(name, tag, ensure_binaries("pause")["pause"], "/pause"))
+            offer_gpus(self.api, gpus)
+        except BaseException:
+            self.sandbox.stop()
+            raise
+        return self.api
+
+    def load(self, *archives: Path) -> None:
+        """Import images into the node."""
+        self.sandbox.enter([*_PYTHON, "import", *archives], _START_S)
+
+    def act(self, action: str, *names: str) -> None:
+        """Act on the node's processes: ``start``, ``stop NAME``, ``run NAME`` for the store and the API server."""
+        self.sandbox.enter([*_PYTHON, action, self.root, self.store, *names], _START_S)
+
+    def down(self) -> None:
+        """End everything and remove what is left; the images stay for the next run."""
+        self.sandbox.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+_PYTHON = ("env", f"PYTHONPATH={TOOLS}", sys.executable, "-m", "practicum_cluster.node")
+
+
+def get_reason_impossible() -> str | None:
+    """Say why this machine cannot run the bare cluster, if so."""
+    if sys.platform != "linux":
+        return "Linux"
+    if os.geteuid() != 0:
+        return "the rights of root"
+    return next(
+        (f"the program {name}" for name in ("go", "unshare", "nsenter", "openssl") if not shutil.which(name)), None
+    )

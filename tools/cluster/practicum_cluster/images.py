@@ -1,0 +1,77 @@
+"""Decides how a single static program becomes an image: one layer, no shell, a user who is not root.
+
+Written as an archive in Docker's format, which containerd and kind import. Images with a system inside are built by
+`make images`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from practicum_cluster.layout import get_cache
+
+REGISTRY = "localhost"
+_USER = "65532:65532"
+
+
+def ensure_archive(name: str, tag: str, program: Path, entrypoint: str) -> Path:
+    """Return the archive of an image that holds one program; made again when the program is another one.
+
+    Args:
+        name: Image's name, without registry.
+        tag: Image's tag.
+        program: The static program.
+        entrypoint: Where it lies in the image.
+    """
+    key = hashlib.sha256(f"{program}|{entrypoint}|{tag}".encode()).hexdigest()[:12]
+    path = get_cache() / "images" / f"{name}-{key}.tar"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(_build_archive(f"{REGISTRY}/{name}:{tag}", _build_layer(program, entrypoint), entrypoint))
+        partial.replace(path)
+    return path
+
+
+def _build_layer(program: Path, entrypoint: str) -> bytes:
+    return _pack({f"{entrypoint.lstrip('/')}": (program.read_bytes(), 0o755)}, folders=("tmp",))
+
+
+def _build_archive(reference: str, layer: bytes, entrypoint: str) -> bytes:
+    digest = hashlib.sha256(layer).hexdigest()
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Entrypoint": [entrypoint], "User": _USER, "WorkingDir": "/"},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+            "history": [{"created_by": "practicum"}],
+        }
+    ).encode()
+    name = hashlib.sha256(config).hexdigest()
+    manifest = [{"Config": f"{name}.json", "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}]
+    return _pack(
+        {
+            f"{name}.json": (config, 0o644),
+            f"{digest}/layer.tar": (layer, 0o644),
+            "manifest.json": (json.dumps(manifest).encode(), 0o644),
+        }
+    )
+
+
+def _pack(files: dict[str, tuple[bytes, int]], folders: tuple[str, ...] = ()) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in folders:
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
+            archive.addfile(folder)
+        for name, (content, mode) in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), mode
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,182 @@
+"""Decides what walls stand around the bare cluster: a network, mounts and process ids of its own.
+
+Everything that the cluster starts, mounts, routes or filters lies inside; when its first process ends, the kernel ends
+and removes all of it. What remains outside are folders and control groups, and those are removed by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from practicum_cluster.api import wait_until
+from practicum_cluster.daemons import Daemons, read_start
+from practicum_cluster.layout import TOOLS
+
+NODE_ADDRESS = "10.188.0.1"
+"""Of the bridge: the API server, the DNS and the node are here."""
+NODE_NETWORK = f"{NODE_ADDRESS}/24"
+POD_NETWORK = "10.188.1.0/24"
+CLUSTER_NETWORK = "10.188.0.0/16"
+BRIDGE, UPLINK, OUTSIDE = "practicum0", "uplink", "practicum-up"
+_OUTSIDE_ADDRESS = "10.188.0.254/24"
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+CONTROL_GROUP = "practicum"
+_NAMESPACES = "namespaces"
+_END_S = 30.0
+
+
+class Sandbox:
+    """The namespaces of one bare cluster.
+
+    Args:
+        folder: Where its record and log lie.
+        prefix: A command that starts the first process, such as one that ties it to the caller's life.
+    """
+
+    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+        self._daemons = Daemons(folder)
+        self._prefix = tuple(prefix)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the first process runs."""
+        return self._daemons.find(_NAMESPACES) is not None
+
+    def start(self) -> None:
+        """Make the namespaces, and the one link that leads into them."""
+        unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+        program = [sys.executable, "-m", "practicum_cluster.reaper"]
+        self._daemons.start(
+            _NAMESPACES,
+            [*self._prefix, *unshare, "--propagation=private", *program],
+            {"PYTHONPATH": str(TOOLS)},
+        )
+        first = wait_until(self._find_first, "the first process of the cluster's namespaces", 10)
+        _run("ip", "link", "add", OUTSIDE, "type", "veth", "peer", "name", UPLINK, "netns", str(first))
+        _run("ip", "address", "add", _OUTSIDE_ADDRESS, "dev", OUTSIDE)
+        _run("ip", "link", "set", OUTSIDE, "up")
+        _run("ip", "route", "add", POD_NETWORK, "via", NODE_ADDRESS, "dev", OUTSIDE, "onlink")
+
+    def enter(self, command: Sequence[str | Path], timeout_s: float | None = None) -> str:
+        """Run a program inside and return what it printed.
+
+        Raises:
+            RuntimeError: it failed; says what it printed.
+        """
+        answer = subprocess.run(
+            [str(part) for part in (*self.build_entrance(), *command)],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+        )
+        if answer.returncode:
+            raise RuntimeError(f"{' '.join(map(str, command))}: exit {answer.returncode}: {answer.stdout[-4000:]}")
+        return answer.stdout
+
+    def build_entrance(self) -> list[str]:
+        """Return the command that runs what follows it inside."""
+        first = self._find_first()
+        if first is None:
+            raise RuntimeError("the bare cluster is not running")
+        return ["nsenter", f"--target={first}", "--mount", "--net", "--pid", "--"]
+
+    def stop(self) -> None:
+        """End everything inside, whoever started it, and remove what is left outside."""
+        process = self._daemons.find(_NAMESPACES)
+        first = self._find_first()
+        started = read_start(first) if first else None
+        self._daemons.stop(_NAMESPACES, grace_s=0)
+        if process and first:
+            wait_until(lambda: read_start(first) != started, "the end of the cluster's processes", _END_S)
+        # The kernel removes a namespace's links a moment after its last process.
+        if _has_link():
+            subprocess.run(["ip", "link", "delete", OUTSIDE], check=False, capture_output=True)
+        wait_until(lambda: not _has_link(), "the end of the cluster's link", _END_S)
+        remove_control_groups()
+
+    def _find_first(self) -> int | None:
+        process = self._daemons.find(_NAMESPACES)
+        if process is None:
+            return None
+        return _find_reaper(process.pid)
+
+
+def _find_reaper(ancestor: int) -> int | None:
+    """Return the child of ``unshare``: the first process inside; ``unshare`` may itself be a child's child."""
+    children = _list_children()
+    pids = [ancestor]
+    while pids:
+        pid = pids.pop()
+        if _read_command(pid).find(b"practicum_cluster.reaper") >= 0 and not _read_command(pid).startswith(
+            (b"unshare", b"setpriv")
+        ):
+            return pid
+        pids += children.get(pid, ())
+    return None
+
+
+def _list_children() -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    return children
+
+
+def _read_command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _has_link() -> bool:
+    return Path(f"/sys/class/net/{OUTSIDE}").exists()
+
+
+def make_control_groups() -> None:
+    """Make the group of all pods in every hierarchy of version 1 controllers."""
+    for hierarchy in _list_hierarchies():
+        group = hierarchy / CONTROL_GROUP
+        group.mkdir(exist_ok=True)
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            # A group of this controller takes no process before it has both.
+            if (group / name).exists() and not (group / name).read_text().strip():
+                (group / name).write_text((hierarchy / name).read_text())
+
+
+def remove_control_groups() -> None:
+    """Remove the groups of pods that have ended."""
+    for hierarchy in _list_hierarchies():
+        group = hierarchy / CONTROL_GROUP
+        wait_until(lambda group=group: _is_removed(group), f"the end of the control group {group}", _END_S)  # type: ignore[misc] # the default binds the loop's value
+
+
+def _is_removed(group: Path) -> bool:
+    for folder in sorted(group.rglob("*"), key=lambda path: -len(path.parts)):
+        if folder.is_dir():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    with contextlib.suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
+def _list_hierarchies() -> list[Path]:
+    if (_CONTROL_GROUPS / "cgroup.controllers").exists():
+        return [_CONTROL_GROUPS]
+    return [path for path in _CONTROL_GROUPS.iterdir() if path.is_dir() and not path.is_symlink()]
+
+
+def _run(*command: str) -> None:
+    answer = subprocess.run(command, check=False, capture_output=True, text=True)
+    if answer.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {answer.stderr.strip()}")
