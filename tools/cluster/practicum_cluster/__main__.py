@@ -1,4 +1,4 @@
-"""The test cluster's command: ``python -m practicum_cluster up|down|kubeconfig|load ARCHIVE...``.
+"""The test cluster's command: ``python -m practicum_cluster up|down|kubeconfig|load NAME...``.
 
 Which cluster: the one that KUBECONFIG names, else kind where Docker runs, else the bare cluster.
 """
@@ -12,11 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from practicum_cluster import operators
 from practicum_cluster.bare import BareCluster, get_reason_impossible
 from practicum_cluster.layout import get_cache
+from practicum_cluster.shipping import export_images
 
 KIND_NAME = "practicum"
 
@@ -38,7 +38,7 @@ def main() -> int:
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="practicum_cluster", description="A cluster to try Practicum on.")
     parser.add_argument("action", choices=sorted(_ACTIONS))
-    parser.add_argument("archives", nargs="*", type=Path, help="images, for load")
+    parser.add_argument("names", nargs="*", default=["base", "train", "controller"], help="images of images/, for load")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs that the bare cluster's node says it has")
     return parser.parse_args()
 
@@ -77,11 +77,12 @@ def _print_kubeconfig(options: argparse.Namespace) -> str:
 
 def _load(options: argparse.Namespace) -> str:
     if _choose() == "kind":
-        for archive in options.archives:
-            subprocess.run(["kind", "load", "image-archive", str(archive), "--name", KIND_NAME], check=True)
+        for name in options.names:
+            command = ["kind", "load", "docker-image", f"localhost/practicum-{name}:dev", "--name", KIND_NAME]
+            subprocess.run(command, check=True)
     else:
-        BareCluster().load(*options.archives)
-    return f"{len(options.archives)} images"
+        BareCluster().ship(*export_images(options.names))
+    return f"loaded {', '.join(options.names)}"
 
 
 def _choose() -> str:

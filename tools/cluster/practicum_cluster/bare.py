@@ -5,6 +5,7 @@ Needs Linux, root, and the Debian packages that `tools/cluster/packages.sh` name
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -16,8 +17,9 @@ from practicum_cluster import images
 from practicum_cluster.api import Api
 from practicum_cluster.control_plane import ControlPlane
 from practicum_cluster.layout import TOOLS, ensure_binaries, get_cache
-from practicum_cluster.node import PAUSE_IMAGE, build_plane, ensure_node_binaries, offer_gpus
+from practicum_cluster.node import CTR, PAUSE_IMAGE, build_plane, ensure_node_binaries, offer_gpus
 from practicum_cluster.sandbox import Sandbox
+from practicum_cluster.shipping import Shipment
 
 _START_S = 300.0
 
@@ -76,6 +78,23 @@ class BareCluster:
     def load(self, *archives: Path) -> None:
         """Import images into the node."""
         self.sandbox.enter([*_PYTHON, "import", *archives], _START_S)
+
+    def ship(self, *shipments: Shipment) -> None:
+        """Bring images into the node; layers that it holds stay where they are."""
+        for shipment in shipments:
+            held = frozenset(self.sandbox.enter([*CTR, "content", "list", "--quiet"]).split())
+            command = [*self.sandbox.build_entrance(), *CTR, "images", "import", "-"]
+            with subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ) as ctr:
+                if ctr.stdin is None or ctr.stdout is None:
+                    raise RuntimeError("pipes were asked for")
+                with contextlib.suppress(BrokenPipeError):
+                    shipment.write(ctr.stdin, held)
+                    ctr.stdin.close()
+                said = ctr.stdout.read().decode(errors="replace")
+            if ctr.returncode:
+                raise RuntimeError(f"{shipment.reference}: not imported: {said[-2000:]}")
 
     def act(self, action: str, *names: str) -> None:
         """Act on the node's processes: ``start``, ``stop NAME``, ``run NAME`` for the store and the API server."""

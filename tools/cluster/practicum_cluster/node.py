@@ -31,6 +31,7 @@ from practicum_cluster.sandbox import (
 NODE_NAME = "node-1"
 PAUSE_IMAGE = "localhost/pause:1"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+CTR = ("ctr", "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io")
 GPU = "nvidia.com/gpu"
 _PLUGINS = "/usr/lib/cni"
 _AGENTS = "practicum:node-agents"
@@ -213,8 +214,7 @@ def offer_gpus(api: Api, number: int) -> None:
 
 
 def _run_ctr(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["ctr", "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    return subprocess.run([*CTR, *arguments], check=False, capture_output=True, text=True)
 
 
 def _is_ready(api: Api) -> bool:

@@ -297,8 +297,9 @@ def _build_conditions(
         ConditionType.FAILED: phase is Phase.FAILED,
         ConditionType.GATES_PASSED: passed,
     }
+    # What does not hold needs no sentence: the status has one, and six copies would fill the object.
     return [
-        _build_condition(kind, holds=holds, reason=reason, message=message, observed=observed, now=now)
+        _build_condition(kind, holds=holds, reason=reason, message=message if holds else "", observed=observed, now=now)
         for kind, holds in truths.items()
     ]
 

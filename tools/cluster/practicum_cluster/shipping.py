@@ -1,0 +1,192 @@
+"""Decides what of an image travels to the node: its description, and the layers that the node does not hold.
+
+An image with a training environment has gigabytes, of which a change of the project's code touches some hundred
+kilobytes. So the archive, an OCI image layout, names more layers than it carries: containerd finds the others in its
+own store. Layers are read where buildah's storage unpacked them, and written uncompressed: packing them for a journey
+within one machine would take minutes. Source: OCI image specification, "image-layout" and "layer".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from practicum_cluster.layout import TOOLS, get_cache
+
+JSON = dict[str, Any]
+_ENGINE = TOOLS.parent / "images/engine.sh"
+_OCI = "application/vnd.oci.image"
+_BUFFER = 1 << 20
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer as it travels."""
+
+    folder: Path
+    """Where buildah's storage unpacked it."""
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """An image on its way to a node."""
+
+    reference: str
+    """As pods call it."""
+    config: JSON
+    layers: Sequence[Layer]
+
+    def write(self, target: IO[bytes], held: frozenset[str]) -> int:
+        """Write the archive without the layers whose digests are ``held``; return the size of the others in bytes."""
+        config = json.dumps(self.config).encode()
+        manifest = json.dumps(self._build_manifest(config)).encode()
+        index = json.dumps(self._build_index(manifest)).encode()
+        total = 0
+        with tarfile.open(fileobj=target, mode="w|", bufsize=_BUFFER) as archive:
+            for content in (config, manifest):
+                _add(archive, _get_path(_hash(content)), content)
+            for layer in self.layers:
+                if layer.digest in held:
+                    continue
+                # Its size has to stand before it, so the layer is packed anew into the outer archive's stream.
+                info = tarfile.TarInfo(_get_path(layer.digest))
+                info.size = layer.size
+                archive.addfile(info)
+                if archive.fileobj is None:
+                    raise RuntimeError("the archive is closed")
+                counter = _Meter(archive.fileobj)
+                write_layer(layer.folder, counter)
+                padding = -counter.size % tarfile.BLOCKSIZE
+                archive.fileobj.write(bytes(padding))
+                archive.offset += counter.size + padding
+                total += counter.size
+            _add(archive, "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+            _add(archive, "index.json", index)
+        return total
+
+    def _build_manifest(self, config: bytes) -> JSON:
+        layers = [
+            {"mediaType": f"{_OCI}.layer.v1.tar", "digest": layer.digest, "size": layer.size} for layer in self.layers
+        ]
+        about = {"mediaType": f"{_OCI}.config.v1+json", "digest": _hash(config), "size": len(config)}
+        return {"schemaVersion": 2, "mediaType": f"{_OCI}.manifest.v1+json", "config": about, "layers": layers}
+
+    def _build_index(self, manifest: bytes) -> JSON:
+        entry = {
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "digest": _hash(manifest),
+            "size": len(manifest),
+            "annotations": {"io.containerd.image.name": self.reference},
+        }
+        return {"schemaVersion": 2, "manifests": [entry]}
+
+
+def export_images(names: Sequence[str]) -> list[Shipment]:
+    """Return images that `make images` built with buildah.
+
+    Raises:
+        RuntimeError: An image is not built, or buildah did not build it.
+    """
+    return [_export(f"localhost/practicum-{name}:dev") for name in names]
+
+
+def _export(reference: str) -> Shipment:
+    script = f'. "{_ENGINE}"; echo "$store"; run_buildah inspect --type image "{reference}"'
+    answer = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
+    if answer.returncode:
+        raise RuntimeError(f"{reference} is not built (tools/images/build.sh): {answer.stderr.strip()[-500:]}")
+    store, _, text = answer.stdout.partition("\n")
+    config = json.loads(text)["OCIv1"]
+    root = Path(store) / "root"
+    known = {one["diff-digest"]: one["id"] for one in json.loads((root / "overlay-layers/layers.json").read_text())}
+    layers = [_measure(root / "overlay" / known[digest] / "diff", digest) for digest in config["rootfs"]["diff_ids"]]
+    config["rootfs"]["diff_ids"] = [layer.digest for layer in layers]
+    return Shipment(reference, config, layers)
+
+
+def _measure(folder: Path, digest: str) -> Layer:
+    """Return a layer with the digest of how it is packed here, computed once."""
+    note = get_cache() / "layers" / f"{digest.replace(':', '-')}.json"
+    try:
+        known = json.loads(note.read_text())
+    except (OSError, ValueError):
+        meter = _Meter()
+        write_layer(folder, meter)
+        known = {"digest": f"sha256:{meter.hash.hexdigest()}", "size": meter.size}
+        note.parent.mkdir(parents=True, exist_ok=True)
+        partial = note.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(known))
+        partial.replace(note)
+    return Layer(folder, known["digest"], known["size"])
+
+
+def write_layer(folder: Path, target: IO[bytes] | _Meter) -> None:
+    """Pack a folder of buildah's overlay storage: equal folders give equal bytes."""
+    # A meter writes, which is all that a stream does; its type asks for more.
+    stream = cast("IO[bytes]", target)
+    with tarfile.open(fileobj=stream, mode="w|", bufsize=_BUFFER, format=tarfile.PAX_FORMAT) as archive:
+        for path in _walk(folder):
+            name = str(path.relative_to(folder))
+            status = path.lstat()
+            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+                # The file of a layer below is gone: overlayfs marks that by a device, an image by a name.
+                _add(archive, str(path.relative_to(folder).with_name(f".wh.{path.name}")), b"")
+                continue
+            info = archive.gettarinfo(path, name)
+            info.uname = info.gname = ""
+            if info.isreg():
+                with path.open("rb") as content:
+                    archive.addfile(info, content)
+            else:
+                archive.addfile(info)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+        path = Path(entry.path)
+        yield path
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(path)
+
+
+class _Meter:
+    """Counts and hashes what is written, and passes it on where there is somewhere to."""
+
+    def __init__(self, target: Any = None) -> None:  # noqa: ANN401 - tarfile's own stream has no public type
+        self._target = target
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Take bytes."""
+        self.size += len(data)
+        if self._target is None:
+            self.hash.update(data)
+        else:
+            self._target.write(data)
+        return len(data)
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    archive.addfile(info, io.BytesIO(content))
+
+
+def _get_path(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def _hash(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
