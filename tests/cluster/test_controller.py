@@ -1,206 +1,30 @@
-"""The controller against a real API server: the life of a week job, reasons, restarts, courses.
-
-Nothing here runs pods: the test plays Kueue and the kubelet by writing what they would write. The whole of it runs in
-the tests of the bare cluster.
-"""
+"""The controller against a real API server: the life of a week job, reasons, restarts, suspension, courses."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
-import gzip
-import time
 import uuid
 
 import pytest
-from kubernetes_asyncio import config
-from kubernetes_asyncio.client import ApiClient, Configuration
 
-from practicum_cluster.api import ApiError
-from practicum_controller.client import KubernetesCluster
-from practicum_controller.controller import Controller, get_now
-from practicum_controller.database import Database
-from practicum_controller.history import History
-from practicum_controller.settings import Settings
+from controller_stand import PAGE, FaultyCluster, Stand, install_operators, run, until
+from practicum_controller.controller import get_now
 from practicum_core import labels
 from practicum_core.curriculum import get_unit
-from practicum_core.metrics import Metric
-from practicum_core.reports import StepReport
 
 pytestmark = pytest.mark.cluster
-GROUP = "/apis/practicum.dev/v1alpha1"
-KUEUE = {
-    "localqueues": ("LocalQueue", True),
-    "clusterqueues": ("ClusterQueue", False),
-    "resourceflavors": ("ResourceFlavor", False),
-    "workloadpriorityclasses": ("WorkloadPriorityClass", False),
-    "workloads": ("Workload", True),
-}
 STEPS = [step.name for step in get_unit("experiments").steps]
-METRICS = {
-    "snapshot": [Metric(name="unwaived_leaks", value=0)],
-    "evaluate": [Metric(name="num_rows", value=60), Metric(name="exact_match_interval_width", value=0.1)],
-}
-PAGE = base64.b64encode(gzip.compress(b"<html>evidence</html>")).decode()
-
-
-def build_definition(group, version, plural, kind, *, is_namespaced):
-    """A kind without a schema, standing for an operator that is not here."""
-    loose = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": loose}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced" if is_namespaced else "Cluster",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [served | {"subresources": {"status": {}}}],
-        },
-    }
 
 
 @pytest.fixture(scope="module")
 def server(api_server):
-    for plural, (kind, is_namespaced) in KUEUE.items():
-        definition = build_definition("kueue.x-k8s.io", "v1beta2", plural, kind, is_namespaced=is_namespaced)
-        api_server.api.apply(definition)
-    api_server.api.apply(build_definition("ray.io", "v1", "rayjobs", "RayJob", is_namespaced=True))
-    time.sleep(1)
+    install_operators(api_server)
     return api_server
 
 
-class Broken(Exception):  # noqa: N818 - what happened to the controller, not an error of its own
-    """The controller was killed here."""
-
-
-class FaultyCluster:
-    """Ends the controller at its N-th change, before or after the change was made."""
-
-    def __init__(self, cluster, at, *, is_after):
-        self._cluster, self._at, self._is_after = cluster, at, is_after
-        self.calls = 0
-
-    def __getattr__(self, name):
-        call = getattr(self._cluster, name)
-        if name not in {"apply", "patch", "delete"}:
-            return call
-
-        async def tripping(*arguments, **options):
-            self.calls += 1
-            is_now = self.calls == self._at
-            if is_now and not self._is_after:
-                raise Broken
-            answer = await call(*arguments, **options)
-            if is_now:
-                raise Broken
-            return answer
-
-        return tripping
-
-
-class Bench:
-    """A controller on the API server, and the hands that play the rest of the cluster."""
-
-    def __init__(self, server, folder):
-        self.server = server
-        self.history = History(Database(f"sqlite:///{folder}/history.sqlite"))
-        self.settings = Settings(leader_election=False, queue_poll_s=3600, workers=4)
-        self.written = 0
-
-    async def connect(self):
-        settings = Configuration()
-        await config.load_kube_config(str(self.server.kubeconfig), client_configuration=settings)
-        self.cluster = KubernetesCluster(ApiClient(settings))
-
-    @contextlib.asynccontextmanager
-    async def controller(self, cluster=None):
-        made = Controller(self.cluster, cluster or self.cluster, self.history, self.settings, "authority")
-        tasks = [asyncio.create_task(made.watch()), asyncio.create_task(made.work())]
-        try:
-            await made.wait_until_synced()
-            yield made
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def apply(self, document):
-        return self.server.api.apply(document)
-
-    def make_course(self, name, students, **spec):
-        self.apply(
-            {
-                "apiVersion": "practicum.dev/v1alpha1",
-                "kind": "Course",
-                "metadata": {"name": name},
-                "spec": {"students": [{"name": one} for one in students], **spec},
-            }
-        )
-
-    def make_week_job(self, namespace, name="week-01", **spec):
-        document = {
-            "apiVersion": "practicum.dev/v1alpha1",
-            "kind": "WeekJob",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {"unit": "experiments", "profile": "quick", **spec},
-        }
-        return self.apply(document)
-
-    def get(self, namespace, name="week-01"):
-        return self.server.api.find(f"{GROUP}/namespaces/{namespace}/weekjobs/{name}")
-
-    def list_jobs(self, namespace):
-        return self.server.api.get(f"/apis/batch/v1/namespaces/{namespace}/jobs")["items"]
-
-    def run_pod(self, job):
-        """Admit a job and run its pod, as Kueue and the kubelet would."""
-        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
-        self.server.api.patch(path, {"spec": {"suspend": False}})
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{name}-0", "namespace": namespace}}
-        pod["metadata"]["labels"] = job["spec"]["template"]["metadata"]["labels"]
-        pod["spec"] = job["spec"]["template"]["spec"] | {"volumes": []}
-        for container in pod["spec"]["containers"]:
-            container["volumeMounts"] = []
-        with contextlib.suppress(ApiError):
-            # It is there already when the controller was killed after this.
-            self.server.api.create(pod)
-        state = {"name": "stage", "image": "x", "imageID": "", "ready": True, "restartCount": 0}
-        state["state"] = {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
-        status = {"status": {"phase": "Running", "containerStatuses": [state]}}
-        self.server.api.patch(f"/api/v1/namespaces/{namespace}/pods/{name}-0/status", status)
-
-    def report(self, controller, uid, step, attempt=1, outcome="succeeded", **rest):
-        page = PAGE if step == "report" and outcome == "succeeded" else None
-        figures = METRICS.get(step, []) if outcome == "succeeded" else []
-        report = StepReport(
-            uid=uid, step=step, attempt=attempt, outcome=outcome, metrics=figures, evidence_html=page, **rest
-        )
-        self.history.save_report(report, get_now())
-        controller.take_report(report)
-
-
-async def until(look, what, timeout_s=20):
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
-        found = look()
-        if found:
-            return found
-        await asyncio.sleep(0.05)
-    pytest.fail(f"never: {what}")
-    return None
-
-
-def get_phase(week_job):
-    return (week_job or {}).get("status", {}).get("phase")
-
-
 @pytest.fixture
-def bench(server, tmp_path):
-    return Bench(server, tmp_path)
+def stand(server, tmp_path):
+    return Stand(server, tmp_path)
 
 
 @pytest.fixture
@@ -208,91 +32,286 @@ def student():
     return f"student-{uuid.uuid4().hex[:6]}"
 
 
-def run(bench, body):
-    async def connected():
-        await bench.connect()
-        try:
-            await asyncio.wait_for(body(), 120)
-        finally:
-            await bench.cluster.close()
-
-    asyncio.run(connected())
+@pytest.fixture
+def course():
+    return f"llm-{uuid.uuid4().hex[:6]}"
 
 
-async def live(bench, controller, namespace, name="week-01"):
-    """Play the cluster until the week job ended."""
-    uid = bench.get(namespace, name)["metadata"]["uid"]
-    for step in STEPS:
+async def settle(controller):
+    """Wait until the controller has nothing to do."""
 
-        def find(step=step):
-            jobs = bench.list_jobs(namespace)
-            return next((job for job in jobs if job["metadata"]["labels"][labels.STEP] == step), None)
+    quiet = 0
 
-        if get_phase(bench.get(namespace, name)) == "Succeeded":
-            return
-        job = await until(find, f"a job of {step}")
-        bench.run_pod(job)
-        bench.report(controller, uid, step)
-    await until(lambda: get_phase(bench.get(namespace, name)) == "Succeeded", "the end")
+    def is_quiet():
+        nonlocal quiet
+        quiet = 0 if len(controller.week_jobs) or len(controller.courses) else quiet + 1
+        return quiet > 8
+
+    await until(is_quiet, f"an idle controller: {controller.week_jobs} {controller.courses}", 30)
 
 
-def test_a_week_job_lives_from_apply_to_evidence(bench, student):
+async def enrol(stand, controller, course, students, **spec):
+    """Make a course and wait until its students' homes are there."""
+    stand.make_course(course, students, **spec)
+    await until(lambda: all(controller.store.get_course(one) for one in students), "the course")
+    await settle(controller)
+
+
+def test_a_week_job_lives_from_apply_to_evidence(stand, student, course):
     async def body():
-        async with bench.controller() as controller:
-            bench.make_course("llm", [student])
-            await until(lambda: bench.server.api.find(f"/api/v1/namespaces/{student}"), "a namespace")
-            await until(lambda: controller.store.get_course(student), "the course")
-            bench.make_week_job(student)
-            await until(lambda: get_phase(bench.get(student)) == "Queued", "the queue")
-            await live(bench, controller, student)
-            status = bench.get(student)["status"]
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student)
+            await until(lambda: stand.get_status(student).get("phase") == "Queued", "the queue")
+            await stand.live(student, STEPS)
+            status = stand.get_status(student)
             assert (status["reason"], status["gatesPassed"], status["progress"]) == ("GatesPassed", "3/3", "100%")
             assert status["evidence"] == "configmap/week-01-evidence"
-            kept = bench.server.api.get(f"/api/v1/namespaces/{student}/configmaps/week-01-evidence")
+            kept = stand.server.api.get(f"/api/v1/namespaces/{student}/configmaps/week-01-evidence")
             assert kept["binaryData"]["index.html.gz"] == PAGE
-            events = bench.server.api.get(f"/api/v1/namespaces/{student}/events")["items"]
+            events = stand.server.api.get(f"/api/v1/namespaces/{student}/events")["items"]
             told = {event["reason"] for event in events if event["involvedObject"]["kind"] == "WeekJob"}
             assert {"Queued", "GatesPassed"} <= told
+            await settle(controller)
+            entry = stand.history.list_week_jobs(student)[0]
+            assert (entry.phase, entry.course, entry.student) == ("Succeeded", course, student)
+            assert stand.history.load_reports(with_ended=False) == {}
 
-    run(bench, body)
+    run(stand, body)
 
 
-def test_a_restart_writes_nothing_that_did_not_change(bench, student):
+def test_a_restart_writes_nothing_that_did_not_change(stand, student, course):
     async def body():
-        async with bench.controller() as controller:
-            bench.make_course("llm", [student])
-            await until(lambda: controller.store.get_course(student), "the course")
-            bench.make_week_job(student)
-            await until(lambda: get_phase(bench.get(student)) == "Queued", "the queue")
-            await until(lambda: not len(controller.week_jobs), "an idle controller")
-        before = bench.get(student)["metadata"]["resourceVersion"]
-        counting = FaultyCluster(bench.cluster, -1, is_after=False)
-        async with bench.controller(counting) as controller:
-            await asyncio.sleep(1)
-            await until(lambda: not len(controller.week_jobs), "an idle controller")
-        assert bench.get(student)["metadata"]["resourceVersion"] == before
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student)
+            await until(lambda: stand.get_status(student).get("phase") == "Queued", "the queue")
+            await settle(controller)
+        counting = FaultyCluster(stand.cluster, -1, is_after=False)
+        async with stand.controller(counting) as controller:
+            await asyncio.sleep(0.5)
+            await settle(controller)
+        assert counting.calls == []
 
-    run(bench, body)
+    run(stand, body)
 
 
-def test_reasons_reach_the_student(bench, student):
+def test_reasons_reach_the_student(stand, student, course):
     async def body():
-        async with bench.controller() as controller:
-            bench.make_week_job("default", "no-course")
-            waits = await until(lambda: (bench.get("default", "no-course") or {}).get("status"), "a status")
+        async with stand.controller() as controller:
+            stand.make_week_job("default", "no-course")
+            waits = await until(lambda: stand.get_status("default", "no-course"), "a status")
             assert (waits["phase"], waits["reason"]) == ("Queued", "CourseMissing")
-            bench.make_course("llm", [student])
-            await until(lambda: controller.store.get_course(student), "the course")
-            bench.make_week_job(student, "bad", set={"evaluate.limt": 3})
-            bad = await until(lambda: bench.get(student, "bad").get("status"), "a status")
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student, "bad", set={"evaluate.limt": 3})
+            bad = await until(lambda: stand.get_status(student, "bad"), "a status")
             assert (bad["phase"], bad["reason"]) == ("Failed", "ConfigInvalid")
             assert "did you mean 'limit'?" in bad["message"]
-            bench.make_course("llm", [student], suspend=True)
-            await until(lambda: controller.store.courses["llm"]["spec"].get("suspend"), "the pause")
-            bench.make_week_job(student, "paused")
-            paused = await until(lambda: bench.get(student, "paused").get("status"), "a status")
+            stand.make_course(course, [student], suspend=True)
+            await until(lambda: controller.store.courses[course]["spec"].get("suspend"), "the pause")
+            stand.make_week_job(student, "paused")
+            paused = await until(lambda: stand.get_status(student, "paused"), "a status")
             assert paused["reason"] == "CourseSuspended"
-            bench.make_course("llm", [student], suspend=False)
-            await until(lambda: bench.get(student, "paused")["status"]["reason"] == "Queued", "going on", 30)
+            stand.make_course(course, [student], suspend=False)
+            await until(lambda: stand.get_status(student, "paused")["reason"] == "Queued", "going on", 30)
 
-    run(bench, body)
+    run(stand, body)
+
+
+def read_end(stand, student):
+    """What a life left behind, without what differs between two lives: times and uids."""
+    week_job = stand.get(student)
+    status = {key: value for key, value in week_job["status"].items() if not key.endswith("Time")}
+    for one in status["conditions"]:
+        del one["lastTransitionTime"]
+    jobs = stand.list_jobs(student)
+    assert {job["metadata"]["ownerReferences"][0]["uid"] for job in jobs} == {week_job["metadata"]["uid"]}
+    maps = stand.server.api.get(f"/api/v1/namespaces/{student}/configmaps")["items"]
+    return {
+        "status": status,
+        "jobs": sorted(job["metadata"]["name"] for job in jobs),
+        "labels": sorted(job["metadata"]["labels"][labels.STEP] for job in jobs),
+        "maps": sorted(one["metadata"]["name"] for one in maps),
+        "reports": sorted(stand.history.load_reports()[week_job["metadata"]["uid"]]),
+        "history": [(one.name, one.phase) for one in stand.history.list_week_jobs(student)],
+    }
+
+
+async def until_dead(faulty, task):
+    """Wait until the controller was killed, or the task ended."""
+    dying = asyncio.create_task(faulty.is_tripped.wait())
+    await asyncio.wait([task, dying], return_when=asyncio.FIRST_COMPLETED)
+    dying.cancel()
+
+
+async def live_with_a_kill(stand, student, at, *, is_after):
+    """Live a week job's life; the controller is killed at its N-th change and another one takes over."""
+    faulty = FaultyCluster(stand.cluster, at, is_after=is_after, namespace=student)
+    stand.make_week_job(student)
+    async with stand.controller(faulty) as controller:
+        living = asyncio.create_task(stand.live(student, STEPS))
+        await until_dead(faulty, living)
+        settling = asyncio.create_task(settle(controller))
+        await until_dead(faulty, settling)
+        settling.cancel()
+    async with stand.controller() as controller:
+        await living
+        await settle(controller)
+    return read_end(stand, student), faulty
+
+
+def test_a_kill_at_any_change_ends_the_same(stand, course):
+    students = [f"student-{uuid.uuid4().hex[:6]}" for _ in range(100)]
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, students)
+        left = iter(students)
+        expected, faulty = await live_with_a_kill(stand, next(left), -1, is_after=False)
+        changes = faulty.calls
+        assert {("apply", "jobs"), ("patch", "weekjobs"), ("apply", "events")} <= set(changes)
+        assert expected["jobs"] == sorted(f"week-01-{step}-1" for step in STEPS)
+        kills = 0
+        for at in range(1, len(changes) + 1):
+            for is_after in (False, True):
+                student = next(left)
+                seen, faulty = await live_with_a_kill(stand, student, at, is_after=is_after)
+                assert seen == expected, (at, is_after, faulty.calls)
+                kills += faulty.is_tripped.is_set()
+        # A life may need a change less where two states were seen as one; nearly every kill must have happened.
+        assert kills >= 2 * len(changes) - 6
+
+    run(stand, body, 400)
+
+
+def test_a_kill_while_a_gpu_is_accounted_for_and_given_back(stand, course):
+    """The life of the finalizer: it holds the week job until its account is closed, and never longer."""
+    students = [f"student-{uuid.uuid4().hex[:6]}" for _ in range(24)]
+    spec = {"unit": "sft", "resources": {"gpu": {"slices": 1}}}
+
+    async def die_and_delete(student, at, *, is_after):
+        faulty = FaultyCluster(stand.cluster, at, is_after=is_after, namespace=student)
+        made = stand.make_week_job(student, **spec)
+        uid = made["metadata"]["uid"]
+
+        async def live():
+            for step in ("model", "snapshot", "sft"):
+                job = await until(lambda step=step: stand.find_job(student, step), f"a job of {step}")
+                stand.run_pod(job)
+                if step != "sft":
+                    await stand.report(uid, step)
+                    stand.end_pod(student, job["metadata"]["name"])
+            await until(lambda: stand.history.list_usage(student, get_now()), "an account")
+            stand.server.api.delete(f"/apis/practicum.dev/v1alpha1/namespaces/{student}/weekjobs/week-01")
+            await until(lambda: stand.get(student) is None, "the end of the week job")
+
+        async with stand.controller(faulty):
+            living = asyncio.create_task(live())
+            await until_dead(faulty, living)
+        async with stand.controller() as controller:
+            await living
+            await settle(controller)
+        usages = stand.history.list_usage(student, get_now().replace(year=2000))
+        assert [usage.ended_at is not None for usage in usages] == [True]
+        return faulty
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, students, queue={"slices": 4})
+        left = iter(students)
+        changes = (await die_and_delete(next(left), -1, is_after=False)).calls
+        begin = changes.index(("patch", "weekjobs"), changes.index(("apply", "rayjobs")) - 2)
+        for at in [*range(begin, begin + 6), len(changes)]:
+            for is_after in (False, True):
+                await die_and_delete(next(left), at, is_after=is_after)
+
+    run(stand, body, 300)
+
+
+def test_suspend_stops_the_stage_and_resume_goes_on(stand, student, course):
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            uid = stand.make_week_job(student)["metadata"]["uid"]
+            job = await until(lambda: stand.find_job(student, "model"), "a job")
+            stand.run_pod(job)
+            await stand.report(uid, "model", outcome="running", progress=0.5)
+            await until(lambda: stand.get_status(student).get("phase") == "Running", "running")
+            stand.make_week_job(student, suspend=True)
+            await until(lambda: not stand.list_jobs(student), "the stop")
+            await until(lambda: stand.get_status(student)["phase"] == "Suspended", "the state")
+            assert stand.get_status(student)["reason"] == "Stopped"
+            # Its pod still writes a checkpoint: nothing else may write into the run directory.
+            stand.make_week_job(student, suspend=False)
+            await until(lambda: stand.get_status(student)["reason"] == "StageStarting", "waiting for the pod")
+            assert "still ends" in stand.get_status(student)["message"]
+            assert not stand.list_jobs(student)
+            stand.collect_garbage(student)
+            again = await until(lambda: stand.find_job(student, "model"), "a second try")
+            assert again["metadata"]["name"] == "week-01-model-2"
+            stand.run_pod(again)
+            await stand.report(uid, "model", attempt=2)
+            stand.end_pod(student, "week-01-model-2")
+            await stand.live(student, STEPS[1:])
+            assert [stage["attempt"] for stage in stand.get_status(student)["stages"]] == [2, 1, 1, 1]
+
+    run(stand, body)
+
+
+def test_a_stage_suspended_before_it_reported_starts_once_more(stand, student, course):
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student)
+            first = await until(lambda: stand.find_job(student, "model"), "a job")
+            stand.make_week_job(student, suspend=True)
+            await until(lambda: stand.get_status(student).get("phase") == "Suspended", "the stop")
+            await until(lambda: not stand.list_jobs(student), "no job")
+            stand.make_week_job(student, suspend=False)
+            second = await until(lambda: stand.find_job(student, "model"), "a job")
+            assert second["metadata"]["uid"] != first["metadata"]["uid"]
+            await stand.live(student, STEPS)
+
+    run(stand, body)
+
+
+def test_a_student_who_left_is_archived_and_keeps_the_data(stand, student, course):
+    other = f"{student}-b"
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student, other])
+            home = f"/api/v1/namespaces/{student}"
+            claim = f"{home}/persistentvolumeclaims/workspace"
+            stand.make_week_job(student)
+            await until(lambda: stand.find_job(student, "model"), "a job")
+            stand.make_course(course, [other])
+
+            def is_archived(name=student):
+                return labels.ARCHIVED in stand.server.api.get(f"/api/v1/namespaces/{name}")["metadata"]["labels"]
+
+            await until(is_archived, "the archive")
+            queue = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{student}/localqueues/{course}-{student}"
+            binding = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{student}/rolebindings/practicum-student"
+            assert stand.server.api.get(claim)["metadata"].get("deletionTimestamp") is None
+            assert stand.server.api.get(queue)["spec"]["stopPolicy"] == "HoldAndDrain"
+            assert stand.server.api.find(binding) is None
+            await until(lambda: stand.get_status(student).get("reason") == "CourseMissing", "the reason")
+            await until(lambda: not stand.list_jobs(student), "no job")
+            assert not is_archived(other)
+
+            def read_roster():
+                rows = stand.server.api.get(f"/apis/practicum.dev/v1alpha1/courses/{course}")["status"]["students"]
+                return {row["name"]: row.get("isArchived", False) for row in rows}
+
+            await until(lambda: read_roster() == {other: False, student: True}, "the roster")
+            # Coming back opens the home again, with the same volume.
+            before = stand.server.api.get(claim)["metadata"]["uid"]
+            stand.make_course(course, [student, other])
+            await until(lambda: not is_archived(), "the return")
+            await until(lambda: stand.server.api.find(binding), "the rights")
+            await until(lambda: stand.find_job(student, "model"), "a job again")
+            await until(lambda: stand.server.api.get(queue)["spec"]["stopPolicy"] == "None", "the queue")
+            assert stand.server.api.get(claim)["metadata"]["uid"] == before
+
+    run(stand, body)

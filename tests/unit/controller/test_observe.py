@@ -88,7 +88,18 @@ TABLE = {
         None,
         "containers",
     ),
-    "ray runs": ((build_child("RayJob", jobDeploymentStatus="Running"), [RUNNING], None, []), Phase.RUNNING, None, ""),
+    "ray runs": (
+        (build_child("RayJob", jobDeploymentStatus="Running", jobStatus="RUNNING"), [RUNNING], None, []),
+        Phase.RUNNING,
+        None,
+        "",
+    ),
+    "ray is not submitted": (
+        (build_child("RayJob", jobDeploymentStatus="Running"), [RUNNING], None, []),
+        Phase.INITIALIZING,
+        None,
+        "containers",
+    ),
     "ray refused": (
         (build_child("RayJob", jobDeploymentStatus="ValidationFailed", message="bad name"), [], None, []),
         Phase.FAILED,

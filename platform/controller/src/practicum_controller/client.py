@@ -18,7 +18,7 @@ from practicum_core.labels import FIELD_MANAGER
 
 Document = dict[str, Any]
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
-_TIMEOUT_S = 30
+_TIMEOUT_S, _WATCH_S = 30, 290
 _NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
 _LIST_PAGE = 500
 _SERVER_FAULT = 500
@@ -70,6 +70,7 @@ WEEK_JOBS = Resource("practicum.dev/v1alpha1", "weekjobs")
 COURSES = Resource("practicum.dev/v1alpha1", "courses")
 JOBS = Resource("batch/v1", "jobs")
 RAY_JOBS = Resource("ray.io/v1", "rayjobs")
+RAY_CLUSTERS = Resource("ray.io/v1", "rayclusters")
 PODS = Resource("v1", "pods")
 EVENTS = Resource("v1", "events")
 NAMESPACES = Resource("v1", "namespaces")
@@ -90,6 +91,9 @@ class Cluster(Protocol):
         self, resource: Resource, namespace: str | None, name: str, document: Document, *, subresource: str = ""
     ) -> Document | None:
         """Merge the document into an object; ``None`` where it is gone."""
+
+    async def read(self, path: str) -> Document | None:
+        """Return what lies at a path, ``None`` where nothing does."""
 
 
 class KubernetesCluster:
@@ -174,14 +178,14 @@ class KubernetesCluster:
             ("watch", "true"),
             ("resourceVersion", version),
             ("allowWatchBookmarks", "true"),
-            ("timeoutSeconds", "290"),
+            ("timeoutSeconds", str(_WATCH_S)),
             *([("labelSelector", selector)] if selector else []),
         ]
         path = resource.build_path()
-        response = await self._send("GET", path, query=query, timeout_s=310)
+        response = await self._send("GET", path, query=query, timeout_s=_WATCH_S + _TIMEOUT_S)
         async with response:
             await _raise_for_status(response, f"watch {path}")
-            async for line in response.content:
+            async for line in split_lines(_read_chunks(response, f"watch {path}")):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise ApiFault(event["object"].get("code", 0), event["object"].get("message", ""), f"watch {path}")
@@ -197,12 +201,13 @@ class KubernetesCluster:
         query: list[tuple[str, str]] | None = None,
         is_absence_fine: bool = False,
     ) -> Document | None:
+        what = f"{method} {path}"
         response = await self._send(method, path, body=body, content_type=content_type, query=query)
         async with response:
             if is_absence_fine and response.status == _NOT_FOUND:
                 return None
-            await _raise_for_status(response, f"{method} {path}")
-            document: Document = json.loads(await response.read())
+            await _raise_for_status(response, what)
+            document: Document = json.loads(b"".join([chunk async for chunk in _read_chunks(response, what)]))
             return document
 
     async def _send(
@@ -228,8 +233,30 @@ class KubernetesCluster:
                 data=json.dumps(body) if body is not None else None,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             )
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiFault(0, f"{type(error).__name__}: {error}", f"{method} {path}") from error
+
+
+async def _read_chunks(response: aiohttp.ClientResponse, what: str) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ApiFault(0, f"cut off: {type(error).__name__}: {error}", what) from error
+
+
+async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield lines of any length; the HTTP library's own reader refuses those of more than 128 KiB."""
+    rest = bytearray()
+    async for chunk in chunks:
+        searched = len(rest)
+        rest += chunk
+        begin = 0
+        while (end := rest.find(b"\n", max(begin, searched))) >= 0:
+            if end > begin:
+                yield bytes(rest[begin:end])
+            begin = end + 1
+        del rest[:begin]
 
 
 async def _raise_for_status(response: aiohttp.ClientResponse, what: str) -> None:

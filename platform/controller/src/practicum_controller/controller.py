@@ -17,6 +17,7 @@ from practicum_controller.client import (
     JOBS,
     NAMESPACES,
     PODS,
+    RAY_CLUSTERS,
     RAY_JOBS,
     WEEK_JOBS,
     WORKLOADS,
@@ -86,6 +87,7 @@ class Controller:
             Reflector(self._watched, self.store, "Course", COURSES),
             Reflector(self._watched, self.store, "Job", JOBS, managed),
             Reflector(self._watched, self.store, "RayJob", RAY_JOBS, managed),
+            Reflector(self._watched, self.store, "RayCluster", RAY_CLUSTERS, managed),
             Reflector(self._watched, self.store, "Pod", PODS, managed),
             Reflector(self._watched, self.store, "Workload", WORKLOADS),
             Reflector(self._watched, self.store, "WeekJob", WEEK_JOBS),
@@ -117,6 +119,7 @@ class Controller:
         """Work on what is woken until cancelled. Only one controller of a cluster may."""
         await self.memory.load(get_now())
         await self.wait_until_synced()
+        await self._tidy()
         for key in list(self.store.week_jobs):
             self.week_jobs.add(key)
         for name in list(self.store.courses):
@@ -153,14 +156,23 @@ class Controller:
         }
 
     async def _sweep(self) -> None:
-        """Look at everything again now and then, and close accounts of what is gone."""
+        """Look at everything again now and then."""
         while True:
             await asyncio.sleep(self.settings.resync_s)
-            await self.memory.close_missing(self.store.list_child_uids(), get_now())
+            await self._tidy()
             for key in self.store.list_open():
                 self.week_jobs.add(key)
             for name in list(self.store.courses):
                 self.courses.add(name)
+
+    async def _tidy(self) -> None:
+        """Close the accounts of what is gone, and drop what is too old."""
+        try:
+            await self.memory.close_missing(self.store.list_child_uids(), get_now())
+            await self.memory.forget_missing(self.store.list_uids(), get_now())
+            await self.memory.prune(get_now(), self.settings.history_days)
+        except PracticumError as error:
+            LOGGER.warning("the history was not tidied: %s", error.detail)
 
 
 def _is_refusal(event: dict[str, Any]) -> bool:

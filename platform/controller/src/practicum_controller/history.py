@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from practicum_controller.database import Database
 from practicum_controller.eta import Wait
-from practicum_controller.ledger import SECONDS_PER_HOUR, Usage
+from practicum_controller.ledger import Usage
 from practicum_controller.tables import EVIDENCE_PAGES, STEP_REPORTS, USAGE, WAITS, WEEK_JOBS
 from practicum_core.reports import StepReport
 
@@ -139,22 +139,6 @@ class History:
             query = query.where(USAGE.c.namespace == namespace)
         with self._database.read() as connection:
             return [_read_usage(row) for row in connection.execute(query.order_by(USAGE.c.started_at))]
-
-    def list_open_usage(self) -> list[Usage]:
-        """Return what was never closed: what runs, and what ended while no controller looked."""
-        with self._database.read() as connection:
-            return [_read_usage(row) for row in connection.execute(sa.select(USAGE).where(USAGE.c.ended_at.is_(None)))]
-
-    def sum_gpu_hours(self, now: dt.datetime) -> Mapping[str, float]:
-        """Return GPU hours by student since the history began."""
-        hours: dict[str, float] = defaultdict(float)
-        closed = sa.select(USAGE.c.student, sa.func.sum(USAGE.c.gpu_seconds)).where(USAGE.c.ended_at.is_not(None))
-        with self._database.read() as connection:
-            for student, gpu_seconds in connection.execute(closed.group_by(USAGE.c.student)):
-                hours[student] += gpu_seconds / SECONDS_PER_HOUR
-            for row in connection.execute(sa.select(USAGE).where(USAGE.c.ended_at.is_(None))):
-                hours[row.student] += _read_usage(row).get_gpu_seconds(now) / SECONDS_PER_HOUR
-        return dict(hours)
 
     def record_wait(self, wait: Wait) -> None:
         """Remember how long a child waited; a child that is known already stays as it is."""

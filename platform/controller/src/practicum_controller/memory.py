@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from practicum_controller import metrics
-from practicum_controller.documents import read_course, read_time
+from practicum_controller.documents import read_time
 from practicum_controller.eta import Wait, build_eta
 from practicum_controller.history import Attempts, History, WeekJobEntry
 from practicum_controller.ledger import (
@@ -27,6 +27,7 @@ from practicum_controller.ledger import (
 )
 from practicum_controller.observe import QueuePlace
 from practicum_controller.reconcile import StepNote
+from practicum_controller.rosters import Roster
 from practicum_core import labels
 from practicum_core.course import Course
 from practicum_core.phases import Phase
@@ -55,7 +56,12 @@ class ControllerMemory:
 
     async def load(self, now: dt.datetime) -> None:
         """Read what a controller before this one left."""
-        self._reports = await asyncio.to_thread(self._history.load_reports, with_ended=False)
+        kept = await asyncio.to_thread(self._history.load_reports, with_ended=False)
+        for attempts in kept.values():
+            # One that came in meanwhile is newer and stands.
+            for report in attempts.values():
+                if (report.step, report.attempt) not in self._reports.get(report.uid, {}):
+                    self.take_report(report)
         for usage in await asyncio.to_thread(self._history.list_usage, None, now - WEEK):
             self._usage[usage.namespace][usage.child_uid] = usage
 
@@ -92,14 +98,14 @@ class ControllerMemory:
         """Forget the places of children that wait no more."""
         self._places = {uid: place for uid, place in self._places.items() if uid in kept}
 
-    def get_over_budget(self, course: Document, namespace: str, now: dt.datetime) -> str | None:
+    def get_over_budget(self, roster: Roster, namespace: str, now: dt.datetime) -> str | None:
         """Say why the student may use no more GPU time, if so."""
-        model = read_course(course)
-        student = next((one for one in model.spec.students if one.home == namespace), None)
+        student = roster.students.get(namespace)
         if student is None:
             return None
-        used_h = self.count_gpu_hours(model, namespace, now)
-        return get_reason_over_budget(used_h, get_cap_h(model.spec, student), model.spec.budget, now)
+        spec = roster.course.spec
+        used_h = self.count_gpu_hours(roster.course, namespace, now)
+        return get_reason_over_budget(used_h, get_cap_h(spec, student), spec.budget, now)
 
     def count_gpu_hours(self, course: Course, namespace: str, now: dt.datetime) -> float:
         """Return the GPU hours that a namespace used since the last reset."""
@@ -135,20 +141,18 @@ class ControllerMemory:
         created_at = read_time(note.child["metadata"]["creationTimestamp"]) or note.now
         admitted_at = note.step.admitted_at or note.now
         waited_s = max((admitted_at - created_at).total_seconds(), 0.0)
-        course = note.course["metadata"]["name"]
-        wait = Wait(uid, course, self._first_places.pop(uid), waited_s, admitted_at)
+        wait = Wait(uid, note.roster.course.metadata.name, self._first_places.pop(uid), waited_s, admitted_at)
         metrics.QUEUE_WAIT_S.observe(waited_s)
         await asyncio.to_thread(self._history.record_wait, wait)
 
     async def _open(self, note: StepNote, account: str, namespace: str, slices: int) -> None:
-        course = read_course(note.course)
-        student = next((one.name for one in course.spec.students if one.home == namespace), namespace)
+        course, student = note.roster.course, note.roster.students.get(namespace)
         usage = Usage(
             account,
             note.document["metadata"]["uid"],
             namespace,
             course.metadata.name,
-            student,
+            student.name if student else namespace,
             note.step_name,
             get_gpus(course.spec, slices),
             note.now,
@@ -161,12 +165,11 @@ class ControllerMemory:
         closed = replace(usage, ended_at=now)
         self._usage[usage.namespace][usage.child_uid] = closed
 
-    async def settle(self, uid: str, now: dt.datetime) -> None:
+    async def settle(self, namespace: str, uid: str, now: dt.datetime) -> None:
         """Close every account of a week job."""
-        for usages in list(self._usage.values()):
-            for usage in list(usages.values()):
-                if usage.week_job_uid == uid and usage.ended_at is None:
-                    await self._close(usage, now)
+        for usage in list(self._usage[namespace].values()):
+            if usage.week_job_uid == uid and usage.ended_at is None:
+                await self._close(usage, now)
 
     async def close_missing(self, children: set[str], now: dt.datetime) -> None:
         """Close accounts of children that are gone."""
@@ -175,26 +178,40 @@ class ControllerMemory:
                 if usage.ended_at is None and usage.child_uid.partition("#")[0] not in children:
                     await self._close(usage, now)
 
-    async def save_week_job(self, document: Document, course: str, student: str, status: WeekJobStatus) -> None:
-        """Write where a week job stands into the history."""
+    def is_open(self, uid: str) -> bool:
+        """Whether reports are held at hand, as they are until the history knows that the week job ended."""
+        return uid in self._reports
+
+    async def end(self, document: Document, roster: Roster | None, status: WeekJobStatus) -> None:
+        """Write into the history that a week job ended, and let go of its reports: a restart does not load them."""
         metadata = document["metadata"]
+        namespace = metadata["namespace"]
+        student = roster.students.get(namespace) if roster else None
         entry = WeekJobEntry(
             uid=metadata["uid"],
-            namespace=metadata["namespace"],
+            namespace=namespace,
             name=metadata["name"],
             unit=document["spec"]["unit"],
-            course=course,
-            student=student,
+            course=roster.course.metadata.name if roster else "",
+            student=student.name if student else namespace,
             phase=status.phase,
             created_at=read_time(metadata["creationTimestamp"]) or dt.datetime.now(dt.UTC),
             started_at=read_time(status.start_time),
             ended_at=read_time(status.completion_time),
         )
         await asyncio.to_thread(self._history.save_week_job, entry)
-        if status.phase.is_terminal:
-            self._reports.pop(metadata["uid"], None)
+        self._reports.pop(metadata["uid"], None)
 
-    async def forget(self, uid: str, now: dt.datetime) -> None:
-        """Drop the working data of a week job that is gone."""
-        self._reports.pop(uid, None)
-        await asyncio.to_thread(self._history.forget, uid, now)
+    async def forget_missing(self, uids: set[str], now: dt.datetime) -> None:
+        """Drop the working data of week jobs that are gone, also of those that went while no controller ran."""
+        for uid in self._reports.keys() - uids:
+            del self._reports[uid]
+        await asyncio.to_thread(self._history.forget_missing, uids, now)
+
+    async def prune(self, now: dt.datetime, kept_days: int) -> None:
+        """Drop what ended long ago: from here what no budget counts any more, from the history what is too old."""
+        for usages in self._usage.values():
+            for account, usage in list(usages.items()):
+                if usage.ended_at is not None and usage.ended_at < now - WEEK:
+                    del usages[account]
+        await asyncio.to_thread(self._history.prune, now - dt.timedelta(days=kept_days))

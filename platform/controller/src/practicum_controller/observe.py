@@ -22,7 +22,8 @@ Document = Mapping[str, Any]
 _IMAGE_FAULTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONTAINER_FAULTS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _QUOTA_TEXT = "exceeded quota"
-_KILLED, _STOPPED = 137, 143
+_KILLED = 137
+_JOB_UID, _RAY_CLUSTER = "batch.kubernetes.io/controller-uid", "ray.io/cluster"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,23 @@ def _read_final(report: StepReport, child: Document | None) -> ObservedStep:
     )
 
 
+def is_pod_of(pod: Document, child: Document) -> bool:
+    """Whether a pod is a child's own, and not one of a child of the same name that was deleted before."""
+    marks = pod["metadata"].get("labels", {})
+    if marks.get(labels.ATTEMPT) != str(get_attempt(child)):
+        return False
+    if child["kind"] == "RayJob":
+        cluster = child.get("status", {}).get("rayClusterName")
+        return not cluster or marks.get(_RAY_CLUSTER, cluster) == cluster
+    uid = child["metadata"]["uid"]
+    return bool(marks.get(_JOB_UID, uid) == uid)
+
+
+def is_pod_alive(pod: Document) -> bool:
+    """Whether containers of a pod may still write into the workspace."""
+    return pod.get("status", {}).get("phase") in {"Pending", "Running"}
+
+
 def describe_child(child: Document) -> str:
     """Return ``Kind/name``."""
     return f"{child['kind']}/{child['metadata']['name']}"
@@ -86,7 +104,7 @@ def describe_child(child: Document) -> str:
 def _observe_child(child: Document, facts: StepFacts, report: StepReport | None) -> ObservedStep:
     uid = child["metadata"]["uid"]
     attempt = get_attempt(child)
-    pods = [pod for pod in facts.pods if pod["metadata"].get("labels", {}).get(labels.ATTEMPT) == str(attempt)]
+    pods = [pod for pod in facts.pods if is_pod_of(pod, child)]
     workload = next((one for one in facts.workloads if uid in one.get("owners", ())), None)
     phase, reason, message = read_end(child, pods) or read_wait(child, pods, workload, facts.warnings)
     return ObservedStep(
@@ -150,7 +168,8 @@ def read_wait(
         return faults[0]
     is_running = any(_is_running(pod) for pod in pods)
     if child["kind"] == "RayJob":
-        is_running = is_running and child.get("status", {}).get("jobDeploymentStatus") == "Running"
+        # The cluster runs before the stage does: the operator submits it when the head answers.
+        is_running = is_running and child.get("status", {}).get("jobStatus") == "RUNNING"
     if is_running:
         return Phase.RUNNING, None, ""
     refusal = next((one for one in warnings if one["involvedObject"].get("uid") == child["metadata"]["uid"]), None)
@@ -219,5 +238,7 @@ def _find_condition(document: Document | None, kind: str) -> Document | None:
 
 
 def _is_running(pod: Document) -> bool:
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
     states = [container.get("state", {}) for container in pod.get("status", {}).get("containerStatuses", ())]
     return any("running" in state for state in states)

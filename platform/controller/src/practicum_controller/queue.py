@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 from collections import deque
@@ -32,6 +33,9 @@ class WorkQueue(Generic[K]):
         self._faults: dict[K, int] = {}
         self._order = itertools.count()
         self._changed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"WorkQueue(ready={list(self._ready)!r}, active={self._active!r})"
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._active)
@@ -64,10 +68,10 @@ class WorkQueue(Generic[K]):
                 self._active.add(key)
                 return key
             self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), delay_s)
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with what it waits for.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._changed.wait()
 
     def done(self, key: K, *, is_fault: bool = False) -> None:
         """Take note that the work on ``key`` ended; after a fault it is handed out again, later each time."""

@@ -19,12 +19,19 @@ from practicum_controller.documents import (
     build_evidence,
     build_status_patch,
     get_evidence_name,
-    read_course,
     read_status,
     read_time,
     read_week_job,
 )
-from practicum_controller.observe import QueuePlace, StepFacts, get_attempt, observe_step
+from practicum_controller.observe import (
+    QueuePlace,
+    StepFacts,
+    get_attempt,
+    is_pod_alive,
+    is_pod_of,
+    observe_step,
+)
+from practicum_controller.rosters import Roster, Rosters
 from practicum_controller.settings import Settings
 from practicum_controller.store import Family, Key, Store
 from practicum_core import labels
@@ -52,7 +59,7 @@ class Memory(Protocol):
     def get_places(self) -> dict[str, QueuePlace]:
         """Return the places in queues by the uid of the child."""
 
-    def get_over_budget(self, course: Document, namespace: str, now: dt.datetime) -> str | None:
+    def get_over_budget(self, roster: Roster, namespace: str, now: dt.datetime) -> str | None:
         """Say why the student may use no more GPU time, if so."""
 
     async def read_evidence(self, uid: str) -> str | None:
@@ -61,8 +68,14 @@ class Memory(Protocol):
     async def note_step(self, note: StepNote) -> None:
         """Take note of a step's state, for the ledger and the history of waits."""
 
-    async def settle(self, uid: str, now: dt.datetime) -> None:
+    async def settle(self, namespace: str, uid: str, now: dt.datetime) -> None:
         """Close every account of a week job."""
+
+    def is_open(self, uid: str) -> bool:
+        """Whether reports are held at hand, as they are until the history knows that the week job ended."""
+
+    async def end(self, document: Document, roster: Roster | None, status: WeekJobStatus) -> None:
+        """Write into the history that a week job ended, and let go of its reports."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ class StepNote:
     """What the ledger is told about a step's child."""
 
     document: Document
-    course: Document
+    roster: Roster
     child: Document
     step: ObservedStep
     step_name: str
@@ -83,10 +96,11 @@ class _Scene:
 
     document: Document
     weekjob: WeekJob
-    course: Document | None
+    roster: Roster | None
     family: Family
     now: dt.datetime
     previous: WeekJobStatus | None
+    why_no_course: str = ""
     steps: dict[str, ObservedStep] = field(default_factory=dict)
 
     @property
@@ -113,6 +127,7 @@ class Reconciler:
         self._memory = memory
         self._settings = settings
         self._get_now = get_now
+        self._rosters = Rosters()
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one week job a step further.
@@ -129,6 +144,8 @@ class Reconciler:
             return None
         previous = read_status(document)
         if previous is not None and previous.phase.is_terminal:
+            if self._memory.is_open(document["metadata"]["uid"]):
+                await self._memory.end(document, self._find_roster(document)[0], previous)
             return await self._expire(document, previous, now)
         try:
             weekjob = read_week_job(document)
@@ -144,12 +161,25 @@ class Reconciler:
         if weekjob.spec.pre_running_deadline_seconds is None:
             limit = {"pre_running_deadline_seconds": self._settings.pre_running_deadline_s}
             weekjob = weekjob.model_copy(update={"spec": weekjob.spec.model_copy(update=limit)})
-        course = self._store.get_course(key := document["metadata"]["namespace"])
-        scene = _Scene(
-            document, weekjob, course if _is_member(course, key) else None, self._store.get_family(uid), now, previous
-        )
+        roster, why = self._find_roster(document)
+        scene = _Scene(document, weekjob, roster, self._store.get_family(uid), now, previous, why)
         scene.steps = self._observe_steps(scene)
         return scene
+
+    def _find_roster(self, document: Document) -> tuple[Roster | None, str]:
+        """Return the course that a week job is part of; without one, why there is none."""
+        home = document["metadata"]["namespace"]
+        course = self._store.get_course(home)
+        if course is None:
+            return None, f"namespace {home} belongs to no course: ask the teacher to add it to the course's students"
+        name = course["metadata"]["name"]
+        try:
+            roster = self._rosters.read(course)
+        except ConfigError as error:
+            return None, f"course {name} cannot be read, the teacher must mend it: {error.detail}"
+        if home not in roster.students:
+            return None, f"namespace {home} is no longer among the students of course {name}: ask the teacher"
+        return roster, ""
 
     def _observe_steps(self, scene: _Scene) -> dict[str, ObservedStep]:
         reports = self._memory.get_reports(scene.uid)
@@ -174,61 +204,75 @@ class Reconciler:
         return observed
 
     async def _advance(self, scene: _Scene) -> float | None:
-        observed = Observed(
-            steps=scene.steps,
-            started_at=read_time(scene.previous.start_time) if scene.previous else None,
-            previous=scene.previous,
-            evidence=scene.previous.evidence if scene.previous else None,
-            holds=self._get_holds(scene),
-            generation=scene.document["metadata"].get("generation"),
-        )
-        desired = plan(scene.weekjob, observed, scene.now)
+        desired = self._plan(scene)
         await self._note(scene)
-        await self._apply_children(scene, desired)
+        if await self._apply_children(scene, desired):
+            # What was made is in the store: the status says so at once instead of in a second patch.
+            scene.family = self._store.get_family(scene.uid)
+            scene.steps = self._observe_steps(scene)
+            desired = self._plan(scene)
         status = desired.status
         if status.phase.is_terminal:
             status = await self._keep_evidence(scene.document, status)
         await self._publish(scene.document, scene.previous, status, scene.now)
+        if status.phase.is_terminal:
+            await self._memory.end(scene.document, scene.roster, status)
         return _get_next_look(scene.weekjob, status)
+
+    def _plan(self, scene: _Scene) -> Plan:
+        previous = scene.previous
+        observed = Observed(
+            steps=scene.steps,
+            started_at=read_time(previous.start_time) if previous else None,
+            previous=previous,
+            evidence=previous.evidence if previous else None,
+            holds=self._get_holds(scene),
+            generation=scene.document["metadata"].get("generation"),
+        )
+        return plan(scene.weekjob, observed, scene.now)
 
     def _get_holds(self, scene: _Scene) -> dict[str, Hold]:
         names = _list_step_names(scene.weekjob)
-        home = scene.weekjob.metadata.namespace
-        if scene.course is None:
-            said = f"namespace {home} belongs to no course: ask the teacher to add it to the course's students"
-            return dict.fromkeys(names, Hold(Reason.COURSE_MISSING, said))
-        if scene.course["spec"].get("suspend"):
+        if scene.roster is None:
+            return dict.fromkeys(names, Hold(Reason.COURSE_MISSING, scene.why_no_course))
+        spec = scene.roster.course.spec
+        if spec.suspend:
             return dict.fromkeys(names, Hold(Reason.COURSE_SUSPENDED, "the teacher paused the class"))
-        said_over = self._memory.get_over_budget(scene.course, home, scene.now) if _uses_gpu(scene.weekjob) else None
-        if said_over is None:
-            return {}
-        return {
-            step.name: Hold(Reason.BUDGET_EXCEEDED, said_over)
-            for step in get_unit(scene.weekjob.spec.unit, scene.weekjob.spec.variant).steps
-            if step.stage in STAGES and STAGES[step.stage].uses_gpu
-        }
+        holds: dict[str, Hold] = {}
+        if _uses_gpu(scene.weekjob):
+            said = self._memory.get_over_budget(scene.roster, scene.weekjob.metadata.namespace, scene.now)
+            if said is not None:
+                holds = {name: Hold(Reason.BUDGET_EXCEEDED, said) for name in _list_gpu_steps(scene.weekjob)}
+        children = scene.family.children.values()
+        for pod in scene.family.pods.values():
+            # A pod of a child that was deleted may still write its checkpoint into the run directory.
+            if is_pod_alive(pod) and not any(is_pod_of(pod, child) for child in children):
+                step = pod["metadata"]["labels"].get(labels.STEP, "")
+                holds[step] = Hold(Reason.STAGE_STARTING, f"pod {pod['metadata']['name']} of the last try still ends")
+        return holds
 
     async def _note(self, scene: _Scene) -> None:
-        if scene.course is None:
+        if scene.roster is None:
             return
         for child in scene.family.children.values():
             name = child["metadata"]["labels"].get(labels.STEP, "")
             step = scene.steps.get(name)
             if step is not None and step.attempt == get_attempt(child):
-                await self._memory.note_step(StepNote(scene.document, scene.course, child, step, name, scene.now))
+                await self._memory.note_step(StepNote(scene.document, scene.roster, child, step, name, scene.now))
 
-    async def _apply_children(self, scene: _Scene, desired: Plan) -> None:
-        wanted = {item.step.name: self._request(scene, item) for item in desired.objects} if scene.course else {}
+    async def _apply_children(self, scene: _Scene, desired: Plan) -> bool:
+        """Make the children that are wanted and delete those that are not; return whether one was made."""
+        wanted = {item.step.name: self._request(scene, item) for item in desired.objects} if scene.roster else {}
         missing = dict(wanted)
         for child in list(scene.family.children.values()):
-            if child["metadata"].get("deletionTimestamp"):
-                missing.pop(child["metadata"]["labels"].get(labels.STEP, ""), None)
-                continue
             name = child["metadata"]["labels"].get(labels.STEP, "")
+            if child["metadata"].get("deletionTimestamp"):
+                missing.pop(name, None)
+                continue
             request = wanted.get(name)
             seen = scene.steps.get(name)
             if request is not None and child["metadata"]["name"] == request.name:
-                missing.pop(name)
+                missing.pop(name, None)
                 if not _is_stale(child, request, seen):
                     continue
             elif seen is None or seen.phase.is_terminal or seen.attempt != get_attempt(child):
@@ -240,10 +284,11 @@ class Reconciler:
             made = await self._cluster.apply(get_child_resource((document := build_child(request))["kind"]), document)
             if made.get("metadata", {}).get("uid"):
                 self._store.put(made["kind"], made)
+        return bool(missing)
 
     def _request(self, scene: _Scene, item: StepObject) -> ChildRequest:
-        assert scene.course is not None  # noqa: S101 - the caller asks only where there is a course
-        course = read_course(scene.course)
+        assert scene.roster is not None  # noqa: S101 - the caller asks only where there is a course
+        course = scene.roster.course
         created_at = read_time(scene.document["metadata"]["creationTimestamp"]) or scene.now
         return ChildRequest(
             scene.weekjob, scene.uid, created_at, item, course.metadata.name, course.spec, self._settings
@@ -285,14 +330,14 @@ class Reconciler:
             WEEK_JOBS, metadata["namespace"], metadata["name"], body, subresource="status"
         )
         if written is not None:
-            self._store.put("WeekJob", written)
+            self._store.put("WeekJob", written, is_own=True)
 
     async def _settle(self, document: Document, now: dt.datetime) -> None:
         """Close the accounts of a week job that is being deleted, and let it go whatever comes."""
         metadata = document["metadata"]
         if labels.FINALIZER not in metadata.get("finalizers", ()):
             return
-        await self._memory.settle(metadata["uid"], now)
+        await self._memory.settle(metadata["namespace"], metadata["uid"], now)
         rest = [name for name in metadata["finalizers"] if name != labels.FINALIZER]
         body = {"metadata": {"uid": metadata["uid"], "finalizers": rest or None}}
         await self._cluster.patch(WEEK_JOBS, metadata["namespace"], metadata["name"], body)
@@ -311,18 +356,17 @@ class Reconciler:
         return None
 
 
-def _is_member(course: Document | None, namespace: str) -> bool:
-    """Whether the roster still names the namespace."""
-    students = course["spec"].get("students", ()) if course else ()
-    return any((student.get("namespace") or student["name"]) == namespace for student in students)
-
-
 def _list_step_names(weekjob: WeekJob) -> list[str]:
     return [step.name for step in get_unit(weekjob.spec.unit, weekjob.spec.variant).steps]
 
 
 def _select(documents: Iterable[Document], step: str) -> Sequence[Document]:
     return [one for one in documents if one["metadata"].get("labels", {}).get(labels.STEP) == step]
+
+
+def _list_gpu_steps(weekjob: WeekJob) -> list[str]:
+    steps = get_unit(weekjob.spec.unit, weekjob.spec.variant).steps
+    return [step.name for step in steps if step.stage in STAGES and STAGES[step.stage].uses_gpu]
 
 
 def _uses_gpu(weekjob: WeekJob) -> bool:

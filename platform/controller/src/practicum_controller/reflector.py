@@ -62,9 +62,6 @@ class Reflector:
                 if not fault.is_too_old:
                     LOGGER.warning("watch of %s ended: %s", self._resource.plural, fault.detail)
                 await asyncio.sleep(_ABSENT_PAUSE_S if self.is_absent else _PAUSE_S)
-            except (TimeoutError, OSError) as error:
-                LOGGER.warning("watch of %s ended: %s", self._resource.plural, error)
-                await asyncio.sleep(_PAUSE_S)
 
     async def _reflect(self) -> None:
         documents, version = await self._cluster.list_all(self._resource, self._selector)

@@ -18,7 +18,8 @@ class Settings:
     """The controller's settings.
 
     ``images`` maps an environment to its image. ``resync_s`` is the time after which every week job is looked at again
-    even though nothing happened. ``queue_poll_s`` is how often queue positions are asked for.
+    even though nothing happened. ``queue_poll_s`` is how often queue positions are asked for. The history keeps what
+    ended for ``history_days``.
     """
 
     namespace: str = "practicum-system"
@@ -35,6 +36,7 @@ class Settings:
     resync_s: float = 300.0
     queue_poll_s: float = 5.0
     pre_running_deadline_s: int = 1800
+    history_days: int = 400
     ray_version: str = "2.60.0"
 
 

@@ -1,14 +1,17 @@
 """Decides how a course is brought to what it says: shared queues, a home for each student, archives for those who left.
 
-Each namespace carries the hash of what was applied in it, so that a restart with a thousand students writes nothing.
+Each namespace, and the ClusterQueue for what is shared, carries the hash of what was applied with it, written last: a
+restart with a thousand students writes nothing, and what was cut off is applied again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal, Protocol
 
 from practicum_controller import metrics
@@ -30,6 +33,8 @@ APPLIED_HASH = f"{labels.DOMAIN}/applied-hash"
 REFRESH_S = 60.0
 """Seconds after which the figures in a course's status are drawn anew."""
 _RETRY_S = 15.0
+_HOMES_AT_ONCE = 8
+_MAX_NAMED = 3
 _NOT_FOUND = 404
 _PLURALS = {
     "ResourceQuota": "resourcequotas",
@@ -92,26 +97,32 @@ class CourseReconciler:
         except ConfigError as error:
             await self._publish(document, CourseStatus(phase=CoursePhase.FAILED, message=error.detail))
             return None
-        fault = await self._apply(course, document)
+        faults = await self._apply(course, document)
         phase = CoursePhase.SUSPENDED if course.spec.suspend else CoursePhase.READY
         said = "the class is paused" if course.spec.suspend else f"{len(course.spec.students)} students are set up"
-        if fault is not None:
-            phase, said = CoursePhase.FAILED, fault
+        if faults:
+            phase, said = CoursePhase.FAILED, _summarize(faults)
         await self._publish(document, self._build_status(course, document, phase, said, now))
-        return REFRESH_S if fault is None else _RETRY_S
+        return _RETRY_S if faults else REFRESH_S
 
-    async def _apply(self, course: Course, document: Document) -> str | None:
-        """Make everything; return what was in the way, in a sentence."""
-        try:
-            await self._apply_shared(course, document)
+    async def _apply(self, course: Course, document: Document) -> list[str]:
+        """Make everything; return what was in the way, in sentences. One student's trouble is not the others'."""
+        faults: list[str] = []
+        turns = asyncio.Semaphore(_HOMES_AT_ONCE)
+
+        async def attempt(work: Callable[[], Awaitable[None]]) -> None:
+            async with turns:
+                try:
+                    await work()
+                except ApiFault as fault:
+                    faults.append(_explain(fault))
+
+        await attempt(lambda: self._apply_shared(course, document))
+        async with asyncio.TaskGroup() as group:
             for student in course.spec.students:
-                await self._apply_home(course, student)
-            await self._archive_others(course)
-        except ApiFault as fault:
-            if fault.status == _NOT_FOUND:
-                return f"the cluster does not know what is needed (is Kueue installed?): {fault.detail}"
-            return fault.detail
-        return None
+                group.create_task(attempt(functools.partial(self._apply_home, course, student)))
+        await attempt(lambda: self._archive_others(course))
+        return faults
 
     async def _apply_shared(self, course: Course, document: Document) -> None:
         owner = {
@@ -120,24 +131,36 @@ class CourseReconciler:
             "name": course.metadata.name,
             "uid": document["metadata"]["uid"],
         }
-        for wanted in build_shared(course):
+        shared = build_shared(course)
+        for wanted in shared:
             wanted["metadata"]["ownerReferences"] = [owner]
+        digest = _hash(shared)
+        queue = next(wanted for wanted in shared if wanted["kind"] == "ClusterQueue")
+        known = await self._cluster.read(_get_resource(queue).build_path(None, queue["metadata"]["name"]))
+        if known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
+            return
+        queue["metadata"]["annotations"] = {APPLIED_HASH: digest}
+        for wanted in sorted(shared, key=lambda one: one is queue):
             await self._cluster.apply(_get_resource(wanted), wanted)
 
     async def _apply_home(self, course: Course, student: Student) -> None:
         namespace = build_namespace(course, student)
         content = build_home(course, student, self._settings, self._authority)
-        digest = hashlib.sha256(json.dumps([namespace, content], sort_keys=True).encode()).hexdigest()[:16]
+        digest = _hash([namespace, content])
         known = self._store.namespaces.get(student.home)
         if known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
             return
-        _refuse_foreign(known, course)
+        _refuse_foreign(known or await self._find_unlabelled(student.home), course)
         await self._cluster.apply(NAMESPACES, namespace)
         for wanted in content:
             await self._cluster.apply(_get_resource(wanted), wanted)
         # Only now: a namespace that bears the hash has everything.
         namespace["metadata"]["annotations"] = {APPLIED_HASH: digest}
-        self._store.put("Namespace", await self._cluster.apply(NAMESPACES, namespace))
+        self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
+
+    async def _find_unlabelled(self, name: str) -> Document | None:
+        """Return a namespace that is not watched, since it belongs to no course."""
+        return await self._cluster.read(NAMESPACES.build_path(None, name))
 
     async def _archive_others(self, course: Course) -> None:
         """Close the homes of those who left the roster. Their data stays."""
@@ -153,7 +176,7 @@ class CourseReconciler:
             await self._cluster.delete(bindings, name, STUDENT_ROLE)
             namespace = build_namespace(course, student)
             namespace["metadata"]["labels"][labels.ARCHIVED] = "true"
-            self._store.put("Namespace", await self._cluster.apply(NAMESPACES, namespace))
+            self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
 
     def _build_status(
         self, course: Course, document: Document, phase: CoursePhase, message: str, now: dt.datetime
@@ -198,7 +221,28 @@ class CourseReconciler:
         name = document["metadata"]["name"]
         written = await self._cluster.patch(COURSES, None, name, {"status": patch}, subresource="status")
         if written is not None:
-            self._store.take_quietly("Course", written)
+            self._store.put("Course", written)
+
+
+def _hash(documents: Any) -> str:  # noqa: ANN401 - anything that JSON can say
+    return hashlib.sha256(json.dumps(documents, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _explain(fault: ApiFault) -> str:
+    if fault.status == _NOT_FOUND:
+        return f"the cluster does not know what is needed (is Kueue installed?): {fault.detail}"
+    return fault.detail
+
+
+def _summarize(faults: Iterable[str]) -> str:
+    """Join sentences, each once, and say how many there are beside the first few.
+
+    >>> _summarize(["b", "a", "a", "c", "d"])
+    'a; b; c; and 1 more'
+    """
+    told = sorted(set(faults))
+    rest = len(told) - _MAX_NAMED
+    return "; ".join(told[:_MAX_NAMED]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _refuse_foreign(known: Document | None, course: Course) -> None:
