@@ -156,7 +156,7 @@ def build_course(variant: int) -> dict[str, Any]:
             "gpu": {"sharing": "whole"},
             "queue": {"cpu": "8", "memory": "32Gi", "slices": 1},
             "quota": {"cpu": "4", "memory": "16Gi", "slices": 1},
-            "stageResources": {"cpu": "1", "memory": "4Gi"},
+            "stageResources": {"cpu": "1", "memory": "6Gi"},
             "workspace": {"size": "20Gi"},
             "priorities": [{"name": "normal", "value": 0}, {"name": "capstone", "value": 1000}],
             "budget": {"gpuHoursPerWeek": 10, "resetsOn": "Mon"},

@@ -1,10 +1,11 @@
 """Decides how Ray Train runs the workers: how many, where checkpoints go, and what a lost worker means.
 
-Two ways, both Ray Train's ``TorchTrainer``. Several workers, or any number on a named cluster, are Ray actors under a
-controller that replaces lost ones. A single worker without a cluster uses Ray Train's local mode: the stage's own
-process trains, which starts half a minute sooner on two cores than a private cluster of five processes; a lost worker
-is then a lost stage, which the executor starts again. Checkpoints lie in ``<step>/checkpoints`` either way; a run
-started again in the same folder goes on from the last whole one.
+Two ways, both Ray Train's ``TorchTrainer``. Several workers are Ray actors under a controller that replaces lost ones.
+A single worker uses Ray Train's local mode, on a named cluster too: the stage's own process trains. That starts half
+a minute sooner on two cores than a cluster of five processes, and spares the memory of two more that import torch
+(1.9 GiB measured in a head of KubeRay); a lost worker is then a lost stage, which the executor starts again.
+Checkpoints lie in ``<step>/checkpoints`` either way; a run started again in the same folder goes on from the last
+whole one.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def train_with_ray(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> T
         PlatformError: Workers were lost more often than the job allows, or training itself failed.
     """
     _check_strategy(job)
-    if job.config.num_workers == 1 and not is_cluster_named():
+    if job.config.num_workers == 1:
         with _pass_on_stop(job, is_stop_requested):
             return _train_here(job)
     return _train_with_workers(job, is_stop_requested)

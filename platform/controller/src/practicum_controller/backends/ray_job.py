@@ -13,7 +13,8 @@ from practicum_controller.client import Document
 
 WORKER_GROUP = "workers"
 ENTRYPOINT = "python -m practicum_jobs.agent"
-_FINISHED_TTL_S = 30
+_FINISHED_TTL_S = 0
+"""Its pods would hold the namespace's quota while the next step waits for it."""
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 
 

@@ -75,7 +75,10 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
     everything: Document = {}
     platform = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}}}
     dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    ray = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}, "namespaceSelector": {}}
+    # Ray's own pods of every student carry the operator's name but not its component.
+    operator = {"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}}
+    outside = {"matchExpressions": [{"key": labels.STUDENT, "operator": "DoesNotExist"}]}
+    ray = {"podSelector": operator, "namespaceSelector": outside}
     own: list[Document] = [{"podSelector": {}}]
     policies: dict[str, Document] = {
         "practicum-deny": {"podSelector": everything, "policyTypes": ["Ingress", "Egress"]},
