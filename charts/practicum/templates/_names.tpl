@@ -36,6 +36,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{- define "practicum.leaderElection" -}}
+{{ or .Values.controller.leaderElection (gt (int .Values.controller.replicas) 1) }}
+{{- end -}}
+
 {{- define "practicum.tlsSecret" -}}
 {{ .Values.ingest.tls.existingSecret | default (printf "%s-tls" (include "practicum.controller" .)) }}
 {{- end -}}

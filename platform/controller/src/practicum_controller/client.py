@@ -74,6 +74,7 @@ RAY_CLUSTERS = Resource("ray.io/v1", "rayclusters")
 PODS = Resource("v1", "pods")
 EVENTS = Resource("v1", "events")
 NAMESPACES = Resource("v1", "namespaces")
+LEASES = Resource("coordination.k8s.io/v1", "leases")
 CONFIG_MAPS = Resource("v1", "configmaps")
 WORKLOADS = Resource("kueue.x-k8s.io/v1beta2", "workloads")
 

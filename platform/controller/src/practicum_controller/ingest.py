@@ -6,25 +6,31 @@ A report is in the history before it is answered with 200. Tokens are never repe
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from practicum_controller import metrics
 from practicum_controller.client import ApiFault
+from practicum_controller.leader import Standing
 from practicum_controller.tokens import PodIdentity, TokenReviewer
 from practicum_core import labels
 from practicum_core.errors import PlatformError
-from practicum_core.reports import MAX_REPORT_BYTES, REPORTS_ROUTE, StepReport
+from practicum_core.reports import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, REPORTS_ROUTE, StepReport
 
 FindPod = Callable[[str, str, str], dict[str, Any] | None]
 SaveReport = Callable[[StepReport], bool]
 _PROGRESS_INTERVAL_S = 0.5
 _MAX_PODS = 10_000
+_BODY_S = 30.0
+_MAX_TOKEN_LENGTH = 8192
 
 
 class Ingest:
@@ -35,7 +41,7 @@ class Ingest:
         find_pod: Returns a pod by namespace, name and uid.
         save: Writes a report into the history; blocking.
         on_report: Called with each report that was saved.
-        is_ready: Whether this replica takes reports: the leader alone does.
+        get_standing: What this replica does: the leader alone takes reports.
         get_time: Monotonic clock in seconds.
     """
 
@@ -45,20 +51,20 @@ class Ingest:
         find_pod: FindPod,
         save: SaveReport,
         on_report: Callable[[StepReport], None],
-        is_ready: Callable[[], bool],
+        get_standing: Callable[[], Standing],
         get_time: Callable[[], float],
     ) -> None:
         self._reviewer = reviewer
         self._find_pod = find_pod
         self._save = save
         self._on_report = on_report
-        self._is_ready = is_ready
+        self._get_standing = get_standing
         self._get_time = get_time
         self._last_s: dict[str, float] = {}
 
     def build_app(self) -> web.Application:
         """Return the application."""
-        app = web.Application(client_max_size=MAX_REPORT_BYTES)
+        app = web.Application(client_max_size=MAX_REPORT_BYTES, middlewares=[_answer_in_json])
         app.router.add_post(REPORTS_ROUTE, self._handle_report)
         app.router.add_get("/healthz", self._handle_health)
         app.router.add_get("/readyz", self._handle_ready)
@@ -68,34 +74,40 @@ class Ingest:
         return web.json_response({"status": "ok"})
 
     async def _handle_ready(self, _: web.Request) -> web.Response:
-        if self._is_ready():
-            return web.json_response({"status": "ready"})
-        return web.json_response({"status": "waits to lead"}, status=503)
+        standing = self._get_standing()
+        # A replica that stands by is ready too: the Service leads reports to the leader by its label.
+        return web.json_response({"status": standing}, status=503 if standing is Standing.STARTING else 200)
 
     async def _handle_report(self, request: web.Request) -> web.Response:
-        answer = await self._take(request)
+        if self._get_standing() is Standing.LEADING:
+            answer = await self._take(request)
+        else:
+            answer = _refuse(503, "this replica does not lead; try again", {"Retry-After": "2"})
         metrics.REPORTS.labels(str(answer.status)).inc()
         return answer
 
     async def _take(self, request: web.Request) -> web.Response:
-        if not self._is_ready():
-            return _refuse(503, "this replica does not lead; try again", {"Retry-After": "2"})
         try:
             pod = await self._identify(request)
             if pod is None:
                 return _refuse(401, "the token is missing, is no pod's, or was not made for the ingest")
-            report = StepReport.model_validate_json(await request.read())
+            async with asyncio.timeout(_BODY_S):
+                body = await request.read()
+            report = StepReport.model_validate_json(body)
+        except TimeoutError:
+            return _refuse(408, f"the report did not arrive within {_BODY_S:.0f} s; try again")
         except web.HTTPRequestEntityTooLarge:
             return _refuse(413, f"a report may have {MAX_REPORT_BYTES} bytes")
         except ValidationError as error:
             return _refuse(422, f"not a report: {error.error_count()} problems, first {error.errors()[0]['msg']}")
         except ApiFault:
             return _refuse(503, "the API server does not answer; try again", {"Retry-After": "2"})
-        return await self._believe(pod, report)
+        why = get_reason_unfit(report.evidence_html)
+        return _refuse(413, why) if why else await self._believe(pod, report)
 
     async def _identify(self, request: web.Request) -> PodIdentity | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        if scheme.lower() != "bearer" or not token or len(token) > _MAX_TOKEN_LENGTH:
             return None
         return await self._reviewer.identify(token.strip())
 
@@ -124,6 +136,32 @@ class Ingest:
             self._last_s.clear()
         self._last_s[uid] = now_s
         return False
+
+
+def get_reason_unfit(page: str | None) -> str | None:
+    """Say why an evidence page cannot be kept in a ConfigMap, if so.
+
+    >>> get_reason_unfit("H4sI") is None
+    True
+    >>> get_reason_unfit("H4s!")
+    'evidence_html is not base64'
+    """
+    try:
+        size_bytes = len(base64.b64decode(page or "", validate=True))
+    except (binascii.Error, ValueError):
+        return "evidence_html is not base64"
+    if size_bytes <= MAX_EVIDENCE_BYTES:
+        return None
+    return f"evidence_html has {size_bytes} bytes; {MAX_EVIDENCE_BYTES} fit: report without it, it is in the workspace"
+
+
+@web.middleware
+async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return _refuse(error.status, f"{request.method} {request.path}: {error.reason.lower()}", headers)
 
 
 def _refuse(status: int, sentence: str, headers: dict[str, str] | None = None) -> web.Response:

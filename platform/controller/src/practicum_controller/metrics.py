@@ -16,7 +16,15 @@ QUEUE_WAIT_S = Histogram(
     buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600),
     registry=REGISTRY,
 )
-GPU_HOURS = Gauge("practicum_gpu_hours", "GPU hours used since the last reset.", ["student"], registry=REGISTRY)
+GPU_HOURS = Gauge(
+    "practicum_gpu_hours", "GPU hours used since the budget's last reset.", ["course", "student"], registry=REGISTRY
+)
+PROGRESS = Gauge(
+    "practicum_progress_ratio",
+    "Share done of each week job that runs, 0 to 1.",
+    ["namespace", "week_job", "unit"],
+    registry=REGISTRY,
+)
 RECONCILE_S = Histogram(
     "practicum_reconcile_seconds",
     "Time of one reconciliation.",
@@ -53,6 +61,13 @@ def set_phases(counts: Mapping[str, int]) -> None:
     """Show how many week jobs stand in each phase."""
     for phase, count in counts.items():
         WEEK_JOBS.labels(phase).set(count)
+
+
+def set_progress(shares: Mapping[tuple[str, str, str], float]) -> None:
+    """Show how far the week jobs are that run, and those alone."""
+    PROGRESS.clear()
+    for names, share in shares.items():
+        PROGRESS.labels(*names).set(share)
 
 
 def render() -> bytes:

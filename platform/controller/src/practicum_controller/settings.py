@@ -17,12 +17,13 @@ DEFAULT_IMAGES = {"base": "practicum-base:latest", "train": "practicum-train:lat
 class Settings:
     """The controller's settings.
 
-    ``images`` maps an environment to its image. ``resync_s`` is the time after which every week job is looked at again
-    even though nothing happened. ``queue_poll_s`` is how often queue positions are asked for. The history keeps what
-    ended for ``history_days``.
+    ``pod_name`` is the pod that is labelled where it leads. ``images`` maps an environment to its image. Every week
+    job is looked at again after ``resync_s`` even though nothing happened. ``queue_poll_s`` is how often queue positions
+    are asked for. The history keeps what ended for ``history_days``.
     """
 
     namespace: str = "practicum-system"
+    pod_name: str = ""
     database_url: str = "sqlite:////var/lib/practicum/history.sqlite"
     ingest_port: int = 8443
     metrics_port: int = 9090

@@ -1,5 +1,7 @@
 """Decides which pod a token belongs to. The API server reviews it; the answer is kept for a minute.
 
+A no is kept for seconds only: the server itself may learn of a new pod a moment after its token was made.
+
 Source: Kubernetes documentation, "Bound service account tokens": a projected token names its pod.
 """
 
@@ -13,7 +15,7 @@ from typing import Any
 from practicum_core.reports import INGEST_AUDIENCE
 
 Review = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
-KEPT_S = 60.0
+KEPT_S, KEPT_REFUSED_S = 60.0, 5.0
 MAX_KEPT = 10_000
 _POD = "authentication.kubernetes.io/pod-name"
 _POD_UID = "authentication.kubernetes.io/pod-uid"
@@ -54,7 +56,7 @@ class TokenReviewer:
         identity = read_identity(answer.get("status", {}))
         if len(self._known) >= MAX_KEPT:
             self._known.clear()
-        self._known[digest] = (now_s + KEPT_S, identity)
+        self._known[digest] = (now_s + (KEPT_REFUSED_S if identity is None else KEPT_S), identity)
         return identity
 
 

@@ -209,7 +209,7 @@ class CourseReconciler:
 
     def _build_student(self, course: Course, student: Student, now: dt.datetime) -> StudentStatus:
         used_h = round(self._ledger.count_gpu_hours(course, student.home, now), 2)
-        metrics.GPU_HOURS.labels(student.name).set(used_h)
+        metrics.GPU_HOURS.labels(course.metadata.name, student.name).set(used_h)
         cap_h = get_cap_h(course.spec, student)
         left_h = None if cap_h is None else round(max(cap_h - used_h, 0.0), 2)
         return StudentStatus(name=student.name, namespace=student.home, gpu_hours=used_h, gpu_hours_left=left_h)

@@ -1,0 +1,160 @@
+"""Decides who works where several replicas run: the one that holds the Lease. The others stand by, ready to take over.
+
+The leader's pod carries a label that the ingest's Service selects, so that reports reach the replica that works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Any
+
+import aiohttp
+from kubernetes_asyncio.client.exceptions import ApiException
+from kubernetes_asyncio.leaderelection.electionconfig import Config
+from kubernetes_asyncio.leaderelection.leaderelection import LeaderElection
+from kubernetes_asyncio.leaderelection.resourcelock.leaselock import LeaseLock
+
+from practicum_controller import metrics
+from practicum_controller.client import LEASES, PODS, KubernetesCluster
+from practicum_controller.settings import Settings
+from practicum_core import labels
+from practicum_core.errors import PlatformError, Reason
+
+LOGGER = logging.getLogger(__name__)
+LEASE = "practicum-controller"
+LEADER = f"{labels.DOMAIN}/leader"
+_LEASE_S, _RENEW_S, _RETRY_S = 15, 10, 2
+_RESIGN_S = 5
+_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class Standing(StrEnum):
+    """What a replica does."""
+
+    STARTING = "starting"
+    """It does not know the cluster yet."""
+    STANDBY = "standby"
+    """It knows the cluster and waits to lead."""
+    LEADING = "leading"
+    """It works, and takes reports."""
+
+
+class Candidate:
+    """A replica that works when it leads.
+
+    Args:
+        cluster: Where the Lease lies.
+        settings: The controller's settings; without leader election it leads at once.
+        prepare: Returns when the replica knows the cluster.
+        work: What the leader does, without end.
+    """
+
+    def __init__(
+        self,
+        cluster: KubernetesCluster,
+        settings: Settings,
+        prepare: Callable[[], Awaitable[None]],
+        work: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._prepare = prepare
+        self._work = work
+        self._identity = f"{settings.pod_name or socket.gethostname()}-{os.getpid()}"
+        self.standing = Standing.STARTING
+
+    async def run(self) -> None:
+        """Prepare, wait to lead, and work.
+
+        Raises:
+            PlatformError: The Lease was lost: another one may work by now, so the process must start afresh.
+        """
+        if self._settings.leader_election:
+            # A container that was started again keeps its pod's labels.
+            await self._mark(is_leader=False)
+        await self._prepare()
+        self.standing = Standing.STANDBY
+        if not self._settings.leader_election:
+            await self._lead()
+            return
+        lock = _PatientLock(LEASE, self._settings.namespace, self._identity, self._cluster.client)
+        # What it would run on a win is run here, so that its faults are seen.
+        election = LeaderElection(Config(lock, _LEASE_S, _RENEW_S, _RETRY_S, self._lead, self._lead))
+        await election.acquire()
+        await self._mark(is_leader=True)
+        await self._lead_while(election.renew_loop())
+
+    async def _lead_while(self, renewing: Awaitable[None]) -> None:
+        tasks = [asyncio.ensure_future(self._lead()), asyncio.ensure_future(renewing)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                tasks[0].result()
+            raise PlatformError(Reason.UPSTREAM_UNAVAILABLE, "lost the lease: another replica may lead by now")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _lead(self) -> None:
+        self.standing = Standing.LEADING
+        metrics.IS_LEADER.set(1)
+        LOGGER.info("%s leads", self._identity)
+        await self._work()
+
+    async def resign(self) -> None:
+        """Hand the Lease back, so that another replica leads at once and not when it runs out."""
+        was_leading, self.standing = self.standing is Standing.LEADING, Standing.STARTING
+        if not (was_leading and self._settings.leader_election):
+            return
+        with contextlib.suppress(PlatformError, TimeoutError):
+            async with asyncio.timeout(_RESIGN_S):
+                await self._mark(is_leader=False)
+                await self._release()
+
+    async def _release(self) -> None:
+        namespace = self._settings.namespace
+        lease = await self._cluster.read(LEASES.build_path(namespace, LEASE))
+        if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
+            version = {"resourceVersion": lease["metadata"]["resourceVersion"]}
+            await self._cluster.patch(LEASES, namespace, LEASE, {"metadata": version, "spec": {"holderIdentity": None}})
+
+    async def _mark(self, *, is_leader: bool) -> None:
+        if not self._settings.pod_name:
+            return
+        body = {"metadata": {"labels": {LEADER: "true" if is_leader else None}}}
+        await self._cluster.patch(PODS, self._settings.namespace, self._settings.pod_name, body)
+
+
+class _PatientLock(LeaseLock):
+    """A Lease on a server that may be away for a while: that is a try that failed, and not the end."""
+
+    async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
+        """Return the election's record."""
+        try:
+            return await super().get(name, namespace)
+        except _UNREACHABLE as error:
+            fault = ApiException(status=0, reason=str(error))
+            fault.body = json.dumps({"code": 0}).encode()
+            return False, fault
+
+    async def create(self, name: str, namespace: str, election_record: Any) -> bool:  # noqa: ANN401 - the library's
+        """Create the Lease."""
+        try:
+            return bool(await super().create(name, namespace, election_record))
+        except _UNREACHABLE:
+            return False
+
+    async def update(self, name: str, namespace: str, updated_record: Any) -> bool:  # noqa: ANN401 - the library's
+        """Renew the Lease."""
+        try:
+            return bool(await super().update(name, namespace, updated_record))
+        except _UNREACHABLE:
+            return False

@@ -1,0 +1,59 @@
+"""Decides which ports the controller listens on: reports over TLS, metrics and health beside them in plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from aiohttp import web
+
+from practicum_controller import metrics
+from practicum_controller.ingest import Certificate, Ingest
+from practicum_controller.settings import Settings
+
+_REFRESH_S = 60
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - of the pod; network policies say who reaches it
+
+
+@contextlib.asynccontextmanager
+async def serve(settings: Settings, ingest: Ingest) -> AsyncIterator[None]:
+    """Listen on both ports while the block runs."""
+    certificate = Certificate(Path(settings.tls_dir))
+    runners = [web.AppRunner(app, access_log=None) for app in (ingest.build_app(), build_metrics_app())]
+    refresher = asyncio.create_task(_refresh(certificate))
+    try:
+        for runner in runners:
+            await runner.setup()
+        tls = certificate.context
+        await web.TCPSite(runners[0], _EVERYWHERE, settings.ingest_port, ssl_context=tls).start()
+        await web.TCPSite(runners[1], _EVERYWHERE, settings.metrics_port).start()
+        yield
+    finally:
+        refresher.cancel()
+        for runner in runners:
+            await runner.cleanup()
+
+
+def build_metrics_app() -> web.Application:
+    """Return the application that shows metrics, and that the process is alive."""
+    app = web.Application()
+    app.router.add_get("/metrics", _show_metrics)
+    app.router.add_get("/healthz", _show_health)
+    return app
+
+
+async def _refresh(certificate: Certificate) -> None:
+    while True:
+        await asyncio.sleep(_REFRESH_S)
+        with contextlib.suppress(OSError):
+            certificate.refresh()
+
+
+async def _show_metrics(_: web.Request) -> web.Response:
+    return web.Response(body=metrics.render(), content_type="text/plain", charset="utf-8")
+
+
+async def _show_health(_: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
