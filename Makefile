@@ -56,6 +56,9 @@ docs: ## generated reference pages, manifests and custom resource definitions
 	$(DEV)/python tools/build_manifests.py
 	$(DEV)/python tools/render_chart.py
 
+bench-controller: ## the controller on a real API server with 100, 1,000 and 10,000 week jobs
+	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)):tools/cluster:tests/stand $(DEV)/python tests/bench/bench_controller.py
+
 locks: ## compile requirements/*.txt from requirements/*.in
 	tools/compile-locks.sh
 

@@ -18,8 +18,8 @@ class Settings:
     """The controller's settings.
 
     ``pod_name`` is the pod that is labelled where it leads. ``images`` maps an environment to its image. Every week
-    job is looked at again after ``resync_s`` even though nothing happened. ``queue_poll_s`` is how often queue positions
-    are asked for. The history keeps what ended for ``history_days``.
+    job is looked at again after ``resync_s`` even though nothing happened, and places in queues are asked for every
+    ``queue_poll_s``. The history keeps what ended for ``history_days``.
     """
 
     namespace: str = "practicum-system"

@@ -1,0 +1,242 @@
+"""Measures the controller: the real process on a real API server, with up to 10,000 week jobs of 1,000 students.
+
+The API server runs alone, so nothing admits or runs what the controller makes: the bench plays the queue by letting
+jobs out. Sizes are reached one after another on the same server. Everything shares this machine's cores: API server, etcd,
+controller, and the bench itself. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import trustme
+from kubernetes_asyncio import config
+from kubernetes_asyncio.client import ApiClient, Configuration
+
+from controller_stand import install_operators
+from practicum_cluster.control_plane import start_alone
+from practicum_controller.client import JOBS, WEEK_JOBS, KubernetesCluster
+from practicum_core.crd import KINDS, build_crd
+
+METRICS_PORT = 19190
+INGEST_PORT = 19191
+WRITES = re.compile(r'^apiserver_request_total\{.*verb="(APPLY|PATCH|POST|PUT|DELETE)".*\} ([0-9.e+]+)$')
+NOT_ITS_OWN = ("tokenreviews", "leases", "endpointslices", "flowschemas", "prioritylevelconfigurations", "apiservices")
+MIB = 1024
+
+
+def main() -> None:
+    options = read_options()
+    with tempfile.TemporaryDirectory(prefix="bench-controller-") as name:
+        plane = start_alone(Path(name), ("setpriv", "--pdeathsig", "KILL", "--"))
+        try:
+            results = asyncio.run(Bench(plane, Path(name), options).run())
+        finally:
+            plane.stop()
+    print(json.dumps({"bench": "controller", "results": results}))
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="The controller at three sizes.")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1_000, 10_000])
+    parser.add_argument("--students", type=int, default=1_000)
+    parser.add_argument("--changes", type=int, default=300, help="children changed to measure the time to the status")
+    return parser.parse_args()
+
+
+class Bench:
+    """The controller's process and the client that loads it."""
+
+    def __init__(self, plane, folder, options):
+        self.plane, self.folder, self.options = plane, folder, options
+        self.students = [f"student-{number:04d}" for number in range(options.students)]
+        self.children: dict[tuple[str, str], float] = {}
+        self.phases: dict[tuple[str, str], tuple[str, float]] = {}
+        self.results: dict[str, dict] = {}
+
+    async def run(self):
+        for kind in KINDS:
+            self.plane.api.apply(build_crd(kind))
+        install_operators(self.plane)
+        self.write_certificate()
+        settings = Configuration()
+        settings.connection_pool_maxsize = 64
+        await config.load_kube_config(str(self.plane.kubeconfig), client_configuration=settings)
+        self.cluster = KubernetesCluster(ApiClient(settings))
+        process = self.start()
+        try:
+            await self.make_homes()
+            watches = [asyncio.create_task(self.watch_jobs()), asyncio.create_task(self.watch_week_jobs())]
+            for size in self.options.sizes:
+                await self.grow(size, process.pid)
+            await self.measure_latency()
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+            self.stop(process)
+            process = await self.measure_restart()
+        finally:
+            if process.poll() is None:
+                self.stop(process)
+            await self.cluster.close()
+        return self.results
+
+    def note(self, name, value, unit, goal=None, *, met=None):
+        result = {"value": round(value, 3), "unit": unit}
+        self.results[name] = result | ({"goal": goal, "met": met} if goal else {})
+        print(f"{name}: {value:.3f} {unit}", file=sys.stderr, flush=True)
+
+    def write_certificate(self):
+        authority = trustme.CA()
+        leaf = authority.issue_cert("localhost")
+        authority.cert_pem.write_to_path(self.folder / "ca.crt")
+        leaf.private_key_pem.write_to_path(self.folder / "tls.key")
+        leaf.cert_chain_pems[0].write_to_path(self.folder / "tls.crt")
+
+    def start(self):
+        settings = {
+            "KUBECONFIG": self.plane.kubeconfig,
+            "PRACTICUM_DATABASE_URL": f"sqlite:///{self.folder}/history.sqlite",
+            "PRACTICUM_TLS_DIR": self.folder,
+            "PRACTICUM_INGEST_PORT": INGEST_PORT,
+            "PRACTICUM_METRICS_PORT": METRICS_PORT,
+            "PRACTICUM_LEADER_ELECTION": "false",
+        }
+        with (self.folder / "controller.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "practicum_controller"],
+                env=os.environ | {key: str(value) for key, value in settings.items()},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self, process):
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+    async def make_homes(self):
+        begun_s = time.perf_counter()
+        course = {
+            "apiVersion": "practicum.dev/v1alpha1",
+            "kind": "Course",
+            "metadata": {"name": "llm"},
+            "spec": {"students": [{"name": one} for one in self.students]},
+        }
+        self.plane.api.apply(course)
+        path = "/apis/practicum.dev/v1alpha1/courses/llm"
+        while (await self.cluster.read(path) or {}).get("status", {}).get("phase") != "Ready":
+            await asyncio.sleep(0.5)
+        took_s = time.perf_counter() - begun_s
+        self.note("homes_per_s", len(self.students) / took_s, "1/s")
+
+    async def watch_jobs(self):
+        _, version = await self.cluster.list_all(JOBS)
+        while True:
+            async for change, job in self.cluster.watch(JOBS, version):
+                version = job["metadata"]["resourceVersion"]
+                if change == "ADDED":
+                    self.children[job["metadata"]["namespace"], job["metadata"]["name"]] = time.perf_counter()
+
+    async def watch_week_jobs(self):
+        _, version = await self.cluster.list_all(WEEK_JOBS)
+        while True:
+            async for _, one in self.cluster.watch(WEEK_JOBS, version):
+                version = one["metadata"]["resourceVersion"]
+                key = one["metadata"].get("namespace"), one["metadata"].get("name")
+                phase = one.get("status", {}).get("phase", "")
+                if self.phases.get(key, ("", 0))[0] != phase:
+                    self.phases[key] = phase, time.perf_counter()
+
+    async def grow(self, size, pid):
+        present = len(self.children)
+        begun_s = time.perf_counter()
+        turns = asyncio.Semaphore(16)
+
+        async def create(number):
+            namespace = self.students[number % len(self.students)]
+            document = {
+                "apiVersion": "practicum.dev/v1alpha1",
+                "kind": "WeekJob",
+                "metadata": {"name": f"week-{number // len(self.students):02d}", "namespace": namespace},
+                "spec": {"unit": "experiments", "profile": "quick"},
+            }
+            async with turns:
+                await self.cluster.create(WEEK_JOBS.build_path(namespace), document)
+
+        await asyncio.gather(*(create(number) for number in range(present, size)))
+        while len(self.children) < size:
+            await asyncio.sleep(0.05)
+        rate = (size - present) / (max(self.children.values()) - begun_s)
+        largest = size == max(self.options.sizes)
+        self.note(f"week_jobs_per_s_{size}", rate, "1/s", ">= 60" if largest else None, met=rate >= 60)
+        while sum(phase == "Queued" for phase, _ in self.phases.values()) < size:
+            await asyncio.sleep(0.1)
+        rss_mib = read_kib(pid, "VmHWM") / MIB
+        self.note(f"rss_mib_{size}", rss_mib, "MiB", "<= 400" if largest else None, met=rss_mib <= 400)
+
+    async def measure_latency(self):
+        delays_s = []
+        for namespace, name in list(self.children)[: self.options.changes]:
+            week_job = name.removesuffix("-model-1")
+            await self.cluster.patch(JOBS, namespace, name, {"spec": {"suspend": False}})
+            begun_s = time.perf_counter()
+            while self.phases[namespace, week_job][0] != "Initializing":
+                await asyncio.sleep(0.002)
+            delays_s.append(max(self.phases[namespace, week_job][1] - begun_s, 0.0))
+        delays_s.sort()
+        p99_s = delays_s[int(0.99 * (len(delays_s) - 1))]
+        self.note("change_to_status_median_s", delays_s[len(delays_s) // 2], "s")
+        self.note("change_to_status_p99_s", p99_s, "s", "<= 2", met=p99_s <= 2)
+
+    async def measure_restart(self):
+        size = max(self.options.sizes)
+        before = self.count_writes()
+        begun_s = time.perf_counter()
+        process = self.start()
+        while read_reconciliations() < size:
+            await asyncio.sleep(0.5)
+        took_s = time.perf_counter() - begun_s
+        await asyncio.sleep(3)
+        writes = self.count_writes() - before
+        self.note("restart_s", took_s, "s", "<= 60", met=took_s <= 60)
+        self.note("restart_writes", writes, "", "0", met=writes == 0)
+        self.note("restart_rss_mib", read_kib(process.pid, "VmHWM") / MIB, "MiB")
+        return process
+
+    def count_writes(self):
+        text = self.plane.api.send("GET", "/metrics")[1]
+        total = 0.0
+        for line in text.splitlines():
+            match = WRITES.match(line)
+            if match and not any(f'resource="{name}"' in line for name in NOT_ITS_OWN):
+                total += float(match[2])
+        return total
+
+
+def read_reconciliations():
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return 0.0
+    return float(re.search(r"^practicum_reconcile_seconds_count ([0-9.e+]+)$", text, re.MULTILINE)[1])
+
+
+def read_kib(pid, name):
+    text = Path(f"/proc/{pid}/status").read_text()
+    return float(re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)[1])
+
+
+if __name__ == "__main__":
+    main()
