@@ -86,11 +86,11 @@ class FaultyCluster:
 
     def __getattr__(self, name):
         call = getattr(self._cluster, name)
-        if name not in {"apply", "patch", "delete"}:
+        if name not in {"apply", "make", "patch", "delete"}:
             return call
 
         async def tripping(resource, *arguments, **options):
-            where = arguments[0]["metadata"].get("namespace") if name == "apply" else arguments[0]
+            where = arguments[0]["metadata"].get("namespace") if name in {"apply", "make"} else arguments[0]
             if self._namespace is not None and where != self._namespace:
                 return await call(resource, *arguments, **options)
             self.calls.append((name, resource.plural))

@@ -281,7 +281,7 @@ class Reconciler:
         for request in missing.values():
             if request.slices:
                 await self._ensure_finalizer(scene.document)
-            made = await self._cluster.apply(get_child_resource((document := build_child(request))["kind"]), document)
+            made = await self._cluster.make(get_child_resource((document := build_child(request))["kind"]), document)
             if made.get("metadata", {}).get("uid"):
                 self._store.put(made["kind"], made)
         return bool(missing)
@@ -323,7 +323,7 @@ class Reconciler:
         if patch is None:
             return
         if previous is None or (previous.phase, previous.reason) != (status.phase, status.reason):
-            await self._cluster.apply(EVENTS, build_event(document, status, now))
+            await self._cluster.make(EVENTS, build_event(document, status, now))
         metadata = document["metadata"]
         body = {"metadata": {"uid": metadata["uid"]}, "status": patch}
         written = await self._cluster.patch(
