@@ -6,7 +6,6 @@ them is said by name in the skip; ``PRACTICUM_REQUIRE=cluster`` turns such a ski
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,17 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from cluster_lacks import skip_lacking
 from practicum_cluster.api import wait_until
 from practicum_cluster.control_plane import ControlPlane, start_alone
 from practicum_core.crd import KINDS, build_crd
-
-
-def skip_lacking(what: str) -> None:
-    """Skip the test because this machine lacks something, or fail it where that was ruled out."""
-    sentence = f"this machine lacks {what}"
-    if "cluster" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
-        pytest.fail(f"{sentence}, and PRACTICUM_REQUIRE names cluster")
-    pytest.skip(sentence)
 
 
 @pytest.fixture(scope="session")

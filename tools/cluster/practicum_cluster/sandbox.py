@@ -7,6 +7,7 @@ and removes all of it. What remains outside are folders and control groups, and 
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -92,7 +93,8 @@ class Sandbox:
         process = self._daemons.find(_NAMESPACES)
         first = self._find_first()
         started = read_start(first) if first else None
-        self._daemons.stop(_NAMESPACES, grace_s=0)
+        # `unshare` does not listen to a polite signal; its end takes everything inside along.
+        self._daemons.stop(_NAMESPACES, number=signal.SIGKILL)
         if process and first:
             wait_until(lambda: read_start(first) != started, "the end of the cluster's processes", _END_S)
         # The kernel removes a namespace's links a moment after its last process.

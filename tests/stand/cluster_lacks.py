@@ -1,0 +1,15 @@
+"""Says what a machine lacks for a test on a cluster."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def skip_lacking(what: str) -> None:
+    """Skip the test because this machine lacks something, or fail it where that was ruled out."""
+    sentence = f"this machine lacks {what}"
+    if "cluster" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
+        pytest.fail(f"{sentence}, and PRACTICUM_REQUIRE names cluster")
+    pytest.skip(sentence)
