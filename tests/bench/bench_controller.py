@@ -1,8 +1,8 @@
 """Measures the controller: the real process on a real API server, with up to 10,000 week jobs of 1,000 students.
 
 The API server runs alone, so nothing admits or runs what the controller makes: the bench plays the queue by letting
-jobs out. Sizes are reached one after another on the same server. Everything shares this machine's cores: API server, etcd,
-controller, and the bench itself. The last line is JSON.
+jobs out. Sizes are reached one after another on the same server. Everything shares this machine's cores: API server,
+etcd, controller, and the bench itself. The last line is JSON.
 """
 
 from __future__ import annotations
