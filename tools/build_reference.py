@@ -14,8 +14,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic_core import PydanticUndefined
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "platform/core/src")]
+sys.path[:0] = [str(ROOT / "platform/core/src"), str(ROOT / "platform/controller/src")]
 
+from practicum_controller.metrics import REGISTRY  # noqa: E402 - as below
 from practicum_core import errors, phases  # noqa: E402 - the path is set first, so that the tool runs from a bare clone
 from practicum_core.curriculum import UNITS, VARIANTS, Unit  # noqa: E402
 from practicum_core.stages import STAGES, StageConfig  # noqa: E402
@@ -27,6 +28,7 @@ def build_pages() -> dict[str, str]:
     """Return each reference page's name and text."""
     return {
         "curriculum.md": NOTICE + build_curriculum(),
+        "metrics.md": NOTICE + build_metrics(),
         "stages.md": NOTICE + build_stages(),
         "states.md": NOTICE + build_states(),
     }
@@ -98,6 +100,18 @@ def describe_type(annotation: Any) -> str:  # noqa: ANN401 - any annotation
         inner = ", ".join(describe_type(part) for part in get_args(annotation))
         return f"{get_origin(annotation).__name__} of {inner}"
     return getattr(annotation, "__name__", str(annotation))
+
+
+def build_metrics() -> str:
+    """Describe every series that the controller shows Prometheus."""
+    parts = ["# Metrics · 指标\n\nThe controller shows them on its metrics port at `/metrics`.\n"]
+    parts.append("| series | type | labels | meaning |\n|---|---|---|---|")
+    for collector in REGISTRY._collector_to_names:  # noqa: SLF001 - the library lists them nowhere else
+        family = next(iter(collector.describe()))
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # type: ignore[attr-defined] # noqa: SLF001
+        parts.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(parts) + "\n"
 
 
 def build_states() -> str:
