@@ -1,0 +1,152 @@
+"""Wrong week jobs and courses: each is refused by the API server, or the controller ends it with a sentence."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from controller_stand import Stand, install_operators, run, until
+from practicum_cluster.api import ApiError
+
+pytestmark = pytest.mark.cluster
+LONG = "x" * 41
+
+# What is refused at once: spec of a WeekJob -> part of the sentence.
+REFUSED = {
+    "no unit": ({}, "unit"),
+    "an unknown unit": ({"unit": "sfd"}, "Unsupported value"),
+    "a unit that is a number": ({"unit": 3}, "must be of type string"),
+    "an unknown key": ({"unit": "sft", "modle": {}}, "unknown field"),
+    "an unknown key inside": ({"unit": "sft", "resources": {"gpus": 1}}, "unknown field"),
+    "an unknown variant": ({"unit": "sft", "variant": 9}, "Unsupported value"),
+    "an unknown profile": ({"unit": "sft", "profile": "fast"}, "Unsupported value"),
+    "a model without a scheme": ({"unit": "sft", "model": {"uri": "Qwen2.5"}}, "starts with builtin:"),
+    "a model by http": ({"unit": "sft", "model": {"uri": "http://a/b"}}, "starts with builtin:"),
+    "a model that is a text": ({"unit": "sft", "model": "hf://a/b"}, "must be of type object"),
+    "data without a scheme": ({"unit": "sft", "data": {"uri": "/etc/passwd"}}, "starts with builtin:"),
+    "a negative seed": ({"unit": "sft", "seed": -1}, "greater than or equal to 0"),
+    "a seed that is a text": ({"unit": "sft", "seed": "seven"}, "must be of type integer"),
+    "negative slices": ({"unit": "sft", "resources": {"gpu": {"slices": -1}}}, "greater than or equal to 0"),
+    "too many slices": ({"unit": "sft", "resources": {"gpu": {"slices": 65}}}, "less than or equal to 64"),
+    "half a slice": ({"unit": "sft", "resources": {"gpu": {"slices": 0.5}}}, "must be of type integer"),
+    "no workers": ({"unit": "sft", "resources": {"workers": 0}}, "greater than or equal to 1"),
+    "an invalid quantity": ({"unit": "sft", "resources": {"memory": "8 gigabytes"}}, "should match"),
+    "a negative quantity": ({"unit": "sft", "resources": {"cpu": "-1"}}, "should match"),
+    "a quantity that is a number": ({"unit": "sft", "resources": {"cpu": 2}}, "must be of type string"),
+    "an unknown engine": ({"unit": "sft", "serving": {"engine": "vllm"}}, "Unsupported value"),
+    "more replicas at least than at most": (
+        {"unit": "sft", "serving": {"minReplicas": 3, "maxReplicas": 1}},
+        "may not be above maxReplicas",
+    ),
+    "an empty image": ({"unit": "sft", "image": ""}, "at least 1 chars"),
+    "too long a priority": ({"unit": "sft", "priorityClassName": "p" * 64}, "Too long"),
+    "no time": ({"unit": "sft", "activeDeadlineSeconds": 0}, "greater than or equal to 1"),
+    "a negative time to live": ({"unit": "sft", "ttlSecondsAfterFinished": -5}, "greater than or equal to 0"),
+    "too many tries": ({"unit": "sft", "backoffLimit": 11}, "less than or equal to 10"),
+    "suspend as a text": ({"unit": "sft", "suspend": "yes"}, "must be of type boolean"),
+    "set as a list": ({"unit": "sft", "set": ["a"]}, "must be of type object"),
+}
+NAMES = {
+    LONG: "may have 40 characters",
+    "3-weeks": "starts with a letter",
+    "week.3": "starts with a letter",
+    "Week-3": "lowercase RFC 1123",
+}
+COURSES = {
+    "an unknown key": ({"student": []}, "unknown field"),
+    "mig without a profile": ({"gpu": {"sharing": "mig"}}, "migProfile is needed"),
+    "an unknown profile": ({"gpu": {"sharing": "mig", "migProfile": "half"}}, "should match"),
+    "a student of the system's": ({"students": [{"name": "kube-system"}]}, "one of the system's"),
+    "a student with capitals": ({"students": [{"name": "Student-01"}]}, "should match"),
+    "the same student twice": ({"students": [{"name": "student-01"}, {"name": "student-01"}]}, "Duplicate value"),
+    "a negative budget": ({"budget": {"gpuHoursPerWeek": -1}}, "greater than or equal to 0"),
+    "a day that is none": ({"budget": {"resetsOn": "Funday"}}, "Unsupported value"),
+    "an invalid quantity": ({"queue": {"memory": "lots"}}, "should match"),
+}
+# What the definition cannot see: spec -> part of the sentence in the status.
+TOLD = {
+    "set of a step not in the unit": (
+        {"unit": "experiments", "set": {"sft.lora_r": 8}},
+        "unknown step in 'sft.lora_r'",
+    ),
+    "set without a step": ({"unit": "experiments", "set": {"limit": 8}}, "unknown step in 'limit'"),
+    "an unknown option": ({"unit": "sft", "set": {"sft.leraning_rate": 0.1}}, "did you mean 'learning_rate'"),
+    "an option of the wrong type": ({"unit": "sft", "set": {"sft.lora_r": "many"}}, "sft.lora_r"),
+    "an option out of range": ({"unit": "sft", "set": {"sft.max_steps": -4}}, "sft.max_steps"),
+    "several at once": ({"unit": "sft", "set": {"a.b": 1, "sft.c": 2}}, "unknown step in 'a.b'"),
+}
+
+
+@pytest.fixture(scope="module")
+def server(api_server):
+    install_operators(api_server)
+    return api_server
+
+
+def try_to_make(server, kind, metadata, spec):
+    plural = {"WeekJob": f"namespaces/{metadata.get('namespace')}/weekjobs", "Course": "courses"}[kind]
+    path = f"/apis/practicum.dev/v1alpha1/{plural}?dryRun=All&fieldValidation=Strict"
+    document = {"apiVersion": "practicum.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+    with pytest.raises(ApiError) as refusal:
+        server.api.request("POST", path, document)
+    assert refusal.value.status in {400, 422}
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_wrong_week_job_is_refused(server, name):
+    spec, said = REFUSED[name]
+    assert said in try_to_make(server, "WeekJob", {"name": "week-01", "namespace": "default"}, spec)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_name_is_refused(server, name):
+    assert NAMES[name] in try_to_make(server, "WeekJob", {"name": name, "namespace": "default"}, {"unit": "sft"})
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_a_wrong_course_is_refused(server, name):
+    spec, said = COURSES[name]
+    assert said in try_to_make(server, "Course", {"name": "llm"}, spec)
+
+
+def test_what_only_the_controller_sees_is_told(server, tmp_path):
+    stand = Stand(server, tmp_path)
+    student, course = (f"{word}-{uuid.uuid4().hex[:6]}" for word in ("student", "llm"))
+
+    async def body():
+        async with stand.controller() as controller:
+            stand.make_course(course, [student])
+            await until(lambda: controller.store.get_course(student), "the course")
+            for number, (spec, said) in enumerate(TOLD.values()):
+                name = f"wrong-{number}"
+                stand.make_week_job(student, name, **spec)
+                status = await until(lambda name=name: stand.get_status(student, name), name, 30)
+                accepted = next(one for one in status["conditions"] if one["type"] == "Accepted")
+                assert (status["phase"], status["reason"], accepted["status"]) == ("Failed", "ConfigInvalid", "False")
+                assert said in status["message"] == accepted["message"]
+
+    run(stand, body)
+
+
+def test_what_started_cannot_be_changed(server):
+    api = server.api
+    document = {"apiVersion": "practicum.dev/v1alpha1", "kind": "WeekJob", "metadata": {"name": "frozen"}}
+    api.create({**document, "spec": {"unit": "sft"}})
+    path = "/apis/practicum.dev/v1alpha1/namespaces/default/weekjobs/frozen"
+    api.patch(f"{path}/status", {"status": {"startTime": "2026-01-02T03:04:05Z"}})
+    changes = {
+        "unit": "data",
+        "variant": 12,
+        "profile": "quick",
+        "seed": 8,
+        "image": "another",
+        "model": {"uri": "hf://a/b"},
+        "data": {"uri": "builtin:other"},
+    }
+    for field, value in changes.items():
+        with pytest.raises(ApiError, match=f"spec.{field} cannot change once"):
+            api.patch(path, {"spec": {field: value}})
+    api.patch(path, {"spec": {"suspend": True}})
+    api.delete(path)
