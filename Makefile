@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-sft cluster-up cluster-down docs locks clean
+.PHONY: help setup run test lint format bench bench-audit bench-sft cluster-up cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -47,6 +47,12 @@ bench-sft: ## fine-tuning beside a bare TRL script
 
 cluster-up: ## a cluster with Kueue and KubeRay: $$KUBECONFIG, else kind, else a bare one (root)
 	$(CLUSTER) up
+
+images: ## the images of images/, by docker or buildah
+	tools/images/build.sh
+
+e2e: images ## weeks in pods of a bare cluster, from chart to evidence (root)
+	$(DEV)/python -m pytest -m e2e $(PYTEST_ARGS) tests/cluster
 
 cluster-down: ## end that cluster and everything it left
 	$(CLUSTER) down

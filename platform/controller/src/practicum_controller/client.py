@@ -134,7 +134,7 @@ class KubernetesCluster:
         return applied or {}
 
     async def make(self, resource: Resource, document: Document) -> Document:
-        """Create an object, which costs the server half of what an apply does; where it is there already, apply it.
+        """Create an object; where it is there already, apply it. A create has no managed fields to merge.
 
         Raises:
             ApiFault: The API server refused it.
