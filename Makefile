@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-sft cluster-up cluster-down e2e images docs locks clean
+.PHONY: help setup run test lint format bench bench-audit bench-sft bench-controller cluster-up cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -11,7 +11,7 @@ CLUSTER = PYTHONPATH=tools/cluster $(DEV)/python -m practicum_cluster
 DEV = $$(tools/ensure-env.sh dev)/bin
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/.practicum-ready ## make .venv with the practicum command
 
