@@ -82,7 +82,7 @@ def school():
 
 
 def test_a_week_ends_with_evidence(school):
-    school.apply("student-01", "week-01", unit="experiments", set={"evaluate.limit": 8})
+    school.apply("student-01", "week-01", unit="experiments")
     status = school.wait_end("student-01", "week-01", 600)
     assert status["phase"] == "Succeeded", status
     assert (status["gatesPassed"], status["evidence"]) == ("3/3", "configmap/week-01-evidence")
