@@ -45,7 +45,7 @@ bench-audit: ## the data audit beside datasketch and Presidio
 bench-sft: ## fine-tuning beside a bare TRL script
 	tests/bench/bench-sft.sh
 
-cluster-up: ## a cluster with Kueue and KubeRay: $$KUBECONFIG, else kind, else a bare one (root)
+cluster-up: ## a bare cluster with Kueue and KubeRay (root); $$KUBECONFIG or kind are used where there is one
 	$(CLUSTER) up
 
 images: ## the images of images/, by docker or buildah

@@ -10,22 +10,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-import trustme
 from kubernetes_asyncio import config
 from kubernetes_asyncio.client import ApiClient, Configuration
 
+from controller_process import start_controller, write_certificate
 from controller_stand import install_operators
 from practicum_cluster.control_plane import start_alone
+from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_controller.client import JOBS, WEEK_JOBS, KubernetesCluster
 from practicum_core.crd import KINDS, build_crd
 
@@ -39,7 +38,7 @@ MIB = 1024
 def main() -> None:
     options = read_options()
     with tempfile.TemporaryDirectory(prefix="bench-controller-") as name:
-        plane = start_alone(Path(name), ("setpriv", "--pdeathsig", "KILL", "--"))
+        plane = start_alone(Path(name), TIED_TO_CALLER)
         try:
             results = asyncio.run(Bench(plane, Path(name), options).run())
         finally:
@@ -69,7 +68,7 @@ class Bench:
         for kind in KINDS:
             self.plane.api.apply(build_crd(kind))
         install_operators(self.plane)
-        self.write_certificate()
+        write_certificate(self.folder)
         settings = Configuration()
         settings.connection_pool_maxsize = 64
         await config.load_kube_config(str(self.plane.kubeconfig), client_configuration=settings)
@@ -97,29 +96,16 @@ class Bench:
         self.results[name] = result | ({"goal": goal, "met": met} if goal else {})
         print(f"{name}: {value:.3f} {unit}", file=sys.stderr, flush=True)
 
-    def write_certificate(self):
-        authority = trustme.CA()
-        leaf = authority.issue_cert("localhost")
-        authority.cert_pem.write_to_path(self.folder / "ca.crt")
-        leaf.private_key_pem.write_to_path(self.folder / "tls.key")
-        leaf.cert_chain_pems[0].write_to_path(self.folder / "tls.crt")
-
     def start(self):
-        settings = {
-            "KUBECONFIG": self.plane.kubeconfig,
-            "PRACTICUM_DATABASE_URL": f"sqlite:///{self.folder}/history.sqlite",
-            "PRACTICUM_TLS_DIR": self.folder,
-            "PRACTICUM_INGEST_PORT": INGEST_PORT,
-            "PRACTICUM_METRICS_PORT": METRICS_PORT,
-            "PRACTICUM_LEADER_ELECTION": "false",
-        }
-        with (self.folder / "controller.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "practicum_controller"],
-                env=os.environ | {key: str(value) for key, value in settings.items()},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        return start_controller(
+            self.plane,
+            self.folder,
+            self.folder / "history.sqlite",
+            self.folder / "controller.log",
+            PRACTICUM_INGEST_PORT=INGEST_PORT,
+            PRACTICUM_METRICS_PORT=METRICS_PORT,
+            PRACTICUM_LEADER_ELECTION="false",
+        )
 
     def stop(self, process):
         process.send_signal(signal.SIGTERM)

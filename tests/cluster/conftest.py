@@ -16,6 +16,7 @@ import pytest
 from cluster_lacks import skip_lacking
 from practicum_cluster.api import wait_until
 from practicum_cluster.control_plane import ControlPlane, start_alone
+from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_core.crd import KINDS, build_crd
 
 
@@ -31,7 +32,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlan
             skip_lacking(f"the program {program}, which a real API server needs")
     folder = tmp_path_factory.mktemp("api-server")
     # A test process that is killed takes both along.
-    plane = start_alone(folder, ("setpriv", "--pdeathsig", "KILL", "--"))
+    plane = start_alone(folder, TIED_TO_CALLER)
     try:
         install_definitions(plane)
         yield plane

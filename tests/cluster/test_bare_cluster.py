@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster_lacks import skip_lacking
+from cluster_lacks import require_bare_cluster
 from practicum_cluster import operators
 from practicum_cluster.api import wait_until
-from practicum_cluster.bare import BareCluster, get_reason_impossible
+from practicum_cluster.bare import BareCluster
+from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_cluster.images import ensure_archive
 from practicum_cluster.node import NODE_NAME
 
@@ -54,16 +55,14 @@ def read_traces():
 
 @pytest.fixture(scope="module")
 def cluster():
-    reason = get_reason_impossible()
-    if reason:
-        skip_lacking(reason)
-    cluster = BareCluster(prefix=("setpriv", "--pdeathsig", "KILL", "--"))
+    require_bare_cluster()
+    cluster = BareCluster(prefix=TIED_TO_CALLER)
     cluster.down()
     before = read_traces()
-    api = cluster.up()
+    cluster.up()
     try:
-        cluster.load(ensure_archive("busybox", "test", BUSYBOX, "/bin/busybox"), *operators.ensure_archives())
-        operators.install(api, cluster.kubeconfig, is_local=True)
+        cluster.load(ensure_archive("busybox", "test", BUSYBOX, "/bin/busybox"))
+        cluster.install_operators()
         yield cluster
     finally:
         cluster.down()

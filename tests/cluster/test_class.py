@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster_lacks import skip_lacking
+from cluster_lacks import require_bare_cluster
 from practicum_cluster import operators
 from practicum_cluster.api import wait_until
-from practicum_cluster.bare import BareCluster, get_reason_impossible
+from practicum_cluster.bare import BareCluster
+from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_cluster.shipping import export_images
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.timeout(2400)]
@@ -52,7 +53,7 @@ class Class:
             status = self.read_status(student, name)
             return status if status.get("phase") in ("Succeeded", "Failed") else None
 
-        return wait_until(look, f"the end of {student}/{name}: {self.read_status(student, name)}", timeout_s, 1)
+        return wait_until(look, f"the end of {student}/{name}", timeout_s, 1)
 
     def try_as(self, user, *arguments):
         """Run kubectl as a student and return what it said, refusals too."""
@@ -64,15 +65,12 @@ class Class:
 
 @pytest.fixture(scope="module")
 def school():
-    reason = get_reason_impossible()
-    if reason:
-        skip_lacking(reason)
-    cluster = BareCluster(prefix=("setpriv", "--pdeathsig", "KILL", "--"))
-    api = cluster.up()
+    require_bare_cluster()
+    cluster = BareCluster(prefix=TIED_TO_CALLER)
+    cluster.up()
     try:
-        cluster.load(*operators.ensure_archives())
         cluster.ship(*export_images(["base", "train", "controller"]))
-        operators.install(api, cluster.kubeconfig, is_local=True)
+        cluster.install_operators()
         school = Class(cluster)
         school.install()
         school.enrol()

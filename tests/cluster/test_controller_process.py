@@ -6,21 +6,18 @@ import base64
 import contextlib
 import http.client
 import json
-import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import time
 import uuid
 
 import pytest
-import trustme
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from controller_process import start_controller, write_certificate
 from controller_stand import PAGE, install_operators
 from practicum_cluster.api import wait_until
 from practicum_controller.leader import LEADER, LEASE
@@ -44,11 +41,7 @@ def server(api_server):
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    leaf = authority.issue_cert("localhost")
-    authority.cert_pem.write_to_path(folder / "ca.crt")
-    leaf.private_key_pem.write_to_path(folder / "tls.key")
-    (folder / "tls.crt").write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
+    write_certificate(folder)
     return folder
 
 
@@ -64,22 +57,13 @@ class Replica:
         self.tls = tls
         self.port, self.metrics_port = pick_port(), pick_port()
         settings = {
-            "KUBECONFIG": server.kubeconfig,
             "PRACTICUM_NAMESPACE": NAMESPACE,
-            "PRACTICUM_DATABASE_URL": f"sqlite:///{database}",
-            "PRACTICUM_TLS_DIR": tls,
             "PRACTICUM_INGEST_PORT": self.port,
             "PRACTICUM_METRICS_PORT": self.metrics_port,
             **variables,
         }
         self.log = database.with_name(f"{self.port}.log")
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "practicum_controller"],
-                env=os.environ | {key: str(value) for key, value in settings.items()},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self.process = start_controller(server, tls, database, self.log, **settings)
 
     def request(self, method, path, body=None, token=None):
         context = ssl.create_default_context(cafile=str(self.tls / "ca.crt"))

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from practicum_cluster.bare import get_reason_impossible
+
 
 def skip_lacking(what: str) -> None:
     """Skip the test because this machine lacks something, or fail it where that was ruled out."""
@@ -13,3 +15,10 @@ def skip_lacking(what: str) -> None:
     if "cluster" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
         pytest.fail(f"{sentence}, and PRACTICUM_REQUIRE names cluster")
     pytest.skip(sentence)
+
+
+def require_bare_cluster() -> None:
+    """Skip the test where no bare cluster can run."""
+    reason = get_reason_impossible()
+    if reason:
+        skip_lacking(reason)

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-from practicum_cluster import operators
 from practicum_cluster.bare import BareCluster, get_reason_impossible
 from practicum_cluster.layout import get_cache
 from practicum_cluster.shipping import export_images
@@ -53,9 +52,8 @@ def _bring_up(options: argparse.Namespace) -> str:
             subprocess.run([str(part) for part in command], check=True)
             return f"export KUBECONFIG={kubeconfig}"
     cluster = BareCluster()
-    api = cluster.up(options.gpus)
-    cluster.load(*operators.ensure_archives())
-    operators.install(api, cluster.kubeconfig, is_local=True)
+    cluster.up(options.gpus)
+    cluster.install_operators()
     return f"export KUBECONFIG={cluster.kubeconfig}"
 
 

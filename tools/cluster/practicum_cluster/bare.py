@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from practicum_cluster import images
+from practicum_cluster import images, operators
 from practicum_cluster.api import Api
 from practicum_cluster.control_plane import ControlPlane
 from practicum_cluster.layout import TOOLS, ensure_binaries, get_cache
@@ -74,6 +74,11 @@ class BareCluster:
             self.sandbox.stop()
             raise
         return self.api
+
+    def install_operators(self) -> None:
+        """Install Kueue and KubeRay and wait until both answer."""
+        self.load(*operators.ensure_archives())
+        operators.install(self.api, self.kubeconfig)
 
     def load(self, *archives: Path) -> None:
         """Import images into the node."""

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _POLL_S = 0.05
+TIED_TO_CALLER = ("setpriv", "--pdeathsig", "KILL", "--")
+"""A command whose process ends with the one that started it, however that ends."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ def ensure_archive(name: str, tag: str, program: Path, entrypoint: str) -> Path:
         program: The static program.
         entrypoint: Where it lies in the image.
     """
-    key = hashlib.sha256(f"{program}|{entrypoint}|{tag}".encode()).hexdigest()[:12]
+    status = program.stat()
+    made_of = (program, status.st_size, status.st_mtime_ns, entrypoint, tag)
+    key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:12]
     path = get_cache() / "images" / f"{name}-{key}.tar"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +40,7 @@ def ensure_archive(name: str, tag: str, program: Path, entrypoint: str) -> Path:
 
 
 def _build_layer(program: Path, entrypoint: str) -> bytes:
-    return _pack({f"{entrypoint.lstrip('/')}": (program.read_bytes(), 0o755)}, folders=("tmp",))
+    return _pack({entrypoint.lstrip("/"): (program.read_bytes(), 0o755)}, folders=("tmp",))
 
 
 def _build_archive(reference: str, layer: bytes, entrypoint: str) -> bytes:
@@ -71,7 +73,12 @@ def _pack(files: dict[str, tuple[bytes, int]], folders: tuple[str, ...] = ()) ->
             folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
             archive.addfile(folder)
         for name, (content, mode) in files.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(content), mode
-            archive.addfile(info, io.BytesIO(content))
+            add_file(archive, name, content, mode)
     return buffer.getvalue()
+
+
+def add_file(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+    """Add a file of nobody's and of no time to an archive."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(content), mode
+    archive.addfile(info, io.BytesIO(content))

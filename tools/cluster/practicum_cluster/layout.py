@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ def get_cache() -> Path:
     return Path(os.environ.get("PRACTICUM_CACHE") or Path(home) / "practicum") / "cluster"
 
 
+@functools.cache
 def ensure_binaries(*names: str) -> dict[str, Path]:
-    """Build the tools named where they are not built yet, and return where each lies.
+    """Build the tools named where they are not built yet, and return where each lies; asked once a process.
 
     Raises:
         subprocess.CalledProcessError: a build failed; its messages went to standard error.

@@ -16,6 +16,7 @@ from practicum_cluster.api import Api, wait_until
 from practicum_cluster.control_plane import SERVICE_NETWORK, Addresses, ControlPlane
 from practicum_cluster.daemons import Daemons
 from practicum_cluster.layout import TOOLS, Layout, ensure_binaries
+from practicum_cluster.programs import run_program
 from practicum_cluster.provisioner import build_storage_class
 from practicum_cluster.sandbox import (
     BRIDGE,
@@ -174,27 +175,25 @@ def ensure_node_binaries() -> None:
 
 def prepare_mounts(root: Path) -> None:
     """Give the node folders of its own where programs expect fixed ones."""
-    _run("mount", "--make-rshared", "/")
+    run_program(("mount", "--make-rshared", "/"))
     for folder in ("/run", "/var/lib", "/var/log"):
-        _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
-    for name in ("kubelet", "cni"):
-        inside, outside = Path("/var/lib") / name, root / name
-        for each in (inside, outside):
-            each.mkdir(parents=True, exist_ok=True)
-        if name == "kubelet":
-            _run("mount", "--bind", str(outside), str(inside))
-            _run("mount", "--make-rshared", str(inside))
+        run_program(("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder))
+    inside, outside = Path("/var/lib/kubelet"), root / "kubelet"
+    for each in (inside, outside):
+        each.mkdir()
+    run_program(("mount", "--bind", str(outside), str(inside)))
+    run_program(("mount", "--make-rshared", str(inside)))
 
 
 def prepare_network() -> None:
     """Make the bridge, join the link from outside to it, and let packets be forwarded."""
-    _run("ip", "link", "set", "lo", "up")
-    _run("ip", "link", "add", BRIDGE, "type", "bridge")
-    _run("ip", "address", "add", NODE_NETWORK, "dev", BRIDGE)
-    _run("ip", "link", "set", UPLINK, "master", BRIDGE, "up")
-    _run("ip", "link", "set", BRIDGE, "up")
+    run_program(("ip", "link", "set", "lo", "up"))
+    run_program(("ip", "link", "add", BRIDGE, "type", "bridge"))
+    run_program(("ip", "address", "add", NODE_NETWORK, "dev", BRIDGE))
+    run_program(("ip", "link", "set", UPLINK, "master", BRIDGE, "up"))
+    run_program(("ip", "link", "set", BRIDGE, "up"))
     # A service address that has no rule yet must not leave the node.
-    _run("ip", "route", "add", SERVICE_NETWORK, "dev", BRIDGE)
+    run_program(("ip", "route", "add", SERVICE_NETWORK, "dev", BRIDGE))
     for name in ("ip_forward", "conf/all/route_localnet"):
         Path(f"/proc/sys/net/ipv4/{name}").write_text("1")
     Path("/proc/sys/net/ipv4/conf/all/rp_filter").write_text("0")
@@ -221,12 +220,6 @@ def _is_ready(api: Api) -> bool:
     node = api.find(f"/api/v1/nodes/{NODE_NAME}") or {}
     conditions = node.get("status", {}).get("conditions", ())
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
-def _run(*command: str) -> None:
-    answer = subprocess.run(command, check=False, capture_output=True, text=True)
-    if answer.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {answer.stderr.strip()}")
 
 
 def _build_network() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Decides which operators a cluster of Practicum has, how they are set, and where their manifests come from.
 
-Charts and definitions are those of the pinned Go modules that the operators are built from. On the bare cluster their
-programs become images here; elsewhere the upstream images are used.
+Charts and definitions are those of the pinned Go modules that the operators are built from; their programs become
+images of the bare cluster's node.
 """
 
 from __future__ import annotations
@@ -12,22 +12,26 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from practicum_cluster.api import Api, ApiError, wait_until
 from practicum_cluster.images import REGISTRY, ensure_archive
 from practicum_cluster.layout import TOOLS, ensure_binaries
+from practicum_cluster.programs import run_program
 
 KUEUE_VERSION, KUBERAY_VERSION = "v0.19.2", "v1.6.0"
 KUEUE_NAMESPACE, KUBERAY_NAMESPACE = "kueue-system", "kuberay-system"
-_KUEUE_UPSTREAM, _KUBERAY_UPSTREAM = "registry.k8s.io/kueue/kueue", "quay.io/kuberay/operator"
+_KUBERAY_UPSTREAM = "quay.io/kuberay/operator"
+"""As the manifests of its module call the image."""
 _READY_S = 180.0
 _CERTIFICATE = f"/api/v1/namespaces/{KUEUE_NAMESPACE}/secrets/kueue-webhook-server-cert"
 _VISIBILITY = "/apis/visibility.kueue.x-k8s.io/v1beta2"
 # A busy machine of two cores must not make an operator look dead (probes of 1 s, three in a row, do).
-_PROBE = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
+_LIVE = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
+_READY = {**_LIVE, "initialDelaySeconds": 2, "periodSeconds": 2}
+_RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,12 @@ class Client:
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         """Run kubectl and return what it printed."""
         program = ensure_binaries("kubectl")["kubectl"]
-        return _run([program, "--kubeconfig", self.kubeconfig, *arguments], given)
+        return run_program([program, "--kubeconfig", self.kubeconfig, *arguments], given)
 
     def helm(self, *arguments: str | Path, given: str | None = None) -> str:
         """Run helm and return what it printed."""
         program = ensure_binaries("helm")["helm"]
-        return _run([program, "--kubeconfig", self.kubeconfig, *arguments], given)
+        return run_program([program, "--kubeconfig", self.kubeconfig, *arguments], given)
 
 
 def ensure_archives() -> list[Path]:
@@ -56,20 +60,19 @@ def ensure_archives() -> list[Path]:
     ]
 
 
-def install(api: Api, kubeconfig: Path, *, is_local: bool) -> None:
-    """Install Kueue and KubeRay and wait until both answer.
+def install(api: Api, kubeconfig: Path) -> None:
+    """Install Kueue and KubeRay with the images of :func:`ensure_archives`, and wait until both answer.
 
     Args:
         api: The cluster.
         kubeconfig: Its administrator's credentials.
-        is_local: Whether the images are those of :func:`ensure_archives`.
 
     Raises:
         TimeoutError: An operator did not become ready.
     """
     client = Client(kubeconfig)
-    _install_kuberay(client, is_local=is_local)
-    _install_kueue(api, client, is_local=is_local)
+    _install_kuberay(client)
+    _install_kueue(api, client)
     for namespace, name in ((KUBERAY_NAMESPACE, "kuberay-operator"), (KUEUE_NAMESPACE, "kueue-controller-manager")):
         _wait_available(api, namespace, name)
     # The webhook's address works some seconds after the pod says that it is ready.
@@ -81,7 +84,7 @@ def find_module(folder: str, module: str) -> Path:
     """Return where the Go toolchain keeps a module that a tool is built from; downloads it where it is missing."""
     where = TOOLS / "modules" / folder
     subprocess.run(["go", "mod", "download"], cwd=where, check=True)
-    return Path(_run(["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=where).strip())
+    return Path(run_program(["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=where).strip())
 
 
 def find_kuberay() -> Path:
@@ -94,15 +97,14 @@ def find_kueue() -> Path:
     return find_module("kueue", "sigs.k8s.io/kueue")
 
 
-def _install_kuberay(client: Client, *, is_local: bool) -> None:
-    name = f"{REGISTRY}/kuberay" if is_local else _KUBERAY_UPSTREAM
+def _install_kuberay(client: Client) -> None:
     container = {
         "name": "kuberay-operator",
         "imagePullPolicy": "IfNotPresent",
         "args": ["--feature-gates=RayClusterStatusConditions=true", "--reconcile-concurrency=4"],
-        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
-        "livenessProbe": _PROBE,
-        "readinessProbe": {**_PROBE, "initialDelaySeconds": 2, "periodSeconds": 2},
+        "resources": _RESOURCES,
+        "livenessProbe": _LIVE,
+        "readinessProbe": _READY,
     }
     deployment = {
         "apiVersion": "apps/v1",
@@ -114,7 +116,7 @@ def _install_kuberay(client: Client, *, is_local: bool) -> None:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": KUBERAY_NAMESPACE,
-        "images": [{"name": _KUBERAY_UPSTREAM, "newName": name, "newTag": KUBERAY_VERSION}],
+        "images": [{"name": _KUBERAY_UPSTREAM, "newName": f"{REGISTRY}/kuberay", "newTag": KUBERAY_VERSION}],
         "patches": [{"patch": json.dumps(deployment), "target": {"kind": "Deployment", "name": "kuberay-operator"}}],
     }
     _apply_kustomized(client, find_kuberay() / "config/default", kustomization)
@@ -132,18 +134,13 @@ def _apply_kustomized(client: Client, base: Path, kustomization: Mapping[str, ob
     client.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=document)
 
 
-def _install_kueue(api: Api, client: Client, *, is_local: bool) -> None:
-    image = {
-        "repository": f"{REGISTRY}/kueue" if is_local else _KUEUE_UPSTREAM,
-        "tag": KUEUE_VERSION,
-        "pullPolicy": "IfNotPresent",
-    }
-    resources = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+def _install_kueue(api: Api, client: Client) -> None:
+    image = {"repository": f"{REGISTRY}/kueue", "tag": KUEUE_VERSION, "pullPolicy": "IfNotPresent"}
     values = {
         "controllerManager": {
-            "manager": {"image": image, "resources": resources},
-            "livenessProbe": _PROBE,
-            "readinessProbe": {**_PROBE, "initialDelaySeconds": 2, "periodSeconds": 2},
+            "manager": {"image": image, "resources": _RESOURCES},
+            "livenessProbe": _LIVE,
+            "readinessProbe": _READY,
         },
         "managerConfig": {"controllerManagerConfigYaml": json.dumps(build_kueue_configuration())},
     }
@@ -201,12 +198,3 @@ def _try_flavor(api: Api) -> bool:
     except ApiError:
         return False
     return True
-
-
-def _run(command: Sequence[str | Path], given: str | None = None, cwd: Path | None = None) -> str:
-    answer = subprocess.run(
-        [str(part) for part in command], check=False, capture_output=True, text=True, input=given, cwd=cwd
-    )
-    if answer.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}: exit {answer.returncode}: {answer.stderr[-4000:]}")
-    return answer.stdout

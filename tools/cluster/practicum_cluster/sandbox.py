@@ -16,6 +16,7 @@ from pathlib import Path
 from practicum_cluster.api import wait_until
 from practicum_cluster.daemons import Daemons, read_start
 from practicum_cluster.layout import TOOLS
+from practicum_cluster.programs import run_program
 
 NODE_ADDRESS = "10.188.0.1"
 """Of the bridge: the API server, the DNS and the node are here."""
@@ -27,6 +28,7 @@ _OUTSIDE_ADDRESS = "10.188.0.254/24"
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 CONTROL_GROUP = "practicum"
 _NAMESPACES = "namespaces"
+_REAPER = "practicum_cluster.reaper"
 _END_S = 30.0
 
 
@@ -42,25 +44,20 @@ class Sandbox:
         self._daemons = Daemons(folder)
         self._prefix = tuple(prefix)
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the first process runs."""
-        return self._daemons.find(_NAMESPACES) is not None
-
     def start(self) -> None:
         """Make the namespaces, and the one link that leads into them."""
         unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-        program = [sys.executable, "-m", "practicum_cluster.reaper"]
+        program = [sys.executable, "-m", _REAPER]
         self._daemons.start(
             _NAMESPACES,
             [*self._prefix, *unshare, "--propagation=private", *program],
             {"PYTHONPATH": str(TOOLS)},
         )
         first = wait_until(self._find_first, "the first process of the cluster's namespaces", 10)
-        _run("ip", "link", "add", OUTSIDE, "type", "veth", "peer", "name", UPLINK, "netns", str(first))
-        _run("ip", "address", "add", _OUTSIDE_ADDRESS, "dev", OUTSIDE)
-        _run("ip", "link", "set", OUTSIDE, "up")
-        _run("ip", "route", "add", POD_NETWORK, "via", NODE_ADDRESS, "dev", OUTSIDE, "onlink")
+        run_program(("ip", "link", "add", OUTSIDE, "type", "veth", "peer", "name", UPLINK, "netns", str(first)))
+        run_program(("ip", "address", "add", _OUTSIDE_ADDRESS, "dev", OUTSIDE))
+        run_program(("ip", "link", "set", OUTSIDE, "up"))
+        run_program(("ip", "route", "add", POD_NETWORK, "via", NODE_ADDRESS, "dev", OUTSIDE, "onlink"))
 
     def enter(self, command: Sequence[str | Path], timeout_s: float | None = None) -> str:
         """Run a program inside and return what it printed.
@@ -104,40 +101,27 @@ class Sandbox:
         remove_control_groups()
 
     def _find_first(self) -> int | None:
+        """Return the child of ``unshare``, once it is the reaper: before that its own ``/proc`` is not mounted."""
         process = self._daemons.find(_NAMESPACES)
         if process is None:
             return None
-        return _find_reaper(process.pid)
+        return next((pid for pid in _list_children(process.pid) if _REAPER in _read_arguments(pid)[:3]), None)
 
 
-def _find_reaper(ancestor: int) -> int | None:
-    """Return the child of ``unshare``: the first process inside; ``unshare`` may itself be a child's child."""
-    children = _list_children()
-    pids = [ancestor]
-    while pids:
-        pid = pids.pop()
-        if _read_command(pid).find(b"practicum_cluster.reaper") >= 0 and not _read_command(pid).startswith(
-            (b"unshare", b"setpriv")
-        ):
-            return pid
-        pids += children.get(pid, ())
-    return None
-
-
-def _list_children() -> dict[int, list[int]]:
-    children: dict[int, list[int]] = {}
+def _list_children(parent: int) -> list[int]:
+    children = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(stat.parent.name))
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                children.append(int(stat.parent.name))
     return children
 
 
-def _read_command(pid: int) -> bytes:
+def _read_arguments(pid: int) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
-        return b""
+        return []
 
 
 def _has_link() -> bool:
@@ -176,9 +160,3 @@ def _list_hierarchies() -> list[Path]:
     if (_CONTROL_GROUPS / "cgroup.controllers").exists():
         return [_CONTROL_GROUPS]
     return [path for path in _CONTROL_GROUPS.iterdir() if path.is_dir() and not path.is_symlink()]
-
-
-def _run(*command: str) -> None:
-    answer = subprocess.run(command, check=False, capture_output=True, text=True)
-    if answer.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {answer.stderr.strip()}")

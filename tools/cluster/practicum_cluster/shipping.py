@@ -9,7 +9,6 @@ within one machine would take minutes. Source: OCI image specification, "image-l
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import stat
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from practicum_cluster.images import REGISTRY, add_file
 from practicum_cluster.layout import TOOLS, get_cache
 
 JSON = dict[str, Any]
@@ -47,15 +47,14 @@ class Shipment:
     config: JSON
     layers: Sequence[Layer]
 
-    def write(self, target: IO[bytes], held: frozenset[str]) -> int:
-        """Write the archive without the layers whose digests are ``held``; return the size of the others in bytes."""
+    def write(self, target: IO[bytes], held: frozenset[str]) -> None:
+        """Write the archive without the layers whose digests are ``held``."""
         config = json.dumps(self.config).encode()
         manifest = json.dumps(self._build_manifest(config)).encode()
         index = json.dumps(self._build_index(manifest)).encode()
-        total = 0
         with tarfile.open(fileobj=target, mode="w|", bufsize=_BUFFER) as archive:
             for content in (config, manifest):
-                _add(archive, _get_path(_hash(content)), content)
+                add_file(archive, _get_path(_hash(content)), content)
             for layer in self.layers:
                 if layer.digest in held:
                     continue
@@ -70,10 +69,8 @@ class Shipment:
                 padding = -counter.size % tarfile.BLOCKSIZE
                 archive.fileobj.write(bytes(padding))
                 archive.offset += counter.size + padding
-                total += counter.size
-            _add(archive, "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
-            _add(archive, "index.json", index)
-        return total
+            add_file(archive, "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+            add_file(archive, "index.json", index)
 
     def _build_manifest(self, config: bytes) -> JSON:
         layers = [
@@ -98,7 +95,7 @@ def export_images(names: Sequence[str]) -> list[Shipment]:
     Raises:
         RuntimeError: An image is not built, or buildah did not build it.
     """
-    return [_export(f"localhost/practicum-{name}:dev") for name in names]
+    return [_export(f"{REGISTRY}/practicum-{name}:dev") for name in names]
 
 
 def _export(reference: str) -> Shipment:
@@ -141,7 +138,7 @@ def write_layer(folder: Path, target: IO[bytes] | _Meter) -> None:
             status = path.lstat()
             if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
                 # The file of a layer below is gone: overlayfs marks that by a device, an image by a name.
-                _add(archive, str(path.relative_to(folder).with_name(f".wh.{path.name}")), b"")
+                add_file(archive, str(path.relative_to(folder).with_name(f".wh.{path.name}")), b"")
                 continue
             info = archive.gettarinfo(path, name)
             info.uname = info.gname = ""
@@ -176,12 +173,6 @@ class _Meter:
         else:
             self._target.write(data)
         return len(data)
-
-
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    archive.addfile(info, io.BytesIO(content))
 
 
 def _get_path(digest: str) -> str:

@@ -281,7 +281,8 @@ class Reconciler:
         for request in missing.values():
             if request.slices:
                 await self._ensure_finalizer(scene.document)
-            made = await self._cluster.make(get_child_resource((document := build_child(request))["kind"]), document)
+            document = build_child(request)
+            made = await self._cluster.make(get_child_resource(document["kind"]), document)
             if made.get("metadata", {}).get("uid"):
                 self._store.put(made["kind"], made)
         return bool(missing)

@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from practicum_controller import metrics
-from practicum_controller.ingest import Certificate, Ingest
+from practicum_controller.ingest import Certificate, Ingest, show_health
 from practicum_controller.settings import Settings
 
 _REFRESH_S = 60
@@ -40,7 +40,7 @@ def build_metrics_app() -> web.Application:
     """Return the application that shows metrics, and that the process is alive."""
     app = web.Application()
     app.router.add_get("/metrics", _show_metrics)
-    app.router.add_get("/healthz", _show_health)
+    app.router.add_get("/healthz", show_health)
     return app
 
 
@@ -53,7 +53,3 @@ async def _refresh(certificate: Certificate) -> None:
 
 async def _show_metrics(_: web.Request) -> web.Response:
     return web.Response(body=metrics.render(), content_type="text/plain", charset="utf-8")
-
-
-async def _show_health(_: web.Request) -> web.Response:
-    return web.json_response({"status": "ok"})
