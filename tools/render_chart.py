@@ -6,6 +6,7 @@ Certificates differ on every rendering, so their bytes are left out.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -52,6 +53,7 @@ Rendered examples: {examples}.
 """
 
 
+@functools.cache
 def find_helm() -> Path:
     """Return the helm program: ``$PRACTICUM_HELM``, the one on the path, or one built from its pinned module."""
     given = os.environ.get("PRACTICUM_HELM") or shutil.which("helm")

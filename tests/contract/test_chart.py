@@ -18,7 +18,8 @@ SPEC = importlib.util.spec_from_file_location("render_chart", ROOT / "tools" / "
 RENDER = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(RENDER)
 needs_helm = pytest.mark.skipif(
-    not (os.environ.get("PRACTICUM_HELM") or shutil.which("helm")), reason="helm is not on this machine"
+    not (os.environ.get("PRACTICUM_HELM") or shutil.which("helm") or shutil.which("go")),
+    reason="helm is not on this machine, nor Go to build it",
 )
 
 
