@@ -15,6 +15,9 @@ WORKER_GROUP = "workers"
 ENTRYPOINT = "python -m practicum_jobs.agent"
 _FINISHED_TTL_S = 0
 """Its pods would hold the namespace's quota while the next step waits for it."""
+_GRACE_S = 300
+"""Seconds for a checkpoint: `ray start`, the container's first process, does not pass SIGTERM on, the hook does."""
+_STOP = ("python", "-m", "practicum_jobs.agent", "--stop")
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 
 
@@ -64,8 +67,10 @@ def build_ray_job(request: ChildRequest) -> Document:
 
 def _build_ray_pod(request: ChildRequest) -> Document:
     template = build_pod_template(request, is_restartable=True)
+    template["spec"]["terminationGracePeriodSeconds"] = _GRACE_S
     container = template["spec"]["containers"][0]
     del container["command"]
+    container["lifecycle"] = {"preStop": {"exec": {"command": list(_STOP)}}}
     return template
 
 

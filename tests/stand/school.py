@@ -1,0 +1,134 @@
+"""A class on a bare cluster: Practicum installed by its chart, a course of two students who share one GPU."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from practicum_cluster import operators
+from practicum_cluster.api import ApiError, wait_until
+
+ROOT = Path(__file__).parents[2]
+PLATFORM = "practicum-system"
+STUDENTS = ("student-01", "student-02")
+TINY = {"model": {"uri": "builtin:smollm2-135m"}, "data": {"uri": "builtin:tickets?rows=200"}, "profile": "quick"}
+ENDS = ("Succeeded", "Failed")
+
+
+class Class:
+    """What a teacher and the students of a class do and see.
+
+    Args:
+        cluster: A bare cluster with the operators and the images.
+    """
+
+    def __init__(self, cluster):
+        self.cluster, self.api = cluster, cluster.api
+        self.client = operators.Client(cluster.kubeconfig)
+
+    def install(self):
+        chart = ("practicum", ROOT / "charts/practicum", "--namespace", PLATFORM, "--create-namespace")
+        return self.client.helm("upgrade", "--install", *chart, "--wait", "--timeout", "120s")
+
+    def enrol(self):
+        self.client.kubectl("apply", "--server-side", "-f", str(ROOT / "manifests/course-10/course.yaml"))
+        wait_until(lambda: self.read_course()["phase"] == "Ready", "the course", 60)
+
+    def read_course(self):
+        return self.api.get("/apis/practicum.dev/v1alpha1/courses/llm-10")["status"]
+
+    def apply(self, student, name, **spec):
+        document = {"apiVersion": "practicum.dev/v1alpha1", "kind": "WeekJob"}
+        self.api.apply({**document, "metadata": {"name": name, "namespace": student}, "spec": {**TINY, **spec}})
+
+    def read(self, student, name):
+        return self.api.get(f"/apis/practicum.dev/v1alpha1/namespaces/{student}/weekjobs/{name}")
+
+    def read_status(self, student, name):
+        return self.read(student, name).get("status", {})
+
+    def read_stage(self, student, name, stage):
+        stages = self.read_status(student, name).get("stages", ())
+        return next((one for one in stages if one["name"] == stage), {})
+
+    def wait_end(self, student, name, timeout_s):
+        def look():
+            status = self.read_status(student, name)
+            return status if status.get("phase") in ENDS else None
+
+        return wait_until(look, f"the end of {student}/{name}", timeout_s, 1)
+
+    def try_as(self, user, *arguments):
+        """Run kubectl as a student and return what it said, refusals too."""
+        try:
+            return self.client.kubectl("--as", user, *arguments)
+        except RuntimeError as error:
+            return str(error)
+
+    def read_workspace(self, student, pattern):
+        """Return the text of the files of a student's volume that a shell pattern names."""
+        volumes = self.api.get("/api/v1/persistentvolumes")["items"]
+        mine = next(one["spec"] for one in volumes if one["spec"]["claimRef"]["namespace"] == student)
+        return self.cluster.sandbox.enter(["sh", "-c", f"cat {mine['hostPath']['path']}/{pattern}"])
+
+    def list_children(self, student, name):
+        """Return the names of the Jobs and RayJobs of a week job."""
+        lists = (f"/apis/batch/v1/namespaces/{student}/jobs", f"/apis/ray.io/v1/namespaces/{student}/rayjobs")
+        found = [one["metadata"] for path in lists for one in self.api.get(path)["items"]]
+        return sorted(one["name"] for one in found if one["labels"]["practicum.dev/week-job"] == name)
+
+    def stop_store(self, seconds):
+        """Stop etcd for a while, as if its disk hung."""
+        self.cluster.act("stop", "etcd")
+        time.sleep(seconds)
+        self.cluster.act("run", "etcd")
+        wait_until(lambda: self.find_quietly("/api/v1/namespaces/default"), "the API server's return", 60)
+
+    def find_quietly(self, path):
+        try:
+            return self.api.find(path)
+        except (OSError, ApiError):
+            return None
+
+    def kill_controller(self):
+        """End the controller's process without warning; return the name of the pod that had it."""
+        pods = self.api.get(f"/api/v1/namespaces/{PLATFORM}/pods")["items"]
+        name = next(one["metadata"]["name"] for one in pods if "practicum-controller" in one["metadata"]["name"])
+        self.client.kubectl("delete", "pod", name, "--namespace", PLATFORM, "--force", "--grace-period=0")
+        return name
+
+    def run_pod(self, student, name, script, **metadata):
+        """Start a Python script in a pod of a student's namespace, as a stage's pod would run it."""
+        inside = {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        amounts = {"cpu": "50m", "memory": "128Mi"}
+        token = {"path": "token", "audience": "practicum-ingest", "expirationSeconds": 3600}
+        sources = [{"serviceAccountToken": token}, {"configMap": {"name": "practicum-ingest-ca"}}]
+        container = {
+            "name": "main",
+            "image": "localhost/practicum-base:dev",
+            "imagePullPolicy": "Never",
+            "command": ["python", "-c", script],
+            "securityContext": inside,
+            "resources": {"requests": amounts, "limits": amounts},
+            "volumeMounts": [{"name": "practicum", "mountPath": "/var/run/practicum"}],
+        }
+        spec = {
+            "restartPolicy": "Never",
+            "serviceAccountName": "practicum-stage",
+            "automountServiceAccountToken": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+            "volumes": [{"name": "practicum", "projected": {"sources": sources}}],
+        }
+        about = {"name": name, "namespace": student, **metadata}
+        self.api.apply({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
+
+    def wait_pod(self, student, name, phase):
+        path = f"/api/v1/namespaces/{student}/pods/{name}"
+        return wait_until(lambda: (one := self.api.get(path))["status"]["phase"] == phase and one, f"{name}", 90)
+
+    def read_answer(self, student, name):
+        """Return what a pod's script printed as JSON."""
+        self.wait_pod(student, name, "Succeeded")
+        return json.loads(self.client.kubectl("logs", name, "--namespace", student))
