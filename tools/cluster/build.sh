@@ -38,7 +38,8 @@ build_ldflags() {
   case $1 in
     kubernetes) echo "-s -w -X k8s.io/component-base/version.gitVersion=$kubernetes -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36" ;;
     skaffold) echo "-s -w -X github.com/GoogleContainerTools/skaffold/v2/pkg/skaffold/version.version=v2.16.1" ;;
-    helm) echo "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0" ;;
+    # Without a cluster helm renders for this Kubernetes; unset it is 1.20, which the chart refuses.
+    helm) echo "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36" ;;
     *) echo "-s -w" ;;
   esac
 }

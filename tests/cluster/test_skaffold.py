@@ -1,0 +1,69 @@
+"""The real skaffold reads skaffold.yaml and renders the chart with the images it would build."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster_lacks import skip_lacking
+from practicum_cluster.layout import ensure_binaries
+
+# Skaffold's first build takes minutes.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+ROOT = Path(__file__).parents[2]
+PROFILES = [(), ("--profile", "kind"), ("--profile", "gpu")]
+REPOSITORY = "registry.example/llm"
+
+
+@pytest.fixture(scope="module")
+def skaffold(tmp_path_factory):
+    if not shutil.which("go"):
+        skip_lacking("the program go, which builds skaffold and helm")
+    programs = ensure_binaries("skaffold", "helm")
+    home = tmp_path_factory.mktemp("home")
+    path = f"{programs['helm'].parent}{os.pathsep}{os.environ['PATH']}"
+    quiet = {"SKAFFOLD_UPDATE_CHECK": "false", "SKAFFOLD_INTERACTIVE": "false"}
+    environment = {**os.environ, **quiet, "PATH": path, "HOME": str(home), "KUBECONFIG": str(home / "none")}
+
+    def call(*arguments):
+        command = [programs["skaffold"], *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return call
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=" ".join)
+def test_diagnose_reads_the_file(skaffold, profile):
+    effective = yaml.safe_load(skaffold("diagnose", "--yaml-only", *profile))
+    files = [artifact["docker"]["dockerfile"] for artifact in effective["build"]["artifacts"]]
+    assert sorted(files) == sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("images/*/Dockerfile"))
+    pushes = effective["build"]["local"].get("push")
+    assert pushes is {(): None, PROFILES[1]: False, PROFILES[2]: True}[profile]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=" ".join)
+def test_render_hands_the_built_images_to_the_chart(skaffold, profile, tmp_path):
+    file = tmp_path / "rendered.yaml"
+    options = ("--digest-source=tag", "--offline", "--default-repo", REPOSITORY, "--output", str(file))
+    skaffold("render", *options, *profile)
+    documents = [document for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
+    by_kind = {document["kind"]: document for document in documents}
+    (container,) = by_kind["Deployment"]["spec"]["template"]["spec"]["containers"]
+    settings = next(one["data"] for one in documents if one["kind"] == "ConfigMap")
+    images = json.loads(settings["PRACTICUM_IMAGES"])
+    names = {"controller": container["image"], **images}
+    for name, reference in names.items():
+        repository, _, tag = reference.rpartition(":")
+        assert repository == f"{REPOSITORY}/practicum-{name}"
+        assert tag
+    assert container["imagePullPolicy"] == ("Never" if "kind" in profile else "IfNotPresent")
