@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from practicum_core.errors import Reason
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
-    path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if "CHANGELOG" not in path.name
+    path
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("images/*.md"), *(ROOT / "docs").rglob("*.md")]
+    if "CHANGELOG" not in path.name
 )
+CODE = re.compile(r"`(\w+)`")
 FENCE = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -42,6 +47,29 @@ def test_both_readmes_show_the_same_commands():
     english, chinese = (read_commands(ROOT / name) for name in ("README.md", "README.zh-CN.md"))
     assert english == chinese
     assert {"make run", "make test"} <= set(english)
+
+
+def test_both_languages_of_the_operations_say_the_same():
+    english, chinese = (ROOT / "docs" / f"operations{suffix}.md" for suffix in ("", ".zh-CN"))
+    assert read_commands(english) == read_commands(chinese)
+    assert read_reasons(english) == read_reasons(chinese)
+
+
+def read_reasons(path: Path) -> list[str]:
+    table = path.read_text(encoding="utf-8").rpartition("|---|---|---|\n")[2]
+    return [name for line in table.splitlines() if line.startswith("|") for name in CODE.findall(line.split("|")[1])]
+
+
+def test_reasons_that_the_operations_explain_exist():
+    reasons = read_reasons(ROOT / "docs/operations.md")
+    assert len(reasons) >= 10
+    assert set(reasons) <= {reason.value for reason in Reason}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_commands_apply_exist(path):
+    named = [file for line in read_commands(path) for file in re.findall(r"(?:manifests|charts)/[\w./-]+", line)]
+    assert [file for file in named if not (ROOT / file).exists()] == []
 
 
 def test_every_target_is_listed_by_help():
