@@ -105,6 +105,7 @@ TABLE = {
     ),
     "evicted is tried again": ({"model": fail(Reason.EVICTED)}, {}, ("model", 2), Phase.RUNNING, None),
     "next starts": ({"model": DONE}, {}, ("snapshot", 1), Phase.RUNNING, Reason.STAGE_STARTING),
+    "another pod on the step is waited out": ({"model": fail(Reason.RUN_BUSY)}, {}, ("model", 2), Phase.RUNNING, None),
     "crash is tried again": ({"model": fail(Reason.STAGE_CRASHED)}, {}, ("model", 2), Phase.RUNNING, None),
     "second crash is final": (
         {"model": fail(Reason.STAGE_CRASHED, 2)},

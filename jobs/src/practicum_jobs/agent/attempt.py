@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from practicum_core.errors import EXIT_OK, EXIT_STOPPED, EXIT_TRY_AGAIN, PracticumError, Reason, Stopped, get_exit_code
+from practicum_core.events import describe_end
 from practicum_core.layout import StageLayout
 from practicum_core.machine import get_num_threads
 from practicum_core.phases import Phase
@@ -153,17 +154,7 @@ class Attempt:
             child.sweep()
             tail.copy()
         seen = self._observe(status)
-        emit(
-            run,
-            "step_finished",
-            step=name,
-            phase=seen.phase,
-            reason=seen.reason,
-            message=seen.message,
-            fix=seen.fix,
-            duration_s=seen.duration_s,
-            wall_s=round(time.monotonic() - child.started_s, 3),
-        )
+        emit(run, "step_finished", **describe_end(name, seen, round(time.monotonic() - child.started_s, 3)))
         return seen
 
     def _watch(self, child: StageChild, tail: LogTail) -> int:

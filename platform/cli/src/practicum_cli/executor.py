@@ -24,7 +24,7 @@ from practicum_cli.processes import Child, end_orphan, is_step_alive, start_chil
 from practicum_cli.runs import read_run, write_status, write_step_config
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import PlatformError, PracticumError, Reason, Stopped
-from practicum_core.events import build_event_line
+from practicum_core.events import build_event_line, describe_end
 from practicum_core.file_lock import try_lock
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
@@ -219,16 +219,7 @@ class LocalExecutor:
             self._emit_end(step.name, seen, round(time.monotonic() - child.started_s, 3))
 
     def _emit_end(self, step: str, seen: ObservedStep, wall_s: float | None = None) -> None:
-        self._emit(
-            "step_finished",
-            step=step,
-            phase=seen.phase,
-            reason=seen.reason,
-            message=seen.message,
-            fix=seen.fix,
-            duration_s=seen.duration_s,
-            wall_s=wall_s,
-        )
+        self._emit("step_finished", **describe_end(step, seen, wall_s))
 
     def _apply(self, desired: Plan) -> None:
         wanted = {item.step.name for item in desired.objects}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from practicum_core.plan import ObservedStep
+
 
 def build_event_line(now: dt.datetime, event: str, **details: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     """Return one line; details that say nothing are left out.
@@ -14,3 +16,22 @@ def build_event_line(now: dt.datetime, event: str, **details: Any) -> dict[str, 
     """
     known = {key: value for key, value in details.items() if value not in (None, "")}
     return {"time": now.isoformat(timespec="milliseconds"), "event": event, **known}
+
+
+def describe_end(step: str, seen: ObservedStep, wall_s: float | None = None) -> dict[str, Any]:
+    """Return the details of the event ``step_finished``.
+
+    Args:
+        step: Name of the step.
+        seen: How it ended.
+        wall_s: Seconds from the start of its process to its end; unknown where the process never started.
+    """
+    return {
+        "step": step,
+        "phase": seen.phase,
+        "reason": seen.reason,
+        "message": seen.message,
+        "fix": seen.fix,
+        "duration_s": seen.duration_s,
+        "wall_s": wall_s,
+    }

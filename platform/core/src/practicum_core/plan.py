@@ -21,7 +21,14 @@ from practicum_core.weekjob import Condition, MetricStatus, QueueStatus, StageSt
 
 POLL_INTERVAL_S = 0.2
 TRANSIENT_REASONS = frozenset(
-    {Reason.STAGE_CRASHED, Reason.INTERNAL, Reason.UPSTREAM_UNAVAILABLE, Reason.WORKER_LOST, Reason.EVICTED}
+    {
+        Reason.STAGE_CRASHED,
+        Reason.INTERNAL,
+        Reason.UPSTREAM_UNAVAILABLE,
+        Reason.WORKER_LOST,
+        Reason.EVICTED,
+        Reason.RUN_BUSY,
+    }
 )
 """Failures that are tried again, up to ``backoffLimit``."""
 
