@@ -120,8 +120,8 @@ def test_upgrade_from_each_revision_keeps_reports(url, revision):
 
 
 def test_two_replicas_may_start_at_once(url):
-    with ThreadPoolExecutor(4) as pool:
-        databases = list(pool.map(lambda _: Database(url), range(4)))
+    with ThreadPoolExecutor(16) as pool:
+        databases = list(pool.map(lambda _: Database(url), range(16)))
     assert {read_tables(database)[0] for database in databases} == {REVISIONS[0]}
     for database in databases:
         database.close()

@@ -7,7 +7,9 @@ block ends, two writers never fail for each other, and a fault is a :class:`Plat
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,7 +140,7 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
         # Left to itself Python's sqlite3 begins late and in its own way; with None the listener below begins.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(cursor)
         # FULL: in WAL mode NORMAL may lose the last commits when the power fails, and a report was answered by then.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
@@ -150,6 +152,23 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
     return engine
+
+
+def _switch_to_wal(cursor: sa.engine.interfaces.DBAPICursor) -> None:
+    """Let readers go on beside the writer. Of several who open a new file at once SQLite refuses all but one.
+
+    That refusal comes at once, whatever the busy timeout is: waiting there could be a deadlock for SQLite.
+    """
+    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def build_script_directory() -> ScriptDirectory:
