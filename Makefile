@@ -51,7 +51,7 @@ cluster-up: ## a bare cluster with Kueue and KubeRay (root); $$KUBECONFIG or kin
 images: ## the images of images/, by docker or buildah
 	tools/images/build.sh
 
-e2e: images ## weeks in pods of a bare cluster, from chart to evidence (root)
+e2e: ## the part of `test` that runs weeks in pods of a cluster, from chart to evidence (root)
 	$(DEV)/python -m pytest -m e2e $(PYTEST_ARGS) tests/cluster
 
 cluster-down: ## end that cluster and everything it left

@@ -1,6 +1,6 @@
 """The bare cluster: a node that runs pods, names, a queue, policies that are enforced; gone without a trace.
 
-Needs root and Debian; the rest it builds. The images of Practicum are not part of it: `make e2e` runs weeks.
+Needs root and Debian; the rest it builds. The images of Practicum are not part of it: test_class.py runs weeks.
 """
 
 from __future__ import annotations

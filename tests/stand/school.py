@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import time
 from pathlib import Path
 
+import pytest
+
 from practicum_cluster import operators
 from practicum_cluster.api import ApiError, wait_until
+from practicum_cluster.bare import BareCluster
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = "practicum-system"
@@ -26,6 +31,8 @@ class Class:
     def __init__(self, cluster):
         self.cluster, self.api = cluster, cluster.api
         self.client = operators.Client(cluster.kubeconfig)
+        # Only a node of our own lets us look into its volumes and stop its store.
+        self.is_own = isinstance(cluster, BareCluster)
 
     def install(self):
         chart = ("practicum", ROOT / "charts/practicum", "--namespace", PLATFORM, "--create-namespace")
@@ -38,9 +45,13 @@ class Class:
     def read_course(self):
         return self.api.get("/apis/practicum.dev/v1alpha1/courses/llm-10")["status"]
 
-    def apply(self, student, name, **spec):
+    def build(self, name, **spec):
+        """Return the document of a week job as a student writes it, for any namespace."""
         document = {"apiVersion": "practicum.dev/v1alpha1", "kind": "WeekJob"}
-        self.api.apply({**document, "metadata": {"name": name, "namespace": student}, "spec": {**TINY, **spec}})
+        return {**document, "metadata": {"name": name}, "spec": {**TINY, **spec}}
+
+    def apply(self, student, name, **spec):
+        self.api.apply(self.build(name, **spec), student)
 
     def read(self, student, name):
         return self.api.get(f"/apis/practicum.dev/v1alpha1/namespaces/{student}/weekjobs/{name}")
@@ -66,11 +77,26 @@ class Class:
         except RuntimeError as error:
             return str(error)
 
-    def read_workspace(self, student, pattern):
-        """Return the text of the files of a student's volume that a shell pattern names."""
+    def read_page(self, student, name):
+        """Return the evidence page that the controller keeps of a week job."""
+        kept = self.api.get(f"/api/v1/namespaces/{student}/configmaps/{name}-evidence")
+        return gzip.decompress(base64.b64decode(kept["binaryData"]["index.html.gz"])).decode()
+
+    def read_run_file(self, student, name, path):
+        """Return the lines of JSON in a file of a week job's run directory, which lies in the student's volume."""
+        if not self.is_own:
+            pytest.skip("this cluster is somebody else's: its node's disk cannot be read")
+        uid = self.read(student, name)["metadata"]["uid"]
         volumes = self.api.get("/api/v1/persistentvolumes")["items"]
         mine = next(one["spec"] for one in volumes if one["spec"]["claimRef"]["namespace"] == student)
-        return self.cluster.sandbox.enter(["sh", "-c", f"cat {mine['hostPath']['path']}/{pattern}"])
+        pattern = f"{mine['hostPath']['path']}/experiments/*/*{uid[:6]}*/{path}"
+        text = self.cluster.sandbox.enter(["sh", "-c", f"cat {pattern}"])
+        return [json.loads(line) for line in text.splitlines()]
+
+    def read_steps(self, student, name, stage):
+        """Return what training wrote down of each optimizer step, in the order in which it did."""
+        lines = self.read_run_file(student, name, f"stages/{stage}/metrics.jsonl")
+        return [one for one in lines if "loss" in one]
 
     def list_children(self, student, name):
         """Return the names of the Jobs and RayJobs of a week job."""
@@ -83,6 +109,11 @@ class Class:
         self.cluster.act("stop", "etcd")
         time.sleep(seconds)
         self.cluster.act("run", "etcd")
+        wait_until(lambda: self.find_quietly("/api/v1/namespaces/default"), "the API server's return", 60)
+
+    def restart_api_server(self):
+        self.cluster.act("stop", "kube-apiserver")
+        self.cluster.act("run", "kube-apiserver")
         wait_until(lambda: self.find_quietly("/api/v1/namespaces/default"), "the API server's return", 60)
 
     def find_quietly(self, path):

@@ -240,6 +240,13 @@ weekjobs = st.builds(
 )
 
 
+def test_a_stage_says_its_own_reason():
+    seen = {"model": ObservedStep(Phase.QUEUED, reason=Reason.PREEMPTED, message="for a higher priority")}
+    stages = plan(build_weekjob(), Observed(steps=seen), NOW).status.stages
+    assert (stages[0].reason, stages[0].message) == (Reason.PREEMPTED, "for a higher priority")
+    assert stages[1].reason is None
+
+
 @given(weekjobs, observations)
 def test_planning_again_with_what_was_planned_changes_nothing(weekjob, observed):
     first = plan(weekjob, observed, NOW)

@@ -6,18 +6,16 @@ Which cluster: the one that KUBECONFIG names, else kind where Docker runs, else 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from practicum_cluster.bare import BareCluster, get_reason_impossible
-from practicum_cluster.layout import get_cache
+from practicum_cluster.given import KIND_NAME, bring_up_kind, find_given, get_kind_kubeconfig, load_into_kind
 from practicum_cluster.shipping import export_images
-
-KIND_NAME = "practicum"
 
 
 def main() -> int:
@@ -43,14 +41,11 @@ def _read_options() -> argparse.Namespace:
 
 
 def _bring_up(options: argparse.Namespace) -> str:
-    match _choose():
+    match choose():
         case "given":
-            return f"KUBECONFIG={os.environ['KUBECONFIG']}: used as it is; install Kueue and KubeRay yourself"
+            return f"KUBECONFIG={_find_given()}: used as it is; install Kueue and KubeRay yourself"
         case "kind":
-            kubeconfig = get_cache() / "kind.kubeconfig"
-            command = ["kind", "create", "cluster", "--name", KIND_NAME, "--wait", "120s", "--kubeconfig", kubeconfig]
-            subprocess.run([str(part) for part in command], check=True)
-            return f"export KUBECONFIG={kubeconfig}"
+            return f"export KUBECONFIG={bring_up_kind(options.gpus)}"
     cluster = BareCluster()
     cluster.up(options.gpus)
     cluster.install_operators()
@@ -59,33 +54,37 @@ def _bring_up(options: argparse.Namespace) -> str:
 
 def _bring_down(options: argparse.Namespace) -> str:
     del options
-    if _choose() == "kind":
-        subprocess.run(["kind", "delete", "cluster", "--name", KIND_NAME], check=True)
-    elif _choose() == "given":
-        return f"KUBECONFIG={os.environ['KUBECONFIG']}: left as it is"
-    else:
-        BareCluster().down()
+    match choose():
+        case "given":
+            return f"KUBECONFIG={_find_given()}: left as it is"
+        case "kind":
+            subprocess.run(["kind", "delete", "cluster", "--name", KIND_NAME], check=True)
+        case _:
+            BareCluster().down()
     return "gone"
 
 
 def _print_kubeconfig(options: argparse.Namespace) -> str:
     del options
-    return os.environ.get("KUBECONFIG") or str(BareCluster().kubeconfig)
+    match choose():
+        case "given":
+            return str(_find_given())
+        case "kind":
+            return str(get_kind_kubeconfig())
+    return str(BareCluster().kubeconfig)
 
 
 def _load(options: argparse.Namespace) -> str:
-    if _choose() == "kind":
-        for name in options.names:
-            command = ["kind", "load", "docker-image", f"localhost/practicum-{name}:dev", "--name", KIND_NAME]
-            subprocess.run(command, check=True)
+    if shutil.which("kind") and _runs_docker():
+        load_into_kind("docker-image", [f"localhost/practicum-{name}:dev" for name in options.names])
     else:
         BareCluster().ship(*export_images(options.names))
     return f"loaded {', '.join(options.names)}"
 
 
-def _choose() -> str:
+def choose() -> str:
     """Return which kind of cluster is meant: ``given``, ``kind`` or ``bare``."""
-    if os.environ.get("KUBECONFIG"):
+    if _find_given():
         return "given"
     if shutil.which("kind") and _runs_docker():
         return "kind"
@@ -93,6 +92,10 @@ def _choose() -> str:
     if reason:
         raise RuntimeError(f"set KUBECONFIG, or install kind and Docker; the bare cluster needs {reason}")
     return "bare"
+
+
+def _find_given() -> Path | None:
+    return find_given((BareCluster().kubeconfig, get_kind_kubeconfig()))
 
 
 def _runs_docker() -> bool:

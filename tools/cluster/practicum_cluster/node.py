@@ -206,10 +206,10 @@ def import_image(archive: Path) -> None:
         raise RuntimeError(f"{archive}: {answer.stderr.strip()}")
 
 
-def offer_gpus(api: Api, number: int) -> None:
-    """Let the node say that it has GPUs. Nothing is behind them: stages ask PyTorch, not Kubernetes."""
+def offer_gpus(api: Api, number: int, node: str = NODE_NAME) -> None:
+    """Let a node say that it has GPUs. Nothing is behind them: stages ask PyTorch, not Kubernetes."""
     amounts = {GPU: str(number)}
-    api.patch(f"/api/v1/nodes/{NODE_NAME}/status", {"status": {"capacity": amounts, "allocatable": amounts}})
+    api.patch(f"/api/v1/nodes/{node}/status", {"status": {"capacity": amounts, "allocatable": amounts}})
 
 
 def _run_ctr(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -281,6 +281,7 @@ def _build_stage_status(step: ResolvedStep, seen: ObservedStep | None) -> StageS
         child=seen.child,
         attempt=seen.attempt,
         progress=1.0 if seen.phase is Phase.SUCCEEDED else seen.progress,
+        reason=seen.reason,
         message=seen.message,
         eta_seconds=seen.eta_s,
         duration_seconds=seen.duration_s,

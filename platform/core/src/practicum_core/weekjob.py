@@ -137,6 +137,7 @@ class StageStatus(Resource):
     child: str | None = Field(default=None, description="Process id or Kubernetes object that runs it.")
     attempt: int = Field(default=0, description="How often it was started.")
     progress: float | None = Field(default=None, description="Share done, 0 to 1.")
+    reason: Reason | None = Field(default=None, description="Why it waits or failed, as one word.")
     message: str = Field(default="", description="What it does, or why it waits or failed.")
     eta_seconds: float | None = Field(default=None, description="Seconds that it is expected to take yet.")
     duration_seconds: float | None = Field(default=None, description="Seconds that it took.")
