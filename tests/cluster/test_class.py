@@ -19,7 +19,8 @@ from practicum_core.errors import EXIT_GATE
 from school import PLATFORM, ROOT, STUDENTS, Class
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.timeout(2400)]
-WEEK_3 = {"unit": "sft", "set": {"sft.max_steps": 2, "evaluate.limit": 8}}
+SMALL = {"sft.max_steps": 2, "sft.batch_size": 1, "sft.validation_rows": 4, "evaluate.limit": 4}
+WEEK_3 = {"unit": "sft", "set": SMALL}
 SOURCES = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
 
 
@@ -93,7 +94,7 @@ def test_the_evidence_is_what_a_laptop_makes(school, tmp_path):
 
 def test_two_workers_train_in_two_pods(school):
     sizes = {"cpu": "500m", "memory": "7Gi", "workers": 2}
-    school.apply("student-01", "pair", unit="sft", set={"sft.max_steps": 4, "evaluate.limit": 4}, resources=sizes)
+    school.apply("student-01", "pair", unit="sft", set=SMALL | {"sft.max_steps": 4}, resources=sizes)
 
     def find_worker():
         pods = school.api.get("/api/v1/namespaces/student-01/pods?labelSelector=ray.io/node-type=worker")["items"]
@@ -208,10 +209,12 @@ def test_a_week_outlives_its_store_and_its_controller(school):
 def test_a_higher_priority_takes_the_gpu_and_the_other_resumes(school):
     # Both students' pods have to fit on one node of two cores beside the operators.
     sizes = {"cpu": "500m", "gpu": {"slices": 1}}
-    school.apply("student-01", "long", unit="sft", set={"sft.max_steps": 10}, resources=sizes)
+    steps = list(range(1, 81))
+    school.apply("student-01", "long", unit="sft", set=SMALL | {"sft.max_steps": len(steps)}, resources=sizes)
     wait_until(lambda: school.read_stage("student-01", "long", "sft").get("phase") == "Running", "training", 400)
-    wait_until(lambda: (school.read_stage("student-01", "long", "sft").get("progress") or 0) > 0.2, "steps", 300)
-    school.apply("student-02", "urgent", unit="experiments", priorityClassName="capstone", resources=sizes)
+    wait_until(lambda: (school.read_stage("student-01", "long", "sft").get("progress") or 0) > 0.1, "steps", 300)
+    few = {"evaluate.limit": 4}
+    school.apply("student-02", "urgent", unit="experiments", set=few, priorityClassName="capstone", resources=sizes)
 
     def find_preempted():
         stage = school.read_stage("student-01", "long", "sft")
@@ -226,8 +229,7 @@ def test_a_higher_priority_takes_the_gpu_and_the_other_resumes(school):
     starts = [one for one in events if one["event"] == "step_started" and one["step"] == "sft"]
     assert len(starts) == 2
     # It went on at the checkpoint that it wrote when it was told to stop: no step was computed twice.
-    steps = school.read_steps("student-01", "long", "sft")
-    assert [one["step"] for one in steps] == list(range(1, 11))
+    assert [one["step"] for one in school.read_steps("student-01", "long", "sft")] == steps
 
 
 def test_the_chart_is_upgraded_and_removed(school):
