@@ -20,6 +20,7 @@ from school import PLATFORM, ROOT, STUDENTS, Class
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.timeout(2400)]
 SMALL = {"sft.max_steps": 2, "sft.batch_size": 1, "sft.validation_rows": 4, "evaluate.limit": 4}
+WEEK_1 = {"unit": "experiments", "set": {"evaluate.max_new_tokens": 8}}
 WEEK_3 = {"unit": "sft", "set": SMALL}
 SOURCES = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
 
@@ -34,7 +35,7 @@ def school():
 
 
 def test_a_week_ends_with_evidence(school):
-    school.apply("student-01", "week-01", unit="experiments")
+    school.apply("student-01", "week-01", **WEEK_1)
     status = school.wait_end("student-01", "week-01", 600)
     assert status["phase"] == "Succeeded", status
     assert (status["gatesPassed"], status["evidence"]) == ("3/3", "configmap/week-01-evidence")
@@ -140,7 +141,7 @@ def test_pods_of_a_student_reach_nothing_of_another(school):
     for student in STUDENTS:
         school.run_pod(student, "web", serve)
     homes = [school.wait_pod(student, "web", "Running")["status"]["podIP"] for student in STUDENTS]
-    school.apply("student-02", "week-01", unit="experiments", suspend=True)
+    school.apply("student-02", "week-01", **WEEK_1, suspend=True)
     theirs = school.read("student-02", "week-01")["metadata"]["uid"]
     mine = school.read("student-01", "week-01")["metadata"]["uid"]
     script = INTRUDER.format(
@@ -190,7 +191,7 @@ def test_volumes_and_pods_are_out_of_a_students_hands(school):
 
 def test_a_week_outlives_its_store_and_its_controller(school):
     earlier = school.read_status("student-01", "week-01")
-    school.apply("student-02", "week-01", unit="experiments")
+    school.apply("student-02", "week-01", **WEEK_1)
     wait_until(lambda: school.read_status("student-02", "week-01").get("phase") == "Running", "a stage to run", 60)
     if school.is_own:
         school.stop_store(20)
@@ -213,8 +214,7 @@ def test_a_higher_priority_takes_the_gpu_and_the_other_resumes(school):
     school.apply("student-01", "long", unit="sft", set=SMALL | {"sft.max_steps": len(steps)}, resources=sizes)
     wait_until(lambda: school.read_stage("student-01", "long", "sft").get("phase") == "Running", "training", 400)
     wait_until(lambda: (school.read_stage("student-01", "long", "sft").get("progress") or 0) > 0.1, "steps", 300)
-    few = {"evaluate.limit": 4}
-    school.apply("student-02", "urgent", unit="experiments", set=few, priorityClassName="capstone", resources=sizes)
+    school.apply("student-02", "urgent", **WEEK_1, priorityClassName="capstone", resources=sizes)
 
     def find_preempted():
         stage = school.read_stage("student-01", "long", "sft")
