@@ -53,6 +53,7 @@ def succeed(stage: str, folder: Path) -> int:
 def stop_at_checkpoint(stage: str, folder: Path) -> int:
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    (folder / "progress.json").write_text(json.dumps({"fraction": 0.25, "message": "halfway", "eta_s": 3}))
     (folder / "ready").touch()
     for _ in range(600):
         if (folder / "checkpoint").exists():
