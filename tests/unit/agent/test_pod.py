@@ -272,6 +272,8 @@ WRONG = {
     "a unit that leaves": ({"PRACTICUM_STEP": STEP.replace('"unit":"experiments"', '"unit":"../x"')}, "folder's"),
     "no address": ({"PRACTICUM_INGEST_URL": ""}, "https://"),
     "a token in the clear": ({"PRACTICUM_INGEST_URL": "http://localhost:1"}, "https://"),
+    "no such port": ({"PRACTICUM_INGEST_URL": "https://localhost:99999"}, "https://"),
+    "half an address": ({"PRACTICUM_INGEST_URL": "https://[::1"}, "https://"),
 }
 
 

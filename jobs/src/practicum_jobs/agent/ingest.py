@@ -121,14 +121,23 @@ def build_ingest(variables: Mapping[str, str]) -> Ingest:
         ConfigError: The variable is missing or is no ``https://`` address: a token never travels in the clear.
     """
     url = variables.get(INGEST_URL_VARIABLE, "")
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
+    place = _split_address(url)
+    if place is None:
         raise ConfigError(f"{INGEST_URL_VARIABLE}={url!r} is no https:// address", "let the controller make the pod")
     folder = variables.get(CREDENTIALS_VARIABLE)
     token, authority = Path(TOKEN_PATH), Path(CA_PATH)
     if folder:
         token, authority = Path(folder, token.name), Path(folder, authority.name)
-    return Ingest(parts.hostname, parts.port or http.client.HTTPS_PORT, token, authority)
+    return Ingest(*place, token, authority)
+
+
+def _split_address(url: str) -> tuple[str, int] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or http.client.HTTPS_PORT
+    except ValueError:  # no such port, half a host
+        return None
+    return (parts.hostname, port) if parts.scheme == "https" and parts.hostname else None
 
 
 class ProgressSender:
