@@ -300,7 +300,7 @@ def test_a_refusal_that_may_pass_is_tried_again(place, server):
     said = "".join(process.communicate(timeout=30))
     assert (process.returncode, len(server.finals)) == (0, 1), said
     assert "did not take the report: 403" in said
-    assert "the token's pod runs no stage" in said
+    assert "403 the token's pod runs no stage" in said
 
 
 @pytest.mark.parametrize("fault", ["cut", "taken"])

@@ -165,5 +165,5 @@ def _describe(answer: bytes) -> str:
         document = json.loads(text)
     except ValueError:
         document = None
-    shown = document.get("message", text) if isinstance(document, dict) else text
+    shown = document.get("error", text) if isinstance(document, dict) else text
     return " ".join(str(shown).split())
