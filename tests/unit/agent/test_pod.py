@@ -233,6 +233,17 @@ def test_what_a_failed_attempt_left_is_not_taken_for_the_next_one_s(place, serve
     assert place.count_starts() == 3
 
 
+def test_odd_text_and_numbers_of_a_stage_end_no_agent(place, server):
+    """Half a surrogate pair is no text that a report can hold, and a whole number may be too large for a float."""
+    process = place.start(behaviour="odd")
+    place.wait_until_ready()
+    progress = wait_for(lambda: next((one for one in server.told if one.message), None))
+    (place.run.stage("model").root / "go-on").touch()
+    said = "".join(process.communicate(timeout=20))
+    assert (process.returncode, progress.message, progress.eta_s) == (3, "? here", None), said
+    assert [report.message for report in server.finals] == ["row ? is odd"]
+
+
 def test_a_workspace_that_refuses_is_reported(place, server):
     place.experiments.write_text("a file where the folder should be")
     code, said = place.finish()

@@ -85,6 +85,17 @@ def crash_once(stage: str, folder: Path) -> int:
     return 9
 
 
+def tell_what_no_report_can_hold(stage: str, folder: Path) -> int:
+    (folder / "progress.json").write_text('{"fraction": 1%s, "message": "\\ud800 here", "eta_s": NaN}' % ("0" * 400))
+    (folder / "ready").touch()
+    for _ in range(600):
+        if (folder / "go-on").exists():
+            (folder / "error.json").write_text('{"reason": "DataInvalid", "detail": "row \\ud800 is odd"}')
+            return 3
+        time.sleep(0.05)
+    return 1
+
+
 def write_half_a_record(stage: str, folder: Path) -> int:
     (folder / "record.json").write_text('{"stage": "model", "st')
     return 0
@@ -102,6 +113,7 @@ BEHAVIOURS = {
     "bad-data": refuse_data,
     "crash": lambda stage, folder: 9,
     "crash-once": crash_once,
+    "odd": tell_what_no_report_can_hold,
     "half": write_half_a_record,
     "killed": be_killed,
 }

@@ -29,7 +29,7 @@ def build_progress(step: PodStep, layout: StageLayout) -> StepReport:
         attempt=step.attempt,
         outcome="running",
         progress=_get_share(progress.get("fraction")),
-        message=str(progress.get("message") or "")[:MAX_TEXT],
+        message=_cut_text(progress.get("message")),
         eta_s=_get_seconds(progress.get("eta_s")),
     )
 
@@ -49,9 +49,9 @@ def build_final(step: PodStep, seen: ObservedStep, evidence: Path) -> StepReport
         attempt=step.attempt,
         outcome="succeeded" if has_succeeded else "failed",
         progress=1.0 if has_succeeded else None,
-        message=seen.message[:MAX_TEXT],
+        message=_cut_text(seen.message),
         reason=seen.reason,
-        fix=seen.fix[:MAX_TEXT],
+        fix=_cut_text(seen.fix),
         duration_s=_get_seconds(seen.duration_s),
         metrics=clean_metrics(seen.metrics),
         evidence_html=pack_page(evidence) if has_succeeded and step.stage == "report" else None,
@@ -66,7 +66,7 @@ def clean_metrics(metrics: Sequence[Metric]) -> list[Metric]:
     """
     finite = [metric for metric in metrics if math.isfinite(metric.value)]
     return [
-        metric.model_copy(update={"low": _get_finite(metric.low), "high": _get_finite(metric.high)})
+        metric.model_copy(update={"low": _get_number(metric.low), "high": _get_number(metric.high)})
         for metric in finite[:MAX_METRICS]
     ]
 
@@ -81,12 +81,23 @@ def pack_page(path: Path, limit: int = MAX_EVIDENCE_BYTES) -> str | None:
 
 
 def _get_share(value: Any) -> float | None:  # noqa: ANN401 - of a file that a stage writes
-    return min(max(float(value), 0.0), 1.0) if isinstance(value, int | float) and math.isfinite(value) else None
+    number = _get_number(value)
+    return None if number is None else min(max(number, 0.0), 1.0)
 
 
 def _get_seconds(value: Any) -> float | None:  # noqa: ANN401 - as above
-    return max(float(value), 0.0) if isinstance(value, int | float) and math.isfinite(value) else None
+    number = _get_number(value)
+    return None if number is None else max(number, 0.0)
 
 
-def _get_finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _get_number(value: Any) -> float | None:  # noqa: ANN401 - as above
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # JSON sets its whole numbers no limit
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _cut_text(value: Any) -> str:  # noqa: ANN401 - as above
+    """Return a text that fits a report: half a surrogate pair, which a JSON file may name, is no UTF-8."""
+    return str(value or "")[:MAX_TEXT].encode(errors="replace").decode()
