@@ -244,6 +244,16 @@ def test_odd_text_and_numbers_of_a_stage_end_no_agent(place, server):
     assert [report.message for report in server.finals] == ["row ? is odd"]
 
 
+def test_a_fault_of_the_agent_itself_is_reported_and_leaves_no_stage_behind(place, server):
+    place.run.events.mkdir(parents=True)
+    code, said = place.finish(build_step(), "deaf")
+    (report,) = server.finals
+    assert (code, report.reason) == (70, Reason.INTERNAL), said
+    assert "IsADirectoryError" in said
+    assert "IsADirectoryError" not in report.message
+    assert has_ended(json.loads(place.run.stage("model").child.read_text())["pid"])
+
+
 def test_a_workspace_that_refuses_is_reported(place, server):
     place.experiments.write_text("a file where the folder should be")
     code, said = place.finish()

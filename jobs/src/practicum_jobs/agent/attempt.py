@@ -89,14 +89,22 @@ def run_pod(variables: Mapping[str, str]) -> int:
         try:
             assignment = check_assignment(step, experiments)
             seen = Attempt(assignment, ingest, stop, variables).run()
-        except Stopped:
-            return EXIT_STOPPED
-        except PracticumError as error:
-            LOGGER.warning("%s: %s", error.reason, error)
-            seen = ObservedStep(Phase.FAILED, reason=error.reason, message=error.detail, fix=error.fix)
+        except Exception as error:  # noqa: BLE001 - the edge: every fault becomes a report, its trace stays in the log
+            seen = _explain(error)
         if seen.phase is Phase.SUSPENDED:
             return EXIT_STOPPED
         return _tell_end(step, seen, experiments, ingest, stop)
+
+
+def _explain(error: Exception) -> ObservedStep:
+    if isinstance(error, Stopped):
+        return ObservedStep(Phase.SUSPENDED, reason=error.reason)
+    if isinstance(error, PracticumError):
+        LOGGER.warning("%s: %s", error.reason, error)
+        return ObservedStep(Phase.FAILED, reason=error.reason, message=error.detail, fix=error.fix)
+    LOGGER.error("a fault of the agent itself", exc_info=error)
+    message = "a fault of the agent itself; the trace is in the pod's log"
+    return ObservedStep(Phase.FAILED, reason=Reason.INTERNAL, message=message, fix="report it")
 
 
 def _tell_end(step: PodStep, seen: ObservedStep, experiments: Path, ingest: Ingest, stop: StopRequest) -> int:
@@ -143,11 +151,11 @@ class Attempt:
         arguments = [*PROGRAM, *build_stage_arguments(run, self._step.stage, name)]
         tail = LogTail(self._layout.log, sys.stdout.buffer)
         child = start_stage(self._layout, arguments, self._build_variables(), self._step.attempt, lock)
-        emit(run, "step_started", step=name, attempt=self._step.attempt)
         self._stop.child = child
         if self._stop.is_requested:  # between the last look and the line above
             child.request_stop()
         try:
+            emit(run, "step_started", step=name, attempt=self._step.attempt)
             status = self._watch(child, tail)
         finally:
             self._stop.child = None
