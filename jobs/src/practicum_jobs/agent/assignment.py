@@ -125,29 +125,41 @@ def _check_location(option: str, text: str, run_dir: Path, workspace: Path) -> N
     """
     match = _SCHEME.match(text)
     scheme = match[1].lower() if match else ""
+    path = text[match.end() :].removeprefix("//") if match else text
     if scheme == "run":
         resolve_inside(run_dir, text.removeprefix(_RUN_SCHEME))
     if scheme == "pvc":
         raise ConfigError(f"{option}: {text!r} names a claim that this pod has not", f"give {WORKSPACE_CLAIM}PATH")
     if scheme in {"hf", "s3"} and "::" in text:
         raise ConfigError(f"{option}: {text!r} chains addresses", "name one address")
-    if scheme in {"", "file"}:
-        path = text[match.end() :].removeprefix("//") if match else text
-        for spelling in (path, unquote(path), path.partition("?")[0]):
-            _check_path(option, spelling, run_dir, workspace)
+    spellings = (path, unquote(path), path.partition("?")[0]) if scheme in {"", "file", "run"} else ()
+    for spelling in (text, *spellings):
+        _check_path(option, spelling, run_dir, workspace)
 
 
 def _check_path(option: str, path: str, run_dir: Path, workspace: Path) -> None:
     """Refuse a path outside the workspace where something lies; a text that names nothing is no path."""
+    root = workspace.resolve()
     try:
         found = (run_dir / Path(path).expanduser()).resolve()
-        is_outside = not found.is_relative_to(workspace.resolve()) and found.exists()
+        is_outside = found.exists() and not (found.is_relative_to(root) and all(_iter_links_stay(found, root)))
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, no such user: it names no file
         return
     if is_outside:
         raise ConfigError(
-            f"{option}: {path!r} lies outside the workspace", f"put it there and give {WORKSPACE_CLAIM}PATH"
+            f"{option}: {path!r} lies outside the workspace, or a link in it leads there",
+            f"put it there and give {WORKSPACE_CLAIM}PATH",
         )
+
+
+def _iter_links_stay(folder: Path, root: Path) -> Iterator[bool]:
+    """Say of each link in a folder, as deep as data sets and models go, whether it stays below ``root``."""
+    for pattern in ("*", "*/*"):
+        for link in (entry for entry in folder.glob(pattern) if entry.is_symlink()):
+            try:
+                yield link.resolve().is_relative_to(root)
+            except (OSError, RuntimeError):  # it leads round in a circle
+                yield False
 
 
 def _describe(error: ValueError) -> str:
