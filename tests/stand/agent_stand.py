@@ -150,6 +150,7 @@ class Workplace:
     Attributes:
         workspace: Stands for the claim.
         server: Takes the reports.
+        variables: Of the pod that was started last.
     """
 
     def __init__(self, folder, server):
@@ -158,6 +159,7 @@ class Workplace:
         self.workspace.mkdir()
         self.experiments = self.workspace / "experiments"
         self.processes = []
+        self.variables = {}
 
     @property
     def run(self):
@@ -200,9 +202,10 @@ class Workplace:
             "PRACTICUM_TEST_BEHAVIOUR": json.dumps({step.step: behaviour}),
             "PRACTICUM_TEST_WAITS": json.dumps(waits or {}),
         }
+        self.variables = self.build_variables(step, **(test | variables))
         process = subprocess.Popen(
             [sys.executable, *program],
-            env=self.build_variables(step, **(test | variables)),
+            env=self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -55,6 +55,6 @@ def find_agent() -> psutil.Process | None:
         note = json.loads(get_note_path().read_text(encoding="utf-8"))
         process = psutil.Process(int(note["pid"]))
         is_same = abs(process.create_time() - float(note["created_s"])) < _TOLERANCE_S
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+    except (OSError, ValueError, LookupError, TypeError, psutil.NoSuchProcess):  # no note, no whole one, no process
         return None
     return process if is_same else None
