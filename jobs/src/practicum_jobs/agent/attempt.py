@@ -17,7 +17,7 @@ from types import FrameType
 
 from practicum_core.errors import EXIT_OK, EXIT_STOPPED, EXIT_TRY_AGAIN, PracticumError, Reason, Stopped, get_exit_code
 from practicum_core.events import describe_end
-from practicum_core.layout import StageLayout
+from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.machine import get_num_threads
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
@@ -108,9 +108,9 @@ def _explain(error: Exception) -> ObservedStep:
 
 
 def _tell_end(step: PodStep, seen: ObservedStep, experiments: Path, ingest: Ingest, stop: StopRequest) -> int:
-    evidence = experiments / step.weekjob.spec.unit / step.run_id / "evidence" / "index.html"
+    run = RunLayout(experiments / step.weekjob.spec.unit / step.run_id)
     try:
-        ingest.send_final(build_final(step, seen, evidence), lambda: stop.is_within(_LAST_TRY_S))
+        ingest.send_final(build_final(step, seen, run), lambda: stop.is_within(_LAST_TRY_S))
     except PracticumError as error:
         LOGGER.warning("%s: %s", error.reason, error)
         return EXIT_STOPPED if stop.is_requested else EXIT_TRY_AGAIN

@@ -6,10 +6,9 @@ import base64
 import gzip
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from practicum_core.layout import StageLayout
+from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.metrics import Metric
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
@@ -34,13 +33,13 @@ def build_progress(step: PodStep, layout: StageLayout) -> StepReport:
     )
 
 
-def build_final(step: PodStep, seen: ObservedStep, evidence: Path) -> StepReport:
+def build_final(step: PodStep, seen: ObservedStep, run: RunLayout) -> StepReport:
     """Build the report of an attempt's end.
 
     Args:
         step: What the pod ran.
         seen: How it ended.
-        evidence: The evidence page, sent along after the stage that draws it.
+        run: The run directory; its evidence page is sent along after the stage that draws it.
     """
     has_succeeded = seen.phase is Phase.SUCCEEDED
     return StepReport(
@@ -54,7 +53,7 @@ def build_final(step: PodStep, seen: ObservedStep, evidence: Path) -> StepReport
         fix=_cut_text(seen.fix),
         duration_s=_get_seconds(seen.duration_s),
         metrics=clean_metrics(seen.metrics),
-        evidence_html=pack_page(evidence) if has_succeeded and step.stage == "report" else None,
+        evidence_html=pack_page(run) if has_succeeded and step.stage == "report" else None,
     )
 
 
@@ -71,11 +70,18 @@ def clean_metrics(metrics: Sequence[Metric]) -> list[Metric]:
     ]
 
 
-def pack_page(path: Path, limit: int = MAX_EVIDENCE_BYTES) -> str | None:
-    """Return a page as gzip in base64; ``None`` where there is none or it stays too large. Equal pages pack equally."""
+def pack_page(run: RunLayout, limit: int = MAX_EVIDENCE_BYTES) -> str | None:
+    """Return the evidence page as gzip in base64; equal pages pack equally.
+
+    ``None`` where there is none, where it stays too large, and where a link leads out of the run directory: the pod
+    holds files that no report may show.
+    """
+    path = run.evidence_html
     try:
+        if not path.is_file() or not path.resolve().is_relative_to(run.root.resolve()):
+            return None
         packed = gzip.compress(path.read_bytes(), mtime=0)
-    except OSError:
+    except (OSError, RuntimeError):  # unreadable, or links that lead round in a circle
         return None
     return base64.b64encode(packed).decode() if len(packed) <= limit else None
 
