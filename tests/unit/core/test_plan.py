@@ -138,6 +138,27 @@ TABLE = {
         Phase.SUCCEEDED,
         Reason.GATE_FAILED,
     ),
+    "stopped before a crash was tried again": (
+        {"model": fail(Reason.STAGE_CRASHED)},
+        {"is_stop_requested": True},
+        None,
+        Phase.SUSPENDED,
+        Reason.STOPPED,
+    ),
+    "stopped when it had failed for good": (
+        {"model": fail(Reason.DATA_INVALID)},
+        {"is_stop_requested": True},
+        None,
+        Phase.FAILED,
+        Reason.DATA_INVALID,
+    ),
+    "a hold hides no failure that is final": (
+        {"model": fail(Reason.DATA_INVALID)},
+        {"holds": {"model": Hold(Reason.BUDGET_EXCEEDED, "used up")}},
+        None,
+        Phase.FAILED,
+        Reason.DATA_INVALID,
+    ),
     "resumed": ({"model": ObservedStep(Phase.SUSPENDED, attempt=2)}, {}, ("model", 3), Phase.RUNNING, None),
     "late, still running": (
         {"model": RUNNING},

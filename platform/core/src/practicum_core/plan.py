@@ -114,16 +114,15 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
     current = _get_current_step(steps, observed)
     end = _get_untimely_end(weekjob, observed, current, now)
     is_stopping = observed.is_stop_requested or weekjob.spec.suspend
+    seen = observed.steps.get(current.name) if current else None
+    failure = seen if seen is not None and seen.phase is Phase.FAILED and not _may_retry(weekjob, seen) else None
     objects: tuple[StepObject, ...] = ()
     if current is not None and not is_stopping and end is None:
-        seen = observed.steps.get(current.name)
-        is_wanted = seen is None or not seen.phase.is_terminal or _may_retry(weekjob, seen)
         is_there = seen is not None and seen.phase in _ALIVE
-        if is_wanted and (is_there or current.name not in observed.holds):
+        if failure is None and (is_there or current.name not in observed.holds):
             objects = (StepObject(current, _get_attempt(seen)),)
-    outlook = _Outlook(
-        current, objects, None if is_stopping or current is None else observed.holds.get(current.name), end
-    )
+    hold = None if is_stopping or current is None else observed.holds.get(current.name)
+    outlook = _Outlook(current, objects, hold, end, failure)
     status = _build_status(unit, steps, observed, now, outlook)
     is_over = status.phase.is_terminal or status.phase is Phase.SUSPENDED
     return Plan(objects, status, None if is_over else POLL_INTERVAL_S)
@@ -131,12 +130,16 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
 
 @dataclass(frozen=True)
 class _Outlook:
-    """What the plan decided: the step whose turn it is, what runs, what holds it, and an end before its time."""
+    """What the plan decided: the step whose turn it is, what runs, what holds it, and what ended it.
+
+    ``end`` is an end before its time, ``failure`` the step's own where it is not tried again.
+    """
 
     current: ResolvedStep | None
     objects: tuple[StepObject, ...]
     hold: Hold | None
     end: Hold | None
+    failure: ObservedStep | None
 
 
 def _get_current_step(steps: Sequence[ResolvedStep], observed: Observed) -> ResolvedStep | None:
@@ -239,9 +242,9 @@ def _summarize(observed: Observed, outlook: _Outlook, gates: tuple[GateResult, .
     alive = next(((name, seen) for name, seen in observed.steps.items() if seen.phase in _ALIVE), None)
     if outlook.end is not None and (alive is None or alive[1].phase is not Phase.RUNNING):
         return Phase.FAILED, outlook.end.reason, outlook.end.message
-    failed = next(((name, seen) for name, seen in observed.steps.items() if seen.phase is Phase.FAILED), None)
-    if failed is not None and not outlook.objects and outlook.hold is None:
-        return Phase.FAILED, failed[1].reason or Reason.STAGE_CRASHED, f"{failed[0]}: {failed[1].message}"
+    failure = outlook.failure
+    if failure is not None:
+        return Phase.FAILED, failure.reason or Reason.STAGE_CRASHED, f"{outlook.current.name}: {failure.message}"
     return _describe_alive(*alive) if alive is not None else _describe_idle(outlook, outlook.current.name)
 
 
