@@ -195,6 +195,61 @@ def test_plan(steps, extra, wanted, phase, reason):
     assert (made.requeue_after_s is None) == (phase.is_terminal or phase is Phase.SUSPENDED)
 
 
+def follow(weekjob, *observations):
+    """Plan after each look, the status of the last one known, as both executors do."""
+    previous, made = None, None
+    for seen in observations:
+        made = plan(weekjob, Observed(steps={"model": seen}, previous=previous), NOW)
+        previous = made.status
+    return made
+
+
+STOPPED_AT_1 = ObservedStep(Phase.SUSPENDED)
+COURSES = {
+    "never stopped": ((RUNNING, fail(Reason.EVICTED)), 2),
+    "failed once too often": (
+        (RUNNING, fail(Reason.EVICTED), replace(RUNNING, attempt=2), fail(Reason.EVICTED, 2)),
+        None,
+    ),
+    "stopped, then failed": ((RUNNING, STOPPED_AT_1, replace(RUNNING, attempt=2), fail(Reason.EVICTED, 2)), 3),
+    "stopped, then failed before it was seen to run": ((STOPPED_AT_1, fail(Reason.EVICTED, 2)), 3),
+    "stopped twice, then failed": (
+        (STOPPED_AT_1, replace(STOPPED_AT_1, attempt=2), replace(RUNNING, attempt=3), fail(Reason.EVICTED, 3)),
+        4,
+    ),
+    "failed, stopped, failed": (
+        (fail(Reason.EVICTED), replace(STOPPED_AT_1, attempt=2), replace(RUNNING, attempt=3), fail(Reason.EVICTED, 3)),
+        None,
+    ),
+    "stopped, failed, failed": (
+        (STOPPED_AT_1, fail(Reason.EVICTED, 2), replace(RUNNING, attempt=3), fail(Reason.EVICTED, 3)),
+        None,
+    ),
+    "stopped once more before it had told anything": (
+        # What a start that left no report was is forgotten with its object: the next one takes its number.
+        (STOPPED_AT_1, replace(RUNNING, attempt=2), STOPPED_AT_1, replace(RUNNING, attempt=2), fail(Reason.EVICTED, 2)),
+        3,
+    ),
+    "stopped, then failed for good": ((STOPPED_AT_1, fail(Reason.DATA_INVALID, 2)), None),
+}
+
+
+@pytest.mark.parametrize(("seen", "attempt"), COURSES.values(), ids=COURSES)
+def test_a_resume_is_no_retry(seen, attempt):
+    made = follow(build_weekjob(backoff_limit=1), *seen)
+    assert [item.attempt for item in made.objects] == ([] if attempt is None else [attempt])
+    assert made.status.phase is (Phase.FAILED if attempt is None else Phase.RUNNING)
+
+
+def test_the_status_counts_resumes_and_says_nothing_where_there_was_none():
+    made = follow(build_weekjob(), RUNNING, fail(Reason.EVICTED), replace(RUNNING, attempt=2))
+    assert "resumes" not in made.status.model_dump(exclude_none=True)["stages"][0]
+    stopped = replace(STOPPED_AT_1, attempt=2)
+    again = replace(RUNNING, attempt=3)
+    made = follow(build_weekjob(), RUNNING, stopped, stopped, again, again)
+    assert (made.status.stages[0].attempt, made.status.stages[0].resumes) == (3, 1)
+
+
 def test_gates_are_held_against_metrics_of_their_step():
     metrics = {
         "snapshot": [Metric(name="unwaived_leaks", value=0)],

@@ -100,9 +100,9 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
     """Compute the desired steps and the status from what is observed.
 
     Steps run one after another in the unit's order. A step that failed for a transient reason is started again up to
-    ``spec.backoffLimit`` times. A stop request ends the running step (which writes a checkpoint) and starts none.
-    A terminal ``observed.previous`` is final: it comes back unchanged. An executor that was told to go on with a failed
-    run leaves it out.
+    ``spec.backoffLimit`` times; a start that followed a stop is none of them. A stop request ends the running step
+    (which writes a checkpoint) and starts none. A terminal ``observed.previous`` is final: it comes back unchanged. An
+    executor that was told to go on with a failed run leaves it out.
     """
     if observed.previous is not None and observed.previous.phase.is_terminal:
         return Plan((), observed.previous, None)
@@ -115,7 +115,9 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
     end = _get_untimely_end(weekjob, observed, current, now)
     is_stopping = observed.is_stop_requested or weekjob.spec.suspend
     seen = observed.steps.get(current.name) if current else None
-    failure = seen if seen is not None and seen.phase is Phase.FAILED and not _may_retry(weekjob, seen) else None
+    failure = (
+        seen if current and seen and _has_failed_for_good(weekjob, current.name, seen, observed.previous) else None
+    )
     objects: tuple[StepObject, ...] = ()
     if current is not None and not is_stopping and end is None:
         is_there = seen is not None and seen.phase in _ALIVE
@@ -150,10 +152,19 @@ def _get_current_step(steps: Sequence[ResolvedStep], observed: Observed) -> Reso
     return None
 
 
-def _may_retry(weekjob: WeekJob, seen: ObservedStep) -> bool:
-    return (
-        seen.phase is Phase.FAILED and seen.reason in TRANSIENT_REASONS and seen.attempt <= weekjob.spec.backoff_limit
-    )
+def _has_failed_for_good(weekjob: WeekJob, step: str, seen: ObservedStep, previous: WeekJobStatus | None) -> bool:
+    num_failures = seen.attempt - _count_resumes(step, seen, previous)
+    may_retry = seen.reason in TRANSIENT_REASONS and num_failures <= weekjob.spec.backoff_limit
+    return seen.phase is Phase.FAILED and not may_retry
+
+
+def _count_resumes(step: str, seen: ObservedStep, previous: WeekJobStatus | None) -> int:
+    """Count the starts of a step that followed a stop: those told before, and one more where it was stopped then."""
+    before = next((stage for stage in previous.stages if stage.name == step), None) if previous else None
+    if before is None:
+        return 0
+    is_resumed = before.phase is Phase.SUSPENDED and seen.attempt > before.attempt
+    return min((before.resumes or 0) + is_resumed, seen.attempt - 1)
 
 
 def _get_attempt(seen: ObservedStep | None) -> int:
@@ -197,7 +208,7 @@ def _build_status(
     ]
     gates = check_gates(unit.gates, metrics) if outlook.current is None else ()
     phase, reason, message = _summarize(observed, outlook, gates)
-    stages = [_build_stage_status(step, observed.steps.get(step.name)) for step in steps]
+    stages = [_build_stage_status(step, observed.steps.get(step.name), observed.previous) for step in steps]
     seen = observed.steps.get(outlook.current.name) if outlook.current else None
     previous = observed.previous
     started = previous.start_time if previous else None
@@ -275,7 +286,7 @@ def _describe_alive(name: str, seen: ObservedStep) -> tuple[Phase, Reason, str]:
     return seen.phase, reason, f"{name}: {said}"
 
 
-def _build_stage_status(step: ResolvedStep, seen: ObservedStep | None) -> StageStatus:
+def _build_stage_status(step: ResolvedStep, seen: ObservedStep | None, previous: WeekJobStatus | None) -> StageStatus:
     if seen is None:
         return StageStatus(name=step.name, phase=Phase.PENDING)
     return StageStatus(
@@ -283,6 +294,7 @@ def _build_stage_status(step: ResolvedStep, seen: ObservedStep | None) -> StageS
         phase=seen.phase,
         child=seen.child,
         attempt=seen.attempt,
+        resumes=_count_resumes(step.name, seen, previous) or None,
         progress=1.0 if seen.phase is Phase.SUCCEEDED else seen.progress,
         reason=seen.reason,
         message=seen.message,

@@ -136,6 +136,9 @@ class StageStatus(Resource):
     phase: Phase
     child: str | None = Field(default=None, description="Process id or Kubernetes object that runs it.")
     attempt: int = Field(default=0, description="How often it was started.")
+    resumes: int | None = Field(
+        default=None, description="How many of these starts followed a stop and no failure; backoffLimit spares them."
+    )
     progress: float | None = Field(default=None, description="Share done, 0 to 1.")
     reason: Reason | None = Field(default=None, description="Why it waits or failed, as one word.")
     message: str = Field(default="", description="What it does, or why it waits or failed.")
