@@ -80,6 +80,12 @@ def test_ray_is_told_its_gpus_since_it_does_not_know_shared_ones():
     assert cluster["workerGroupSpecs"][0]["rayStartParams"] == {"num-gpus": "1", "num-cpus": "2"}
 
 
+@pytest.mark.parametrize(("step", "held"), [("sft", "6"), ("evaluate", "2"), ("report", "0")])
+def test_a_child_is_charged_for_the_slices_of_all_its_pods(step, held):
+    child = build_child(build_request(step, resources={"gpu": {"slices": 2}, "workers": 3}))
+    assert child["metadata"]["labels"][labels.SLICES] == held
+
+
 def test_one_worker_needs_a_head_alone():
     assert "workerGroupSpecs" not in build_child(build_request())["spec"]["rayClusterSpec"]
 

@@ -15,6 +15,7 @@ from practicum_core import labels, reports
 from practicum_core.course import CourseSpec
 from practicum_core.plan import StepObject
 from practicum_core.stages import get_stage
+from practicum_core.stages.sft import SftConfig
 from practicum_core.weekjob import WeekJob
 
 USER_ID = 65532
@@ -56,6 +57,12 @@ class ChildRequest:
         stage = get_stage(self.item.step.stage)
         return self.weekjob.spec.resources.gpu.slices if stage.uses_gpu else 0
 
+    @property
+    def num_pods(self) -> int:
+        """Pods that the step computes on at the same time."""
+        config = self.item.step.config
+        return config.num_workers if isinstance(config, SftConfig) and config.engine == "ray" else 1
+
     def build_labels(self) -> dict[str, str]:
         """Return the labels of the child's pods."""
         spec = self.weekjob.spec
@@ -79,7 +86,7 @@ class ChildRequest:
         return {
             "name": self.name,
             "namespace": self.namespace,
-            "labels": self.build_labels() | queue | {labels.SLICES: str(self.slices)},
+            "labels": self.build_labels() | queue | {labels.SLICES: str(self.slices * self.num_pods)},
             "annotations": {CONFIG_HASH: self.hash_config()},
             "ownerReferences": [owner],
         }

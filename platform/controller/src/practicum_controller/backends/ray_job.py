@@ -29,7 +29,6 @@ def needs_ray(request: ChildRequest) -> bool:
 
 def build_ray_job(request: ChildRequest) -> Document:
     """Return the RayJob. It starts suspended: the queue lets it out."""
-    num_workers = request.item.step.config.model_dump().get("num_workers") or 1
     cluster: Document = {
         "rayVersion": request.settings.ray_version,
         "enableInTreeAutoscaling": False,
@@ -38,13 +37,13 @@ def build_ray_job(request: ChildRequest) -> Document:
             "template": _build_ray_pod(request),
         },
     }
-    if num_workers > 1:
+    if request.num_pods > 1:
         cluster["workerGroupSpecs"] = [
             {
                 "groupName": WORKER_GROUP,
-                "replicas": num_workers - 1,
-                "minReplicas": num_workers - 1,
-                "maxReplicas": num_workers - 1,
+                "replicas": request.num_pods - 1,
+                "minReplicas": request.num_pods - 1,
+                "maxReplicas": request.num_pods - 1,
                 "rayStartParams": _build_start_params(request, is_head=False),
                 "template": _build_ray_pod(request),
             }
