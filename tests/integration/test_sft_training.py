@@ -365,6 +365,39 @@ def test_strategies_reach_trls_arguments(strategy):
         assert built["deepspeed"]["zero_optimization"]["stage"] == 3
 
 
+@pytest.mark.parametrize(
+    ("options", "best", "expected"),
+    [
+        ({}, 18, "step-18"),
+        ({}, 24, None),
+        ({"strategy": "deepspeed"}, 24, None),
+        ({"strategy": "fsdp"}, 24, "step-24"),
+        ({"strategy": "deepspeed", "method": "full"}, 24, "step-24"),
+        ({"strategy": "fsdp"}, None, "step-24"),
+    ],
+)
+def test_a_sharded_models_weights_are_exported_from_a_checkpoint(options, best, expected):
+    from practicum_jobs.adapters.training_job import SavedCheckpoint
+    from practicum_jobs.adapters.trl_training import choose_export
+
+    kept = [SavedCheckpoint(step, 0.5 if step == best else None, f"step-{step}") for step in (18, 24)]
+    found = choose_export(SftConfig(**options), kept, last_step=24)
+    assert found == (Path(expected) if expected else None)
+
+
+def test_a_sharded_model_is_asked_nothing_by_one_worker_alone(lora, tmp_path):
+    from practicum_jobs.adapters.training_callbacks import SampleWriter
+    from practicum_jobs.adapters.training_job import TokenRow, TrainingJob, write_rows
+
+    _, ctx = lora
+    step = SftConfig(strategy="fsdp", num_sample_prompts=1)
+    job = TrainingJob(tmp_path, "sft", ctx.run.root, step, NUM_STEPS, None, 0.0, 1)
+    write_rows(job.work_dir / "validation.npz", [TokenRow("a", [1, 2], [-100, 2])])
+    # No model is at hand: asking one would be an error.
+    SampleWriter(job, None, rank=0).on_save(None, None, None)
+    assert not job.open_context().layout.samples.exists()
+
+
 def start_stage(folder: Path, cache: Path, options: dict) -> subprocess.Popen:
     (folder / "options.yaml").write_text(yaml.safe_dump(options))
     source = [str(path) for path in map(Path, sys.path) if (path / "practicum_core").is_dir()]

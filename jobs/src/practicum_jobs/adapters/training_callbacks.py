@@ -6,7 +6,6 @@ Every rank sees the same logged loss, so every rank takes the same decision abou
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import transformers
 
 from practicum_core.atomic import append_json_line, write_json_atomic, write_text_atomic
 from practicum_core.curves import RESTART
-from practicum_jobs.adapters.training_job import Fault, TokenRow, TrainingJob, read_rows
+from practicum_jobs.adapters.training_job import Fault, TokenRow, TrainingJob, is_sharded, read_rows
 
 if TYPE_CHECKING:
     from practicum_jobs.adapters.trl_training import CompletionTrainer, TrainerLink
@@ -141,12 +140,13 @@ class StopSwitch(transformers.TrainerCallback):  # type: ignore[misc]  # transfo
 
 
 class SampleWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Answers the first validation prompts greedily at each checkpoint."""
+    """Answers the first validation prompts greedily at each checkpoint; none of a sharded model."""
 
     def __init__(self, job: TrainingJob, trainer: CompletionTrainer, rank: int) -> None:
         self._job = job
         self._trainer = trainer
-        rows = read_rows(job.work_dir / "validation.npz") if rank == 0 else []
+        is_asked = rank == 0 and not is_sharded(job.config)
+        rows = read_rows(job.work_dir / "validation.npz") if is_asked else []
         self._rows: list[TokenRow] = rows[: job.config.num_sample_prompts]
         self._samples = job.open_context().layout.samples
 
@@ -201,10 +201,3 @@ class CheckpointReporter(transformers.TrainerCallback):  # type: ignore[misc]  #
             metrics["eval_loss"] = float(losses[-1])
         name = f"step-{state.global_step:06d}"
         self._link.report(folder if self._link.rank == 0 else None, metrics, name)
-
-
-def clear_scratch(job: TrainingJob) -> None:
-    """Remove what an earlier attempt left unreported, and any request to stop that was for it."""
-    shutil.rmtree(job.work_dir / "scratch", ignore_errors=True)
-    for file in (job.stop_file, job.stop_step_file):
-        file.unlink(missing_ok=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import peft
-import safetensors.torch
 import torch
 import transformers
 
@@ -31,22 +30,19 @@ def export_training(job: TrainingJob, trainer: CompletionTrainer, checkpoint: Pa
 
     Args:
         job: What was trained.
-        trainer: Holds the last step's weights.
-        checkpoint: Best checkpoint where that is not the last step's; its weights are exported instead.
+        trainer: Holds the last step's weights, or this worker's shards of them.
+        checkpoint: Whose weights are exported instead: the best one's where that is not the last step's, and always
+            where the model is sharded.
     """
     artifacts = job.open_context().layout.artifacts
     model = trainer.accelerator.unwrap_model(trainer.model)
     tokenizer = transformers.AutoTokenizer.from_pretrained(job.model_dir)
     if isinstance(model, peft.PeftModel):
-        if checkpoint is not None:
-            weights = safetensors.torch.load_file(checkpoint / "adapter_model.safetensors")
-            peft.set_peft_model_state_dict(model, weights)
-        replace_folder(artifacts / ADAPTER, lambda folder: _save_adapter(model, job.model_dir, folder))
+        replace_folder(artifacts / ADAPTER, lambda folder: _save_adapter(model, checkpoint, job.model_dir, folder))
         if job.config.export_merged:
             replace_folder(artifacts / MERGED, lambda folder: _save_merged(artifacts / ADAPTER, job, tokenizer, folder))
         return
-    source = checkpoint or None
-    replace_folder(artifacts / MERGED, lambda folder: _save_full(model, source, job.model_dir, tokenizer, folder))
+    replace_folder(artifacts / MERGED, lambda folder: _save_full(model, checkpoint, job.model_dir, tokenizer, folder))
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -71,9 +67,13 @@ def settle_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _save_adapter(model: peft.PeftModel, model_dir: Path, folder: Path) -> None:
-    model.save_pretrained(folder)
-    (folder / "README.md").unlink(missing_ok=True)
+def _save_adapter(model: peft.PeftModel, checkpoint: Path | None, model_dir: Path, folder: Path) -> None:
+    if checkpoint is None:
+        model.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+    else:
+        for name in (peft.utils.CONFIG_NAME, peft.utils.SAFETENSORS_WEIGHTS_NAME):
+            shutil.copy(checkpoint / name, folder)
     shutil.copy(model_dir / "tokenizer.json", folder)
 
 

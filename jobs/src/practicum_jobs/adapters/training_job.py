@@ -136,6 +136,17 @@ class TrainingOutcome:
     checkpoints: list[SavedCheckpoint] = field(default_factory=list)
 
 
+def is_sharded(config: SftConfig) -> bool:
+    """Whether no worker holds the whole model: its weights come together in checkpoints alone.
+
+    A worker that asks such a model anything by itself waits for the others forever.
+
+    >>> is_sharded(SftConfig(strategy="fsdp")), is_sharded(SftConfig(strategy="deepspeed", method="lora"))
+    (True, False)
+    """
+    return config.strategy == "fsdp" or (config.strategy == "deepspeed" and config.method == "full")
+
+
 def get_work_dir(context: StageContext) -> Path:
     """Return the step's folder for what only the running stage reads."""
     return context.layout.root / "work"

@@ -28,6 +28,7 @@ from practicum_jobs.adapters.training_job import (
     SavedCheckpoint,
     TrainingJob,
     TrainingOutcome,
+    is_sharded,
     read_rows,
 )
 
@@ -70,9 +71,10 @@ def run_training(job: TrainingJob, link: TrainerLink) -> TrainingOutcome:
     trainer.train(resume_from_checkpoint=str(folder) if folder else None)
     checkpoints = link.list_checkpoints()
     best = choose_best(checkpoints)
+    source = choose_export(job.config, checkpoints, trainer.state.global_step)
     stopped = stop.stopped and trainer.state.global_step < job.num_steps
     if curve.fault is None and not stopped and link.rank == 0:
-        export_training(job, trainer, Path(best.path) if best and best.step != trainer.state.global_step else None)
+        export_training(job, trainer, source)
     trainable, total = trainer.count_parameters()
     return TrainingOutcome(
         num_steps=trainer.state.global_step,
@@ -96,6 +98,14 @@ def choose_best(checkpoints: list[SavedCheckpoint]) -> SavedCheckpoint | None:
     """Return the checkpoint with the lowest validation loss, the earlier one where two are equal."""
     scored = [checkpoint for checkpoint in checkpoints if checkpoint.validation_loss is not None]
     return min(scored, key=lambda checkpoint: (checkpoint.validation_loss, checkpoint.step), default=None)
+
+
+def choose_export(config: SftConfig, checkpoints: list[SavedCheckpoint], last_step: int) -> Path | None:
+    """Return the checkpoint whose weights are exported: the best; ``None`` where the trainer holds them, whole."""
+    best = choose_best(checkpoints) or (checkpoints[-1] if checkpoints else None)
+    if best is None or (best.step == last_step and not is_sharded(config)):
+        return None
+    return Path(best.path)
 
 
 def read_step(folder: Path) -> int:
@@ -168,12 +178,13 @@ class CompletionTrainer(trl.SFTTrainer):  # type: ignore[misc]  # trl is untyped
             self._metrics["train"]["num_tokens"] = [self.num_tokens]
 
     def count_parameters(self) -> tuple[int, int]:
-        """Return ``(trainable, total)`` numbers; 4-bit weights count as the numbers that they stand for."""
+        """Return ``(trainable, total)`` numbers; 4-bit and sharded weights count as the numbers that they stand for."""
         model = self.accelerator.unwrap_model(self.model)
         trainable = total = 0
         for parameter in model.parameters():
             shape = getattr(getattr(parameter, "quant_state", None), "shape", None)
-            count = int(torch.Size(shape).numel()) if shape is not None else parameter.numel()
+            whole = getattr(parameter, "ds_numel", parameter.numel())  # DeepSpeed leaves nothing else of a shard's size
+            count = int(torch.Size(shape).numel()) if shape is not None else whole
             total += count
             trainable += count if parameter.requires_grad else 0
         return trainable, total
@@ -311,7 +322,7 @@ def build_deepspeed(config: SftConfig) -> dict[str, Any]:
         "gradient_clipping": "auto",
         "bf16": {"enabled": "auto"},
         "zero_optimization": {
-            "stage": 3 if config.method == "full" else 2,
+            "stage": 3 if is_sharded(config) else 2,
             "overlap_comm": True,
             "contiguous_gradients": True,
             "stage3_gather_16bit_weights_on_model_save": True,

@@ -39,7 +39,9 @@ class SftConfig(StageConfig):
     save_steps: int = Field(default=20, ge=1)
     keep_checkpoints: int = Field(default=3, ge=1)
     max_failures: int = Field(default=2, ge=0, description="Times that lost workers are replaced.")
-    num_sample_prompts: int = Field(default=2, ge=0, description="Prompts answered at each checkpoint.")
+    num_sample_prompts: int = Field(
+        default=2, ge=0, description="Prompts answered at each checkpoint; none where the model is sharded."
+    )
     sample_max_new_tokens: int = Field(default=48, ge=1)
     overfit_patience: int = Field(default=3, ge=1, description="Evaluations above the best until overfitting is noted.")
     divergence_factor: float = Field(default=3.0, gt=1, description="Loss over its first value at which to stop.")
