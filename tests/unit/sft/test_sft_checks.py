@@ -13,9 +13,10 @@ from practicum_core.errors import ConfigError, Reason
 from practicum_core.rows import Message, Row
 from practicum_core.stages.sft import SftConfig
 from practicum_jobs.adapters.training_job import IGNORED, Fault, TokenRow, read_rows, write_rows
+from practicum_jobs.sft import facts
 from practicum_jobs.sft.divergence import DivergenceWatchdog, explain_divergence, list_cause_hints
 from practicum_jobs.sft.encoding import EncodedRow
-from practicum_jobs.sft.memory import ModelShape, count_adapter_parameters, estimate_memory
+from practicum_jobs.sft.memory import ModelShape, Room, count_adapter_parameters, estimate_memory
 from practicum_jobs.sft.overfitting import find_overfitting
 from practicum_jobs.sft.preflight import ModelFacts, check_before_training
 from practicum_jobs.sft.schedule import count_steps, count_warmup_steps
@@ -33,8 +34,9 @@ def _row(name="r1", input_ids=(1, 7, 8, 9, STOP), prompt=2, num_tokens=None, *, 
     return EncodedRow(row, tokens, num_tokens or len(ids), is_prompt_kept=is_prompt_kept)
 
 
-def _check(rows, template=CHATML, facts=FACTS, free_gib=64.0, **options):
-    return check_before_training(rows, template, facts, SftConfig(**options), free_gib)
+def _check(rows, template=CHATML, model=FACTS, free_gib=64.0, **options):
+    config = SftConfig(**options)
+    return check_before_training(rows, template, model, config, Room(free_gib, config.num_workers))
 
 
 def test_good_rows_pass_every_check():
@@ -75,9 +77,37 @@ def test_all_problems_come_in_one_message():
         assert words in caught.value.detail
 
 
+@pytest.mark.parametrize(
+    ("gpu_free", "address", "room"),
+    [
+        (None, "", Room(6.0, 4)),
+        (None, "auto", Room(6.0, 1)),
+        (80 << 30, "", Room(80.0, 1, is_gpu=True)),
+        (0, "", Room(math.inf, 1, is_gpu=True)),
+    ],
+    ids=["one machine", "a pod for each worker", "a GPU for each worker", "a GPU that does not say"],
+)
+def test_workers_share_memory_only_where_they_share_a_machine(gpu_free, address, room, monkeypatch):
+    monkeypatch.setattr(facts, "list_gpus", lambda: [] if gpu_free is None else ["a GPU"])
+    monkeypatch.setattr(facts, "read_free_gpu_memory", lambda _: gpu_free or None)
+    monkeypatch.setattr(facts, "_measure_free_memory", lambda: 6.0)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert facts.measure_room(SftConfig(num_workers=4)) == room
+
+
+def test_a_gpu_holds_half_the_bytes_and_shards_a_part_of_them():
+    def estimate(**options):
+        return estimate_memory(SMOLLM2, SftConfig(method="full", **options), 0, 0, is_gpu=True)
+
+    assert estimate().weights == pytest.approx(2 * SMOLLM2.num_parameters / 2**30)
+    assert estimate(dtype="float32").weights == 2 * estimate().weights
+    assert estimate(strategy="fsdp", num_workers=4).optimizer == estimate().optimizer / 4
+    assert estimate(num_workers=4).optimizer == estimate().optimizer
+
+
 def test_a_template_token_outside_the_models_vocabulary_is_found():
-    facts = ModelFacts("llama", SMOLLM2, {"<|im_start|>": 1, "<|im_end|>": 60_000}, frozenset({60_000, STOP}))
-    assert "outside the model's vocabulary" in _check([_row()], facts=facts).problems[0]
+    model = ModelFacts("llama", SMOLLM2, {"<|im_start|>": 1, "<|im_end|>": 60_000}, frozenset({60_000, STOP}))
+    assert "outside the model's vocabulary" in _check([_row()], model=model).problems[0]
 
 
 def test_few_truncated_rows_are_let_through_and_counted():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import psutil
 
 from practicum_core.errors import ConfigError, Reason
-from practicum_core.machine import read_unused_limit
+from practicum_core.machine import list_gpus, read_free_gpu_memory, read_unused_limit
 from practicum_core.rows import Message
+from practicum_core.stages.sft import SftConfig
+from practicum_jobs.adapters.ray_session import is_cluster_named
 from practicum_jobs.models.folder import count_parameters
 from practicum_jobs.models.tokens import ChatTokenizer, read_special_tokens
-from practicum_jobs.sft.memory import GIB, read_model_shape
+from practicum_jobs.sft.memory import GIB, Room, read_model_shape
 from practicum_jobs.sft.preflight import ModelFacts
 
 
@@ -37,7 +40,23 @@ def render_empty(tokenizer: ChatTokenizer) -> str:
     return tokenizer.render(turns, add_generation_prompt=False)
 
 
-def measure_free_memory() -> float:
+def measure_room(config: SftConfig) -> Room:
+    """Return the memory that training may take. Each worker has a GPU, or a pod of a cluster, to itself."""
+    is_gpu = bool(list_gpus())
+    num_sharing = 1 if is_gpu or is_cluster_named() else config.num_workers
+    free_gib = config.memory_limit_gib
+    if free_gib is None:
+        free_gib = _measure_free_gpu_memory(config.num_workers) if is_gpu else _measure_free_memory()
+    return Room(free_gib, num_sharing, is_gpu)
+
+
+def _measure_free_gpu_memory(num_workers: int) -> float:
+    """Return the GiB free on a GPU; without end where the driver does not say, as for a part of one."""
+    free = read_free_gpu_memory(num_workers)
+    return math.inf if free is None else free / GIB
+
+
+def _measure_free_memory() -> float:
     """Return the GiB that this machine, or this container, has free."""
     free, unused = float(psutil.virtual_memory().available), read_unused_limit()
     return (free if unused is None else min(free, unused)) / GIB

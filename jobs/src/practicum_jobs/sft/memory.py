@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from practicum_core.stages.sft import SftConfig
+from practicum_jobs.adapters.training_job import is_sharded
 
 GIB = 2**30
 PROCESS_GIB = 1.0
@@ -34,6 +35,21 @@ class ModelShape:
     layers: int
     heads: int
     vocab: int
+
+
+@dataclass(frozen=True)
+class Room:
+    """Memory that training may take.
+
+    Attributes:
+        free_gib: Free in one place: this machine, a pod, or a GPU.
+        num_workers: Workers that share the place.
+        is_gpu: It is a GPU's.
+    """
+
+    free_gib: float
+    num_workers: int = 1
+    is_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,9 @@ def count_adapter_parameters(shape: ModelShape, rank: int) -> int:
     return shape.layers * rank * (attention + feed_forward)
 
 
-def estimate_memory(shape: ModelShape, config: SftConfig, batch_tokens: int, counted_tokens: int) -> MemoryEstimate:
+def estimate_memory(
+    shape: ModelShape, config: SftConfig, batch_tokens: int, counted_tokens: int, *, is_gpu: bool = False
+) -> MemoryEstimate:
     """Estimate the memory of one worker at its largest batch.
 
     Args:
@@ -92,8 +110,10 @@ def estimate_memory(shape: ModelShape, config: SftConfig, batch_tokens: int, cou
         config: Method, batch, type.
         batch_tokens: Rows in the batch times tokens of its longest row.
         counted_tokens: Tokens of that batch that count in the loss; only they get logits.
+        is_gpu: Whether it computes on a GPU, where numbers have two bytes unless four are asked for.
     """
-    width = 2 if config.dtype == "bfloat16" else 4
+    width = 2 if config.dtype == "bfloat16" or (config.dtype == "auto" and is_gpu) else 4
+    num_shards = config.num_workers if is_sharded(config) else 1
     trainable = shape.num_parameters if config.method == "full" else count_adapter_parameters(shape, config.lora_r)
     embeddings = shape.vocab * shape.hidden
     if config.method == "qlora":
@@ -105,9 +125,9 @@ def estimate_memory(shape: ModelShape, config: SftConfig, batch_tokens: int, cou
         per_token = shape.layers * shape.hidden * width + per_token // max(shape.layers, 1)
     return MemoryEstimate(
         process=PROCESS_GIB,
-        weights=weights / GIB,
-        gradients=trainable * width / GIB,
-        optimizer=trainable * 8 / GIB,
+        weights=weights / num_shards / GIB,
+        gradients=trainable * width / num_shards / GIB,
+        optimizer=trainable * 8 / num_shards / GIB,
         activations=per_token * batch_tokens / GIB,
         logits=3 * 4 * shape.vocab * counted_tokens / GIB,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.stages.sft import SftConfig
 from practicum_jobs.sft.encoding import EncodedRow
-from practicum_jobs.sft.memory import MemoryEstimate, ModelShape, estimate_memory
+from practicum_jobs.sft.memory import MemoryEstimate, ModelShape, Room, estimate_memory
 
 _MARKER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:start|end)_of_turn>")
 _SHOWN = 5
@@ -59,7 +59,7 @@ class Preflight:
 
 
 def check_before_training(
-    rows: Sequence[EncodedRow], template_text: str, model: ModelFacts, config: SftConfig, free_gib: float
+    rows: Sequence[EncodedRow], template_text: str, model: ModelFacts, config: SftConfig, room: Room
 ) -> Preflight:
     """Run every check.
 
@@ -68,9 +68,9 @@ def check_before_training(
         template_text: A conversation with empty contents as the chat template renders it.
         model: Facts about the base model.
         config: How training would run.
-        free_gib: Memory that is free for all workers together.
+        room: Memory that is free, and how many workers share it.
     """
-    memory = estimate_largest_batch(rows, model.shape, config)
+    memory = estimate_largest_batch(rows, model.shape, config, room)
     truncated_ratio = sum(row.is_truncated for row in rows) / max(len(rows), 1)
     found = [
         *check_options(config),
@@ -79,7 +79,7 @@ def check_before_training(
         check_trainable_tokens(rows),
         check_stop_token(rows, model.stop_ids),
         check_truncation(truncated_ratio, config),
-        check_memory(memory, config, free_gib),
+        check_memory(memory, room),
     ]
     return Preflight(truncated_ratio, memory, tuple(problem for problem in found if problem))
 
@@ -153,22 +153,26 @@ def check_truncation(ratio: float, config: SftConfig) -> str | None:
     return None
 
 
-def check_memory(memory: MemoryEstimate, config: SftConfig, free_gib: float) -> str | None:
+def check_memory(memory: MemoryEstimate, room: Room) -> str | None:
     """Return a problem when the workers would not fit."""
-    needed = memory.total * config.num_workers
-    if needed > free_gib:
+    needed = memory.total * room.num_workers
+    if needed > room.free_gib:
+        where = "free on the GPU" if room.is_gpu else "free"
         return (
-            f"memory: {config.num_workers} x {memory.total:.2f} GiB are needed ({memory.describe()}) and "
-            f"{free_gib:.2f} GiB are free; lower batch_size or max_length, or use method=qlora"
+            f"memory: {room.num_workers} x {memory.total:.2f} GiB are needed ({memory.describe()}) and "
+            f"{room.free_gib:.2f} GiB are {where}; lower batch_size or max_length, or use method=qlora"
         )
     return None
 
 
-def estimate_largest_batch(rows: Sequence[EncodedRow], shape: ModelShape, config: SftConfig) -> MemoryEstimate:
+def estimate_largest_batch(
+    rows: Sequence[EncodedRow], shape: ModelShape, config: SftConfig, room: Room
+) -> MemoryEstimate:
     """Estimate memory for the batch of the longest rows, which a shuffled epoch may draw."""
     longest = sorted((len(row.tokens.input_ids) for row in rows), reverse=True)[: config.batch_size]
     counted = sorted((row.num_trainable for row in rows), reverse=True)[: config.batch_size]
-    return estimate_memory(shape, config, len(longest) * max(longest, default=0), sum(counted))
+    batch_tokens = len(longest) * max(longest, default=0)
+    return estimate_memory(shape, config, batch_tokens, sum(counted), is_gpu=room.is_gpu)
 
 
 def _name(ids: list[str]) -> str:

@@ -20,7 +20,7 @@ from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.sft.attempts import prepare_attempt
 from practicum_jobs.sft.divergence import DivergenceWatchdog, explain_divergence
 from practicum_jobs.sft.encoding import EncodedRow, encode_rows
-from practicum_jobs.sft.facts import count_threads, measure_free_memory, read_model_facts, render_empty
+from practicum_jobs.sft.facts import count_threads, measure_room, read_model_facts, render_empty
 from practicum_jobs.sft.preflight import Preflight, check_before_training
 from practicum_jobs.sft.record import build_record
 from practicum_jobs.sft.schedule import count_steps
@@ -53,7 +53,7 @@ def run(config: SftConfig, ctx: StageContext) -> SftRecord:
         render_empty(tokenizer),
         read_model_facts(model_dir),
         config,
-        measure_free_memory() if config.memory_limit_gib is None else config.memory_limit_gib,
+        measure_room(config),
     )
     checks.raise_if_failed()
     ctx.raise_if_stopped()

@@ -61,10 +61,23 @@ def read_unused_limit() -> int | None:
 @functools.cache
 def list_gpus() -> list[str]:
     """List the NVIDIA GPUs as ``name, memory``; empty without a driver or where they are hidden."""
+    return _query_gpus("--query-gpu=name,memory.total", "--format=csv,noheader")
+
+
+def read_free_gpu_memory(num_gpus: int) -> int | None:
+    """Return the bytes free on the fullest of the first GPUs that this process sees; ``None`` where nobody says."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = [f"--id={visible}"] if visible else []
+    lines = _query_gpus("--query-gpu=memory.free", "--format=csv,noheader,nounits", *chosen)
+    mebibytes = [int(line) for line in lines[:num_gpus] if line.isdigit()]
+    return min(mebibytes) << 20 if mebibytes else None
+
+
+def _query_gpus(*options: str) -> list[str]:
     program = shutil.which("nvidia-smi")
     if program is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return []
-    command = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    command = [program, *options]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=_GPU_QUERY_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):

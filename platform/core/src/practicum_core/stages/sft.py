@@ -46,7 +46,9 @@ class SftConfig(StageConfig):
     overfit_patience: int = Field(default=3, ge=1, description="Evaluations above the best until overfitting is noted.")
     divergence_factor: float = Field(default=3.0, gt=1, description="Loss over its first value at which to stop.")
     max_truncation_ratio: float = Field(default=0.05, ge=0, le=1, description="Share of truncated rows that stops.")
-    memory_limit_gib: float | None = Field(default=None, gt=0, description="Without it, what the machine has free.")
+    memory_limit_gib: float | None = Field(
+        default=None, gt=0, description="Without it, what the machine, or its GPU, has free."
+    )
     export_merged: bool = True
 
 
