@@ -54,13 +54,28 @@ def _describe(error: ValidationError) -> str:
 
 
 def read_status(document: Mapping[str, Any]) -> WeekJobStatus | None:
-    """Return the status as it was last written; ``None`` where there is none, or one of another version."""
+    """Return the status as it was last written; ``None`` where there is none.
+
+    Of another version's status only its end is read, since what ended must not run again; before it, ``None``.
+    """
     if not document.get("status"):
         return None
     try:
         return WeekJobStatus.model_validate(document["status"])
     except ValidationError:
+        return _read_end(document["status"])
+
+
+def _read_end(status: Mapping[str, Any]) -> WeekJobStatus | None:
+    """Return that a week job ended, and when.
+
+    >>> _read_end({"phase": "Succeeded", "reason": "OfTheNextVersion"}).phase
+    <Phase.SUCCEEDED: 'Succeeded'>
+    """
+    if status.get("phase") not in {Phase.SUCCEEDED, Phase.FAILED}:
         return None
+    kept = ("phase", "message", "startTime", "completionTime")
+    return WeekJobStatus.model_validate({name: status[name] for name in kept if name in status})
 
 
 def build_status_patch(before: Mapping[str, Any], status: Resource) -> Document | None:

@@ -1,0 +1,150 @@
+"""What the reconciler does about a week job: documents in a store, changes at a cluster that writes them down."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+
+import pytest
+
+from practicum_controller.reconcile import Reconciler
+from practicum_controller.settings import Settings
+from practicum_controller.store import Store
+from practicum_core import labels
+from practicum_core.errors import Reason
+
+NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+KEY = ("student-01", "week-03")
+UID = "0a1b2c3d-0000-0000-0000-000000000001"
+
+
+class FakeCluster:
+    """A cluster that takes every change and writes it down."""
+
+    def __init__(self):
+        self.made, self.deleted, self.patches = [], [], []
+
+    async def make(self, resource, document):
+        if document["kind"] != "Event":
+            self.made.append(document["metadata"]["name"])
+        uid = f"uid-{resource.plural}-{document['metadata']['name']}"
+        meta = {"uid": uid, "creationTimestamp": NOW.isoformat(), "resourceVersion": "2"}
+        return document | {"metadata": document["metadata"] | meta}
+
+    async def apply(self, resource, document):
+        return await self.make(resource, document)
+
+    async def delete(self, resource, namespace, name, uid=None):
+        self.deleted.append((resource.plural, namespace, name, uid))
+
+    async def patch(self, resource, namespace, name, document, *, subresource=""):
+        self.patches.append((resource.plural, namespace, name, subresource, document))
+
+    async def read(self, path):
+        raise AssertionError(path)
+
+    @property
+    def status(self):
+        """The last status that was written."""
+        return next(body["status"] for *_, subresource, body in reversed(self.patches) if subresource)
+
+
+class FakeMemory:
+    """Nothing was reported and nothing was used."""
+
+    def __init__(self, fault=None):
+        self.fault = fault
+        self.ended = []
+
+    def get_reports(self, uid):
+        return {}
+
+    def get_places(self):
+        return {}
+
+    def get_over_budget(self, roster, namespace, now):
+        return None
+
+    def is_open(self, uid):
+        return False
+
+    async def note_step(self, note):
+        return
+
+    async def read_evidence(self, uid):
+        return None
+
+    async def settle(self, namespace, uid, now):
+        if self.fault is not None:
+            raise self.fault
+
+    async def end(self, document, roster, status):
+        self.ended.append(status.phase)
+
+
+class School:
+    """A course of one student with one week job."""
+
+    def __init__(self, *, fault=None, status=None, finalizers=(), deleted=None, course=None, **spec):
+        self.cluster, self.memory, self.store = FakeCluster(), FakeMemory(fault), Store()
+        meta = {"name": "student-01", "uid": "ns", "labels": {labels.COURSE: "llm"}, "resourceVersion": "1"}
+        self.store.put("Namespace", {"kind": "Namespace", "metadata": meta})
+        self.put_course(**(course or {}))
+        self.put_week_job({"unit": "sft", "profile": "quick", **spec}, status, finalizers, deleted)
+        self.reconciler = Reconciler(self.store, self.cluster, self.memory, Settings(), lambda: NOW)
+
+    def put_course(self, version=1, **spec):
+        document = {
+            "kind": "Course",
+            "metadata": {"name": "llm", "uid": "course", "resourceVersion": str(version)},
+            "spec": {"students": [{"name": "student-01"}], **spec},
+        }
+        self.store.put("Course", document)
+
+    def put_week_job(self, spec, status, finalizers, deleted):
+        meta = {"name": KEY[1], "namespace": KEY[0], "uid": UID, "resourceVersion": "1", "generation": 1}
+        meta |= {"creationTimestamp": NOW.isoformat(), "finalizers": list(finalizers)}
+        meta |= {"deletionTimestamp": deleted} if deleted else {}
+        document = {"kind": "WeekJob", "metadata": meta, "spec": spec}
+        self.store.put("WeekJob", document | ({"status": status} if status else {}))
+
+    def reconcile(self):
+        return asyncio.run(self.reconciler.reconcile(KEY))
+
+
+def test_the_first_step_is_made_and_waits_in_the_queue():
+    school = School()
+    school.reconcile()
+    assert school.cluster.made == ["week-03-model-1"]
+    assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Queued", "Queued")
+
+
+def test_a_course_that_cannot_be_read_starts_nobody():
+    school = School(course={"images": {"trian": "registry.example/train:1"}})
+    school.reconcile()
+    assert school.cluster.made == []
+    assert school.cluster.status["reason"] == Reason.COURSE_MISSING
+    assert "the teacher must mend it" in school.cluster.status["message"]
+
+
+def test_a_student_who_left_is_stopped():
+    school = School()
+    school.reconcile()
+    school.put_course(version=2, students=[])
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_a_week_job_that_ended_under_another_version_never_starts_again(phase):
+    status = {
+        "phase": phase,
+        "reason": "AReasonOfTheNextVersion",
+        "message": "done",
+        "startTime": NOW.isoformat(),
+        "completionTime": NOW.isoformat(),
+        "aFieldOfTheNextVersion": 1,
+    }
+    school = School(status=status)
+    assert school.reconcile() is None
+    assert (school.cluster.made, school.cluster.patches) == ([], [])
