@@ -119,6 +119,26 @@ def test_the_first_step_is_made_and_waits_in_the_queue():
     assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Queued", "Queued")
 
 
+def test_a_course_that_cannot_be_read_stops_nobody():
+    school = School()
+    school.reconcile()
+    # The definition cannot say which names are environments; this version refuses the word.
+    school.put_course(version=2, images={"trian": "registry.example/train:1"})
+    school.reconcile()
+    assert school.cluster.deleted == []
+    assert school.cluster.status["phase"] == "Queued"
+
+
+def test_a_suspended_week_job_is_stopped_under_any_course():
+    school = School()
+    school.reconcile()
+    school.put_course(version=2, images={"trian": "registry.example/train:1"})
+    document = school.store.week_jobs[KEY]
+    document["spec"]["suspend"] = True
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+
+
 def test_a_course_that_cannot_be_read_starts_nobody():
     school = School(course={"images": {"trian": "registry.example/train:1"}})
     school.reconcile()

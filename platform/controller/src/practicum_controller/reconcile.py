@@ -90,22 +90,37 @@ class StepNote:
     now: dt.datetime
 
 
+@dataclass(frozen=True)
+class _Membership:
+    """The course that a week job is part of; without one, why there is none.
+
+    A course that cannot be read admits nothing more, and what runs goes on: a teacher's slip of the pen stops no class.
+    """
+
+    roster: Roster | None
+    why_not: str = ""
+    is_readable: bool = True
+
+
 @dataclass
 class _Scene:
     """One look at a week job."""
 
     document: Document
     weekjob: WeekJob
-    roster: Roster | None
+    membership: _Membership
     family: Family
     now: dt.datetime
     previous: WeekJobStatus | None
-    why_no_course: str = ""
     steps: dict[str, ObservedStep] = field(default_factory=dict)
 
     @property
     def uid(self) -> str:
         return str(self.document["metadata"]["uid"])
+
+    @property
+    def roster(self) -> Roster | None:
+        return self.membership.roster
 
 
 class Reconciler:
@@ -145,7 +160,7 @@ class Reconciler:
         previous = read_status(document)
         if previous is not None and previous.phase.is_terminal:
             if self._memory.is_open(document["metadata"]["uid"]):
-                await self._memory.end(document, self._find_roster(document)[0], previous)
+                await self._memory.end(document, self._find_membership(document).roster, previous)
             return await self._expire(document, previous, now)
         try:
             weekjob = read_week_job(document)
@@ -161,25 +176,28 @@ class Reconciler:
         if weekjob.spec.pre_running_deadline_seconds is None:
             limit = {"pre_running_deadline_seconds": self._settings.pre_running_deadline_s}
             weekjob = weekjob.model_copy(update={"spec": weekjob.spec.model_copy(update=limit)})
-        roster, why = self._find_roster(document)
-        scene = _Scene(document, weekjob, roster, self._store.get_family(uid), now, previous, why)
+        membership = self._find_membership(document)
+        scene = _Scene(document, weekjob, membership, self._store.get_family(uid), now, previous)
         scene.steps = self._observe_steps(scene)
         return scene
 
-    def _find_roster(self, document: Document) -> tuple[Roster | None, str]:
-        """Return the course that a week job is part of; without one, why there is none."""
+    def _find_membership(self, document: Document) -> _Membership:
         home = document["metadata"]["namespace"]
         course = self._store.get_course(home)
         if course is None:
-            return None, f"namespace {home} belongs to no course: ask the teacher to add it to the course's students"
+            why = f"namespace {home} belongs to no course: ask the teacher to add it to the course's students"
+            return _Membership(None, why)
         name = course["metadata"]["name"]
         try:
             roster = self._rosters.read(course)
         except ConfigError as error:
-            return None, f"course {name} cannot be read, the teacher must mend it: {error.detail}"
+            why = f"course {name} cannot be read, the teacher must mend it: {error.detail}"
+            return _Membership(None, why, is_readable=False)
         if home not in roster.students:
-            return None, f"namespace {home} is no longer among the students of course {name}: ask the teacher"
-        return roster, ""
+            return _Membership(
+                None, f"namespace {home} is no longer among the students of course {name}: ask the teacher"
+            )
+        return _Membership(roster)
 
     def _observe_steps(self, scene: _Scene) -> dict[str, ObservedStep]:
         reports = self._memory.get_reports(scene.uid)
@@ -234,7 +252,7 @@ class Reconciler:
     def _get_holds(self, scene: _Scene) -> dict[str, Hold]:
         names = _list_step_names(scene.weekjob)
         if scene.roster is None:
-            return dict.fromkeys(names, Hold(Reason.COURSE_MISSING, scene.why_no_course))
+            return dict.fromkeys(names, Hold(Reason.COURSE_MISSING, scene.membership.why_not))
         spec = scene.roster.course.spec
         if spec.suspend:
             return dict.fromkeys(names, Hold(Reason.COURSE_SUSPENDED, "the teacher paused the class"))
@@ -262,6 +280,8 @@ class Reconciler:
 
     async def _apply_children(self, scene: _Scene, desired: Plan) -> bool:
         """Make the children that are wanted and delete those that are not; return whether one was made."""
+        if desired.objects and not scene.membership.is_readable:
+            return False
         wanted = {item.step.name: self._request(scene, item) for item in desired.objects} if scene.roster else {}
         missing = dict(wanted)
         for child in list(scene.family.children.values()):
