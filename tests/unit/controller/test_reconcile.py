@@ -11,7 +11,7 @@ from practicum_controller.reconcile import Reconciler
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
-from practicum_core.errors import Reason
+from practicum_core.errors import PlatformError, Reason
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 KEY = ("student-01", "week-03")
@@ -168,3 +168,10 @@ def test_a_week_job_that_ended_under_another_version_never_starts_again(phase):
     school = School(status=status)
     assert school.reconcile() is None
     assert (school.cluster.made, school.cluster.patches) == ([], [])
+
+
+def test_a_week_job_is_let_go_though_the_history_is_away():
+    fault = PlatformError(Reason.UPSTREAM_UNAVAILABLE, "the database is away")
+    school = School(fault=fault, finalizers=[labels.FINALIZER, "other"], deleted=NOW.isoformat())
+    school.reconcile()
+    assert [body["metadata"]["finalizers"] for *_, body in school.cluster.patches] == [["other"]]

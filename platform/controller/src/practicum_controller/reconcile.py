@@ -36,7 +36,7 @@ from practicum_controller.settings import Settings
 from practicum_controller.store import Family, Key, Store
 from practicum_core import labels
 from practicum_core.curriculum import get_unit
-from practicum_core.errors import ConfigError, Reason
+from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.phases import Phase
 from practicum_core.plan import Hold, Observed, ObservedStep, Plan, StepObject, build_rejection, plan
 from practicum_core.reports import StepReport
@@ -358,7 +358,11 @@ class Reconciler:
         metadata = document["metadata"]
         if labels.FINALIZER not in metadata.get("finalizers", ()):
             return
-        await self._memory.settle(metadata["namespace"], metadata["uid"], now)
+        try:
+            await self._memory.settle(metadata["namespace"], metadata["uid"], now)
+        except PlatformError as error:
+            # The sweep closes the accounts of children that are gone, once the history is back.
+            LOGGER.warning("%s: the accounts stay open for now: %s", metadata["uid"], error.detail)
         rest = [name for name in metadata["finalizers"] if name != labels.FINALIZER]
         body = {"metadata": {"uid": metadata["uid"], "finalizers": rest or None}}
         await self._cluster.patch(WEEK_JOBS, metadata["namespace"], metadata["name"], body)
