@@ -12,6 +12,7 @@ from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.errors import PlatformError, Reason
+from practicum_core.reports import StepReport
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 KEY = ("student-01", "week-03")
@@ -50,14 +51,15 @@ class FakeCluster:
 
 
 class FakeMemory:
-    """Nothing was reported and nothing was used."""
+    """Nothing was used, and reported only what a test says."""
 
     def __init__(self, fault=None):
         self.fault = fault
+        self.reports = {}
         self.ended = []
 
     def get_reports(self, uid):
-        return {}
+        return self.reports
 
     def get_places(self):
         return {}
@@ -107,6 +109,11 @@ class School:
         meta |= {"deletionTimestamp": deleted} if deleted else {}
         document = {"kind": "WeekJob", "metadata": meta, "spec": spec}
         self.store.put("WeekJob", document | ({"status": status} if status else {}))
+
+    def finish_steps(self, *names):
+        for name in names:
+            report = StepReport(uid=UID, step=name, attempt=1, outcome="succeeded")
+            self.memory.reports[name, 1] = report
 
     def reconcile(self):
         return asyncio.run(self.reconciler.reconcile(KEY))
@@ -168,6 +175,36 @@ def test_a_week_job_that_ended_under_another_version_never_starts_again(phase):
     school = School(status=status)
     assert school.reconcile() is None
     assert (school.cluster.made, school.cluster.patches) == ([], [])
+
+
+QUOTA = {"cpu": "4", "memory": "16Gi", "slices": 1}
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "words"),
+    [
+        ({"resources": {"gpu": {"slices": 2}}}, "QuotaExceeded", "GPU slices: 1 x 2 are asked for and one student may"),
+        ({"resources": {"gpu": {"slices": 1}, "workers": 2}}, "QuotaExceeded", "GPU slices: 2 x 1"),
+        ({"resources": {"memory": "9Gi", "workers": 2}}, "QuotaExceeded", "memory: 2 x 9Gi"),
+        ({"resources": {"cpu": "4500m"}}, "QuotaExceeded", "cpu: 1 x 4500m"),
+        ({"priorityClassName": "urgent"}, "ConfigInvalid", "'urgent' is none of the course's priorities (normal)"),
+    ],
+)
+def test_what_could_never_run_takes_no_place_in_the_queue(spec, reason, words):
+    school = School(course={"quota": QUOTA, "priorities": [{"name": "normal", "value": 0}]}, **spec)
+    school.finish_steps("model", "snapshot")
+    school.reconcile()
+    assert school.cluster.made == []
+    assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Queued", reason)
+    assert words in school.cluster.status["message"]
+
+
+def test_what_fits_the_quota_exactly_is_queued():
+    spec = {"resources": {"gpu": {"slices": 1}, "cpu": "4", "memory": "16384Mi"}, "priorityClassName": "normal"}
+    school = School(course={"quota": QUOTA, "priorities": [{"name": "normal", "value": 0}]}, **spec)
+    school.finish_steps("model", "snapshot")
+    school.reconcile()
+    assert school.cluster.made == ["week-03-sft-1"]
 
 
 def test_a_week_job_is_let_go_though_the_history_is_away():

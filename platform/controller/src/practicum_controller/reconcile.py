@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from practicum_controller.backends import ChildRequest, build_child, get_child_resource
+from practicum_controller.backends import ChildRequest, build_child, get_child_resource, get_reason_unfit
 from practicum_controller.backends.pods import CONFIG_HASH
 from practicum_controller.client import CONFIG_MAPS, EVENTS, WEEK_JOBS, Cluster
 from practicum_controller.documents import (
@@ -247,7 +247,18 @@ class Reconciler:
             holds=self._get_holds(scene),
             generation=scene.document["metadata"].get("generation"),
         )
-        return plan(scene.weekjob, observed, scene.now)
+        desired = plan(scene.weekjob, observed, scene.now)
+        unfit = self._get_unfit(scene, desired)
+        return plan(scene.weekjob, replace(observed, holds=unfit), scene.now) if unfit else desired
+
+    def _get_unfit(self, scene: _Scene, desired: Plan) -> dict[str, Hold]:
+        """Say which of the children that would be made now could never run."""
+        if scene.roster is None:
+            return {}
+        made = {child["metadata"]["name"] for child in scene.family.children.values()}
+        requests = [self._request(scene, item) for item in desired.objects]
+        found = {one.item.step.name: get_reason_unfit(one) for one in requests if one.name not in made}
+        return {name: hold for name, hold in found.items() if hold is not None}
 
     def _get_holds(self, scene: _Scene) -> dict[str, Hold]:
         names = _list_step_names(scene.weekjob)

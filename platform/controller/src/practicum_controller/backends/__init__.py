@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from practicum_controller.backends.batch_job import build_job
+from practicum_controller.backends.fit import get_reason_unfit
 from practicum_controller.backends.pods import ChildRequest
 from practicum_controller.backends.ray_job import build_ray_job, needs_ray
 from practicum_controller.client import JOBS, RAY_JOBS, Document, Resource
 
-__all__ = ["ChildRequest", "build_child", "get_child_resource"]
+__all__ = ["ChildRequest", "build_child", "get_child_resource", "get_reason_unfit"]
 
 
 def build_child(request: ChildRequest) -> Document:
