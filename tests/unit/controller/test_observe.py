@@ -56,6 +56,12 @@ TABLE = {
     "preempted": ((build_child(suspend=True), [], PREEMPTED, []), Phase.QUEUED, Reason.PREEMPTED, "higher priority"),
     "no pod yet": ((build_child(), [], None, []), Phase.INITIALIZING, None, "pods are being made"),
     "quota": ((build_child(), [], None, [REFUSED]), Phase.INITIALIZING, Reason.QUOTA_EXCEEDED, "exceeded quota"),
+    "quota, of workers": (
+        (build_child("RayJob", jobDeploymentStatus="Initializing"), [RUNNING], None, [REFUSED]),
+        Phase.INITIALIZING,
+        Reason.QUOTA_EXCEEDED,
+        "exceeded quota",
+    ),
     "policy": ((build_child(), [], None, [DENIED]), Phase.INITIALIZING, Reason.POD_REFUSED, "PodSecurity"),
     "image": (
         (build_child(), [waiting("ImagePullBackOff")], None, []),

@@ -173,7 +173,8 @@ def read_wait(
     if is_running:
         return Phase.RUNNING, None, ""
     refusal = next((one for one in warnings if one["involvedObject"].get("uid") == child["metadata"]["uid"]), None)
-    if refusal is not None and not pods:
+    # A Job has one pod; of a RayJob the head may be there while its workers are refused.
+    if refusal is not None and (not pods or child["kind"] == "RayJob"):
         text = str(refusal.get("message", ""))
         reason = Reason.QUOTA_EXCEEDED if _QUOTA_TEXT in text else Reason.POD_REFUSED
         return Phase.INITIALIZING, reason, text
