@@ -81,6 +81,20 @@ def test_all_problems_of_a_weekjob_are_told_at_once_with_suggestions():
         assert part in caught.value.detail
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("split", "train", "models are made with the split train"),
+        ("split", "validation", "models are made with the split validation"),
+        ("confidence", 0.5, "greater than or equal to 0.95"),
+    ],
+)
+def test_no_option_makes_a_gate_ask_for_less(option, value, words):
+    with pytest.raises(ConfigError) as caught:
+        resolve_steps(build_weekjob(unit="sft", set={f"evaluate.{option}": value}))
+    assert words in caught.value.detail
+
+
 def test_options_are_laid_over_each_other_in_order():
     def config_of(**spec):
         return {step.name: step.config for step in resolve_steps(build_weekjob(**spec))}["sft"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from practicum_core.stages.base import StageConfig, StageRecord
+
+_SEEN_SPLITS = frozenset({"train", "validation"})
 
 
 class EvaluateConfig(StageConfig):
@@ -14,14 +16,25 @@ class EvaluateConfig(StageConfig):
     candidate: str | None = Field(
         default=None, description="Model held against the base, row by row: a URI, or run:PATH inside the run."
     )
-    split: str = Field(default="test", description="Split of the data that is scored.")
+    split: str = Field(
+        default="test",
+        description="Split of the data that is scored; train and validation, which made the model, are not.",
+    )
     control_split: str | None = Field(default=None, description="Split whose answers must not get worse.")
     limit: int | None = Field(default=None, ge=1, description="Rows at most, the first ones; all without it.")
     control_limit: int | None = Field(default=None, ge=1, description="Rows of the control split at most.")
     batch_size: int = Field(default=32, ge=1)
     max_new_tokens: int = Field(default=64, ge=1)
-    confidence: float = Field(default=0.95, gt=0, lt=1)
+    confidence: float = Field(default=0.95, ge=0.95, lt=1, description="Of intervals; gates ask for 95% at least.")
     bootstrap_resamples: int = Field(default=2000, ge=100)
+
+    @field_validator("split")
+    @classmethod
+    def _refuse_seen_rows(cls, split: str) -> str:
+        """Refuse what a model was trained on or chosen by: every gate over an evaluation is about unseen rows."""
+        if split in _SEEN_SPLITS:
+            raise ValueError(f"models are made with the split {split}: score rows that none has seen, such as test")
+        return split
 
 
 class EvaluateRecord(StageRecord):
