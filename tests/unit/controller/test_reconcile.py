@@ -177,6 +177,21 @@ def test_a_week_job_that_ended_under_another_version_never_starts_again(phase):
     assert (school.cluster.made, school.cluster.patches) == ([], [])
 
 
+def test_a_list_from_before_its_end_does_not_start_a_week_job_again():
+    school = School()
+    school.finish_steps("model", "snapshot", "sft", "inference", "evaluate", "report")
+    before = school.store.week_jobs[KEY]
+    school.reconcile()
+    ended = school.cluster.status
+    assert (ended["phase"], school.memory.ended) == ("Succeeded", ["Succeeded"])
+    school.memory.reports.clear()  # they are let go of with the end
+    listed = {"metadata": {**before["metadata"], "resourceVersion": "1"}, "spec": before["spec"]}
+    school.store.replace("WeekJob", [{"kind": "WeekJob", **listed, "status": {"phase": "Running"}}])
+    school.reconcile()
+    assert school.cluster.made == []
+    assert school.cluster.status == ended
+
+
 QUOTA = {"cpu": "4", "memory": "16Gi", "slices": 1}
 
 

@@ -143,6 +143,7 @@ class Reconciler:
         self._settings = settings
         self._get_now = get_now
         self._rosters = Rosters()
+        self._ended: set[str] = set()
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one week job a step further.
@@ -162,6 +163,9 @@ class Reconciler:
             if self._memory.is_open(document["metadata"]["uid"]):
                 await self._memory.end(document, self._find_membership(document).roster, previous)
             return await self._expire(document, previous, now)
+        if document["metadata"]["uid"] in self._ended:
+            # A list that was under way when the end was written shows the time before it; the watch brings the end.
+            return _HELD_S
         try:
             weekjob = read_week_job(document)
         except ConfigError as error:
@@ -234,6 +238,7 @@ class Reconciler:
             status = await self._keep_evidence(scene.document, status)
         await self._publish(scene.document, scene.previous, status, scene.now)
         if status.phase.is_terminal:
+            self._ended.add(scene.uid)
             await self._memory.end(scene.document, scene.roster, status)
         return _get_next_look(scene.weekjob, status)
 
