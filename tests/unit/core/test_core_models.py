@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from practicum_core import atomic
 from practicum_core.atomic import append_json_line, explain_os_errors, open_atomic, write_json_atomic
+from practicum_core.course import CourseSpec
 from practicum_core.curriculum import UNITS, VARIANTS, get_unit
 from practicum_core.errors import ConfigError, PlatformError, Reason, get_exit_code
 from practicum_core.gates import Comparison, GateSpec, check_gates
@@ -220,3 +221,10 @@ def test_json_lines_are_appended_whole(tmp_path):
 @pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_has_an_exit_code_of_the_contract(reason):
     assert get_exit_code(reason) in {0, 1, 2, 3, 4, 70, 75, 143}
+
+
+def test_two_students_of_one_namespace_are_refused():
+    students = [{"name": "ada", "namespace": "team-1"}, {"name": "team-1"}, {"name": "bob"}]
+    with pytest.raises(ValidationError, match=r"several students have one namespace \(team-1\)"):
+        CourseSpec.model_validate({"students": students})
+    assert len(CourseSpec.model_validate({"students": students[1:]}).students) == 2

@@ -5,10 +5,11 @@ Field documentation here becomes the descriptions of the custom resource. Refuse
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from practicum_core.stages import Environment
 from practicum_core.weekjob import API_VERSION, Condition, Metadata, Quantity, Resource
@@ -147,6 +148,15 @@ class CourseSpec(Resource):
     )
     budget: Budget = Field(default_factory=Budget)
     suspend: bool = Field(default=False, description="True admits no more week jobs until it is false again.")
+
+    @model_validator(mode="after")
+    def _refuse_shared_homes(self) -> Self:
+        """Refuse two students in one namespace: each would take rights and quota from the other, again and again."""
+        counts = Counter(student.home for student in self.students)
+        shared = sorted(home for home, count in counts.items() if count > 1)
+        if shared:
+            raise ValueError(f"several students have one namespace ({', '.join(shared)}): make them one team, or two")
+        return self
 
 
 class CoursePhase(StrEnum):
