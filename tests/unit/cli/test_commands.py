@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from practicum_cli import summary
 from practicum_cli.pointers import Pointers
 from practicum_cli.runs import iter_run_dirs
 from practicum_cli.template import FILES
@@ -20,6 +21,7 @@ from practicum_cli.weekjob_file import read_weekjob
 from practicum_core.layout import RunLayout
 from practicum_core.stages.evaluate import EvaluateConfig
 from practicum_core.weekjob import WeekJob
+from practicum_jobs.report.titles import METRICS
 
 
 def test_status_lists_runs_and_shows_one(finish_run, command):
@@ -268,3 +270,7 @@ def test_paths_with_spaces_and_chinese_characters(workplace, finish_run, command
     target.mkdir()
     (path.parents[1]).rename(target / "experiments")
     assert command("status", "latest", "--out", target / "experiments")[0] == 0
+
+
+def test_the_headline_figures_of_a_summary_are_figures_that_stages_measure():
+    assert {name.partition(".")[2] for name in summary.HEADLINES} <= set(METRICS)

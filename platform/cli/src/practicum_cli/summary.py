@@ -11,7 +11,7 @@ from practicum_core.layout import RunLayout
 from practicum_core.step_files import read_json_or_empty
 
 _FIXED = ("unit", "run", "phase", "gates", "profile", "seed", "model", "data", "control", "factor", "seconds")
-_ALWAYS = frozenset({"evaluate.exact_match", "evaluate.exact_match_delta", "sft.best_validation_loss"})
+HEADLINES = frozenset({"evaluate.exact_match", "evaluate.exact_match_delta", "sft.validation_loss"})
 
 
 def build_summary(root: Path, *, all_metrics: bool) -> tuple[list[str], list[list[str]]]:
@@ -47,7 +47,7 @@ def _describe(path: Path, *, all_metrics: bool) -> tuple[dict[str, str], dict[st
 def _choose(run: Run) -> frozenset[str]:
     unit = UNITS.get(run.weekjob.spec.unit)
     gated = {f"{gate.step}.{gate.metric}" for gate in unit.gates} if unit else set()
-    return _ALWAYS | gated
+    return HEADLINES | gated
 
 
 def _describe_fixed(run: Run) -> dict[str, str]:
