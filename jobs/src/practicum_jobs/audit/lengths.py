@@ -60,27 +60,23 @@ class LengthCounter:
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
         known = self._known
-        parts = [self._cut(text) for text in texts]
-        unknown = list(set().union(*(row for row, _ in parts)).difference(known))
-        known.update(zip(unknown, self._tokenizer.count_tokens(unknown), strict=True))
-        return [sum([known[part] for part in row]) + num_digits for row, num_digits in parts]
-
-    def _cut(self, text: str) -> tuple[list[str], int]:
-        """Return the parts of a text and the number of digits that are tokens by themselves and stand in no part."""
-        if self._special is None:
-            return [text], 0
-        parts: list[str] = []
-        num_digits = 0
+        rows = [self._special.split(text) if self._special else [text] for text in texts]
         # Splitting by a group keeps the special tokens, at odd places; empty strings count as no tokens.
-        for place, part in enumerate(self._special.split(text)):
-            if place % 2 or part in self._known or self._pieces is None or not _PLAIN.fullmatch(part):
-                parts.append(part)
-                continue
-            pieces = self._pieces.choose(part).findall(part)
-            parts += pieces
-            if self._has_lone_digits:
-                num_digits += len(part) - sum(map(len, pieces))
-        return parts, num_digits
+        special = set().union(*(row[1::2] for row in rows))
+        cut = {part: self._cut(part) for part in set().union(*(row[::2] for row in rows))}
+        unknown = list(special.union(*(pieces for pieces, _ in cut.values())).difference(known))
+        known.update(zip(unknown, self._tokenizer.count_tokens(unknown), strict=True))
+        # Rows share parts, such as a system prompt: each is cut and summed once.
+        counts = {part: sum([known[piece] for piece in pieces]) + digits for part, (pieces, digits) in cut.items()}
+        counts.update((token, known[token]) for token in special)
+        return [sum([counts[part] for part in row]) for row in rows]
+
+    def _cut(self, part: str) -> tuple[list[str], int]:
+        """Return the pieces of a text without special tokens, and the number of digits that are tokens in no piece."""
+        if part in self._known or self._special is None or self._pieces is None or not _PLAIN.fullmatch(part):
+            return [part], 0
+        pieces = self._pieces.choose(part).findall(part)
+        return pieces, len(part) - sum(map(len, pieces)) if self._has_lone_digits else 0
 
 
 def _build_special_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
