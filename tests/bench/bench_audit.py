@@ -25,7 +25,8 @@ import psutil
 import yaml
 
 from practicum_core.rows import Row
-from practicum_jobs.audit.content import build_content, build_record
+from practicum_jobs.audit.content import build_content
+from practicum_jobs.audit.places import build_record
 from practicum_jobs.audit.scan import BATCH_ROWS
 from practicum_jobs.context import get_cache_dir
 from practicum_jobs.datasets.sources import open_source

@@ -7,7 +7,8 @@ from practicum_core.errors import ConfigError
 from practicum_core.rows import Message, Row
 from practicum_jobs.audit.catalogue import CATALOGUE, get_verdict, resolve_thresholds
 from practicum_jobs.audit.checks import check_content, is_refusal, write_excerpt
-from practicum_jobs.audit.content import Content, build_content, build_record, normalise_content
+from practicum_jobs.audit.content import Content, build_content, normalise_content
+from practicum_jobs.audit.places import build_record
 from practicum_jobs.audit.scan import Scan, find_conflicts, read_marks
 from practicum_jobs.datasets.formats import detect_format, read_record
 from practicum_jobs.text.encoding import EncodingDefect

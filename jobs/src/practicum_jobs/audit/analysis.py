@@ -1,4 +1,4 @@
-"""Decides what is computed of a batch of rows in a worker process: numbers only, no text leaves it."""
+"""Decides what is computed of a batch of a data set in a worker process, from its bytes on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from practicum_core.rows import Row
 from practicum_jobs.audit.catalogue import LEAKED, OVER_LONG, RUN
 from practicum_jobs.audit.checks import check_content
-from practicum_jobs.audit.content import Content, normalise_content, read_content
+from practicum_jobs.audit.content import Content, build_content, normalise_content
 from practicum_jobs.audit.lengths import LengthCounter
+from practicum_jobs.audit.places import write_place
+from practicum_jobs.datasets.formats import DefectKind
+from practicum_jobs.datasets.readers import Defect, Piece, read_piece
 from practicum_jobs.text.overlap import Kind, OverlapIndex, OverlapSettings, Prepared, prepare_normalised, prepare_texts
 from practicum_jobs.text.script import classify_numbers
 from practicum_jobs.text.shingles import Int64, UInt8, UInt32, UInt64, hash_text
@@ -23,7 +27,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """Facts of N rows in order. ``flags`` are pairs (row of the batch, finding)."""
+    """Facts of a batch with N rows, in order. ``flags`` are pairs (row of the batch, finding)."""
 
     sketches: Sketches
     prompts: UInt64
@@ -33,6 +37,9 @@ class BatchFacts:
     flags: list[tuple[int, str]]
     partners: Int64
     """Number of the evaluation row that a row repeats, or -1."""
+    defects: list[DefectKind]
+    lines: bytes
+    """The places, rows and defects, as :mod:`practicum_jobs.audit.places` writes them, where they are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,21 @@ class KnownLengths:
 
     exact: UInt64
     lengths: UInt32
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every worker needs beside its batch.
+
+    Attributes:
+        held_out: Index of the evaluation rows, where the data has any.
+        known_lengths: Lengths that were counted before; other rows are counted.
+        keeps_lines: Whether the facts hold the places' lines.
+    """
+
+    held_out: OverlapIndex | None = None
+    known_lengths: KnownLengths | None = None
+    keeps_lines: bool = True
 
 
 @dataclass
@@ -61,21 +83,15 @@ class Analyser:
     def _counter(self) -> LengthCounter | None:
         return LengthCounter(self.model) if self.model else None
 
-    def prepare(self, dialogues: list[str]) -> Prepared:
-        """Hash evaluation rows for an index."""
-        return prepare_texts(dialogues, self.overlap)
+    def prepare(self, pieces: Sequence[Piece]) -> tuple[list[str], Prepared]:
+        """Hash evaluation rows for an index; return their ids too."""
+        rows = [row for row in map(read_piece, pieces) if isinstance(row, Row)]
+        return [row.id for row in rows], prepare_texts([build_content(row).dialogue for row in rows], self.overlap)
 
-    def analyse(
-        self, items: Sequence[Content | bytes], held_out: OverlapIndex | None, known: KnownLengths | None = None
-    ) -> BatchFacts:
-        """Compute the facts of a batch.
-
-        Args:
-            items: Rows, or lines of the clean copy.
-            held_out: Index of the evaluation rows, where the data has any.
-            known: Lengths that were counted before; other rows are counted.
-        """
-        batch = [read_content(item) if isinstance(item, bytes) else item for item in items]
+    def analyse(self, pieces: Sequence[Piece], shared: Shared) -> BatchFacts:
+        """Read a batch and compute its facts."""
+        places = [read_piece(piece) for piece in pieces]
+        batch = [build_content(place) for place in places if isinstance(place, Row)]
         normalised = [normalise_content(content) for content in batch]
         prepared = prepare_normalised([texts.dialogue for texts in normalised], self.overlap)
         flags = [
@@ -84,8 +100,8 @@ class Analyser:
             for name in check_content(content, texts.dialogue)
         ]
         partners = np.full(len(batch), -1, dtype=np.int64)
-        if held_out is not None:
-            found = held_out.match(prepared)
+        if shared.held_out is not None:
+            found = shared.held_out.match(prepared)
             partners = np.where(found[Kind.EXACT] >= 0, found[Kind.EXACT], found[Kind.NEAR])
             is_run = (found[Kind.NGRAM] >= 0) & (partners < 0)
             flags += [(row, LEAKED) for row in np.flatnonzero(partners >= 0).tolist()]
@@ -94,7 +110,7 @@ class Analyser:
         prompts = _hash([texts.prompt for texts in normalised])
         answers = _hash([texts.answers for texts in normalised])
         exact = prompts * _ODD + answers
-        lengths = self._count(batch, exact, known)
+        lengths = self._count(batch, exact, shared.known_lengths)
         flags += [(row, OVER_LONG) for row in np.flatnonzero(lengths > self.max_length).tolist()]
         return BatchFacts(
             sketches=replace(prepared.sketches, exact_N=exact),
@@ -104,6 +120,8 @@ class Analyser:
             scripts=classify_numbers([texts.dialogue for texts in normalised]),
             flags=flags,
             partners=partners,
+            defects=[place.kind for place in places if isinstance(place, Defect)],
+            lines=b"".join(map(write_place, places)) if shared.keeps_lines else b"",
         )
 
     def _count(self, batch: Sequence[Content], exact: UInt64, known: KnownLengths | None) -> UInt32:

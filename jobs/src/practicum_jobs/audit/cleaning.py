@@ -7,11 +7,10 @@ The manifest names every other row or place and why. Neither manifest nor sample
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -19,10 +18,11 @@ from practicum_core.atomic import explain_os_errors, open_atomic
 from practicum_core.rows import Row
 from practicum_jobs.audit.catalogue import CONFLICT, EXACT, LEAKED, NEAR, RUN
 from practicum_jobs.audit.checks import has_private, write_excerpt
-from practicum_jobs.audit.content import build_content, build_record
+from practicum_jobs.audit.content import build_content
+from practicum_jobs.audit.places import build_piece, is_defect, read_defect, read_row, write_line
 from practicum_jobs.audit.scan import Scan, read_marks
 from practicum_jobs.audit.truth import Truth, build_key
-from practicum_jobs.datasets.readers import Defect
+from practicum_jobs.datasets.readers import Defect, Raw
 
 MAX_ID_CHARS = 80
 NUM_CLUSTERS = 10
@@ -78,8 +78,12 @@ class Cleaner:
         clusters = [(self._leader_ids[row], size) for row, size in largest]
         return Cleaning(self._num_clean, self._samples, clusters)
 
-    def walk(self, rows: Iterable[Row | Defect], outputs: Outputs | None) -> Iterator[bytes]:
-        """Read the data to its end, writing copy and manifest where they are wanted, whole or not at all.
+    def walk(self, lines: Iterable[bytes], outputs: Outputs | None) -> Iterator[Raw]:
+        """Read the places to their end, writing copy and manifest where they are wanted, whole or not at all.
+
+        Args:
+            lines: Written by :mod:`practicum_jobs.audit.places`.
+            outputs: Where to.
 
         Yields:
             The lines of the copy, as they were written.
@@ -89,24 +93,25 @@ class Cleaner:
                 stack.enter_context(explain_os_errors(outputs.clean.parent))
             clean = stack.enter_context(open_atomic(outputs.clean)) if outputs else None
             manifest = stack.enter_context(open_atomic(outputs.manifest)) if outputs else None
-            for row in self._iter_clean(rows, manifest):
+            for line in self._iter_clean(lines, manifest):
                 self._num_clean += 1
                 if clean is not None:
-                    yield _write(clean, build_record(row))
+                    clean.write(line)
+                    yield build_piece(line, self._num_clean)
 
-    def _iter_clean(self, rows: Iterable[Row | Defect], manifest: BinaryIO | None) -> Iterator[Row]:
+    def _iter_clean(self, lines: Iterable[bytes], manifest: BinaryIO | None) -> Iterator[bytes]:
         number = -1
-        for row in rows:
-            if isinstance(row, Defect):
-                self._note_defect(row, manifest)
+        for line in lines:
+            if is_defect(line):
+                self._note_defect(read_defect(line), manifest)
                 continue
             number += 1
             if number in self._sizes:
-                self._leader_ids[number] = _show_id(row.id)
+                self._leader_ids[number] = _show_id(read_row(line).id)
             if self._marks[number]:
-                self._note_row(number, row, manifest)
+                self._note_row(number, read_row(line), manifest)
             else:
-                yield row
+                yield line
 
     def _note_row(self, number: int, row: Row, manifest: BinaryIO | None) -> None:
         found = read_marks(int(self._marks[number]))
@@ -115,7 +120,8 @@ class Cleaner:
         if self._truth is not None:
             self._truth.note(row.id, found)
         if manifest is not None:
-            _write(manifest, {"row": number + 1, "id": shown_id, "findings": found, "partners": partners})
+            entry = {"row": number + 1, "id": shown_id, "findings": found, "partners": partners}
+            manifest.write(write_line(entry))
         for name in found:
             kept = self._samples.setdefault(name, [])
             if len(kept) < self._num_samples:
@@ -127,10 +133,8 @@ class Cleaner:
         if self._truth is not None:
             self._truth.note(place, [defect.kind])
         if manifest is not None:
-            detail = write_excerpt(defect.detail)
-            _write(
-                manifest, {"file": defect.file.name, "line": defect.line, "findings": [defect.kind], "detail": detail}
-            )
+            where = {"file": defect.file.name, "line": defect.line}
+            manifest.write(write_line({**where, "findings": [defect.kind], "detail": write_excerpt(defect.detail)}))
         kept = self._samples.setdefault(defect.kind, [])
         if len(kept) < self._num_samples:
             kept.append(f"{place}: {write_excerpt(defect.detail)}")
@@ -166,9 +170,3 @@ def _show_id(row_id: str) -> str:
     if len(row_id) <= MAX_ID_CHARS and row_id.isprintable() and not has_private(row_id):
         return row_id
     return write_excerpt(row_id, limit=MAX_ID_CHARS)
-
-
-def _write(handle: BinaryIO, value: dict[str, Any]) -> bytes:
-    line = (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "replace")
-    handle.write(line)
-    return line

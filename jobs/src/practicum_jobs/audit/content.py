@@ -1,21 +1,16 @@
-"""Decides which text of a row each check looks at, and in what form a row travels to worker processes."""
+"""Decides which text of a row each check looks at."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from practicum_core.rows import Row
-from practicum_jobs.datasets.formats import detect_format, read_record
-from practicum_jobs.datasets.json_stream import decode_record
 from practicum_jobs.text.shingles import normalise_text
 
 
 class Content(NamedTuple):
-    """A row reduced to text. ``turns`` are pairs (role, content) without the answer.
-
-    A tuple, because millions of them are pickled.
-    """
+    """A row reduced to text. ``turns`` are pairs (role, content) without the answer."""
 
     turns: tuple[tuple[str, str], ...]
     answer: str
@@ -78,23 +73,3 @@ def _normalise_shared(text: str) -> str:
 def build_content(row: Row) -> Content:
     """Reduce a row to text."""
     return Content(tuple((message.role, message.content) for message in row.messages), row.answer, row.rejected)
-
-
-def build_record(row: Row) -> dict[str, Any]:
-    """Return the row as a record of the chat or preference format, which every reader of the course takes."""
-    turns = [{"role": message.role, "content": message.content} for message in row.messages]
-    known = {"task": row.task, "language": row.language, "group": row.group}
-    extra = {name: value for name, value in known.items() if value}
-    if row.rejected is not None:
-        return {"id": row.id, "prompt": turns, "chosen": row.answer, "rejected": row.rejected, **extra}
-    return {"id": row.id, "messages": [*turns, {"role": "assistant", "content": row.answer}], **extra}
-
-
-def read_content(line: bytes) -> Content:
-    """Reduce a row of the clean copy to text, from the bytes of its line.
-
-    >>> read_content(b'{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}').answer
-    'a'
-    """
-    record = decode_record(line)
-    return build_content(read_record(record, detect_format(record), ""))

@@ -1,13 +1,14 @@
 """Decides what an audit keeps of a stream of rows: numbers by row, and which rows each finding is about.
 
-Memory: some tens of bytes a row; sketches lie in a temporary folder. Rows are numbered from 0 in reading order,
-places from which no row could be read are kept apart.
+Memory: some tens of bytes a row; sketches, and the places' lines where they are wanted, lie in a temporary folder.
+Rows are numbered from 0 in reading order, places from which no row could be read are kept apart.
 """
 
 from __future__ import annotations
 
 import array
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,21 +16,19 @@ from typing import BinaryIO
 
 import numpy as np
 
-from practicum_core.rows import Row
 from practicum_jobs.audit.analysis import BatchFacts, KnownLengths
 from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, NEAR, Level, get_level
-from practicum_jobs.audit.content import Content, build_content
 from practicum_jobs.audit.workers import Batch
-from practicum_jobs.datasets.readers import Defect
+from practicum_jobs.datasets.readers import Piece, measure_piece
 from practicum_jobs.text.duplicates import NO_DUPLICATES, DuplicateIndex, Duplicates
 from practicum_jobs.text.script import SCRIPTS
 from practicum_jobs.text.shingles import Int64, UInt64
 from practicum_jobs.text.sketches import SketchSettings
 
 Analyse = Callable[[Iterable[Batch]], Iterator[BatchFacts]]
-PROMPTS, ANSWERS, LENGTHS = "prompts", "answers", "lengths"
+PROMPTS, ANSWERS, LENGTHS, LINES = "prompts", "answers", "lengths", "lines"
 BATCH_ROWS = 1_000
-BATCH_CHARS = 1_000_000
+BATCH_BYTES = 2_000_000
 _BITS = {name: np.uint64(1 << number) for number, name in enumerate(CATALOGUE)}
 
 
@@ -79,8 +78,8 @@ def read_marks(mark: int) -> list[str]:
     return [name for name, bit in _BITS.items() if mark & int(bit)]
 
 
-def scan_rows(
-    rows: Iterable[Row | Defect | bytes],
+def scan_pieces(
+    pieces: Iterable[Piece],
     analyse: Analyse,
     settings: SketchSettings,
     folder: Path,
@@ -89,29 +88,35 @@ def scan_rows(
     """Read a stream to its end and judge it.
 
     Args:
-        rows: From a reader, or lines of a clean copy.
+        pieces: Of a data set, or of its clean copy.
         analyse: Of :class:`practicum_jobs.audit.workers.Workers`.
         settings: The sketches' own.
-        folder: Empty; numbers by row are left in it, for :func:`read_known_lengths`.
+        folder: Empty; numbers by row are left in it, for :func:`read_known_lengths`, and the lines, for
+            :func:`iter_lines`.
         on_batch: Called with the number of rows done; may raise to stop.
     """
     scan = Scan()
     index = DuplicateIndex(settings, folder)
     with contextlib.ExitStack() as stack:
-        spills = {name: stack.enter_context((folder / name).open("wb")) for name in (PROMPTS, ANSWERS, LENGTHS)}
+        spills = {name: stack.enter_context((folder / name).open("wb")) for name in (PROMPTS, ANSWERS, LENGTHS, LINES)}
         gathered = _Gathered(spills)
-        for facts in analyse(_cut_batches(rows, scan)):
+        for facts in analyse(cut_batches(pieces)):
             index.add(facts.sketches)
             gathered.add(facts)
             on_batch(gathered.num_rows)
-    scan.num_rows = gathered.num_rows
+    gathered.settle(scan)
     if scan.num_rows:
-        gathered.settle(scan)
         conflicts = find_conflicts(np.fromfile(folder / PROMPTS, np.uint64), np.fromfile(folder / ANSWERS, np.uint64))
         scan.duplicates = index.find()
         found = {CONFLICT: conflicts, EXACT: scan.duplicates.exact.rows, NEAR: scan.duplicates.near.rows}
         scan.findings |= {name: numbers for name, numbers in found.items() if len(numbers)}
     return scan
+
+
+def iter_lines(folder: Path) -> Iterator[bytes]:
+    """Yield the lines of the places of a finished scan."""
+    with (folder / LINES).open("rb") as handle:
+        yield from handle
 
 
 def read_known_lengths(folder: Path) -> KnownLengths:
@@ -134,10 +139,13 @@ class _Gathered:
         self._script_counts = np.zeros(len(SCRIPTS), dtype=np.int64)
         self._flags: dict[str, array.array[int]] = {}
         self._partners: dict[int, int] = {}
+        self._defects: Counter[str] = Counter()
 
     def add(self, facts: BatchFacts) -> None:
         for name, numbers in ((PROMPTS, facts.prompts), (ANSWERS, facts.answers), (LENGTHS, facts.lengths)):
             self._spills[name].write(numbers.tobytes())
+        self._spills[LINES].write(facts.lines)
+        self._defects.update(facts.defects)
         counts = np.bincount(facts.lengths, minlength=len(self._length_counts))
         counts[: len(self._length_counts)] += self._length_counts
         self._length_counts = counts
@@ -150,6 +158,8 @@ class _Gathered:
 
     def settle(self, scan: Scan) -> None:
         """Write what was gathered into the scan."""
+        scan.num_rows = self.num_rows
+        scan.num_defects, scan.defect_counts = self._defects.total(), dict(self._defects)
         scan.length_counts = self._length_counts
         scan.partners = self._partners
         scan.scripts = {
@@ -181,24 +191,15 @@ def find_conflicts(prompts: UInt64, answers: UInt64) -> Int64:
     return np.sort(rows[np.isin(keys, conflicting)])
 
 
-def _cut_batches(rows: Iterable[Row | Defect | bytes], scan: Scan) -> Iterator[Batch]:
-    """Cut rows into batches bounded by rows and by characters; write defects into the scan."""
+def cut_batches(pieces: Iterable[Piece]) -> Iterator[Batch]:
+    """Cut a stream into batches bounded by places and by bytes."""
     batch: Batch = []
-    num_chars = 0
-    for row in rows:
-        if isinstance(row, Defect):
-            scan.num_defects += 1
-            scan.defect_counts[row.kind] = scan.defect_counts.get(row.kind, 0) + 1
-            continue
-        item = row if isinstance(row, bytes) else build_content(row)
-        batch.append(item)
-        num_chars += len(item) if isinstance(item, bytes) else _count_chars(item)
-        if len(batch) >= BATCH_ROWS or num_chars >= BATCH_CHARS:
+    size = 0
+    for piece in pieces:
+        batch.append(piece)
+        size += measure_piece(piece)
+        if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
             yield batch
-            batch, num_chars = [], 0
+            batch, size = [], 0
     if batch:
         yield batch
-
-
-def _count_chars(content: Content) -> int:
-    return len(content.answer) + len(content.rejected or "") + sum([len(text) for _, text in content.turns])

@@ -1,31 +1,29 @@
-"""Decides the course of an audit: read the data, judge it, read it again for the clean copy, audit the copy, report."""
+"""Decides the course of an audit: read the data, judge it, write the clean copy, audit the copy, report."""
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from practicum_core.atomic import write_json_atomic, write_text_atomic
 from practicum_core.errors import DataError
-from practicum_core.rows import Row
 from practicum_core.stages.audit import AuditConfig, AuditRecord
-from practicum_jobs.audit.analysis import Analyser
+from practicum_jobs.audit.analysis import Analyser, Shared
 from practicum_jobs.audit.catalogue import OVER_LONG, resolve_thresholds
 from practicum_jobs.audit.cleaning import Cleaner, Outputs
-from practicum_jobs.audit.content import build_content
 from practicum_jobs.audit.plots import build_charts
 from practicum_jobs.audit.record import Result, build_document, build_record
 from practicum_jobs.audit.report import build_page
-from practicum_jobs.audit.scan import BATCH_ROWS, Analyse, Scan, read_known_lengths, scan_rows
+from practicum_jobs.audit.scan import Analyse, Scan, cut_batches, iter_lines, read_known_lengths, scan_pieces
 from practicum_jobs.audit.truth import Truth, read_truth
-from practicum_jobs.audit.workers import Shared, Workers, open_workers
+from practicum_jobs.audit.workers import Workers, open_workers
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.flaws import TRUTH_MAX_LENGTH
 from practicum_jobs.datasets.sources import Source, open_source
 from practicum_jobs.models.sources import ensure_model
-from practicum_jobs.text.duplicates import iterate_batches
 from practicum_jobs.text.overlap import OverlapIndex, OverlapSettings
 from practicum_jobs.text.sketches import SketchSettings
 
@@ -59,9 +57,10 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
         scan = _scan(source, workers.analyse, settings.sketch, first, ctx)
         truth = _read_truth(source, config)
         cleaner = Cleaner(scan, held_out_ids, config.num_samples, truth)
-        copied = cleaner.walk(source.iter_split(source.splits[0]), outputs)
-        workers.share(replace(workers.shared, known_lengths=read_known_lengths(first)), folder)
-        again = scan_rows(copied, workers.analyse, settings.sketch, second, _build_observer(ctx, 0.6, 0.95))
+        copied = cleaner.walk(iter_lines(first), outputs)
+        known = read_known_lengths(first)
+        workers.share(replace(workers.shared, known_lengths=known, keeps_lines=False), folder)
+        again = scan_pieces(copied, workers.analyse, settings.sketch, second, _build_observer(ctx, 0.6, 0.95))
     return _report(Result(config, source, thresholds, scan, cleaner.result, again, truth), ctx)
 
 
@@ -78,23 +77,21 @@ def _build_settings(config: AuditConfig) -> OverlapSettings:
 
 def _index_held_out(source: Source, settings: OverlapSettings, workers: Workers, folder: Path) -> list[str]:
     """Index every split but the first; return the ids of the indexed rows."""
+    pieces = itertools.chain.from_iterable(map(source.iter_pieces, source.splits[1:]))
     ids: list[str] = []
-
-    def iter_dialogues() -> Iterator[str]:
-        for split in source.splits[1:]:
-            for row in source.iter_split(split):
-                if isinstance(row, Row):
-                    ids.append(row.id)
-                    yield build_content(row).dialogue
-
-    prepared = list(workers.prepare(iterate_batches(iter_dialogues(), BATCH_ROWS)))
-    if prepared:
+    prepared = []
+    for batch_ids, batch in workers.prepare(cut_batches(pieces)):
+        ids += batch_ids
+        prepared.append(batch)
+    if ids:
         workers.share(Shared(OverlapIndex(prepared, settings)), folder)
     return ids
 
 
 def _scan(source: Source, analyse: Analyse, settings: SketchSettings, folder: Path, ctx: StageContext) -> Scan:
-    scan = scan_rows(source.iter_split(source.splits[0]), analyse, settings, folder, _build_observer(ctx, 0.05, 0.55))
+    scan = scan_pieces(
+        source.iter_pieces(source.splits[0]), analyse, settings, folder, _build_observer(ctx, 0.05, 0.55)
+    )
     if not scan.num_rows:
         worst = max(scan.defect_counts, key=lambda name: scan.defect_counts[name])
         raise DataError(

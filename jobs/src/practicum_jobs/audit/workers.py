@@ -18,28 +18,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from practicum_core.errors import PlatformError, Reason
-from practicum_jobs.audit.analysis import Analyser, BatchFacts, KnownLengths
-from practicum_jobs.audit.content import Content
-from practicum_jobs.text.overlap import OverlapIndex, Prepared
+from practicum_jobs.audit.analysis import Analyser, BatchFacts, Shared
+from practicum_jobs.datasets.readers import Piece
+from practicum_jobs.text.overlap import Prepared
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Batch = list[Content | bytes]
+Batch = list[Piece]
 BATCHES_AHEAD = 2
 """Batches that wait per worker."""
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What every worker needs beside its batch: the index of the evaluation rows, and lengths counted before."""
-
-    held_out: OverlapIndex | None = None
-    known_lengths: KnownLengths | None = None
 
 
 class Workers:
@@ -58,8 +49,8 @@ class Workers:
         self.shared = Shared()
         self._shared_file: Path | None = None
 
-    def prepare(self, batches: Iterable[list[str]]) -> Iterator[Prepared]:
-        """Hash batches of evaluation rows, in order."""
+    def prepare(self, batches: Iterable[Batch]) -> Iterator[tuple[list[str], Prepared]]:
+        """Hash batches of evaluation rows, in order; with their ids."""
         return self._map(_prepare, self._analyser.prepare, batches)
 
     def share(self, shared: Shared, folder: Path) -> None:
@@ -71,12 +62,10 @@ class Workers:
             self._shared_file.write_bytes(pickle.dumps(shared, protocol=pickle.HIGHEST_PROTOCOL))
 
     def analyse(self, batches: Iterable[Batch]) -> Iterator[BatchFacts]:
-        """Compute the facts of batches of rows, in order."""
+        """Read batches and compute their facts, in order."""
         shared = self.shared
         remote = functools.partial(_analyse, self._shared_file)
-        return self._map(
-            remote, lambda batch: self._analyser.analyse(batch, shared.held_out, shared.known_lengths), batches
-        )
+        return self._map(remote, lambda batch: self._analyser.analyse(batch, shared), batches)
 
     def _map(
         self, remote: Callable[[Item], Result], local: Callable[[Item], Result], items: Iterable[Item]
@@ -137,13 +126,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _prepare(dialogues: list[str]) -> Prepared:
-    return _adopted[0].prepare(dialogues)
+def _prepare(batch: Batch) -> tuple[list[str], Prepared]:
+    return _adopted[0].prepare(batch)
 
 
 def _analyse(shared_file: Path | None, batch: Batch) -> BatchFacts:
     shared = _load_shared(shared_file) if shared_file else Shared()
-    return _adopted[0].analyse(batch, shared.held_out, shared.known_lengths)
+    return _adopted[0].analyse(batch, shared)
 
 
 @functools.lru_cache(maxsize=1)

@@ -118,7 +118,7 @@ def _iter_records(batches: Any, max_row_bytes: int) -> Iterator[tuple[int, dict[
             if isinstance(record, RowFault):
                 yield number, record
                 continue
-            size = _measure(record) if is_large else 0
+            size = measure(record) if is_large else 0
             if size > max_row_bytes:
                 detail = f"{size:,} bytes, more than the {max_row_bytes:,} that a row may have"
                 yield number, RowFault("row_too_long", detail)
@@ -137,13 +137,14 @@ def _decode_batch(batch: Any) -> Iterator[dict[str, Any] | RowFault]:  # noqa: A
                 yield RowFault("invalid_utf8", f"a text is not UTF-8 ({error.reason})")
 
 
-def _measure(value: object) -> int:
+def measure(value: object) -> int:
+    """Return the bytes of the texts in a value; anything else counts as eight."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
     if isinstance(value, dict):
-        return sum(_measure(part) for part in value.values())
+        return sum(measure(part) for part in value.values())
     if isinstance(value, list):
-        return sum(_measure(part) for part in value)
+        return sum(measure(part) for part in value)
     return 8
 
 

@@ -18,7 +18,7 @@ from practicum_core.rows import Row
 from practicum_jobs.datasets import flaws, tickets
 from practicum_jobs.datasets.folders import TRUTH, find_split_files
 from practicum_jobs.datasets.formats import Format
-from practicum_jobs.datasets.readers import MAX_ROW_BYTES, Defect, iter_rows
+from practicum_jobs.datasets.readers import MAX_ROW_BYTES, Defect, Piece, iter_pieces, read_piece
 from practicum_jobs.datasets.remote import fetch_files
 from practicum_jobs.datasets.tickets import SPLITS, build_rows, read_ticket_options
 
@@ -39,7 +39,7 @@ class Source:
     """
 
     uri: str
-    openers: Mapping[str, Callable[[], Iterator[Row | Defect]]] = field(repr=False)
+    openers: Mapping[str, Callable[[], Iterator[Piece]]] = field(repr=False)
     generator_version: str = ""
     files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     truth: Path | None = None
@@ -50,7 +50,11 @@ class Source:
         return tuple(self.openers)
 
     def iter_split(self, split: str) -> Iterator[Row | Defect]:
-        """Yield the rows of a split, and a defect for each place where none could be read.
+        """Yield the rows of a split, and a defect for each place where none could be read; see :meth:`iter_pieces`."""
+        return map(read_piece, self.iter_pieces(split))
+
+    def iter_pieces(self, split: str) -> Iterator[Piece]:
+        """Yield the places of a split, of which those of files are not read yet.
 
         Raises:
             DataError: No such split, or its files are missing, unreadable or empty.
@@ -142,7 +146,7 @@ def _open_path(path: Path, uri: str, format_name: Format, max_row_bytes: int) ->
     return Source(uri or path.resolve().as_uri(), openers, files=files, truth=truth if is_named else None)
 
 
-def _iter_files(files: tuple[Path, ...], root: Path, format_name: Format, max_row_bytes: int) -> Iterator[Row | Defect]:
+def _iter_files(files: tuple[Path, ...], root: Path, format_name: Format, max_row_bytes: int) -> Iterator[Piece]:
     for file in files:
         label = str(file.relative_to(root)) if file.is_relative_to(root) else file.name
-        yield from iter_rows(file, format_name, label=label, max_row_bytes=max_row_bytes)
+        yield from iter_pieces(file, format_name, label=label, max_row_bytes=max_row_bytes)
