@@ -1,6 +1,7 @@
 """The contract of every data format and container: what is read, and what is said about what cannot be read."""
 
 import json
+import pickle
 import resource
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from practicum_core.errors import DataError, Reason
 from practicum_core.rows import Row
 from practicum_jobs.datasets import json_stream
-from practicum_jobs.datasets.readers import Defect, iter_rows
+from practicum_jobs.datasets.readers import Defect, iter_pieces, iter_rows, read_piece
 
 ALPACA = [
     {"instruction": "Add.", "input": "1 2", "output": "3", "system": ""},
@@ -158,6 +159,8 @@ def test_every_format_in_every_container(name, container, tmp_path):
     assert [Row.model_validate(row.model_dump()) for row in rows] == rows
     explicit = {"sharegpt": "chat"}.get(name, name.partition("-")[0])
     assert list(iter_rows(path, explicit)) == rows
+    travelled = pickle.loads(pickle.dumps(list(iter_pieces(path))))  # noqa: S301 - what was pickled just here
+    assert [read_piece(piece) for piece in travelled] == rows
 
 
 def test_columns_that_rows_may_carry(tmp_path):

@@ -1,5 +1,7 @@
 """What is said of single rows, of groups, and of shares; and that excerpts give nothing away."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,10 @@ from practicum_core.rows import Message, Row
 from practicum_jobs.audit.catalogue import CATALOGUE, get_verdict, resolve_thresholds
 from practicum_jobs.audit.checks import check_content, is_refusal, write_excerpt
 from practicum_jobs.audit.content import Content, build_content, normalise_content
-from practicum_jobs.audit.places import build_record
+from practicum_jobs.audit.places import build_record, is_defect, read_defect, read_row, write_place
 from practicum_jobs.audit.scan import Scan, find_conflicts, read_marks
 from practicum_jobs.datasets.formats import detect_format, read_record
+from practicum_jobs.datasets.readers import Defect
 from practicum_jobs.text.encoding import EncodingDefect
 from practicum_jobs.text.pii import PiiKind
 from practicum_jobs.text.secrets import SecretKind
@@ -95,6 +98,16 @@ def test_a_clean_record_reads_back_as_the_row(rejected):
     row = Row(id="r1", messages=messages, answer="a", rejected=rejected, task="extract", language="en", group="g")
     record = build_record(row)
     assert read_record(record, detect_format(record), "x") == row
+    assert read_row(write_place(row)) == row
+
+
+def test_lines_tell_rows_and_defects_apart():
+    defect = Defect(Path("a/train.jsonl"), 7, "broken_json", 'no "comma"\nat 3')
+    row = Row(id="\u2028", messages=[Message(role="user", content="[1]\n")], answer="")
+    lines = write_place(defect) + write_place(row)
+    first, second = lines.splitlines(keepends=True)
+    assert (is_defect(first), is_defect(second)) == (True, False)
+    assert (read_defect(first), read_row(second)) == (defect, row)
 
 
 @pytest.mark.parametrize("content", [make("Ａ b  c", " D "), make("", "x", "y"), make("u", "", None, system="S")])
