@@ -31,6 +31,8 @@ Result = TypeVar("Result")
 Batch = list[Piece]
 BATCHES_AHEAD = 2
 """Batches that wait per worker."""
+GARBAGE_THRESHOLD = 100_000
+"""Objects after which a worker looks for cycles: rows have none, and looking through a batch costs 8 % of its time."""
 
 
 class Workers:
@@ -115,6 +117,7 @@ def _adopt(analyser: Analyser) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["RAYON_NUM_THREADS"] = "1"
     gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
     _adopted.append(analyser)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
