@@ -7,6 +7,7 @@ folder per split. ``truth.jsonl`` names planted flaws and is no split.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,10 +40,11 @@ def find_split_files(path: Path) -> dict[str, tuple[Path, ...]]:
     Raises:
         DataError: Nothing lies there, or files whose split cannot be told.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder", "check the path", Reason.DATA_MISSING)
-    if path.is_file():
+    mode = _read_mode(path)
+    if stat.S_ISREG(mode):
         return {"train": (path,)}
+    if not stat.S_ISDIR(mode):
+        raise DataError(f"{path}: neither a file nor a folder", "give a file or a folder of files", Reason.DATA_MISSING)
     if is_dataset_folder(path):
         return _order(find_dataset_files(path))
     files = [file for file in _list_files(path) if file.suffix in SUFFIXES and file.name not in _NO_DATA]
@@ -58,6 +60,19 @@ def find_split_files(path: Path) -> dict[str, tuple[Path, ...]]:
     for file in files:
         splits.setdefault(_get_split(file, path) or "train", []).append(file)
     return _order({name: tuple(found) for name, found in splits.items()})
+
+
+def _read_mode(path: Path) -> int:
+    """Return the kind of ``path``, which must lie in folders that this user may enter, and be one where it is one."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            next(path.iterdir(), None)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file or folder", "check the path", Reason.DATA_MISSING) from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}", "check its permissions", Reason.DATA_MISSING) from error
+    return mode
 
 
 def _list_files(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,15 +86,31 @@ def normalize_uri(uri: str, kind: str) -> str:
     """
     if uri.startswith(SCHEMES):
         return uri
-    path = Path(uri).expanduser()
-    if path.exists():
-        return f"file://{path.resolve()}"
+    problem = _find_path_problem(uri)
+    if not problem:
+        return f"file://{Path(uri).expanduser().resolve()}"
     scheme = uri.split(":", 1)[0] + ":" if ":" in uri else ""
     fix = f"give an existing path or a URI: {' '.join(SCHEMES)}"
-    detail = f"--{kind} {uri}: no such file or folder{suggest_similar(scheme, SCHEMES) if scheme else ''}"
+    detail = f"{kind} {uri!r}: {problem}{suggest_similar(scheme, SCHEMES) if scheme else ''}"
     if kind == "data":
         raise DataError(detail, fix, Reason.DATA_MISSING)
     raise ConfigError(detail, fix, Reason.MODEL_MISSING)
+
+
+def _find_path_problem(text: str) -> str:
+    """Say why a path cannot be read; empty where it can."""
+    if not text.strip():
+        return "the name is empty"
+    try:
+        path = Path(text).expanduser()
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "no such file or folder"
+    except OSError as error:
+        return error.strerror or str(error)
+    except (RuntimeError, ValueError) as error:
+        return str(error)
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "neither a file nor a folder"
 
 
 def _build_weekjob(word: str, request: RunRequest) -> WeekJob:
@@ -112,8 +129,9 @@ def _lay_over(weekjob: WeekJob, request: RunRequest) -> WeekJob:
     changes = {key: value for key, value in given.items() if value is not None}
     if request.profile is None and "profile" not in spec.model_fields_set:
         changes["profile"] = choose_profile()[0]
-    model = request.model or spec.model.uri
-    data = request.data or (spec.data.uri if spec.data else get_unit(spec.unit, spec.variant).data_uri)
+    model = spec.model.uri if request.model is None else request.model
+    data = spec.data.uri if spec.data else get_unit(spec.unit, spec.variant).data_uri
+    data = data if request.data is None else request.data
     changes["model"] = ModelSource(uri=normalize_uri(model, "model"))
     changes["data"] = DataSource(uri=normalize_uri(data, "data"))
     changes["set"] = {**spec.set, **parse_overrides(request.overrides), **request.extra_set}

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from practicum_core.metrics import Metric
+
+MAX_SEED = 2**32 - 1
+"""The largest that NumPy takes (numpy.random.seed)."""
 
 
 class StageConfig(BaseModel):
     """Base of stage configurations: flat, typed, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    seed: int = Field(default=7, ge=0, description="Seed of everything random in the stage.")
+    seed: int = Field(default=7, ge=0, le=MAX_SEED, description="Seed of everything random in the stage.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def refuse_claims_as_numbers(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true and false where a number is meant; pydantic reads them as 1 and 0."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
+            raise PydanticCustomError("claim_as_value", "input should be a value, not true or false")
+        return value
 
 
 class Artifact(BaseModel):
