@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,17 +16,10 @@ from typing import Any
 from practicum_core.atomic import append_json_line, write_json_atomic
 from practicum_core.errors import ConfigError, Stopped
 from practicum_core.layout import RunLayout, StageLayout, resolve_inside
+from practicum_core.machine import get_cache_dir
 from practicum_core.stages.base import Artifact
 
 RUN_SCHEME = "run:"
-
-
-def get_cache_dir() -> Path:
-    """Return the folder for environments, models and data: ``$PRACTICUM_CACHE``, else under the user's cache."""
-    explicit = os.environ.get("PRACTICUM_CACHE")
-    if explicit:
-        return Path(explicit)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "practicum"
 
 
 def utc_now() -> str:

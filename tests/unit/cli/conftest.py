@@ -37,16 +37,21 @@ def workplace(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def finish_run(workplace):
+def execute():
+    """Return a function that takes a run directory to its end with the stage program of the tests."""
+    return load_driver().execute
+
+
+@pytest.fixture
+def finish_run(workplace, execute):
     """Return a function that runs a week to its end and returns the run directory."""
-    driver = load_driver()
 
     def finish(week="week-01", control=None, **options):
         request = RunRequest(profile="quick", model="model", **options)
         weekjob = build_weekjobs((week,), request)[0]
         environment, diff = build_environment((step.environment for step in resolve_steps(weekjob)), ["practicum"])
         path = create_run(Path("experiments"), weekjob, environment, diff).resolve()
-        assert driver.execute(path) == 0
+        assert execute(path) == 0
         return path
 
     return finish

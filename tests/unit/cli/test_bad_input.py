@@ -44,6 +44,14 @@ TABLE = {
     "no pointer": (["pointer", "show", "best"], 2, "no pointer 'best'"),
     "pointer outside": (["pointer", "set", "../x", "latest"], 2, "is no pointer name"),
     "no folder of runs": (["summarize", "nowhere"], 2, "no such folder"),
+    "no name of a run": (["run", "--resume", ""], 2, "no run ''"),
+    "true for a number": (["run", "week-01", "--set", "evaluate.limit=true"], 2, "evaluate.limit: input should be"),
+    "an infinite number": (["run", "week-03", "--set", "sft.learning_rate=inf"], 2, "sft.learning_rate"),
+    "a seed beyond NumPy's": (["run", "week-01", "--seed", str(2**32)], 2, "evaluate.seed"),
+    "empty data": (["run", "week-01", "--data", ""], 3, "the name is empty"),
+    "empty model": (["run", "week-01", "--model", ""], 2, "the name is empty"),
+    "a device as data": (["audit", "/dev/zero"], 3, "neither a file nor a folder"),
+    "a name too long": (["audit", "a" * 5000], 3, "File name too long"),
     "audit of a missing file": (["audit", "nothing.jsonl"], 3, "DataMissing"),
 }
 
@@ -155,3 +163,139 @@ def test_a_file_that_is_not_text(workplace):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_weekjob(path)
+
+
+@pytest.mark.parametrize("file", ["record.json", "config.yaml"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "latest"],
+        ["evidence"],
+        ["diff", "latest", "latest"],
+        ["pointer", "set", "best", "latest"],
+        ["verify"],
+    ],
+    ids=" ".join,
+)
+def test_a_finished_run_with_a_cut_off_file_is_not_read_as_whole(finish_run, command, file, arguments):
+    path = finish_run() / "stages" / "evaluate" / file
+    path.write_bytes(path.read_bytes()[:40])
+    code, _, err = command(*arguments)
+    assert code == 3
+    assert f"error: RunIncomplete: {path}: " in err
+
+
+@pytest.mark.parametrize("file", ["record.json", "config.yaml"])
+def test_tables_name_a_run_with_a_cut_off_file_as_such(finish_run, command, file):
+    path = finish_run() / "stages" / "evaluate" / file
+    path.write_bytes(path.read_bytes()[:40])
+    for arguments in (["status"], ["summarize"]):
+        code, out, _ = command(*arguments)
+        assert code == 0
+        assert "RunIncomplete" in out
+        assert "Succeeded" not in out
+
+
+def test_a_run_with_a_broken_status_goes_on(finish_run, command):
+    path = finish_run() / "status.json"
+    path.write_bytes(path.read_bytes()[:40])
+    assert command("status", "latest")[0] == 3
+    code, out, err = command("run", "--resume", "latest")
+    assert (code, "Succeeded" in out) == (0, True), err
+    assert path.with_name("status.broken.json").exists()
+    assert command("status", "latest")[0] == 0
+
+
+@pytest.mark.parametrize("file", ["record.json", "config.yaml"])
+def test_a_step_with_a_cut_off_file_is_done_again(finish_run, execute, command, file):
+    run = finish_run()
+    path = run / "stages" / "evaluate" / file
+    path.write_bytes(path.read_bytes()[:40])
+    assert execute(run) == 0
+    assert path.with_name("record.broken.json").exists()
+    assert command("pointer", "set", "best", "latest")[0] == 0
+
+
+def test_a_run_that_nothing_can_mend_is_not_said_to_go_on(finish_run, command):
+    path = finish_run() / "weekjob.yaml"
+    path.write_bytes(path.read_bytes()[:40])
+    code, _, err = command("run", "--resume", "latest")
+    assert code == 3
+    assert err.endswith("fix: start the run anew\n")
+
+
+def test_a_finished_run_without_a_pack_is_not_said_to_need_finishing(finish_run, command):
+    run = finish_run()
+    (run / "evidence" / "index.html").unlink()
+    code, _, err = command("evidence")
+    assert code == 3
+    assert f"look in {run / 'stages'}" in err
+
+
+def test_samples_and_events_with_odd_ends_are_read(finish_run, command):
+    run = finish_run()
+    for name in ("events.jsonl", "stages/evaluate/samples.jsonl"):
+        with (run / name).open("ab") as handle:
+            handle.write('{"event": "environment_ready", "text": "a\u2028b"}\n{"event": "environment_ready"'.encode())
+    code, out, err = command("run", "--resume", "latest")
+    assert code == 0, err
+    assert "Succeeded" in out
+
+
+def test_a_broken_pointer_can_be_set_again(finish_run, command):
+    run = finish_run()
+    command("pointer", "set", "best", "latest", "--why", "first\u2028of two")
+    path = run.parents[1] / "pointers" / "best.json"
+    path.write_text('{"na')
+    assert command("pointer", "show", "best")[0] == 3
+    assert command("pointer", "set", "best", "latest")[0] == 0
+    code, out, _ = command("pointer", "show", "best")
+    assert code == 0
+    assert "first" in out
+
+
+def test_the_working_folder_is_gone(workplace, command, monkeypatch, tmp_path):
+    (workplace / "rows.jsonl").write_text("{}")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, _, err = command("audit", workplace / "rows.jsonl", "--model", "none")
+    assert (code, "error: PermissionDenied: " in err) == (4, True)
+
+
+def test_a_folder_that_cannot_be_made(workplace, command):
+    code, _, err = command("init", "/proc/practicum")
+    assert (code, "error: PermissionDenied: /proc/practicum" in err) == (4, True)
+    assert not list(workplace.glob("configs"))
+
+
+def test_no_home_and_no_cache(workplace, command, monkeypatch):
+    for name in ("PRACTICUM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def refuse(_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", classmethod(refuse))
+    code, _, err = command("doctor")
+    assert (code, "set PRACTICUM_CACHE" in err) == (4, True)
+    assert "Traceback" not in err
+
+
+def test_a_cache_that_is_a_file(workplace, command, monkeypatch):
+    (workplace / "cache").write_text("mine")
+    monkeypatch.setenv("PRACTICUM_CACHE", str(workplace / "cache"))
+    code, out, _ = command("doctor")
+    assert (code, "is a file, not a folder" in out) == (4, True)
+
+
+def test_an_internal_fault_where_no_trace_can_be_kept(workplace, command, monkeypatch):
+    def refuse(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(session, "build_environment", lambda *_: 1 / 0)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", refuse)
+    code, _, err = command("run", "week-01", "--profile", "quick")
+    assert code == 70
+    assert "ZeroDivisionError: division by zero (no trace was kept" in err

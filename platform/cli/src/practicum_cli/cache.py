@@ -1,26 +1,18 @@
-"""Decides where environments, models and data lie that outlive a run, and how processes share that place."""
+"""Decides how processes share the place where environments, models and data lie that outlive a run."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from practicum_core.atomic import explain_os_errors
 from practicum_core.errors import Stopped
 from practicum_core.file_lock import try_lock
+from practicum_core.machine import get_cache_dir
 
+SETTING = "PRACTICUM_CACHE"
 _LOCK_POLL_S = 0.2
-
-
-def get_cache_dir() -> Path:
-    """Return ``$PRACTICUM_CACHE``, else ``practicum`` below the user's cache folder."""
-    explicit = os.environ.get("PRACTICUM_CACHE")
-    if explicit:
-        return Path(explicit).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "practicum"
 
 
 @contextlib.contextmanager
@@ -32,7 +24,7 @@ def hold_cache_lock(name: str, is_stop_requested: Callable[[], bool] = lambda: F
         PlatformError: The cache cannot be written.
     """
     path = get_cache_dir() / "locks" / f"{name}.lock"
-    with explain_os_errors(path):
+    with explain_os_errors(path, SETTING):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")
     with handle:

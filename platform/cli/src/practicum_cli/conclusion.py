@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from practicum_core.curriculum import get_unit
 from practicum_core.errors import EXIT_OK, EXIT_STOPPED, Reason, get_exit_code
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
-from practicum_core.step_files import read_json_or_empty
+from practicum_core.step_files import read_json_lines, read_json_or_empty
 from practicum_core.weekjob import WeekJobStatus
 
 
@@ -105,9 +104,5 @@ def _get_failed_step(outcome: Outcome) -> str | None:
 
 
 def _sum_setup(path: Path) -> float:
-    try:
-        lines = RunLayout(path).events.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0.0
-    events = [json.loads(line) for line in lines if '"environment_ready"' in line]
-    return float(sum(event.get("duration_s", 0.0) for event in events))
+    events = read_json_lines(RunLayout(path).events)
+    return float(sum(event.get("duration_s", 0.0) for event in events if event.get("event") == "environment_ready"))

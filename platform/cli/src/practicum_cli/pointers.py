@@ -14,14 +14,18 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from practicum_cli.runs import find_run, read_whole_run
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import ConfigError, DataError, GateFailed, PlatformError, Reason, suggest_similar
-from practicum_core.file_lock import try_lock
+from practicum_core.file_lock import lock_within
 from practicum_core.layout import is_safe_name
+from practicum_core.step_files import read_json_lines
 
 FOLDER = "pointers"
+_LOCK_WAIT_S = 5.0
+"""A move takes milliseconds; several at once take turns."""
 
 
 @dataclass(frozen=True)
@@ -113,16 +117,21 @@ class Pointers:
 
     def read_moves(self, name: str) -> list[Move]:
         """Return every move of a pointer, oldest first."""
-        if not self._journal.exists():
-            return []
-        moves = [_parse_move(line) for line in self._journal.read_text(encoding="utf-8").splitlines()]
+        moves = [_parse_move(document) for document in read_json_lines(self._journal)]
         return [move for move in moves if move is not None and move.name == name]
 
     def _finish_cut_off_move(self, name: str) -> None:
         """Bring the pointer to where its last audit line says, should a move have been cut off between the two."""
         moves = self.read_moves(name)
-        if moves and (name not in self.list_names() or self.read(name) != moves[-1].after):
+        if moves and self._find(name) != moves[-1].after:
             self._write(name, moves[-1].after, moves[-1].time)
+
+    def _find(self, name: str) -> str:
+        """Return where the pointer leads; empty where it has no file, or none that is whole."""
+        try:
+            return self.read(name)
+        except (ConfigError, DataError):
+            return ""
 
     def _write(self, name: str, run: str, time: str) -> None:
         write_json_atomic(self._folder / f"{name}.json", {"name": name, "run": run, "moved_at": time})
@@ -137,7 +146,7 @@ class Pointers:
         return trail
 
     def _move(self, action: str, name: str, after: str, why: str) -> Move:
-        before = self.read(name) if name in self.list_names() else ""
+        before = self._find(name)
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         move = Move(now, name, action, before, after, _get_user(), why)
         append_json_line(self._journal, asdict(move))
@@ -151,7 +160,7 @@ class Pointers:
             self._folder.mkdir(parents=True, exist_ok=True)
             handle = path.open("w")
         with handle:
-            if not try_lock(handle.fileno()):
+            if not lock_within(handle.fileno(), _LOCK_WAIT_S):
                 raise PlatformError(Reason.RUN_BUSY, f"{path}: another command moves a pointer", "try again")
             yield
 
@@ -163,10 +172,10 @@ def _check_name(name: str) -> None:
         )
 
 
-def _parse_move(line: str) -> Move | None:
+def _parse_move(document: dict[str, Any]) -> Move | None:
     try:
-        return Move(**json.loads(line))
-    except (ValueError, TypeError):
+        return Move(**document)
+    except TypeError:
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from practicum_core.atomic import explain_os_errors, write_json_atomic, write_text_atomic
 from practicum_core.environment import RunEnvironment
-from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_similar
+from practicum_core.errors import ConfigError, DataError, PlatformError, Reason, suggest_similar
 from practicum_core.layout import RunLayout, build_run_id, is_run_id
 from practicum_core.phases import Phase
 from practicum_core.resolve import ResolvedStep
@@ -113,7 +114,8 @@ def find_run(reference: str, root: Path) -> Path:
     word, _, unit = reference.partition(":")
     if word == "latest":
         return _get_latest([run for run in runs if not unit or run.parent.name == unit], reference, root)
-    matches = [run for run in runs if run.name.startswith(reference) or f"{run.parent.name}/{run.name}" == reference]
+    beginnings = (reference,) if reference else ()
+    matches = [run for run in runs if run.name.startswith(beginnings) or f"{run.parent.name}/{run.name}" == reference]
     if len(matches) == 1:
         return matches[0]
     names = [f"{run.parent.name}/{run.name}" for run in matches]
@@ -166,18 +168,58 @@ def read_run(path: Path) -> Run:
     )
 
 
+def read_checked_run(path: Path) -> Run:
+    """Read a run directory to show it: one that says that it succeeded must have every file of its steps whole.
+
+    Raises:
+        DataError: A file of it is missing or broken (``RunIncomplete``).
+    """
+    run = read_run(path)
+    if run.status.phase is Phase.SUCCEEDED:
+        for stage in run.status.stages:
+            _check_step(run.layout, stage.name)
+    return run
+
+
+def is_step_whole(layout: RunLayout, step: str) -> bool:
+    """Whether a step that ended left its configuration and its record whole."""
+    try:
+        _check_step(layout, step)
+    except DataError:
+        return False
+    return True
+
+
+def _check_step(layout: RunLayout, step: str) -> None:
+    read_step_config(layout, step)
+    read_record(layout, step)
+
+
 def read_whole_run(path: Path) -> Run:
     """Read a run that ended with every record in place; nothing less may be compared, pointed to or verified.
 
     Raises:
         DataError: The run is not finished, failed, or a file of it is missing or broken (``RunIncomplete``).
     """
-    run = read_run(path)
+    run = read_checked_run(path)
     if run.status.phase is not Phase.SUCCEEDED:
         raise build_incomplete(path, f"its phase is {run.status.phase}, not Succeeded")
-    for stage in run.status.stages:
-        read_record(run.layout, stage.name)
     return run
+
+
+def mend_status(layout: RunLayout) -> None:
+    """Begin the status anew where its file is broken, which is kept beside it: the steps' files say what was done.
+
+    Raises:
+        DataError: The week job, which nothing can stand in for, is broken too.
+    """
+    _read_model(layout.weekjob, WeekJob)
+    try:
+        _read_model(layout.status, WeekJobStatus)
+    except DataError:
+        with explain_os_errors(layout.status), contextlib.suppress(FileNotFoundError):
+            layout.status.rename(layout.status.with_suffix(".broken.json"))
+        write_status(layout, WeekJobStatus())
 
 
 def read_step_config(layout: RunLayout, step: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from practicum_cli.runs import Run, iter_run_dirs, read_run
+from practicum_cli.runs import Run, iter_run_dirs, read_checked_run
 from practicum_core.curriculum import UNITS
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.layout import RunLayout
@@ -36,7 +36,7 @@ def build_summary(root: Path, *, all_metrics: bool) -> tuple[list[str], list[lis
 
 def _describe(path: Path, *, all_metrics: bool) -> tuple[dict[str, str], dict[str, str]]:
     try:
-        run = read_run(path)
+        run = read_checked_run(path)
     except DataError:
         return {"unit": path.parent.name, "run": path.name, "phase": Reason.RUN_INCOMPLETE}, {}
     shown = {metric.name: metric.value for metric in run.status.metrics}

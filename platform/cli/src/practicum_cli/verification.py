@@ -6,7 +6,6 @@ the figures of the evidence pack's own file, which tells the time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +17,7 @@ from practicum_core.factors import find_differences
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
 from practicum_core.resolve import resolve_steps
-from practicum_core.step_files import read_record
+from practicum_core.step_files import read_json_lines, read_record
 from practicum_core.weekjob import SetValue, WeekJob
 
 DEFAULT_TOLERANCE = 1e-3
@@ -197,10 +196,7 @@ def _compare_samples(step: str, first: RunLayout, second: RunLayout) -> Iterator
 
 
 def _read_samples(layout: RunLayout, step: str) -> list[dict[str, Any]]:
-    path = layout.stage(step).samples
-    if not path.exists():
-        return []
-    samples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    samples = read_json_lines(layout.stage(step).samples)
     return [{key: value for key, value in sample.items() if key not in _VOLATILE_KEYS} for sample in samples]
 
 

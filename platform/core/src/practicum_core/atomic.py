@@ -17,6 +17,20 @@ from typing import Any, BinaryIO
 
 from practicum_core.errors import PlatformError, Reason
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENOENT,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
+"""ENOENT too: a folder that cannot be made, below /proc or in a working folder that was deleted."""
+
 
 def write_bytes_atomic(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content`` so that a cut-off never leaves a half-written file.
@@ -63,32 +77,56 @@ def write_json_atomic(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSO
 
 
 def append_json_line(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Append one JSON line in a single write, so that readers see whole lines only."""
+    """Append one JSON line in a single write, so that readers see whole lines only.
+
+    Raises:
+        PlatformError: No space, no permission, or another fault of the disk.
+    """
     line = (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode(errors="backslashreplace")
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, line)
+            _write_whole(descriptor, line)
         finally:
             os.close(descriptor)
 
 
 @contextlib.contextmanager
-def explain_os_errors(path: Path) -> Iterator[None]:
-    """Turn faults of the disk under ``path`` into errors with a reason and a fix."""
+def explain_os_errors(path: Path, setting: str = "") -> Iterator[None]:
+    """Turn faults of the disk under ``path`` into errors with a reason and a fix.
+
+    Args:
+        path: What is written.
+        setting: Name of the variable that says where it lies; without it, an option of the command does.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        elsewhere = f"set {setting} to a folder" if setting else "choose another --out"
+        if error.errno in _FULL:
             raise PlatformError(
-                Reason.DISK_FULL, f"{path}: no space left on the disk", "free some space, or choose another --out"
+                Reason.DISK_FULL, f"{path}: no space left on the disk", f"free some space, or {elsewhere}"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in _UNWRITABLE:
             raise PlatformError(
-                Reason.PERMISSION_DENIED, f"{path}: cannot be written ({error.strerror})", "choose a folder you own"
+                Reason.PERMISSION_DENIED,
+                f"{path}: cannot be written ({error.strerror})",
+                f"{elsewhere} that you own" if setting else "choose a folder you own",
             ) from error
         raise
+
+
+def _write_whole(descriptor: int, line: bytes) -> None:
+    """Write ``line``, or say that the disk is full: it takes the beginning of a line without an error.
+
+    A line that was left without its end is ended first, or this one would be lost with it.
+    """
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    if os.write(descriptor, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _sync_folder(folder: Path) -> None:

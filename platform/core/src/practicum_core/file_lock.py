@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import time
+
+_POLL_S = 0.05
 
 
 def try_lock(descriptor: int) -> bool:
@@ -11,4 +14,14 @@ def try_lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def lock_within(descriptor: int, timeout_s: float) -> bool:
+    """Lock an open file for this process alone, waiting ``timeout_s`` at most; False where another still holds it."""
+    deadline_s = time.monotonic() + timeout_s
+    while not try_lock(descriptor):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(_POLL_S)
     return True

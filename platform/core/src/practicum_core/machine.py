@@ -13,10 +13,32 @@ import subprocess
 from pathlib import Path
 
 from practicum_core.environment import Hardware
+from practicum_core.errors import PlatformError, Reason
 
 _CGROUP = Path("/sys/fs/cgroup")
 _PROCESSORS = Path("/sys/devices/system/cpu")
 _GPU_QUERY_TIMEOUT_S = 20
+
+
+def get_cache_dir() -> Path:
+    """Return the folder of environments, models and data that outlive a run.
+
+    ``$PRACTICUM_CACHE``, else ``practicum`` below the user's cache folder.
+
+    Raises:
+        PlatformError: No variable says where, and the user has no home.
+    """
+    explicit = os.environ.get("PRACTICUM_CACHE")
+    if explicit:
+        return Path(explicit).absolute()
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "practicum"
+    except RuntimeError as error:
+        raise PlatformError(
+            Reason.PERMISSION_DENIED,
+            "no folder for the cache: this user has no home",
+            "set PRACTICUM_CACHE to a folder",
+        ) from error
 
 
 @functools.cache

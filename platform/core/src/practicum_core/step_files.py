@@ -16,6 +16,8 @@ from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.stages import STAGES, StageRecord
 
+_NEEDED_TO_RESUME = frozenset({RunLayout(Path()).weekjob.name, RunLayout(Path()).environment.name})
+"""Files that nothing else in the run directory can stand in for."""
 LOG_HINT = "read the step's log: practicum logs RUN STEP"
 
 
@@ -46,6 +48,26 @@ def read_json_or_empty(path: Path) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read the JSON mappings of a file, one a line; a cut-off line is left out, a missing file has none.
+
+    Lines end at a line feed alone: a text may hold U+2028, at which ``str.splitlines`` would cut it.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    return [document for line in lines if (document := _parse_mapping(line)) is not None]
+
+
+def _parse_mapping(line: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def read_record(layout: RunLayout, step: str) -> StageRecord:
     """Read and validate the record of a step by the stage that wrote it.
 
@@ -73,11 +95,9 @@ def read_record(layout: RunLayout, step: str) -> StageRecord:
 
 def build_incomplete(path: Path, what: str) -> DataError:
     """Build the error of a file that was cut off or is missing."""
-    return DataError(
-        f"{path}: {what}",
-        "go on with `practicum run --resume RUN`, or start the run anew",
-        Reason.RUN_INCOMPLETE,
-    )
+    can_resume = path.name not in _NEEDED_TO_RESUME
+    fix = "go on with `practicum run --resume RUN`, or start the run anew" if can_resume else "start the run anew"
+    return DataError(f"{path}: {what}", fix, Reason.RUN_INCOMPLETE)
 
 
 def observe_record(run: RunLayout, step: str, attempt: int) -> ObservedStep:

@@ -10,7 +10,7 @@ import click
 
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.control import read_facts
-from practicum_cli.runs import find_run, read_run
+from practicum_cli.runs import find_run, read_checked_run
 from practicum_cli.tables import format_table
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.factors import count_factors, find_differences
@@ -27,7 +27,7 @@ def diff(*, first: str, second: str, experiments: Path, as_json: bool) -> int:
     Factors: unit, seed, model and data by content, every option of every step, the stages' code, the locks. Hardware,
     threads, Python, commit and profile are shown as context and not counted.
     """
-    runs = [read_run(find_run(reference, experiments)) for reference in (first, second)]
+    runs = [read_checked_run(find_run(reference, experiments)) for reference in (first, second)]
     differences = find_differences(read_facts(runs[0]), read_facts(runs[1]))
     count = count_factors(differences)
     if as_json:

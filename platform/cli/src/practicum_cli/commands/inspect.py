@@ -13,7 +13,7 @@ import click
 
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.executor import is_run_held
-from practicum_cli.runs import Run, find_run, iter_run_dirs, read_run
+from practicum_cli.runs import Run, find_run, iter_run_dirs, read_checked_run, read_run
 from practicum_cli.tables import format_table
 from practicum_core.errors import ConfigError, DataError, PracticumError, Reason, suggest_similar
 from practicum_core.layout import RunLayout
@@ -35,11 +35,11 @@ def status(*, run: str | None, experiments: Path, as_json: bool) -> None:
     if run is None:
         _list_runs(experiments, as_json=as_json)
         return
-    found = read_run(find_run(run, experiments))
+    found = read_checked_run(find_run(run, experiments))
     if as_json:
         click.echo(json.dumps(found.status.model_dump(mode="json", by_alias=True, exclude_none=True)))
         return
-    click.echo(f"{found.name}: {describe_phase(found)}, {found.status.message}")
+    click.echo(f"{found.name}: {', '.join(filter(None, (describe_phase(found), found.status.message)))}")
     rows = [
         [
             stage.name,
@@ -68,7 +68,7 @@ def _list_runs(root: Path, *, as_json: bool) -> None:
     entries = []
     for path in iter_run_dirs(root):
         try:
-            run = read_run(path)
+            run = read_checked_run(path)
             passed = sum(gate.passed for gate in run.status.gates)
             gates = f"{passed}/{len(run.status.gates)}" if run.status.gates else ""
             entries.append([run.weekjob.spec.unit, run.id, describe_phase(run), gates, run.status.message])
@@ -138,12 +138,15 @@ def _read_from(path: Path, offset: int, *, is_last: bool) -> bytes:
 @click.option("--path", "is_path", is_flag=True, help="Print its path alone.")
 def evidence(*, run: str, experiments: Path, is_opened: bool, is_path: bool) -> None:
     """Say what RUN proved and where its evidence pack lies."""
-    found = read_run(find_run(run, experiments))
+    found = read_checked_run(find_run(run, experiments))
     pack = found.layout.evidence_html
     if not pack.exists():
+        is_finished = found.status.phase is Phase.SUCCEEDED
         raise DataError(
             f"{pack}: no evidence pack; the run is {describe_phase(found)}",
-            f"finish it first: practicum run --resume {found.id}",
+            f"its unit makes none: look in {found.layout.stages}"
+            if is_finished
+            else f"finish it first: practicum run --resume {found.id}",
             Reason.RUN_INCOMPLETE,
         )
     if is_path:
