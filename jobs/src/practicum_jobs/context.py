@@ -17,9 +17,8 @@ from practicum_core.atomic import append_json_line, write_json_atomic
 from practicum_core.errors import ConfigError, Stopped
 from practicum_core.layout import RunLayout, StageLayout, resolve_inside
 from practicum_core.machine import get_cache_dir
+from practicum_core.stage_process import RUN_SCHEME
 from practicum_core.stages.base import Artifact
-
-RUN_SCHEME = "run:"
 
 
 def utc_now() -> str:

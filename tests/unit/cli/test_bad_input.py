@@ -6,10 +6,12 @@ import errno
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from practicum_cli import session
+from practicum_cli.request import normalize_uri
 from practicum_cli.weekjob_file import read_weekjob
 from practicum_core.errors import ConfigError
 
@@ -44,6 +46,17 @@ TABLE = {
     "no pointer": (["pointer", "show", "best"], 2, "no pointer 'best'"),
     "pointer outside": (["pointer", "set", "../x", "latest"], 2, "is no pointer name"),
     "no folder of runs": (["summarize", "nowhere"], 2, "no such folder"),
+    "a path that leaves the run": (
+        ["run", "week-03", "--set", "inference.adapter=run:stages/../../../etc"],
+        2,
+        "leaves the run directory",
+    ),
+    "a path of the machine as one of the run": (
+        ["run", "week-03", "--set", "inference.adapter=run:/etc/passwd"],
+        2,
+        "leaves the run directory",
+    ),
+    "a name that is no text": (["audit", "\udcff.jsonl"], 3, "not UTF-8"),
     "no name of a run": (["run", "--resume", ""], 2, "no run ''"),
     "true for a number": (["run", "week-01", "--set", "evaluate.limit=true"], 2, "evaluate.limit: input should be"),
     "an infinite number": (["run", "week-03", "--set", "sft.learning_rate=inf"], 2, "sft.learning_rate"),
@@ -252,6 +265,14 @@ def test_a_broken_pointer_can_be_set_again(finish_run, command):
     code, out, _ = command("pointer", "show", "best")
     assert code == 0
     assert "first" in out
+
+
+def test_a_file_name_means_itself(workplace):
+    path = workplace / "a%20b#c?d 行.jsonl"
+    path.write_text("{}")
+    uri = normalize_uri(path.name, "data")
+    assert unquote(uri.removeprefix("file://")) == str(path)
+    assert "行" in uri
 
 
 def test_the_working_folder_is_gone(workplace, command, monkeypatch, tmp_path):

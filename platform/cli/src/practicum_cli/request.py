@@ -88,7 +88,8 @@ def normalize_uri(uri: str, kind: str) -> str:
         return uri
     problem = _find_path_problem(uri)
     if not problem:
-        return f"file://{Path(uri).expanduser().resolve()}"
+        found = str(Path(uri).expanduser().resolve())
+        return f"file://{found.replace('%', '%25') if kind == 'data' else found}"
     scheme = uri.split(":", 1)[0] + ":" if ":" in uri else ""
     fix = f"give an existing path or a URI: {' '.join(SCHEMES)}"
     detail = f"{kind} {uri!r}: {problem}{suggest_similar(scheme, SCHEMES) if scheme else ''}"
@@ -102,12 +103,15 @@ def _find_path_problem(text: str) -> str:
     if not text.strip():
         return "the name is empty"
     try:
+        text.encode()
         path = Path(text).expanduser()
         mode = path.stat().st_mode
     except FileNotFoundError:
         return "no such file or folder"
     except OSError as error:
         return error.strerror or str(error)
+    except UnicodeEncodeError:
+        return "the name is not UTF-8 in this locale; rename it, or set LC_ALL=C.UTF-8"
     except (RuntimeError, ValueError) as error:
         return str(error)
     return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "neither a file nor a folder"

@@ -67,8 +67,8 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text_atomic(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
-    write_bytes_atomic(path, text.encode())
+    """Write ``text`` as UTF-8, whole or not at all; what is no text, such as half a file name, as an escape."""
+    write_bytes_atomic(path, text.encode(errors="backslashreplace"))
 
 
 def write_json_atomic(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value

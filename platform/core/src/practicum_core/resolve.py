@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
 
 from practicum_core.curriculum import Step, Unit, get_unit
 from practicum_core.errors import ConfigError, suggest_similar
+from practicum_core.stage_process import RUN_SCHEME, list_texts
 from practicum_core.stages import Environment, get_stage
 from practicum_core.stages.base import StageConfig
 from practicum_core.weekjob import WeekJob
@@ -45,10 +47,17 @@ def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
         except ValidationError as error:
             problems.extend(_describe_problems(step, stage.config, error))
             continue
+        problems.extend(f"{step.name}: '{text}' leaves the run directory" for text in _find_escapes(config))
         steps.append(ResolvedStep(step.name, step.stage, stage.environment, config))
     if problems:
         raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
     return tuple(steps)
+
+
+def _find_escapes(config: StageConfig) -> list[str]:
+    """Find the ``run:PATH`` texts whose path leads out; links are followed when the stage resolves the rest."""
+    paths = [(text, PurePosixPath(text.removeprefix(RUN_SCHEME))) for text in list_texts(config)]
+    return [text for text, path in paths if text.startswith(RUN_SCHEME) and (path.is_absolute() or ".." in path.parts)]
 
 
 def _merge_config(weekjob: WeekJob, unit: Unit, step: Step, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from practicum_core.stages.base import StageConfig
 STAGE_PACKAGES = ("practicum_core", "practicum_jobs")
 """Packages that a stage imports; their sources are the code that made a run's numbers."""
 PROGRAM = ("-P", "-m", "practicum_jobs")
+RUN_SCHEME = "run:"
+"""What begins the address of a file inside the run directory."""
 _HUB_SCHEME = "hf://"
 
 
