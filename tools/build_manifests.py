@@ -146,6 +146,7 @@ def _build_week_file(number: int, unit: Unit, variant: int) -> str:
 
 def build_course(variant: int) -> dict[str, Any]:
     """Return the sample course of a variant, with two students who share one GPU."""
+    capstones = [name for name in VARIANTS[variant] if name.startswith("capstone")]
     return {
         "apiVersion": API_VERSION,
         "kind": COURSE.name,
@@ -158,7 +159,7 @@ def build_course(variant: int) -> dict[str, Any]:
             "quota": {"cpu": "4", "memory": "16Gi", "slices": 1},
             "stageResources": {"cpu": "1", "memory": "6Gi"},
             "workspace": {"size": "20Gi"},
-            "priorities": [{"name": "normal", "value": 0}, {"name": "capstone", "value": 1000}],
+            "priorities": [{"name": "normal", "value": 0}, {"name": "capstone", "value": 1000, "units": capstones}],
             "budget": {"gpuHoursPerWeek": 10, "resetsOn": "Mon"},
         },
     }

@@ -86,7 +86,7 @@ def _describe_options(config: type[StageConfig]) -> Iterator[str]:
 
 
 def _show(field: Any) -> str:  # noqa: ANN401 - pydantic's field
-    value = field.get_default(call_default_factory=True)
+    value = field.get_default(call_default_factory=True, validated_data={})
     return "none" if value is None else f"`{value}`"
 
 

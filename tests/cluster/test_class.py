@@ -214,7 +214,7 @@ def test_a_higher_priority_takes_the_gpu_and_the_other_resumes(school):
     school.apply("student-01", "long", unit="sft", set=SMALL | {"sft.max_steps": len(steps)}, resources=sizes)
     wait_until(lambda: school.read_stage("student-01", "long", "sft").get("phase") == "Running", "training", 400)
     wait_until(lambda: (school.read_stage("student-01", "long", "sft").get("progress") or 0) > 0.1, "steps", 300)
-    school.apply("student-02", "urgent", **WEEK_1, priorityClassName="capstone", resources=sizes)
+    school.apply("student-02", "urgent", **WEEK_1, priorityClassName="urgent", resources=sizes)
 
     def find_preempted():
         stage = school.read_stage("student-01", "long", "sft")

@@ -144,9 +144,12 @@ def test_what_started_cannot_be_changed(server):
         "image": "another",
         "model": {"uri": "hf://a/b"},
         "data": {"uri": "builtin:other"},
+        "waiveLeakage": ["exact:train-test"],
+        "resources.workers": 2,
     }
     for field, value in changes.items():
+        outer, _, inner = field.partition(".")
         with pytest.raises(ApiError, match=f"spec.{field} cannot change once"):
-            api.patch(path, {"spec": {field: value}})
+            api.patch(path, {"spec": {outer: {inner: value} if inner else value}})
     api.patch(path, {"spec": {"suspend": True}})
     api.delete(path)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from practicum_cluster import operators
 from practicum_cluster.api import ApiError, wait_until
@@ -39,8 +40,13 @@ class Class:
         return self.client.helm("upgrade", "--install", *chart, "--wait", "--timeout", "120s")
 
     def enrol(self):
-        self.client.kubectl("apply", "--server-side", "-f", str(ROOT / "manifests/course-10/course.yaml"))
+        course = yaml.safe_load((ROOT / "manifests/course-10/course.yaml").read_text(encoding="utf-8"))
+        course["spec"]["priorities"].append({"name": "urgent", "value": 2000})
+        self.api.apply(course)
         wait_until(lambda: self.read_course()["phase"] == "Ready", "the course", 60)
+        # The API server refuses what a quota counts until it has counted once.
+        quotas = [f"/api/v1/namespaces/{student}/resourcequotas/practicum" for student in STUDENTS]
+        wait_until(lambda: all(self.api.get(path)["status"].get("hard") for path in quotas), "the quotas", 90)
 
     def read_course(self):
         return self.api.get("/apis/practicum.dev/v1alpha1/courses/llm-10")["status"]

@@ -193,6 +193,7 @@ def test_a_list_from_before_its_end_does_not_start_a_week_job_again():
 
 
 QUOTA = {"cpu": "4", "memory": "16Gi", "slices": 1}
+PRIORITIES = [{"name": "normal", "value": 0}, {"name": "final", "value": 9, "units": ["capstone"]}]
 
 
 @pytest.mark.parametrize(
@@ -202,11 +203,17 @@ QUOTA = {"cpu": "4", "memory": "16Gi", "slices": 1}
         ({"resources": {"gpu": {"slices": 1}, "workers": 2}}, "QuotaExceeded", "GPU slices: 2 x 1"),
         ({"resources": {"memory": "9Gi", "workers": 2}}, "QuotaExceeded", "memory: 2 x 9Gi"),
         ({"resources": {"cpu": "4500m"}}, "QuotaExceeded", "cpu: 1 x 4500m"),
-        ({"priorityClassName": "urgent"}, "ConfigInvalid", "'urgent' is none of the course's priorities (normal)"),
+        (
+            {"priorityClassName": "urgent"},
+            "ConfigInvalid",
+            "'urgent' is none of the course's priorities (normal, final)",
+        ),
+        ({"priorityClassName": "final"}, "ConfigInvalid", "'final' is for capstone, not for sft"),
+        ({"image": "registry.example/mine"}, "ConfigInvalid", "this course runs its own images alone"),
     ],
 )
 def test_what_could_never_run_takes_no_place_in_the_queue(spec, reason, words):
-    school = School(course={"quota": QUOTA, "priorities": [{"name": "normal", "value": 0}]}, **spec)
+    school = School(course={"quota": QUOTA, "priorities": PRIORITIES}, **spec)
     school.finish_steps("model", "snapshot")
     school.reconcile()
     assert school.cluster.made == []
@@ -214,9 +221,10 @@ def test_what_could_never_run_takes_no_place_in_the_queue(spec, reason, words):
     assert words in school.cluster.status["message"]
 
 
-def test_what_fits_the_quota_exactly_is_queued():
+def test_what_fits_the_quota_exactly_and_is_allowed_is_queued():
     spec = {"resources": {"gpu": {"slices": 1}, "cpu": "4", "memory": "16384Mi"}, "priorityClassName": "normal"}
-    school = School(course={"quota": QUOTA, "priorities": [{"name": "normal", "value": 0}]}, **spec)
+    spec |= {"image": "registry.example/mine"}
+    school = School(course={"quota": QUOTA, "priorities": PRIORITIES, "allowImages": True}, **spec)
     school.finish_steps("model", "snapshot")
     school.reconcile()
     assert school.cluster.made == ["week-03-sft-1"]

@@ -95,12 +95,13 @@ def test_workers_share_memory_only_where_they_share_a_machine(gpu_free, address,
     assert facts.measure_room(SftConfig(num_workers=4)) == room
 
 
-def test_a_gpu_holds_half_the_bytes_and_shards_a_part_of_them():
-    def estimate(**options):
-        return estimate_memory(SMOLLM2, SftConfig(method="full", **options), 0, 0, is_gpu=True)
+def test_a_gpu_holds_half_the_bytes_of_what_is_not_trained_and_shards_a_part_of_them():
+    def estimate(method="full", **options):
+        return estimate_memory(SMOLLM2, SftConfig(method=method, **options), 0, 0, is_gpu=True)
 
-    assert estimate().weights == pytest.approx(2 * SMOLLM2.num_parameters / 2**30)
-    assert estimate(dtype="float32").weights == 2 * estimate().weights
+    assert estimate("lora").weights == pytest.approx(2 * SMOLLM2.num_parameters / 2**30)
+    assert estimate("lora", dtype="float32").weights == 2 * estimate("lora").weights
+    assert estimate().weights == estimate("lora", dtype="float32").weights
     assert estimate(strategy="fsdp", num_workers=4).optimizer == estimate().optimizer / 4
     assert estimate(num_workers=4).optimizer == estimate().optimizer
 
@@ -244,3 +245,9 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path):
     write_rows(tmp_path / "none.npz", [])
     assert read_rows(tmp_path / "none.npz") == []
     assert (rows[0].prompt_length, rows[1].prompt_length) == (1, 1)
+
+
+@pytest.mark.parametrize(("method", "rate"), [("full", 2e-5), ("lora", 2e-4), ("qlora", 2e-4)])
+def test_the_learning_rate_goes_by_the_method_unless_it_is_named(method, rate):
+    assert SftConfig(method=method).learning_rate == rate
+    assert SftConfig(method=method, learning_rate=5e-4).learning_rate == 5e-4

@@ -147,6 +147,17 @@ def is_sharded(config: SftConfig) -> bool:
     return config.strategy == "fsdp" or (config.strategy == "deepspeed" and config.method == "full")
 
 
+def has_float32_weights(config: SftConfig) -> bool:
+    """Whether weights stay in float32 though sums may be in bfloat16, where small steps of training would vanish.
+
+    DeepSpeed keeps such a copy itself.
+
+    >>> has_float32_weights(SftConfig(method="full")), has_float32_weights(SftConfig(method="lora"))
+    (True, False)
+    """
+    return config.method == "full" and config.strategy != "deepspeed"
+
+
 def get_work_dir(context: StageContext) -> Path:
     """Return the step's folder for what only the running stage reads."""
     return context.layout.root / "work"

@@ -28,6 +28,7 @@ from practicum_jobs.adapters.training_job import (
     SavedCheckpoint,
     TrainingJob,
     TrainingOutcome,
+    has_float32_weights,
     is_sharded,
     read_rows,
 )
@@ -202,7 +203,8 @@ def build_trainer(job: TrainingJob, link: TrainerLink) -> CompletionTrainer:
         )
         for split, found in rows.items()
     }
-    arguments.model_init_kwargs = {"dtype": choose_dtype(config), "attn_implementation": "sdpa"}
+    dtype = torch.float32 if has_float32_weights(config) else choose_dtype(config)
+    arguments.model_init_kwargs = {"dtype": dtype, "attn_implementation": "sdpa"}
     trainer = CompletionTrainer(
         model=str(job.model_dir),
         args=arguments,
@@ -233,7 +235,7 @@ def _mend_quantized(model: torch.nn.Module, dtype: torch.dtype) -> None:
 
 
 def choose_dtype(config: SftConfig) -> torch.dtype:
-    """Return the type of weights and sums: bfloat16 on a GPU, float32 on a CPU, unless one is named."""
+    """Return the type of sums, and of weights that are not trained: bfloat16 on a GPU, float32 on a CPU."""
     if config.dtype == "auto":
         return torch.bfloat16 if torch.cuda.is_available() else torch.float32
     return torch.float32 if config.dtype == "float32" else torch.bfloat16

@@ -16,6 +16,7 @@ from practicum_core.atomic import write_json_atomic
 
 _POLL_S = 0.2
 _TOLERANCE_S = 1.0
+_TRAINING = "ray::RayTrainWorker"
 
 
 def get_note_path() -> Path:
@@ -35,13 +36,30 @@ def announce() -> Iterator[None]:
 
 
 def stop_agent(wait_s: float) -> bool:
-    """Ask the agent to stop and wait for its end; return whether none runs any more."""
-    process = find_agent()
-    if process is None:
-        return True
+    """Ask the agent to stop and wait for its end; return whether none runs any more.
+
+    A pod of Ray workers has no agent: there the end of those that train is waited for, which the agent of the head
+    brings about once they have written a checkpoint together.
+    """
+    agent = find_agent()
+    if agent is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            agent.terminate()
     deadline_s = time.monotonic() + wait_s
+    return all(_wait_end(process, deadline_s) for process in ([agent] if agent else find_training_workers()))
+
+
+def find_training_workers() -> list[psutil.Process]:
+    """Return this container's Ray Train workers: Ray names a process by its actor, ``ray::RayTrainWorker``."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if (process.info["cmdline"] or [""])[0].startswith(_TRAINING)
+    ]
+
+
+def _wait_end(process: psutil.Process, deadline_s: float) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate()
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             if time.monotonic() > deadline_s:
                 return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from practicum_core.stages.sft import SftConfig
-from practicum_jobs.adapters.training_job import is_sharded
+from practicum_jobs.adapters.training_job import has_float32_weights, is_sharded
 
 GIB = 2**30
 PROCESS_GIB = 1.0
@@ -119,14 +119,14 @@ def estimate_memory(
     if config.method == "qlora":
         weights = NF4_BYTES * max(shape.num_parameters - embeddings, 0) + width * embeddings
     else:
-        weights = width * shape.num_parameters
+        weights = (4 if has_float32_weights(config) else width) * shape.num_parameters
     per_token = shape.layers * (10 * shape.hidden + 5 * shape.intermediate) * width
     if config.gradient_checkpointing:
         per_token = shape.layers * shape.hidden * width + per_token // max(shape.layers, 1)
     return MemoryEstimate(
         process=PROCESS_GIB,
         weights=weights / num_shards / GIB,
-        gradients=trainable * width / num_shards / GIB,
+        gradients=trainable * (4 if has_float32_weights(config) else width) / num_shards / GIB,
         optimizer=trainable * 8 / num_shards / GIB,
         activations=per_token * batch_tokens / GIB,
         logits=3 * 4 * shape.vocab * counted_tokens / GIB,

@@ -84,7 +84,9 @@ class Store:
         pod = self._families[owner].pods.get(uid) if owner else None
         if pod is None or (pod["metadata"]["namespace"], pod["metadata"]["name"]) != (namespace, name):
             return None
-        return pod
+        # Whoever makes pods elsewhere may label them as they like: a stage's pod lives where its week job does.
+        home = self._keys_by_uid.get(str(owner))
+        return pod if home is not None and home[0] == namespace else None
 
     def list_uids(self) -> set[str]:
         """Return the uids of all week jobs, and of those that were not seen yet but whose children were."""

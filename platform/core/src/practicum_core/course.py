@@ -109,9 +109,6 @@ class Workspace(Resource):
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
         default="ReadWriteMany", description="ReadWriteOnce holds a student's pods on one node."
     )
-    reclaim: Literal["Retain", "Delete"] = Field(
-        default="Retain", description="What becomes of the volume when the student leaves; Retain keeps it, labelled."
-    )
 
 
 class Priority(Resource):
@@ -119,6 +116,9 @@ class Priority(Resource):
 
     name: QueueName = Field(description="What a week job writes as priorityClassName.")
     value: int = Field(ge=-1_000_000, le=1_000_000, description="A higher value is admitted first and may preempt.")
+    units: list[Annotated[str, StringConstraints(max_length=63)]] = Field(
+        default_factory=list, max_length=50, description="Units that may ask for it; every unit where none is named."
+    )
 
 
 class Budget(Resource):
@@ -137,6 +137,11 @@ class CourseSpec(Resource):
     students: list[Student] = Field(default_factory=list, max_length=MAX_STUDENTS, description="The roster.")
     images: dict[Environment, Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
         default_factory=dict, description="Image by environment; the chart's without it."
+    )
+    allow_images: bool = Field(
+        default=False,
+        description="Whether a week job may name an image. What that program reports is believed: gates of such a "
+        "week prove no more than its student is trusted.",
     )
     gpu: GpuSharing = Field(default_factory=GpuSharing)
     queue: QueueSpec = Field(default_factory=QueueSpec)

@@ -38,7 +38,18 @@ _KEPT = (
     "maximum",
     "minimum",
 )
-_FROZEN = ("unit", "variant", "profile", "seed", "model", "data", "control", "image")
+_FROZEN = (
+    "unit",
+    "variant",
+    "profile",
+    "seed",
+    "model",
+    "data",
+    "control",
+    "waiveLeakage",
+    "resources.workers",
+    "image",
+)
 _URI = "^(builtin:|hf://|file:///|s3://|pvc://)"
 
 
@@ -86,10 +97,21 @@ class Kind:
 def _freeze(field: str) -> Rule:
     new, old = f"self.spec.{field}", f"oldSelf.spec.{field}"
     started = "has(oldSelf.status) && has(oldSelf.status.startTime)"
-    same = f"has({new}) == has({old}) && (!has({new}) || {new} == {old})"
+    is_new, is_old = _is_given("self.spec", field), _is_given("oldSelf.spec", field)
+    same = f"({is_new}) == ({is_old}) && (!({is_new}) || {new} == {old})"
     return Rule(
         f"!({started}) || ({same})", f"spec.{field} cannot change once the week job has started; make a new one"
     )
+
+
+def _is_given(root: str, field: str) -> str:
+    """Return a condition that holds where every part of a path is there.
+
+    >>> _is_given("self", "resources.workers")
+    'has(self.resources) && has(self.resources.workers)'
+    """
+    parts = field.split(".")
+    return " && ".join(f"has({root}.{'.'.join(parts[: end + 1])})" for end in range(len(parts)))
 
 
 WEEK_JOB = Kind(

@@ -180,6 +180,7 @@ SFT_QUICK: Mapping[str, Any] = {
     "validation_rows": 24,
     "max_steps": 40,
     "batch_size": 8,
+    "learning_rate": 1e-3,  # what so small a model bears and so few steps need
     "num_sample_prompts": 1,
     "sample_max_new_tokens": 40,
 }

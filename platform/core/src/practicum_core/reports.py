@@ -7,9 +7,10 @@ Sending the same report twice changes nothing.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from practicum_core.errors import Reason
 from practicum_core.layout import build_run_id
@@ -24,6 +25,7 @@ WORKSPACE = "/workspace"
 INGEST_AUDIENCE = "practicum-ingest"
 REPORTS_ROUTE = "/v1/reports"
 MAX_REPORT_BYTES = 4_000_000
+MAX_METRIC_CHARS = 200
 MAX_EVIDENCE_BYTES = 900_000
 """Compressed size of an evidence page that fits into a ConfigMap; a larger one stays in the workspace alone."""
 
@@ -66,6 +68,16 @@ class StepReport(BaseModel):
     evidence_html: str | None = Field(
         default=None, description="The evidence page, gzip then base64; of the step that drew it."
     )
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, metrics: list[Metric]) -> list[Metric]:
+        """Refuse what no status could hold: it would be refused for ever."""
+        for one in metrics:
+            numbers = [number for number in (one.value, one.low, one.high) if number is not None]
+            if len(one.name) + len(one.unit) > MAX_METRIC_CHARS or not all(map(math.isfinite, numbers)):
+                raise ValueError(f"metric {one.name[:40]!r}: name and unit too long, or a number that is not finite")
+        return metrics
 
     @property
     def is_final(self) -> bool:

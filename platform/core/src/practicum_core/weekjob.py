@@ -94,8 +94,8 @@ class WeekJobSpec(Resource):
     control: str | None = Field(
         default=None, description="Run that this one is compared with; it may differ from it in one factor only."
     )
-    waive_leakage: list[str] = Field(
-        default_factory=list, description="Leakage findings accepted by name, such as near:train-test."
+    waive_leakage: list[Annotated[str, StringConstraints(max_length=100)]] = Field(
+        default_factory=list, max_length=50, description="Leakage findings accepted by name, such as near:train-test."
     )
     resources: Resources = Field(default_factory=Resources)
     serving: Serving | None = None

@@ -86,7 +86,7 @@ def _describe_field(field: FieldInfo) -> str:
 
 
 def _show_default(name: str, field: FieldInfo, step: Step) -> str:
-    value = step.config.get(name, field.get_default(call_default_factory=True))
+    value = step.config.get(name, field.get_default(call_default_factory=True, validated_data=dict(step.config)))
     shown = "none" if value is None else str(value)
     return f"{shown} (quick: {step.quick[name]})" if name in step.quick else shown
 

@@ -23,11 +23,9 @@ _DIGITS = "0123456789."
 
 def get_reason_unfit(request: ChildRequest) -> Hold | None:
     """Say why a child would never run, however long it waited; ``None`` where it may."""
-    names = [one.name for one in request.course.priorities]
-    asked = request.weekjob.spec.priority_class_name
-    if asked is not None and asked not in names:
-        known = ", ".join(names) or "it has none"
-        return Hold(Reason.CONFIG_INVALID, f"priorityClassName '{asked}' is none of the course's priorities ({known})")
+    refusal = _refuse_priority(request) or _refuse_image(request)
+    if refusal is not None:
+        return Hold(Reason.CONFIG_INVALID, refusal)
     num_pods = request.num_pods
     problems = [
         f"{name}: {num_pods} x {amount} are asked for and one student may hold {limit}"
@@ -37,6 +35,26 @@ def get_reason_unfit(request: ChildRequest) -> Hold | None:
     if not problems:
         return None
     return Hold(Reason.QUOTA_EXCEEDED, f"{'; '.join(problems)}; ask for less, or the teacher for a larger quota")
+
+
+def _refuse_priority(request: ChildRequest) -> str | None:
+    spec = request.weekjob.spec
+    if spec.priority_class_name is None:
+        return None
+    known = {one.name: one for one in request.course.priorities}
+    priority = known.get(spec.priority_class_name)
+    if priority is None:
+        names = ", ".join(known) or "it has none"
+        return f"priorityClassName '{spec.priority_class_name}' is none of the course's priorities ({names})"
+    if priority.units and spec.unit not in priority.units:
+        return f"priorityClassName '{priority.name}' is for {', '.join(priority.units)}, not for {spec.unit}"
+    return None
+
+
+def _refuse_image(request: ChildRequest) -> str | None:
+    if request.weekjob.spec.image is None or request.course.allow_images:
+        return None
+    return "image: this course runs its own images alone; leave it out, or ask the teacher for allowImages"
 
 
 def _list_amounts(request: ChildRequest) -> list[tuple[str, str, str]]:

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
 
+USUAL_RATES = {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
+"""Learning rates that models of half a billion weights and more bear (QLoRA: Dettmers et al., 2023, table 9)."""
+
 
 class SftConfig(StageConfig):
     """How to train. Batch sizes are per worker."""
@@ -24,7 +27,11 @@ class SftConfig(StageConfig):
     num_epochs: float = Field(default=1.0, gt=0)
     batch_size: int = Field(default=8, ge=1)
     gradient_accumulation_steps: int = Field(default=1, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(
+        default_factory=lambda values: USUAL_RATES[values.get("method", "lora")],
+        gt=0,
+        description="Without it 2e-5 for full, 2e-4 for lora and qlora.",
+    )
     lr_scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
