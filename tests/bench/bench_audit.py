@@ -24,11 +24,11 @@ import numpy as np
 import psutil
 import yaml
 
+from practicum_core.machine import get_cache_dir
 from practicum_core.rows import Row
 from practicum_jobs.audit.content import build_content
 from practicum_jobs.audit.places import build_record
 from practicum_jobs.audit.scan import BATCH_ROWS
-from practicum_jobs.context import get_cache_dir
 from practicum_jobs.datasets.sources import open_source
 from practicum_jobs.datasets.tickets import build_rows, read_ticket_options
 from practicum_jobs.text.duplicates import DuplicateIndex

@@ -21,10 +21,10 @@ from statistics import median
 import yaml
 
 from practicum_core.layout import RunLayout
+from practicum_core.machine import get_cache_dir
 from practicum_core.rows import Row
 from practicum_core.stages.sft import SftRecord
 from practicum_core.stages.snapshot import DataLock
-from practicum_jobs.context import get_cache_dir
 from practicum_jobs.datasets.store import write_data_lock, write_split
 from practicum_jobs.datasets.tickets import build_rows, read_ticket_options
 from practicum_jobs.models.sources import ensure_model

@@ -15,8 +15,8 @@ import psutil
 import pytest
 import yaml
 
+from practicum_core.machine import get_cache_dir
 from practicum_core.stages.audit import AuditRecord
-from practicum_jobs.context import get_cache_dir
 from practicum_jobs.datasets.sources import open_source
 from practicum_jobs.models.sources import ensure_model
 

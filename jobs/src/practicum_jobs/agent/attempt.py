@@ -18,7 +18,7 @@ from types import FrameType
 from practicum_core.errors import EXIT_OK, EXIT_STOPPED, EXIT_TRY_AGAIN, PracticumError, Reason, Stopped, get_exit_code
 from practicum_core.events import describe_end
 from practicum_core.layout import RunLayout, StageLayout
-from practicum_core.machine import get_num_threads
+from practicum_core.machine import get_cache_dir, get_num_threads
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.reports import WORKSPACE, PodStep
@@ -31,7 +31,6 @@ from practicum_jobs.agent.reporting import build_final, build_progress
 from practicum_jobs.agent.run_directory import emit, find_record, prepare_run
 from practicum_jobs.agent.stage_child import LogTail, StageChild, hold_step, start_stage
 from practicum_jobs.agent.surroundings import build_environment, read_build
-from practicum_jobs.context import get_cache_dir
 
 LOGGER = logging.getLogger(__name__)
 EXPERIMENTS_VARIABLE = "PRACTICUM_EXPERIMENTS"
