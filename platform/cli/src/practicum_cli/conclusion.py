@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -77,14 +78,14 @@ def _show(gate: object) -> str:
 
 
 def _describe_trouble(outcome: Outcome) -> list[str]:
-    resume = f"practicum run --resume {shlex.quote(str(outcome.path))}"
+    resume = outcome.describe_resumption()
     if outcome.status.phase is Phase.SUSPENDED:
         return [f"  go on with: {resume}"]
     if outcome.status.phase is not Phase.FAILED:
         return []
     failed = _get_failed_step(outcome)
-    log = RunLayout(outcome.path).stage(failed).log if failed else None
-    return [*([f"  log: {log}"] if log and log.exists() else []), f"  go on, once mended, with: {resume}"]
+    log = outcome.describe_log(failed) if failed else ""
+    return [*([f"  log: {log}"] if log else []), f"  go on, once mended, with: {resume}"]
 
 
 def describe_fault(outcome: Outcome) -> str:
@@ -96,7 +97,8 @@ def describe_fault(outcome: Outcome) -> str:
     fix = read_json_or_empty(RunLayout(outcome.path).stage(failed).error).get("fix") if failed else None
     if status.reason is Reason.GATE_FAILED:
         fix = "read in the evidence pack what was measured"
-    return f"error: {status.reason}: {status.message}\n  fix: {fix or 'read the log of the step that failed'}"
+    usual = "read the log of the step that failed" if failed else "docs/reference/states.md tells what the reason means"
+    return f"error: {status.reason}: {status.message}\n  fix: {fix or usual}"
 
 
 def _get_failed_step(outcome: Outcome) -> str | None:

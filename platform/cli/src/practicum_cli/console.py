@@ -87,12 +87,14 @@ class ProgressBar:
         self._progress.stop()
 
     def on_event(self, event: Mapping[str, Any]) -> None:
-        """Show what the bars do not: environments being made, orphans ended."""
+        """Show what the bars do not: environments being made, orphans ended, why a cluster lets it wait."""
         name = event["event"]
         if name == "environment_starting":
             self._progress.console.print(f"making the environment '{event['environment']}' (first use)")
         elif name == "orphan_found":
             self._progress.console.print(f"ending the process that an earlier run of '{event['step']}' left behind")
+        elif name in {"waiting", "cluster_silent"}:
+            self._progress.console.print(event["message"], markup=False, highlight=False)
 
     def on_status(self, status: WeekJobStatus) -> None:
         """Move the bars."""

@@ -20,6 +20,7 @@ class LazyGroup(click.Group):
 
     COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
         "run": ("run", "Run a week on this machine."),
+        "submit": ("submit", "Submit a week to a cluster, and follow it."),
         "weeks": ("weeks", "What each week runs and must deliver."),
         "status": ("inspect", "Where runs stand."),
         "logs": ("inspect", "What the steps of a run printed."),

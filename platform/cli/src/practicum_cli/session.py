@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,15 @@ class Outcome:
     path: Path
     weekjob: WeekJob
     status: WeekJobStatus
+
+    def describe_log(self, step: str) -> str:
+        """Say where the log of a step is read; empty where it has none."""
+        log = RunLayout(self.path).stage(step).log
+        return str(log) if log.exists() else ""
+
+    def describe_resumption(self) -> str:
+        """Say what makes the run go on."""
+        return f"practicum run --resume {shlex.quote(str(self.path))}"
 
 
 def start_run(root: Path, weekjob: WeekJob) -> Path:

@@ -52,6 +52,8 @@ class Reason(StrEnum):
     """Another process works on this run directory."""
     RUN_INCOMPLETE = "RunIncomplete"
     """The run directory was cut off while being written and is not read as whole."""
+    CLUSTER_MISSING = "ClusterMissing"
+    """No cluster is configured, it cannot be spoken to, or it has no Practicum."""
     STOPPED = "Stopped"
     """Stopped on request, after a checkpoint; can be resumed."""
     INTERNAL = "Internal"
@@ -116,6 +118,7 @@ _EXIT_CODES: Mapping[Reason, int] = {
     Reason.WORKER_LOST: EXIT_ENVIRONMENT,
     Reason.UPSTREAM_UNAVAILABLE: EXIT_TRY_AGAIN,
     Reason.RUN_BUSY: EXIT_TRY_AGAIN,
+    Reason.CLUSTER_MISSING: EXIT_ENVIRONMENT,
     Reason.STOPPED: EXIT_STOPPED,
     Reason.STAGE_CRASHED: EXIT_INTERNAL,
     Reason.INTERNAL: EXIT_INTERNAL,

@@ -6,18 +6,26 @@ import json
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from practicum_cli.commands.options import experiments_option
+from practicum_cli.cluster_runs import ClusterRun, Place, build_standing, find_cluster_run, sort_by_age
+from practicum_cli.commands.options import cluster_options, experiments_option
 from practicum_cli.executor import is_run_held
 from practicum_cli.runs import Run, find_run, iter_run_dirs, read_checked_run, read_run
+from practicum_cli.standing import HEADER, Standing, describe_gate, describe_standing
 from practicum_cli.tables import format_table
+from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError, DataError, PracticumError, Reason, suggest_similar
+from practicum_core.gates import GateResult
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
+
+if TYPE_CHECKING:
+    from practicum_cli.api_server import ApiServer
 
 _FOLLOW_S = 0.3
 _CHUNK_BYTES = 1 << 16
@@ -27,33 +35,41 @@ _CHUNK_BYTES = 1 << 16
 @click.argument("run", required=False)
 @experiments_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def status(*, run: str | None, experiments: Path, as_json: bool) -> None:
+@cluster_options
+def status(*, run: str | None, experiments: Path, as_json: bool, place: Place | None) -> None:
     """List the runs, or show where one RUN stands.
 
-    RUN is a path, a run id, the beginning of one, `latest` or `latest:UNIT`.
+    RUN is a path, a run id, the beginning of one, `latest` or `latest:UNIT`; on a cluster the name of a week job.
     """
     if run is None:
-        _list_runs(experiments, as_json=as_json)
+        _list_runs(experiments, place, as_json=as_json)
         return
-    found = read_checked_run(find_run(run, experiments))
+    standing = _find_standing(run, experiments, place)
     if as_json:
-        click.echo(json.dumps(found.status.model_dump(mode="json", by_alias=True, exclude_none=True)))
-        return
-    click.echo(f"{found.name}: {', '.join(filter(None, (describe_phase(found), found.status.message)))}")
-    rows = [
-        [
-            stage.name,
-            stage.phase,
-            "" if stage.progress is None else f"{stage.progress:.0%}",
-            "" if stage.duration_seconds is None else f"{stage.duration_seconds:.1f}",
-            stage.message,
-        ]
-        for stage in found.status.stages
-    ]
-    click.echo(format_table(["STEP", "PHASE", "DONE", "SECONDS", "MESSAGE"], rows))
-    for gate in found.status.gates:
-        shown = "nothing" if gate.value is None else f"{gate.value:.4g}"
-        click.echo(f"gate {'passed' if gate.passed else 'FAILED'}: {gate.name} ({shown}, {gate.threshold:.4g})")
+        click.echo(json.dumps(standing.status.model_dump(mode="json", by_alias=True, exclude_none=True)))
+    else:
+        click.echo(describe_standing(standing))
+
+
+def _find_standing(reference: str, root: Path, place: Place | None) -> Standing:
+    if place is None:
+        return _build_standing(read_checked_run(find_run(reference, root)))
+    return build_standing(_find_on_cluster(reference, place)[1])
+
+
+def _find_on_cluster(reference: str, place: Place) -> tuple[ApiServer, ClusterRun]:
+    server = _connect(place)
+    return server, find_cluster_run(reference, server.list_runs(), server.namespace)
+
+
+def _connect(place: Place) -> ApiServer:
+    from practicum_cli.api_server import connect  # noqa: PLC0415 - its client takes half a second to load
+
+    return click.get_current_context().with_resource(connect(place))
+
+
+def _build_standing(run: Run) -> Standing:
+    return Standing(run.weekjob.spec.unit, run.id, run.name, describe_phase(run), run.status)
 
 
 def describe_phase(run: Run) -> str:
@@ -64,23 +80,28 @@ def describe_phase(run: Run) -> str:
     return f"interrupted (was {phase}); go on with: practicum run --resume {run.id}"
 
 
-def _list_runs(root: Path, *, as_json: bool) -> None:
-    entries = []
+def _list_runs(root: Path, place: Place | None, *, as_json: bool) -> None:
+    rows = list(_iter_rows(root)) if place is None else _list_cluster_rows(place)
+    if as_json:
+        click.echo(json.dumps([dict(zip(map(str.lower, HEADER), row, strict=True)) for row in rows]))
+    elif rows:
+        click.echo(format_table(HEADER, rows))
+    elif place is None:
+        click.echo(f"no runs under {root}; start one with: practicum run week-01")
+    else:
+        click.echo("no week jobs there; start one with: practicum submit FILE")
+
+
+def _iter_rows(root: Path) -> Iterator[Sequence[str]]:
     for path in iter_run_dirs(root):
         try:
-            run = read_checked_run(path)
-            passed = sum(gate.passed for gate in run.status.gates)
-            gates = f"{passed}/{len(run.status.gates)}" if run.status.gates else ""
-            entries.append([run.weekjob.spec.unit, run.id, describe_phase(run), gates, run.status.message])
+            yield _build_standing(read_checked_run(path)).to_row()
         except DataError as error:
-            entries.append([path.parent.name, path.name, Reason.RUN_INCOMPLETE, "", error.detail])
-    header = ["UNIT", "RUN", "PHASE", "GATES", "MESSAGE"]
-    if as_json:
-        click.echo(json.dumps([dict(zip(map(str.lower, header), entry, strict=True)) for entry in entries]))
-    elif entries:
-        click.echo(format_table(header, entries))
-    else:
-        click.echo(f"no runs under {root}; start one with: practicum run week-01")
+            yield path.parent.name, path.name, Reason.RUN_INCOMPLETE, "", error.detail
+
+
+def _list_cluster_rows(place: Place) -> list[Sequence[str]]:
+    return [build_standing(run).to_row() for run in sort_by_age(_connect(place).list_runs())]
 
 
 @click.command()
@@ -88,16 +109,49 @@ def _list_runs(root: Path, *, as_json: bool) -> None:
 @click.argument("step", required=False)
 @experiments_option
 @click.option("--follow", "-f", is_flag=True, help="Go on printing until the run ends.")
-def logs(*, run: str, step: str | None, experiments: Path, follow: bool) -> None:
+@cluster_options
+def logs(*, run: str, step: str | None, experiments: Path, follow: bool, place: Place | None) -> None:
     """Print what the steps of RUN printed, or one STEP of it."""
-    found = read_run(find_run(run, experiments))
-    names = [stage.name for stage in found.status.stages] or _list_steps(found.layout)
+    lines = (
+        _open_logs(run, step, experiments, follow=follow)
+        if place is None
+        else _open_pods(run, step, place, follow=follow)
+    )
+    for name, line in lines:
+        click.echo(line if step else f"{name}: {line}")
+
+
+def _open_logs(reference: str, step: str | None, root: Path, *, follow: bool) -> Iterator[tuple[str, str]]:
+    found = read_run(find_run(reference, root))
+    names = _choose_steps(step, [stage.name for stage in found.status.stages] or _list_steps(found.layout))
+    return _iter_lines(found.layout, {name: found.layout.stage(name).log for name in names}, follow=follow)
+
+
+def _open_pods(reference: str, step: str | None, place: Place, *, follow: bool) -> Iterator[tuple[str, str]]:
+    from practicum_cli.cluster_logs import describe_missing, iter_lines  # noqa: PLC0415 - as above
+
+    server, found = _find_on_cluster(reference, place)
+    silent = _choose_steps(
+        step, [one.name for one in get_unit(found.weekjob.spec.unit, found.weekjob.spec.variant).steps]
+    )
+    for name, line in iter_lines(server, found, tuple(silent), follow=follow, sleep=time.sleep):
+        if name in silent:
+            silent.remove(name)
+        yield name, line
+    latest = server.find(found.name, found.namespace) or found
+    for name in silent:
+        click.echo(describe_missing(latest, name), err=True)
+
+
+def _choose_steps(step: str | None, names: list[str]) -> list[str]:
+    """Return the steps whose logs are wanted: the one that was named, else all.
+
+    Raises:
+        ConfigError: The run has no step of this name.
+    """
     if step is not None and step not in names:
         raise ConfigError(f"no step '{step}'{suggest_similar(step, names)}", f"steps: {', '.join(names)}")
-    chosen = [step] if step else names
-    paths = {name: found.layout.stage(name).log for name in chosen}
-    for name, line in _iter_lines(found.layout, paths, follow=follow):
-        click.echo(line if step else f"{name}: {line}")
+    return names if step is None else [step]
 
 
 def _list_steps(layout: RunLayout) -> list[str]:
@@ -136,9 +190,22 @@ def _read_from(path: Path, offset: int, *, is_last: bool) -> bytes:
 @experiments_option
 @click.option("--open", "is_opened", is_flag=True, help="Open it in a browser.")
 @click.option("--path", "is_path", is_flag=True, help="Print its path alone.")
-def evidence(*, run: str, experiments: Path, is_opened: bool, is_path: bool) -> None:
-    """Say what RUN proved and where its evidence pack lies."""
-    found = read_checked_run(find_run(run, experiments))
+@cluster_options
+def evidence(*, run: str, experiments: Path, is_opened: bool, is_path: bool, place: Place | None) -> None:
+    """Say what RUN proved and where its evidence pack lies; on a cluster, fetch it first."""
+    pack, gates = _find_pack(run, experiments) if place is None else _fetch_pack(run, experiments, place)
+    if is_path:
+        click.echo(pack)
+        return
+    for gate in gates:
+        click.echo(describe_gate(gate))
+    click.echo(f"evidence pack: {pack}")
+    if is_opened and not _open(pack):
+        click.echo("warning: no browser here; copy the file or serve its folder", err=True)
+
+
+def _find_pack(reference: str, root: Path) -> tuple[Path, list[GateResult]]:
+    found = read_checked_run(find_run(reference, root))
     pack = found.layout.evidence_html
     if not pack.exists():
         is_finished = found.status.phase is Phase.SUCCEEDED
@@ -149,14 +216,23 @@ def evidence(*, run: str, experiments: Path, is_opened: bool, is_path: bool) -> 
             else f"finish it first: practicum run --resume {found.id}",
             Reason.RUN_INCOMPLETE,
         )
-    if is_path:
-        click.echo(pack)
-        return
-    for gate in found.status.gates:
-        click.echo(f"gate {'passed' if gate.passed else 'FAILED'}: {gate.name}")
-    click.echo(f"evidence pack: {pack}")
-    if is_opened and not _open(pack):
-        click.echo("warning: no browser here; copy the file or serve its folder", err=True)
+    return pack, found.status.gates
+
+
+def _fetch_pack(reference: str, root: Path, place: Place) -> tuple[Path, list[GateResult]]:
+    from practicum_cli.cluster_session import fetch_evidence  # noqa: PLC0415 - as above
+
+    server, found = _find_on_cluster(reference, place)
+    pack = fetch_evidence(server, found, root)
+    if pack is None:
+        raise DataError(
+            f"{found.title}: no evidence pack; the week job is {found.status.phase}",
+            f"read it on the volume `workspace`: {found.workspace}/evidence/index.html"
+            if found.status.phase is Phase.SUCCEEDED
+            else f"wait until it ends: practicum status {found.name} {place.describe(found.namespace)}",
+            Reason.RUN_INCOMPLETE,
+        )
+    return pack, found.status.gates
 
 
 def _open(path: Path) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from practicum_cli.cluster_runs import Place
 from practicum_cli.runs import DEFAULT_ROOT
+from practicum_core.errors import ConfigError
+from practicum_core.layout import is_safe_name
 
 experiments_option = click.option(
     "--out",
@@ -17,3 +23,43 @@ experiments_option = click.option(
     show_default=True,
     help="Folder of all runs.",
 )
+
+_namespace_option = click.option(
+    "-n", "--namespace", metavar="NAME", help="Namespace on the cluster; the kubeconfig's without it."
+)
+_context_option = click.option("--context", metavar="NAME", help="Context of the kubeconfig; its current one without.")
+_cluster_option = click.option(
+    "--cluster", "is_cluster", is_flag=True, help="Week jobs of a cluster, not runs of this machine; -n implies it."
+)
+
+
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``place``: where on which cluster."""
+
+    @_namespace_option
+    @_context_option
+    @functools.wraps(command)
+    def call(*, namespace: str | None, context: str | None, **rest: Any) -> Any:  # noqa: ANN401 - the command's own
+        return command(place=_build_place(namespace, context), **rest)
+
+    return call
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``place``: where on which cluster, or ``None`` for this machine."""
+
+    @_cluster_option
+    @_namespace_option
+    @_context_option
+    @functools.wraps(command)
+    def call(*, is_cluster: bool, namespace: str | None, context: str | None, **rest: Any) -> Any:  # noqa: ANN401 - as above
+        is_asked = is_cluster or namespace is not None or context is not None
+        return command(place=_build_place(namespace, context) if is_asked else None, **rest)
+
+    return call
+
+
+def _build_place(namespace: str | None, context: str | None) -> Place:
+    if namespace is not None and not is_safe_name(namespace):
+        raise ConfigError(f"--namespace {namespace!r}: no namespace has such a name", "lower case, digits and dashes")
+    return Place(namespace, context)
