@@ -346,7 +346,7 @@ def test_a_report_waits_for_an_ingest_that_is_away(place, tls, tmp_path):
 def test_an_ingest_that_never_takes_it_loses_nothing(place, server):
     server.faults += [503] * 1000
     code, said = place.finish(build_step("evaluate"), waits={"final": 1.0})
-    assert (code, server.told) == (75, []), said
+    assert (code, server.finals) == (75, []), said
     server.faults.clear()
     assert place.finish(build_step("evaluate", attempt=2))[0] == 0
     assert (place.count_starts("evaluate"), server.finals[0].outcome) == (1, "succeeded")
