@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -15,14 +12,13 @@ from clusters import open_cluster
 from evidence_text import read_text
 from practicum_cluster.api import ApiError, wait_until
 from practicum_core import labels
-from practicum_core.errors import EXIT_GATE
-from school import PLATFORM, ROOT, STUDENTS, Class
+from practicum_core.errors import EXIT_GATE, EXIT_OK
+from school import PLATFORM, STUDENTS, Class
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.timeout(2400)]
 SMALL = {"sft.max_steps": 2, "sft.batch_size": 1, "sft.validation_rows": 4, "evaluate.limit": 4}
 WEEK_1 = {"unit": "experiments", "set": {"evaluate.max_new_tokens": 8}}
 WEEK_3 = {"unit": "sft", "set": SMALL}
-SOURCES = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +30,18 @@ def school():
         yield school
 
 
-def test_a_week_ends_with_evidence(school):
-    school.apply("student-01", "week-01", **WEEK_1)
-    status = school.wait_end("student-01", "week-01", 600)
+def test_a_week_ends_with_evidence(school, tmp_path):
+    (tmp_path / "week-01.yaml").write_text(json.dumps(school.build("week-01", **WEEK_1)))
+    done = school.practicum(tmp_path, "submit", "week-01.yaml", "--follow", "-n", "student-01")
+    assert done.returncode == EXIT_OK, done.stdout + done.stderr
+    assert "Succeeded, every gate passed" in done.stdout
+    status = school.read_status("student-01", "week-01")
     assert status["phase"] == "Succeeded", status
     assert (status["gatesPassed"], status["evidence"]) == ("3/3", "configmap/week-01-evidence")
     assert any(metric["name"].startswith("evaluate.") for metric in status["metrics"])
     page = school.read_page("student-01", "week-01")
+    (fetched,) = tmp_path.glob("experiments/cluster/student-01/week-01/*/evidence/index.html")
+    assert fetched.read_text(encoding="utf-8") == page
     assert "lang" in page
     assert "python -m practicum_jobs.agent" in page
 
@@ -79,12 +80,9 @@ def test_two_students_share_one_gpu(school):
 
 
 def test_the_evidence_is_what_a_laptop_makes(school, tmp_path):
-    weekjob = tmp_path / "week-03.yaml"
-    weekjob.write_text(json.dumps({**school.build("week-03", **WEEK_3)}))
-    command = [sys.executable, "-m", "practicum_cli.main", "run", weekjob, "--json"]
+    (tmp_path / "week-03.yaml").write_text(json.dumps(school.build("week-03", **WEEK_3)))
     # Sums of floats depend on the number of threads, and a pod of one CPU has one.
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(SOURCES), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    done = school.practicum(tmp_path, "run", "week-03.yaml", OMP_NUM_THREADS="1")
     # Two steps of training pass no gate of improvement.
     assert done.returncode == EXIT_GATE, done.stderr
     local = next(tmp_path.glob("experiments/sft/*/evidence/index.html")).read_text(encoding="utf-8")
@@ -207,13 +205,15 @@ def test_a_week_outlives_its_store_and_its_controller(school):
     assert gone not in pods
 
 
-def test_a_higher_priority_takes_the_gpu_and_the_other_resumes(school):
+def test_a_higher_priority_takes_the_gpu_and_the_other_resumes(school, tmp_path):
     # Both students' pods have to fit on one node of two cores beside the operators.
     sizes = {"cpu": "500m", "gpu": {"slices": 1}}
     steps = list(range(1, 81))
     school.apply("student-01", "long", unit="sft", set=SMALL | {"sft.max_steps": len(steps)}, resources=sizes)
     wait_until(lambda: school.read_stage("student-01", "long", "sft").get("phase") == "Running", "training", 400)
     wait_until(lambda: (school.read_stage("student-01", "long", "sft").get("progress") or 0) > 0.1, "steps", 300)
+    said = school.practicum(tmp_path, "logs", "long", "sft", "-n", "student-01")
+    assert "'loss'" in said.stdout, said.stderr
     school.apply("student-02", "urgent", **WEEK_1, priorityClassName="urgent", resources=sizes)
 
     def find_preempted():

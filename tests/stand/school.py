@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -20,6 +23,7 @@ PLATFORM = "practicum-system"
 STUDENTS = ("student-01", "student-02")
 TINY = {"model": {"uri": "builtin:smollm2-135m"}, "data": {"uri": "builtin:tickets?rows=200"}, "profile": "quick"}
 ENDS = ("Succeeded", "Failed")
+SOURCES = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
 
 
 class Class:
@@ -58,6 +62,13 @@ class Class:
 
     def apply(self, student, name, **spec):
         self.api.apply(self.build(name, **spec), student)
+
+    def practicum(self, folder, *arguments, **variables):
+        """Run the command as a person does, with the cluster's kubeconfig at hand."""
+        command = [sys.executable, "-m", "practicum_cli.main", *map(str, arguments)]
+        known = {"PYTHONPATH": os.pathsep.join(SOURCES), "KUBECONFIG": str(self.cluster.kubeconfig)}
+        environment = {**os.environ, **known, **variables}
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
     def read(self, student, name):
         return self.api.get(f"/apis/practicum.dev/v1alpha1/namespaces/{student}/weekjobs/{name}")

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 
 import psutil
@@ -16,7 +17,7 @@ from agent_stand import wait_for
 from practicum_core.errors import PlatformError, Reason, Stopped
 from practicum_core.file_lock import try_lock
 from practicum_core.layout import StageLayout
-from practicum_jobs.agent.stage_child import LogTail, hold_step, start_stage
+from practicum_jobs.agent.stage_child import LogTail, hold_step, open_container_log, start_stage
 
 SLEEP = "import time; time.sleep(60)"
 
@@ -67,6 +68,16 @@ def test_a_log_that_is_not_there_yet_is_copied_whole(tmp_path):
     log.unlink()
     tail.copy()
     assert out.getvalue() == b"hello\n"
+
+
+def test_in_a_ray_head_the_first_process_prints_the_log(tmp_path):
+    first = tmp_path / "output"
+    first.write_bytes(b"ray start\n")
+    with open_container_log({"KUBERAY_GEN_RAY_START_CMD": "ray start"}, first) as out:
+        out.write(b"step 1\n")
+    assert first.read_bytes() == b"ray start\nstep 1\n"
+    assert open_container_log({}, first) is sys.stdout.buffer
+    assert open_container_log({"KUBERAY_GEN_RAY_START_CMD": ""}, tmp_path / "not/there") is sys.stdout.buffer
 
 
 def test_a_step_is_held_by_one(layout):

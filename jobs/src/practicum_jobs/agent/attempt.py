@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ from practicum_jobs.agent.assignment import Assignment, check_assignment, read_p
 from practicum_jobs.agent.ingest import Ingest, ProgressSender, build_ingest
 from practicum_jobs.agent.reporting import build_final, build_progress
 from practicum_jobs.agent.run_directory import emit, find_record, prepare_run
-from practicum_jobs.agent.stage_child import LogTail, StageChild, hold_step, start_stage
+from practicum_jobs.agent.stage_child import LogTail, StageChild, hold_step, open_container_log, start_stage
 from practicum_jobs.agent.surroundings import build_environment, read_build
 
 LOGGER = logging.getLogger(__name__)
@@ -148,7 +147,7 @@ class Attempt:
     def _run_stage(self, lock: int) -> ObservedStep:
         run, name = self._assignment.run, self._step.step
         arguments = [*PROGRAM, *build_stage_arguments(run, self._step.stage, name)]
-        tail = LogTail(self._layout.log, sys.stdout.buffer)
+        tail = LogTail(self._layout.log, open_container_log(self._variables))
         child = start_stage(self._layout, arguments, self._build_variables(), self._step.attempt, lock)
         self._stop.child = child
         if self._stop.is_requested:  # between the last look and the line above

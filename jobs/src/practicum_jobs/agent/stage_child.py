@@ -30,6 +30,8 @@ LOCK_WAIT_S = 330.0
 """Longer than a stage has for its checkpoint after SIGTERM."""
 _LOCK_POLL_S = 0.2
 _CHUNK_BYTES = 1 << 16
+_RAY_HEAD = "KUBERAY_GEN_RAY_START_CMD"
+"""KubeRay sets it in every container of Ray."""
 
 
 @contextlib.contextmanager
@@ -121,6 +123,17 @@ def start_stage(
         child.sweep()
         raise
     return child
+
+
+def open_container_log(variables: Mapping[str, str], first: Path = Path("/proc/1/fd/1")) -> BinaryIO:
+    """Return the stream that the container's log is made of: our own, but in a Ray head the first process's.
+
+    There Ray keeps what its jobs print in files of its own, and `kubectl logs` would show nothing of the stage.
+    """
+    if _RAY_HEAD in variables:
+        with contextlib.suppress(OSError):
+            return first.open("ab")
+    return sys.stdout.buffer
 
 
 class LogTail:
