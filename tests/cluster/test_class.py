@@ -46,6 +46,13 @@ def test_a_week_ends_with_evidence(school, tmp_path):
     assert "python -m practicum_jobs.agent" in page
 
 
+def test_the_audit_of_the_second_week_passes_its_gates(school):
+    school.apply("student-02", "week-02", unit="data", data={"uri": "builtin:tickets-flawed"})
+    status = school.wait_end("student-02", "week-02", 400)
+    assert (status["phase"], status["gatesPassed"]) == ("Succeeded", "4/4"), status
+    assert "audit" in school.read_page("student-02", "week-02")
+
+
 def test_a_student_cannot_reach_another(school):
     reading = school.try_as("student-01", "get", "weekjobs", "--namespace", "student-02")
     assert "forbidden" in reading
