@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-sft bench-controller cluster-up cluster-down e2e images docs locks clean
+.PHONY: help setup run test lint format bench bench-audit bench-sft bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -50,6 +50,9 @@ cluster-up: ## a bare cluster with Kueue and KubeRay (root); $$KUBECONFIG or kin
 
 images: ## the images of images/, by docker or buildah
 	tools/images/build.sh
+
+cluster-load: images ## the images into the nodes of that cluster
+	$(CLUSTER) load
 
 e2e: ## the part of `test` that runs weeks in pods of a cluster, from chart to evidence (root)
 	$(DEV)/python -m pytest -m e2e $(PYTEST_ARGS) tests/cluster
