@@ -64,3 +64,5 @@ for name; do
   "build_with_$engine" "$name"
   echo "$(get_image "$name") ($((SECONDS - started)) s, $engine)"
 done
+# Images that these replaced, and layers that no image has any more; what the next build starts from stays.
+[ "$engine" != buildah ] || run_buildah rmi --prune >/dev/null
