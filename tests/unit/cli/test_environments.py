@@ -115,11 +115,10 @@ def test_variables_of_a_stage(cache, monkeypatch):
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     weekjob = build_weekjobs(("week-01",), RunRequest(profile="quick", model="hf://owner/name"))[0]
     steps = {step.name: step for step in resolve_steps(weekjob)}
-    runtime = StageRuntime(num_threads=3, extra=(("PRACTICUM_NO_PREDICTION_CACHE", "1"),))
+    runtime = StageRuntime(num_threads=3)
     variables = runtime.build_variables(steps["evaluate"], lambda: False)
     assert variables["OMP_NUM_THREADS"] == "3"
     assert variables["PYTHONHASHSEED"] == "0"
-    assert variables["PRACTICUM_NO_PREDICTION_CACHE"] == "1"
     assert "PYTHONHOME" not in variables
     assert "HF_HUB_OFFLINE" not in variables
     assert runtime.build_variables(steps["snapshot"], lambda: False)["HF_HUB_OFFLINE"] == "1"

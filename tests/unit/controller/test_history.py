@@ -359,4 +359,3 @@ def test_entries_keep_their_order(history):
     history.save_week_job(second)
     assert history.list_week_jobs("student-01", limit=1) == [second]
     assert history.list_week_jobs("student-02") == []
-    history.check()

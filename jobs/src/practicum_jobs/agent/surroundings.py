@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import practicum_core
 import practicum_jobs
-from practicum_core.environment import CodeVersion, Hardware, Repository, RunEnvironment
+from practicum_core.environment import CodeVersion, Hardware, Repository, RunEnvironment, mask_secrets
 from practicum_core.machine import get_num_threads, read_hardware
 from practicum_core.stage_process import hash_sources
 
@@ -67,7 +67,7 @@ def build_environment(build: Build, variables: Mapping[str, str]) -> RunEnvironm
         platform=platform.platform(),
         hardware=read_hardware(),
         num_threads=get_num_threads(),
-        variables={key: variables[key] for key in _STEERING if key in variables},
+        variables={key: mask_secrets(variables[key]) for key in _STEERING if key in variables},
     )
 
 

@@ -93,7 +93,6 @@ class StageRuntime:
     find_python: Callable[[str, Callable[[], bool]], Path] = environments.ensure_python
     program: tuple[str, ...] = PROGRAM
     num_threads: int = 1
-    extra: tuple[tuple[str, str], ...] = ()
 
     def build_command(self, python: Path, run: RunLayout, step: ResolvedStep) -> list[str]:
         """Build the command line of a step."""
@@ -106,7 +105,7 @@ class StageRuntime:
         variables["PYTHONPATH"] = str(environments.ensure_stage_path())
         if any(uri.startswith(_BUILTIN_MODEL) for uri in list_texts(step.config)):
             variables["PRACTICUM_MODEL_PACKAGE"] = str(environments.ensure_model_package(is_stop_requested))
-        return variables | dict(self.extra)
+        return variables
 
 
 class LocalExecutor:

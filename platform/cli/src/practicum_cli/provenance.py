@@ -7,7 +7,6 @@ import functools
 import hashlib
 import os
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from practicum_cli.environments import find_package
 from practicum_cli.locks import get_requirements_dir, hash_lock, read_pins
-from practicum_core.environment import CodeVersion, Repository, RunEnvironment
+from practicum_core.environment import CodeVersion, Repository, RunEnvironment, mask_secrets
 from practicum_core.machine import get_num_threads, read_hardware
 from practicum_core.stage_process import STAGE_PACKAGES, hash_sources
 
@@ -30,8 +29,6 @@ _STEERING = (
     "PRACTICUM_CACHE",
     "PRACTICUM_EXPERIMENTS",
 )
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
-_SECRET_ARGUMENT = re.compile(r"(?i)((?:token|secret|password|api[_-]?key)[^=\s]*=)\S+")
 
 
 def build_environment(environments: Iterable[str], command: Sequence[str]) -> tuple[RunEnvironment, str]:
@@ -59,15 +56,6 @@ def build_environment(environments: Iterable[str], command: Sequence[str]) -> tu
         variables={key: mask_secrets(os.environ[key]) for key in _STEERING if key in os.environ},
     )
     return record, diff
-
-
-def mask_secrets(word: str) -> str:
-    """Hide credentials in one word of a command line.
-
-    >>> mask_secrets("s3://me:key@bucket/x"), mask_secrets("--set=api_key=abc")
-    ('s3://***@bucket/x', '--set=api_key=***')
-    """
-    return _SECRET_ARGUMENT.sub(r"\1***", _USER_INFO.sub("***@", word))
 
 
 def read_code_version() -> tuple[CodeVersion, str]:

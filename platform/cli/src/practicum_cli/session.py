@@ -78,7 +78,6 @@ def execute_run(
     weekjob: WeekJob,
     listener: JsonLines | ProgressBar,
     stop: StopSignal,
-    extra: tuple[tuple[str, str], ...] = (),
 ) -> Outcome:
     """Take a run to its end or to a stop, and export it where a tracker is set.
 
@@ -87,10 +86,9 @@ def execute_run(
         weekjob: Its week job.
         listener: Who is shown the progress.
         stop: The stop request.
-        extra: Variables added to every step's process.
     """
     was_finished = read_run(path).status.phase is Phase.SUCCEEDED
-    runtime = StageRuntime(num_threads=get_num_threads(), extra=extra)
+    runtime = StageRuntime(num_threads=get_num_threads())
     try:
         with listener, stop.installed():
             executor = LocalExecutor(

@@ -51,11 +51,6 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def check(self) -> None:
-        """Raise PlatformError unless the database answers."""
-        with self._database.read() as connection:
-            connection.execute(sa.select(1))
-
     def save_week_job(self, entry: WeekJobEntry) -> None:
         """Remember where a week job stands; ``forgotten_at`` is written by :meth:`forget` alone."""
         values = {name: value for name, value in asdict(entry).items() if name != "forgotten_at"}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, ConfigDict, Field
+
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+_SECRET_ARGUMENT = re.compile(r"(?i)((?:token|secret|password|api[_-]?key)[^=\s]*=)\S+")
 
 
 class _Part(BaseModel):
@@ -52,3 +57,12 @@ class RunEnvironment(_Part):
     hardware: Hardware
     num_threads: int = Field(description="Threads that each stage computes with (OMP_NUM_THREADS).")
     variables: dict[str, str] = Field(default_factory=dict, description="Environment variables that steer a run.")
+
+
+def mask_secrets(word: str) -> str:
+    """Hide credentials in one word of a command line, or in the value of a variable.
+
+    >>> mask_secrets("s3://me:key@bucket/x"), mask_secrets("--set=api_key=abc")
+    ('s3://***@bucket/x', '--set=api_key=***')
+    """
+    return _SECRET_ARGUMENT.sub(r"\1***", _USER_INFO.sub("***@", word))

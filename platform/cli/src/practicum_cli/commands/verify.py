@@ -26,8 +26,6 @@ from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.phases import Phase
 
-_NO_CACHE = (("PRACTICUM_NO_PREDICTION_CACHE", "1"),)
-
 
 @click.command()
 @click.argument("run", default="latest")
@@ -48,7 +46,7 @@ def verify(*, run: str, experiments: Path, tolerance: float, as_json: bool) -> i
     recorded = read_whole_run(find_run(run, experiments))
     weekjob = build_weekjob_of_record(recorded)
     path = start_run(recorded.layout.root / "verify", weekjob)
-    outcome = execute_run(path, weekjob, build_listener(), StopSignal(), extra=_NO_CACHE)
+    outcome = execute_run(path, weekjob, build_listener(), StopSignal())
     if outcome.status.phase is not Phase.SUCCEEDED:
         click.echo(describe_end([outcome]), err=True)
         click.echo(describe_fault(outcome), err=True, nl=bool(describe_fault(outcome)))

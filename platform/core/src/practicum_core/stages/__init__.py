@@ -24,7 +24,7 @@ Environment = Literal["base", "train", "serve", "serve-gpu", "quantize"]
 class StageSpec:
     """A program that can run inside a unit.
 
-    ``uses_gpu`` says whether it computes on a GPU where it has one; ``is_distributed`` whether it runs on Ray workers.
+    ``uses_gpu`` says whether it computes on a GPU where it has one.
     """
 
     name: str
@@ -32,14 +32,13 @@ class StageSpec:
     config: type[StageConfig]
     record: type[StageRecord]
     uses_gpu: bool = False
-    is_distributed: bool = False
 
 
 _IMPLEMENTED = (
     StageSpec("model", "train", ModelConfig, ModelRecord),
     StageSpec("snapshot", "base", SnapshotConfig, SnapshotRecord),
     StageSpec("audit", "base", AuditConfig, AuditRecord),
-    StageSpec("sft", "train", SftConfig, SftRecord, uses_gpu=True, is_distributed=True),
+    StageSpec("sft", "train", SftConfig, SftRecord, uses_gpu=True),
     StageSpec("evaluate", "train", EvaluateConfig, EvaluateRecord, uses_gpu=True),
     StageSpec("inference", "train", InferenceConfig, InferenceRecord, uses_gpu=True),
     StageSpec("report", "base", ReportConfig, ReportRecord),
