@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import time
 from pathlib import Path
 
@@ -242,12 +243,14 @@ def test_odd_text_and_numbers_of_a_stage_end_no_agent(place, server):
 
 
 def test_a_fault_of_the_agent_itself_is_reported_and_leaves_no_stage_behind(place, server):
-    place.run.events.mkdir(parents=True)
+    place.run.root.mkdir(parents=True)
+    # A socket cannot be opened, for a reason that nobody explains.
+    os.mknod(place.run.events, stat.S_IFSOCK | 0o600)
     code, said = place.finish(build_step(), "deaf")
     (report,) = server.finals
     assert (code, report.reason) == (70, Reason.INTERNAL), said
-    assert "IsADirectoryError" in said
-    assert "IsADirectoryError" not in report.message
+    assert "OSError: [Errno 6]" in said
+    assert "OSError" not in report.message
     assert has_ended(json.loads(place.run.stage("model").child.read_text())["pid"])
 
 

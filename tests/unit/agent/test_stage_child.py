@@ -121,7 +121,7 @@ def test_a_stage_that_cannot_be_noted_does_not_run(layout, start, monkeypatch):
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *args, **rest: started.append(popen(*args, **rest)) or started[-1])
     layout.child.mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(PlatformError, match=r"child\.json: cannot be written"):
         start(SLEEP)
     assert started[0].returncode == -signal.SIGKILL
 
