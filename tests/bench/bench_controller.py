@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import signal
 import sys
@@ -126,8 +127,11 @@ class Bench:
         took_s = time.perf_counter() - begun_s
         self.note("homes_per_s", len(self.students) / took_s, "1/s")
 
+    async def read_version(self, resource):
+        return [version async for _, version in self.cluster.list_pages(resource)][-1]
+
     async def watch_jobs(self):
-        _, version = await self.cluster.list_all(JOBS)
+        version = await self.read_version(JOBS)
         while True:
             async for change, job in self.cluster.watch(JOBS, version):
                 version = job["metadata"]["resourceVersion"]
@@ -135,7 +139,7 @@ class Bench:
                     self.children[job["metadata"]["namespace"], job["metadata"]["name"]] = time.perf_counter()
 
     async def watch_week_jobs(self):
-        _, version = await self.cluster.list_all(WEEK_JOBS)
+        version = await self.read_version(WEEK_JOBS)
         while True:
             async for _, one in self.cluster.watch(WEEK_JOBS, version):
                 version = one["metadata"]["resourceVersion"]
@@ -146,6 +150,7 @@ class Bench:
 
     async def grow(self, size, pid):
         present = len(self.children)
+        before_s = self.read_cpu(pid)
         begun_s = time.perf_counter()
         turns = asyncio.Semaphore(16)
 
@@ -168,8 +173,16 @@ class Bench:
         self.note(f"week_jobs_per_s_{size}", rate, "1/s", ">= 60" if largest else None, met=rate >= 60)
         while sum(phase == "Queued" for phase, _ in self.phases.values()) < size:
             await asyncio.sleep(0.1)
+        self.note(f"week_jobs_settled_per_s_{size}", (size - present) / (time.perf_counter() - begun_s), "1/s")
+        for name, after_s in self.read_cpu(pid).items():
+            self.note(f"{name}_cpu_ms_{size}", 1000 * (after_s - before_s[name]) / (size - present), "ms a week job")
         rss_mib = read_kib(pid, "VmHWM") / MIB
         self.note(f"rss_mib_{size}", rss_mib, "MiB", "<= 400" if largest else None, met=rss_mib <= 400)
+
+    def read_cpu(self, pid):
+        """Return the seconds of CPU that each process has used, the bench's own among them."""
+        planes = {name: self.plane.daemons.find(name).pid for name in ("kube-apiserver", "etcd")}
+        return {name: read_cpu_s(one) for name, one in (planes | {"controller": pid, "bench": os.getpid()}).items()}
 
     async def measure_latency(self):
         delays_s = []
@@ -217,6 +230,11 @@ def read_reconciliations():
     except OSError:
         return 0.0
     return float(re.search(r"^practicum_reconcile_seconds_count ([0-9.e+]+)$", text, re.MULTILINE)[1])
+
+
+def read_cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_kib(pid, name):

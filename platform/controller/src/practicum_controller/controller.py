@@ -42,6 +42,8 @@ LOGGER = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
 _CHILD_EVENTS = frozenset({"Job", "RayJob", "RayCluster"})
 _REFUSALS = frozenset({"FailedCreate", "FailedToCreateHeadPod", "FailedToCreateWorkerPod"})
+_OF_CHILDREN = "type=Warning,involvedObject.kind!=Pod,involvedObject.kind!=WeekJob"
+"""The server sends no other events; above all not those that the controller itself writes."""
 _COURSE_WORKERS = 2
 _MAX_PENDING = 1000
 
@@ -81,18 +83,22 @@ class Controller:
         self._reflectors = self._build_reflectors()
 
     def _build_reflectors(self) -> list[Reflector]:
-        managed = labels.WEEK_JOB_UID
-        return [
-            Reflector(self._watched, self.store, "Namespace", NAMESPACES, labels.COURSE),
-            Reflector(self._watched, self.store, "Course", COURSES),
-            Reflector(self._watched, self.store, "Job", JOBS, managed),
-            Reflector(self._watched, self.store, "RayJob", RAY_JOBS, managed),
-            Reflector(self._watched, self.store, "RayCluster", RAY_CLUSTERS, managed),
-            Reflector(self._watched, self.store, "Pod", PODS, managed),
-            Reflector(self._watched, self.store, "Workload", WORKLOADS),
-            Reflector(self._watched, self.store, "WeekJob", WEEK_JOBS),
-            Reflector(self._watched, self.store, "Event", EVENTS, accept=_is_refusal),
-        ]
+        everything: dict[str, str] = {}
+        managed = {"labelSelector": labels.WEEK_JOB_UID}
+        kinds = (
+            ("Namespace", NAMESPACES, {"labelSelector": labels.COURSE}),
+            ("Course", COURSES, everything),
+            ("Job", JOBS, managed),
+            ("RayJob", RAY_JOBS, managed),
+            ("RayCluster", RAY_CLUSTERS, managed),
+            ("Pod", PODS, managed),
+            ("Workload", WORKLOADS, everything),
+            ("WeekJob", WEEK_JOBS, everything),
+        )
+        events = Reflector(
+            self._watched, self.store, "Event", EVENTS, {"fieldSelector": _OF_CHILDREN}, accept=_is_refusal
+        )
+        return [*(Reflector(self._watched, self.store, *kind) for kind in kinds), events]
 
     def take_report(self, report: StepReport) -> None:
         """Take a report that the history has, and wake its week job."""

@@ -320,7 +320,7 @@ class Reconciler:
             document = build_child(request)
             made = await self._cluster.make(get_child_resource(document["kind"]), document)
             if made.get("metadata", {}).get("uid"):
-                self._store.put(made["kind"], made)
+                self._store.put(made["kind"], made, is_own=True)
         return bool(missing)
 
     def _request(self, scene: _Scene, item: StepObject) -> ChildRequest:

@@ -1,17 +1,18 @@
 """Decides how the controller's copy of one kind is kept current: list, watch, and list again when that was cut off.
 
-A label selector on the server spares the events of everything else on the cluster, and a list after a gap shows what
-vanished in it.
+A selector on the server spares the events of everything else on the cluster, and a list after a gap shows what
+vanished in it. What is not kept of an object is dropped page by page, so a list takes no more memory than its copy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from practicum_controller.client import ApiFault, KubernetesCluster, Resource
+from practicum_controller.excerpt import trim
 from practicum_controller.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Reflector:
         store: Where they are kept.
         kind: Their kind.
         resource: Their collection.
-        selector: Label selector on the server.
+        selection: Label and field selectors on the server.
         accept: Which objects are kept.
     """
 
@@ -37,14 +38,14 @@ class Reflector:
         store: Store,
         kind: str,
         resource: Resource,
-        selector: str = "",
+        selection: Mapping[str, str],
         accept: Callable[[dict[str, Any]], bool] = lambda _: True,
     ) -> None:
         self._cluster = cluster
         self._store = store
         self._kind = kind
         self._resource = resource
-        self._selector = selector
+        self._selection = selection
         self._accept = accept
         self.is_synced = asyncio.Event()
         self.is_absent = False
@@ -64,12 +65,16 @@ class Reflector:
                 await asyncio.sleep(_ABSENT_PAUSE_S if self.is_absent else _PAUSE_S)
 
     async def _reflect(self) -> None:
-        documents, version = await self._cluster.list_all(self._resource, self._selector)
+        kept: list[dict[str, Any]] = []
+        version = ""
+        async for page, listed_at in self._cluster.list_pages(self._resource, self._selection):
+            version = listed_at
+            kept += [trim({"kind": self._kind, **one}) for one in page if self._accept(one)]
         self.is_absent = False
-        self._store.replace(self._kind, [{"kind": self._kind, **one} for one in documents if self._accept(one)])
+        self._store.replace(self._kind, kept)
         self.is_synced.set()
         while True:
-            async for change, document in self._cluster.watch(self._resource, version, self._selector):
+            async for change, document in self._cluster.watch(self._resource, version, self._selection):
                 version = document["metadata"]["resourceVersion"]
                 if change == "BOOKMARK" or not self._accept(document):
                     continue

@@ -145,7 +145,7 @@ class Store:
             case "Namespace":
                 self._put_namespace(trimmed)
             case _:
-                self._put_member(kind, trimmed)
+                self._put_member(kind, trimmed, is_own=is_own)
 
     def drop(self, kind: str, document: Document) -> None:
         """Forget an object that is gone."""
@@ -163,14 +163,19 @@ class Store:
                 self._drop_member(kind, document)
 
     def replace(self, kind: str, documents: Iterable[Document]) -> None:
-        """Take a whole list: what is not in it is gone, and what it says counts even where it seems older."""
+        """Take a whole list: what is not in it is gone, and what it says counts even where it seems older.
+
+        Args:
+            kind: The kind of all of them.
+            documents: The objects, trimmed.
+        """
         known = {document["metadata"]["uid"]: document for document in self._list(kind)}
         for waiting in self._orphans.values():
             for uid in [uid for uid, (other, _) in waiting.items() if other == kind]:
                 del waiting[uid]
         for document in documents:
             known.pop(document["metadata"]["uid"], None)
-            self._take(kind, trim(document))
+            self._take(kind, document)
         for document in known.values():
             self.drop(kind, document)
 
@@ -233,7 +238,7 @@ class Store:
             for key in self._homes.get(name, ()):
                 self._wake(key)
 
-    def _put_member(self, kind: str, document: Document) -> None:
+    def _put_member(self, kind: str, document: Document, *, is_own: bool = False) -> None:
         uid = document["metadata"]["uid"]
         owner = self._find_owner(kind, document)
         if owner is None:
@@ -248,7 +253,7 @@ class Store:
         members = _select(family, kind)
         before = members.get(uid)
         members[uid] = document
-        if before is None or is_changed(before, document, ("version",)):
+        if not is_own and (before is None or is_changed(before, document, ("version",))):
             self._wake_uid(owner)
         if is_new:
             for other, orphan in self._orphans.pop(uid, {}).values():

@@ -358,12 +358,12 @@ def get_unit(name: str, variant: int = 10) -> Unit:
     if variant not in VARIANTS:
         raise ConfigError(f"unknown variant {variant}", "variants: 8, 10, 12")
     weeks = VARIANTS[variant]
-    known = [*UNITS, *(f"week-{number:02d}" for number in range(1, len(weeks) + 1))]
+    if found := UNITS.get(name) or TOOLS.get(name):
+        return found
     match = _WEEK.fullmatch(name)
     if match and 1 <= int(match[1]) <= len(weeks):
         return UNITS[weeks[int(match[1]) - 1]]
-    if name in UNITS or name in TOOLS:
-        return (UNITS | TOOLS)[name]
+    known = [*UNITS, *(f"week-{number:02d}" for number in range(1, len(weeks) + 1))]
     raise ConfigError(
         f"unknown unit '{name}'{suggest_similar(name, known)}", "`practicum weeks` lists the weeks and their units"
     )

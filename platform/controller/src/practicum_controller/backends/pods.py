@@ -6,6 +6,7 @@ Holds under Pod Security `restricted`: no root, no privilege, a root file system
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 from dataclasses import dataclass
 
@@ -91,10 +92,11 @@ class ChildRequest:
             "ownerReferences": [owner],
         }
 
-    def build_pod_step(self) -> reports.PodStep:
-        """Return what the pod is told to run."""
+    @functools.cached_property
+    def pod_step(self) -> str:
+        """What the pod is told to run, as JSON."""
         step = self.item.step
-        return reports.PodStep(
+        told = reports.PodStep(
             weekjob=self.weekjob,
             uid=self.uid,
             created_at=self.created_at,
@@ -103,10 +105,11 @@ class ChildRequest:
             attempt=self.item.attempt,
             config=step.config.model_dump(mode="json"),
         )
+        return told.model_dump_json()
 
     def hash_config(self) -> str:
         """Return a short hash of what the pod is told: a child that waits with another one is made anew."""
-        text = self.build_pod_step().model_dump_json() + str(self.weekjob.spec.image)
+        text = self.pod_step + str(self.weekjob.spec.image)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -175,7 +178,7 @@ def get_image(request: ChildRequest) -> str:
 def build_variables(request: ChildRequest) -> dict[str, str]:
     """Return the pod's variables."""
     return {
-        reports.STEP_VARIABLE: request.build_pod_step().model_dump_json(),
+        reports.STEP_VARIABLE: request.pod_step,
         reports.INGEST_URL_VARIABLE: request.settings.ingest_url,
         "PRACTICUM_CACHE": f"{reports.WORKSPACE}/.cache",
         "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
