@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 
-from controller_stand import PAGE, FaultyCluster, Stand, install_operators, run, until
+from controller_stand import GROUP, PAGE, FaultyCluster, Stand, install_operators, run, until
+from practicum_controller import client
 from practicum_controller.controller import get_now
 from practicum_core import labels
 from practicum_core.curriculum import get_unit
@@ -116,6 +117,48 @@ def test_reasons_reach_the_student(stand, student, course):
             await until(lambda: stand.get_status(student, "paused")["reason"] == "Queued", "going on", 30)
 
     run(stand, body)
+
+
+def test_a_refusal_of_pods_reaches_the_student(stand, student, course):
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student)
+            job = await until(lambda: stand.find_job(student, STEPS[0]), "a job")
+            stand.server.api.patch(stand.server.api.get_path(job), {"spec": {"suspend": False}})
+            event = {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": "refused", "namespace": student},
+                "involvedObject": {
+                    "kind": "Job",
+                    "name": job["metadata"]["name"],
+                    "namespace": student,
+                    "uid": job["metadata"]["uid"],
+                },
+                "type": "Warning",
+                "reason": "FailedCreate",
+                "message": "pods is forbidden: exceeded quota: practicum",
+            }
+            stand.server.api.create(event)
+            await until(lambda: stand.get_status(student).get("reason") == "QuotaExceeded", "the reason")
+
+    run(stand, body)
+
+
+def test_a_list_of_many_pages_is_read_whole(stand, monkeypatch):
+    monkeypatch.setattr(client, "_LIST_PAGE", 2)
+    names = {f"week-{number:02d}" for number in range(1, 6)}
+    for name in names:
+        stand.make_week_job("default", name)
+
+    async def body():
+        async with stand.controller() as controller:
+            assert names <= {name for namespace, name in controller.store.week_jobs if namespace == "default"}
+
+    run(stand, body)
+    for name in names:
+        stand.server.api.request("DELETE", f"{GROUP}/namespaces/default/weekjobs/{name}")
 
 
 def read_end(stand, student):
