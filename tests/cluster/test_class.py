@@ -18,7 +18,7 @@ from school import PLATFORM, STUDENTS, Class
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.timeout(2400)]
 SMALL = {"sft.max_steps": 2, "sft.batch_size": 1, "sft.validation_rows": 4, "evaluate.limit": 4}
 WEEK_1 = {"unit": "experiments", "set": {"evaluate.max_new_tokens": 8}}
-WEEK_3 = {"unit": "sft", "set": SMALL}
+WEEK_3 = {"unit": "sft", "set": SMALL, "resources": {"gpu": {"slices": 1}}}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_student_cannot_reach_another(school):
 
 def test_two_students_share_one_gpu(school):
     for student in STUDENTS:
-        school.apply(student, "week-03", **WEEK_3, resources={"gpu": {"slices": 1}})
+        school.apply(student, "week-03", **WEEK_3)
 
     def find_waiting():
         for student in STUDENTS:

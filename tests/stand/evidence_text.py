@@ -1,4 +1,4 @@
-"""What two evidence pages of the same week have in common: their text but for ids, times, paths and machines."""
+"""What two evidence pages of the same week have in common: their text but for ids, times, paths, machines, commands."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ _VARIABLE = (
     (re.compile(rf"(?:{_NUMBER} (?:h|min|s|ms) ?)+(?![\w/])"), "DURATION"),
     (re.compile(rf"{_NUMBER} (?:tokens|rows|steps|词元|行|步|样本)/(?:s|秒)"), "RATE"),
     (re.compile(rf"{_NUMBER} [GM]iB"), "MEMORY"),
+    (re.compile(r"^(?:\d+\.\d+\.\d+|0\+checkout)$"), "VERSION"),
+    (re.compile(r"^\d+ / \d+$"), "CORES"),
+    (re.compile(r"^(?:practicum run|python -m practicum_jobs\.agent)\b.*"), "COMMAND"),
 )
 
 
