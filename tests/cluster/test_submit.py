@@ -202,7 +202,9 @@ def build_unknown_kind():
 
 def follow_in_thread(api_server, student, week, *options):
     """Follow a week in a process of its own; returns it."""
-    arguments = [sys.executable, "-m", "practicum_cli.main", "submit", week, "--follow", "-n", student, *options]
+    command = ["submit", week, "--follow", "-n", student, *options]
+    # A shell's background ignores the interrupt, and so would what it starts.
+    arguments = ["env", "--default-signal=INT", sys.executable, "-m", "practicum_cli.main", *command]
     paths = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
     variables = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
@@ -286,7 +288,10 @@ def test_an_interrupt_leaves_the_week_and_says_how_to_look_again(api_server, stu
         assert "submitted" in line
         assert '"run_started"' in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert f"{student}/week-01 goes on; look at it with: practicum status week-01 -n {student}" in err
     assert read(api_server, student)

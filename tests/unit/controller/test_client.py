@@ -109,7 +109,7 @@ def watch(chunks, *, is_cut=False):
     async def look():
         async with serve(answer) as cluster:
             try:
-                async for change, document in cluster.watch(PODS, "5", "a=b"):
+                async for change, document in cluster.watch(PODS, "5", {"labelSelector": "a=b"}):
                     seen.append((change, document["metadata"]["name"]))
             except ApiFault as fault:
                 return fault

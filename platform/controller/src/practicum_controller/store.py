@@ -86,7 +86,7 @@ class Store:
             return None
         # Whoever makes pods elsewhere may label them as they like: a stage's pod lives where its week job does.
         home = self._keys_by_uid.get(str(owner))
-        return pod if home is not None and home[0] == namespace else None
+        return pod if home is None or home[0] == namespace else None
 
     def list_uids(self) -> set[str]:
         """Return the uids of all week jobs, and of those that were not seen yet but whose children were."""
