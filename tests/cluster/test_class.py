@@ -215,7 +215,7 @@ def test_a_week_outlives_its_store_and_its_controller(school):
 def test_a_higher_priority_takes_the_gpu_and_the_other_resumes(school, tmp_path):
     # Both students' pods have to fit on one node of two cores beside the operators.
     sizes = {"cpu": "500m", "gpu": {"slices": 1}}
-    steps = list(range(1, 81))
+    steps = list(range(1, 41))
     school.apply("student-01", "long", unit="sft", set=SMALL | {"sft.max_steps": len(steps)}, resources=sizes)
     wait_until(lambda: school.read_stage("student-01", "long", "sft").get("phase") == "Running", "training", 400)
     wait_until(lambda: (school.read_stage("student-01", "long", "sft").get("progress") or 0) > 0.1, "steps", 300)
