@@ -179,6 +179,16 @@ def test_the_watchdog_stops_a_lost_run(losses, norms, kind, step):
     assert (first.kind, first.step) == (kind, step)
 
 
+def test_a_resumed_run_is_held_against_its_very_first_loss():
+    late = [0.07, 0.25, 0.3, 0.3]
+    anew, resumed = DivergenceWatchdog(factor=3.0), DivergenceWatchdog(factor=3.0)
+    resumed.resume([1.2, 0.6, 0.1])
+    assert [anew.observe(at, loss, None) is None for at, loss in enumerate(late)] == [True, True, True, False]
+    assert [resumed.observe(at, loss, None) is None for at, loss in enumerate(late)] == [True] * 4
+    resumed.resume([])
+    assert resumed.observe(9, 5.0, None) is None
+
+
 def test_the_watchdog_bears_one_hard_batch():
     watchdog = DivergenceWatchdog(factor=3.0)
     losses = [2.0, 1.9, 9.0, 1.8, 1.7, 1.9]

@@ -173,10 +173,12 @@ def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Train
         state = {name: adapter.state_dict() for name, adapter in adapters.items()}
         weights = {name: {k: v for k, v in parts.items() if "lora" in k} for name, parts in state.items()}
         rng = torch.random.get_rng_state()
+        counted = {"step": step, "num_tokens": num_tokens + step_tokens, "train_losses": train_losses}
         with open_atomic(checkpoint) as handle:
-            torch.save({"step": step, "adapters": weights, "optimizer": optimizer.state_dict(), "rng": rng}, handle)
+            torch.save({**counted, "adapters": weights, "optimizer": optimizer.state_dict(), "rng": rng}, handle)
 
-    done, num_tokens, resumed_from_step = 0, 0, None
+    done, num_tokens, step_tokens, resumed_from_step = 0, 0, 0, None
+    train_losses: list[float] = []
     losses: dict[int, float] = {}
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
@@ -185,6 +187,8 @@ def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Train
         optimizer.load_state_dict(saved["optimizer"])
         torch.random.set_rng_state(saved["rng"])
         done = resumed_from_step = saved["step"]
+        num_tokens, train_losses = saved["num_tokens"], saved["train_losses"]
+        job.watchdog.resume(train_losses)
         log(done, restart=1)
     else:
         if layout.metrics.is_file():
@@ -197,7 +201,7 @@ def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Train
     for _ in range(done * config.gradient_accumulation_steps):
         next(batches)  # these were trained on before the checkpoint
     startup_s, began_s, stopped = time.time() - job.started_at_s, time.monotonic(), False
-    step_s, step_tokens = 0.0, 0
+    step_s = 0.0
     fault: Fault | None = None
     while done < job.num_steps and fault is None and not stopped:
         step_began_s = time.monotonic()
@@ -219,6 +223,7 @@ def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Train
         done += 1
         step_s += time.monotonic() - step_began_s
         log(done, loss=total, learning_rate=rate, grad_norm=grad_norm, num_tokens=num_tokens + step_tokens)
+        train_losses.append(total)
         fault = job.watchdog.observe(done, total, grad_norm)
         stopped = is_stop_requested() and done < job.num_steps
         if fault is None and (done % config.eval_steps == 0 or done == job.num_steps):
@@ -237,7 +242,7 @@ def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Train
         resumed_from_step=resumed_from_step,
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
         num_trainable_parameters=sum(parameter.numel() for parameter in trained),
-        num_tokens=step_tokens,
+        num_tokens=num_tokens + step_tokens,
         startup_s=startup_s,
         train_s=time.monotonic() - began_s,
         step_s=step_s,

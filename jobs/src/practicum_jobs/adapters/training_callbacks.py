@@ -56,6 +56,7 @@ class CurveWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transf
         if self.resumed_from_step is not None:
             logged = [line["num_tokens"] for line in state.log_history if "num_tokens" in line]
             self._trainer.num_tokens = int(logged[-1]) if logged else 0
+            self._job.watchdog.resume([line["loss"] for line in state.log_history if "loss" in line])
         if self.resumed_from_step is not None or self._layout.metrics.is_file():
             self._append({"step": self.resumed_from_step or 0, RESTART: 1})
 

@@ -5,6 +5,7 @@ Imports nothing heavy, so that the process that starts the workers stays small.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +48,10 @@ class Fault:
 
 class Watchdog(Protocol):
     """Looks at every logged step and says when training is lost."""
+
+    def resume(self, losses: Sequence[float]) -> None:
+        """Take in the losses of the steps before the one that training goes on from, oldest first."""
+        ...
 
     def observe(self, step: int, loss: float, grad_norm: float | None) -> Fault | None:
         """Take in one step's figures; return a fault when training must stop."""

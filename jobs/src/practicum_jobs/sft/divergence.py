@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -25,6 +26,14 @@ class DivergenceWatchdog:
     factor: float
     first_loss: float | None = None
     recent: list[float] = field(default_factory=list)
+
+    def resume(self, losses: Sequence[float]) -> None:
+        """Take in the losses of the steps before the one that training goes on from, oldest first.
+
+        Without them a resumed run, whose loss is low already, would be held against its first loss after the resume.
+        """
+        self.first_loss = losses[0] if losses else None
+        self.recent = list(losses[-WINDOW:])
 
     def observe(self, step: int, loss: float, grad_norm: float | None) -> Fault | None:
         """Take in one step's figures; return a fault when training must stop."""
