@@ -23,6 +23,7 @@ PLATFORM = "practicum-system"
 STUDENTS = ("student-01", "student-02")
 TINY = {"model": {"uri": "builtin:smollm2-135m"}, "data": {"uri": "builtin:tickets?rows=200"}, "profile": "quick"}
 ENDS = ("Succeeded", "Failed")
+COUNTED = "count/weekjobs.practicum.dev"
 SOURCES = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
 
 
@@ -48,9 +49,9 @@ class Class:
         course["spec"]["priorities"].append({"name": "urgent", "value": 2000})
         self.api.apply(course)
         wait_until(lambda: self.read_course()["phase"] == "Ready", "the course", 60)
-        # The API server refuses what a quota counts until it has counted once.
+        # The API server refuses week jobs until they were counted once, a while after it learnt of their kind.
         quotas = [f"/api/v1/namespaces/{student}/resourcequotas/practicum" for student in STUDENTS]
-        wait_until(lambda: all(self.api.get(path)["status"].get("hard") for path in quotas), "the quotas", 90)
+        wait_until(lambda: all(COUNTED in self.api.get(path)["status"]["used"] for path in quotas), "the quotas", 360)
 
     def read_course(self):
         return self.api.get("/apis/practicum.dev/v1alpha1/courses/llm-10")["status"]

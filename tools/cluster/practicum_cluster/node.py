@@ -114,6 +114,7 @@ class Node:
             "root-ca-file": pki / "ca.crt",
             "allocate-node-cidrs": "false",
             "concurrent-job-syncs": 10,
+            "resource-quota-sync-period": "10s",
         }
         scheduler = common | {"kubeconfig": self._get_credentials("scheduler")}
         self._start_program("kube-controller-manager", manager)
