@@ -148,6 +148,7 @@ def test_what_became_of_the_file(before, run, words):
         (Refusal(401, "Unauthorized"), Reason.PERMISSION_DENIED, 4),
         (Refusal(403, "cannot patch resource"), Reason.PERMISSION_DENIED, 4),
         (Refusal(403, "exceeded quota: practicum"), Reason.QUOTA_EXCEEDED, 75),
+        (Refusal(403, "status unknown for quota: practicum"), Reason.UPSTREAM_UNAVAILABLE, 75),
         (Refusal(404, 'namespaces "a" not found', kind="namespaces"), Reason.CONFIG_INVALID, 2),
         (Refusal(404), Reason.CLUSTER_MISSING, 4),
         (Refusal(409, "conflict"), Reason.UPSTREAM_UNAVAILABLE, 75),

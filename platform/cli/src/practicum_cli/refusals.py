@@ -63,6 +63,9 @@ def _explain_forbidden(detail: str) -> PracticumError:
     if "exceeded quota" in detail:
         fix = "delete a week job that has ended, `kubectl delete weekjob NAME`, or ask your teacher for more"
         return PlatformError(Reason.QUOTA_EXCEEDED, detail, fix)
+    if "status unknown for quota" in detail:
+        # A cluster takes a while to count a kind that it just learnt, and says 403 meanwhile.
+        return PlatformError(Reason.UPSTREAM_UNAVAILABLE, detail, "the cluster still counts; try again in a minute")
     fix = "name your own namespace with --namespace; your teacher's roster says who may work where"
     return PlatformError(Reason.PERMISSION_DENIED, detail, fix)
 
