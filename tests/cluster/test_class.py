@@ -16,7 +16,15 @@ from practicum_core.errors import EXIT_GATE, EXIT_OK
 from school import PLATFORM, STUDENTS, Class
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.timeout(2400)]
-SMALL = {"sft.max_steps": 2, "sft.batch_size": 1, "sft.validation_rows": 4, "evaluate.limit": 4}
+SMALL = {
+    "sft.max_steps": 2,
+    "sft.batch_size": 1,
+    "sft.validation_rows": 4,
+    "inference.num_prompts": 2,
+    "inference.max_new_tokens": 8,
+    "evaluate.limit": 4,
+    "evaluate.max_new_tokens": 8,
+}
 WEEK_1 = {"unit": "experiments", "set": {"evaluate.max_new_tokens": 8}}
 WEEK_3 = {"unit": "sft", "set": SMALL, "resources": {"gpu": {"slices": 1}}}
 
