@@ -1,9 +1,11 @@
-"""What every test process needs: the packages on the path of the processes it starts, and threads that wait asleep."""
+"""What every test process needs: the packages on the path of what it starts, threads that wait asleep, the command."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [
@@ -12,3 +14,18 @@ SOURCES = [
 
 os.environ["PYTHONPATH"] = os.pathsep.join(SOURCES)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture
+def command(capsys):
+    """Return a function that runs the command and returns exit code, stdout and stderr."""
+
+    # Imported here: only tests that run the command wait for it.
+    from practicum_cli.main import main  # noqa: PLC0415
+
+    def call(*arguments):
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

@@ -7,7 +7,6 @@ import contextlib
 import gzip
 import http.server
 import json
-import os
 import signal
 import ssl
 import subprocess
@@ -20,7 +19,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from practicum_cli.main import main
 from practicum_cluster.api import wait_until
 from practicum_core import labels
 from practicum_core.curriculum import get_unit
@@ -61,18 +59,6 @@ def week(tmp_path, monkeypatch):
     path = tmp_path / "week-01.yaml"
     path.write_text((ROOT / "manifests/course-10/week-01.yaml").read_text())
     return path
-
-
-@pytest.fixture
-def command(capsys):
-    """Return a function that runs the command and returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def read(api_server, namespace, name="week-01"):
@@ -205,9 +191,7 @@ def follow_in_thread(api_server, student, week, *options):
     command = ["submit", week, "--follow", "-n", student, *options]
     # A shell's background ignores the interrupt, and so would what it starts.
     arguments = ["env", "--default-signal=INT", sys.executable, "-m", "practicum_cli.main", *command]
-    paths = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def read_events(text):

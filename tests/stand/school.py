@@ -24,7 +24,6 @@ STUDENTS = ("student-01", "student-02")
 TINY = {"model": {"uri": "builtin:smollm2-135m"}, "data": {"uri": "builtin:tickets?rows=200"}, "profile": "quick"}
 ENDS = ("Succeeded", "Failed")
 COUNTED = "count/weekjobs.practicum.dev"
-SOURCES = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src")]
 
 
 class Class:
@@ -67,8 +66,7 @@ class Class:
     def practicum(self, folder, *arguments, **variables):
         """Run the command as a person does, with the cluster's kubeconfig at hand."""
         command = [sys.executable, "-m", "practicum_cli.main", *map(str, arguments)]
-        known = {"PYTHONPATH": os.pathsep.join(SOURCES), "KUBECONFIG": str(self.cluster.kubeconfig)}
-        environment = {**os.environ, **known, **variables}
+        environment = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig), **variables}
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
     def read(self, student, name):

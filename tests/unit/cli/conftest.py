@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from practicum_cli.main import main
 from practicum_cli.provenance import build_environment
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.runs import create_run
@@ -55,18 +54,6 @@ def finish_run(workplace, execute):
         return path
 
     return finish
-
-
-@pytest.fixture
-def command(capsys):
-    """Return a function that runs the command and returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

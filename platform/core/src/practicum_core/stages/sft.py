@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from practicum_core.stages.base import StageConfig, StageRecord
 
 USUAL_RATES = {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
-"""Learning rates that models of half a billion weights and more bear (QLoRA: Dettmers et al., 2023, table 9)."""
+"""Learning rates that models of half a billion weights and more usually bear."""
 
 
 class SftConfig(StageConfig):
