@@ -57,6 +57,8 @@ def read_traces():
 def cluster():
     require_bare_cluster()
     cluster = BareCluster(prefix=TIED_TO_CALLER)
+    # What shows the traces is among the packages.
+    cluster.prepare()
     cluster.down()
     before = read_traces()
     cluster.up()

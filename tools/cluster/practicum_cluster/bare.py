@@ -54,14 +54,18 @@ class BareCluster:
         """A client with every right."""
         return Api(self.kubeconfig)
 
+    def prepare(self) -> None:
+        """Bring what a cluster starts from: Debian's packages and the programs of the node."""
+        subprocess.run([TOOLS / "packages.sh"], check=True)
+        ensure_node_binaries()
+
     def up(self, gpus: int = 1) -> Api:
         """Start the cluster; one that a stopped run left behind is ended first.
 
         Raises:
             RuntimeError: A part did not start; names its log.
         """
-        subprocess.run([TOOLS / "packages.sh"], check=True)
-        ensure_node_binaries()
+        self.prepare()
         self.down()
         self.root.mkdir(parents=True)
         self.sandbox.start()
