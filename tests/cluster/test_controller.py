@@ -360,3 +360,25 @@ def test_a_student_who_left_is_archived_and_keeps_the_data(stand, student, cours
             assert stand.server.api.get(claim)["metadata"]["uid"] == before
 
     run(stand, body)
+
+
+def test_what_somebody_edits_by_hand_is_put_right(stand, student, course):
+    api = stand.server.api
+    home = f"/apis/networking.k8s.io/v1/namespaces/{student}/networkpolicies"
+    queue = f"/apis/kueue.x-k8s.io/v1beta2/clusterqueues/practicum-{course}"
+    quota = f"/api/v1/namespaces/{student}/resourcequotas/practicum"
+    untouched = (f"/api/v1/namespaces/{student}", f"{home}/practicum-home", quota)
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            before = {path: api.get(path)["metadata"]["resourceVersion"] for path in untouched}
+            api.delete(f"{home}/practicum-deny")
+            api.patch(queue, {"spec": {"stopPolicy": "HoldAndDrain"}})
+            controller.courses.add(course)
+            await until(lambda: api.find(f"{home}/practicum-deny"), "the policy")
+            await until(lambda: api.get(queue)["spec"]["stopPolicy"] == "None", "the queue")
+            await settle(controller)
+            assert {path: api.get(path)["metadata"]["resourceVersion"] for path in untouched} == before
+
+    run(stand, body)

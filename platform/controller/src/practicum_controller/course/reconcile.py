@@ -1,7 +1,8 @@
 """Decides how a course is brought to what it says: shared queues, a home for each student, archives for those who left.
 
 Each namespace, and the ClusterQueue for what is shared, carries the hash of what was applied with it, written last: a
-restart with a thousand students writes nothing, and what was cut off is applied again.
+restart with a thousand students writes nothing, and what was cut off is applied again. What somebody edited or
+deleted by hand is put right in rounds: at each look some homes are applied whatever their hash says.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ REFRESH_S = 60.0
 """Seconds after which the figures in a course's status are drawn anew."""
 _RETRY_S = 15.0
 _HOMES_AT_ONCE = 8
+_HEALED_AT_ONCE = 20
+"""Homes that are applied anew at each look although their hash says that they have everything."""
+_UNHEALED = frozenset({"PersistentVolumeClaim"})
+"""A volume that somebody made larger cannot be made smaller again."""
 _MAX_NAMED = 3
 _NOT_FOUND = 404
 _PLURALS = {
@@ -85,6 +90,7 @@ class CourseReconciler:
         self._settings = settings
         self._authority = authority
         self._get_now = get_now
+        self._next_healed: dict[str, int] = {}
 
     async def reconcile(self, name: str) -> float | None:
         """Bring one course to what it says; return after how many seconds to look again."""
@@ -117,14 +123,28 @@ class CourseReconciler:
                 except ApiFault as fault:
                     faults.append(_explain(fault))
 
-        await attempt(lambda: self._apply_shared(course, document))
+        healed = self._choose_healed(course)
+        await attempt(lambda: self._apply_shared(course, document, is_healed=healed is not None))
         async with asyncio.TaskGroup() as group:
             for student in course.spec.students:
-                group.create_task(attempt(functools.partial(self._apply_home, course, student)))
+                work = functools.partial(self._apply_home, course, student, is_healed=student.home in (healed or ()))
+                group.create_task(attempt(work))
         await attempt(lambda: self._archive_others(course))
         return faults
 
-    async def _apply_shared(self, course: Course, document: Document) -> None:
+    def _choose_healed(self, course: Course) -> set[str] | None:
+        """Return the homes whose turn it is; ``None`` at the first look, which is one of many at a start."""
+        homes = [student.home for student in course.spec.students]
+        start = self._next_healed.get(course.metadata.name)
+        if start is None:
+            self._next_healed[course.metadata.name] = 0
+            return None
+        self._next_healed[course.metadata.name] = (
+            (start + _HEALED_AT_ONCE) if start + _HEALED_AT_ONCE < len(homes) else 0
+        )
+        return set(homes[start : start + _HEALED_AT_ONCE])
+
+    async def _apply_shared(self, course: Course, document: Document, *, is_healed: bool) -> None:
         owner = {
             "apiVersion": course.api_version,
             "kind": "Course",
@@ -137,23 +157,26 @@ class CourseReconciler:
         digest = _hash(shared)
         queue = next(wanted for wanted in shared if wanted["kind"] == "ClusterQueue")
         known = await self._cluster.read(_get_resource(queue).build_path(None, queue["metadata"]["name"]))
-        if known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
+        if not is_healed and known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
             return
         queue["metadata"]["annotations"] = {APPLIED_HASH: digest}
         for wanted in sorted(shared, key=lambda one: one is queue):
             await self._cluster.apply(_get_resource(wanted), wanted)
 
-    async def _apply_home(self, course: Course, student: Student) -> None:
+    async def _apply_home(self, course: Course, student: Student, *, is_healed: bool) -> None:
         namespace = build_namespace(course, student)
         content = build_home(course, student, self._settings, self._authority)
         digest = _hash([namespace, content])
         known = self._store.namespaces.get(student.home)
-        if known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
+        is_whole = known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest
+        if is_whole and not is_healed:
             return
         _refuse_foreign(known or await self._find_unlabelled(student.home), course)
-        await self._cluster.apply(NAMESPACES, namespace)
+        if not is_whole:
+            await self._cluster.apply(NAMESPACES, namespace)
         for wanted in content:
-            await self._cluster.apply(_get_resource(wanted), wanted)
+            if not (is_whole and wanted["kind"] in _UNHEALED):
+                await self._cluster.apply(_get_resource(wanted), wanted)
         # Only now: a namespace that bears the hash has everything.
         namespace["metadata"]["annotations"] = {APPLIED_HASH: digest}
         self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
