@@ -17,6 +17,8 @@ from practicum_core.weekjob import Metadata, Resource, WeekJob, WeekJobSpec, Wee
 
 Document = dict[str, Any]
 _MAX_EVENT_MESSAGE = 1000
+_MAX_TEXT = 4096
+"""Length of a status text in the custom resource definition."""
 
 
 def read_week_job(document: Mapping[str, Any]) -> WeekJob:
@@ -42,10 +44,12 @@ def read_course(document: Mapping[str, Any]) -> Course:
         ConfigError: As for :func:`read_week_job`.
     """
     try:
-        spec = CourseSpec.model_validate(document.get("spec", {}))
+        return Course(
+            metadata=Metadata(name=document["metadata"]["name"], namespace=""),
+            spec=CourseSpec.model_validate(document.get("spec", {})),
+        )
     except ValidationError as error:
         raise ConfigError(_describe(error), "kubectl explain course.spec names what is allowed") from error
-    return Course(metadata=Metadata(name=document["metadata"]["name"], namespace=""), spec=spec)
 
 
 def _describe(error: ValidationError) -> str:
@@ -84,8 +88,24 @@ def build_status_patch(before: Mapping[str, Any], status: Resource) -> Document 
     >>> build_status_patch({"message": "a", "stage": "sft"}, WeekJobStatus(message="a"))["stage"] is None
     True
     """
-    wanted = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    wanted = _clip(status.model_dump(mode="json", by_alias=True, exclude_none=True))
     return _merge(before, wanted) or None
+
+
+def _clip(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Shorten texts that the definition would refuse: an operator's or a stage's message may be of any length.
+
+    >>> len(_clip({"message": ["a" * 5000]})["message"][0])
+    4096
+    """
+    match value:
+        case str():
+            return value if len(value) <= _MAX_TEXT else f"{value[: _MAX_TEXT - 1]}…"
+        case list():
+            return [_clip(one) for one in value]
+        case dict():
+            return {key: _clip(one) for key, one in value.items()}
+    return value
 
 
 def _merge(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Document:

@@ -32,6 +32,8 @@ LEASE = "practicum-controller"
 LEADER = f"{labels.DOMAIN}/leader"
 _LEASE_S, _RENEW_S, _RETRY_S = 15, 10, 2
 _RESIGN_S = 5
+_CALL_S = 4
+"""An unanswered call ends well before the lease does, so that the renewal's own deadline is looked at."""
 _UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -139,7 +141,8 @@ class _PatientLock(LeaseLock):
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         """Return the election's record."""
         try:
-            return await super().get(name, namespace)
+            async with asyncio.timeout(_CALL_S):
+                return await super().get(name, namespace)
         except _UNREACHABLE as error:
             fault = ApiException(status=0, reason=str(error))
             fault.body = json.dumps({"code": 0}).encode()
@@ -148,13 +151,15 @@ class _PatientLock(LeaseLock):
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:  # noqa: ANN401 - the library's
         """Create the Lease."""
         try:
-            return bool(await super().create(name, namespace, election_record))
+            async with asyncio.timeout(_CALL_S):
+                return bool(await super().create(name, namespace, election_record))
         except _UNREACHABLE:
             return False
 
     async def update(self, name: str, namespace: str, updated_record: Any) -> bool:  # noqa: ANN401 - the library's
         """Renew the Lease."""
         try:
-            return bool(await super().update(name, namespace, updated_record))
+            async with asyncio.timeout(_CALL_S):
+                return bool(await super().update(name, namespace, updated_record))
         except _UNREACHABLE:
             return False

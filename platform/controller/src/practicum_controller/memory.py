@@ -172,7 +172,9 @@ class ControllerMemory:
                 await self._close(usage, now)
 
     async def close_missing(self, children: set[str], now: dt.datetime) -> None:
-        """Close accounts of children that are gone."""
+        """Close accounts of children that are gone, and forget that these waited."""
+        self._waited &= children
+        self._first_places = {uid: place for uid, place in self._first_places.items() if uid in children}
         for usages in list(self._usage.values()):
             for usage in list(usages.values()):
                 if usage.ended_at is None and usage.child_uid.partition("#")[0] not in children:

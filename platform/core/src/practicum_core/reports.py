@@ -52,7 +52,7 @@ class PodStep(BaseModel):
 class StepReport(BaseModel):
     """Progress or the end of one attempt of one step."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     uid: str = Field(max_length=64, description="Of the WeekJob; must be that of the pod which the token names.")
     step: str = Field(max_length=63)
