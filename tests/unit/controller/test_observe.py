@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from practicum_controller.observe import QueuePlace, StepFacts, observe_step, round_position
@@ -183,3 +185,27 @@ def test_rounding_never_moves_a_place_forward_past_another():
     rounded = [round_position(place) for place in range(5000)]
     assert rounded == sorted(rounded)
     assert rounded[:20] == list(range(20))
+
+
+LATER = "2026-01-02T04:04:05Z"
+
+
+def build_late_pod():
+    pod = build_pod()
+    return pod | {"metadata": pod["metadata"] | {"creationTimestamp": LATER}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "workload", "since"),
+    [
+        pytest.param([], build_workload(condition("Admitted")), MADE, id="since it was let out"),
+        pytest.param(
+            [build_late_pod()], build_workload(condition("Admitted")), LATER, id="since its pod was made anew"
+        ),
+        pytest.param([], NO_QUOTA, None, id="not seen to be admitted yet"),
+        pytest.param([], None, MADE, id="in no queue"),
+    ],
+)
+def test_the_time_to_start_is_counted_from(pods, workload, since):
+    seen = observe_step(StepFacts([build_child()], pods, [workload] if workload else []))
+    assert seen.admitted_at == (dt.datetime.fromisoformat(since) if since else None)

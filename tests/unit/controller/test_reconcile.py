@@ -7,6 +7,7 @@ import datetime as dt
 
 import pytest
 
+from practicum_controller.client import ApiFault
 from practicum_controller.reconcile import Reconciler
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
@@ -24,8 +25,11 @@ class FakeCluster:
 
     def __init__(self):
         self.made, self.deleted, self.patches = [], [], []
+        self.refusal = None
 
     async def make(self, resource, document):
+        if self.refusal is not None and document["kind"] != "Event":
+            raise self.refusal
         if document["kind"] != "Event":
             self.made.append(document["metadata"]["name"])
         uid = f"uid-{resource.plural}-{document['metadata']['name']}"
@@ -235,3 +239,38 @@ def test_a_week_job_is_let_go_though_the_history_is_away():
     school = School(fault=fault, finalizers=[labels.FINALIZER, "other"], deleted=NOW.isoformat())
     school.reconcile()
     assert [body["metadata"]["finalizers"] for *_, body in school.cluster.patches] == [["other"]]
+
+
+def test_a_child_that_the_cluster_refuses_is_told_to_the_student():
+    school = School()
+    school.cluster.refusal = ApiFault(404, "the server could not find the requested resource", "rayjobs")
+    with pytest.raises(ApiFault):
+        school.reconcile()
+    assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Queued", Reason.POD_REFUSED)
+    assert "could not find the requested resource" in school.cluster.status["message"]
+
+
+def test_a_server_that_is_away_for_a_while_is_no_refusal():
+    school = School()
+    school.cluster.refusal = ApiFault(503, "etcd is away", "jobs")
+    with pytest.raises(ApiFault):
+        school.reconcile()
+    assert school.cluster.patches == []
+
+
+def test_a_week_job_that_is_held_at_its_deletion_keeps_no_child():
+    school = School(finalizers=["other"])
+    school.reconcile()
+    school.store.week_jobs[KEY]["metadata"]["deletionTimestamp"] = NOW.isoformat()
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+
+
+def test_a_child_that_a_deletion_left_behind_is_deleted():
+    school = School()
+    school.reconcile()
+    asyncio.run(school.reconciler.delete_orphans())
+    assert school.cluster.deleted == []
+    school.store.drop("WeekJob", school.store.week_jobs[KEY])
+    asyncio.run(school.reconciler.delete_orphans())
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]

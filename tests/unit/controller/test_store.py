@@ -23,3 +23,12 @@ def test_a_pod_with_the_marks_of_a_stage_is_one_where_its_week_job_is(namespace,
     store.put("WeekJob", {"kind": "WeekJob", "metadata": metadata, "spec": {"unit": "sft"}})
     store.put("Pod", build_pod(namespace))
     assert (store.find_pod(namespace, "sft-0", "p1") is not None) == is_believed
+
+
+@pytest.mark.parametrize(("namespace", "num_pods"), [("student-01", 1), ("student-02", 0)])
+def test_a_family_lives_where_its_week_job_does(namespace, num_pods):
+    store = Store()
+    metadata = {"name": "week-03", "namespace": "student-01", "uid": UID, "resourceVersion": "1"}
+    store.put("WeekJob", {"kind": "WeekJob", "metadata": metadata, "spec": {"unit": "sft"}})
+    store.put("Pod", build_pod(namespace))
+    assert len(store.get_family(UID).pods) == num_pods

@@ -89,6 +89,20 @@ TABLE = {
         Phase.RUNNING,
         Reason.STAGE_RUNNING,
     ),
+    "what waits is taken back when the budget is used up": (
+        {"model": ObservedStep(Phase.QUEUED)},
+        {"holds": {"model": Hold(Reason.BUDGET_EXCEEDED, "used up")}},
+        None,
+        Phase.QUEUED,
+        Reason.QUEUED,
+    ),
+    "what waits keeps its place in a class that is paused": (
+        {"model": ObservedStep(Phase.QUEUED)},
+        {"holds": {"model": Hold(Reason.COURSE_SUSPENDED, "paused")}},
+        ("model", 1),
+        Phase.QUEUED,
+        Reason.QUEUED,
+    ),
     "a hold keeps the retry waiting": (
         {"model": fail(Reason.EVICTED)},
         {"holds": {"model": Hold(Reason.COURSE_SUSPENDED, "paused")}},

@@ -26,7 +26,7 @@ _TIMEOUT_S, _WATCH_S = 30, 290
 _NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
 _LIST_PAGE = 250
 _EVERYTHING: Mapping[str, str] = MappingProxyType({})
-_SERVER_FAULT = 500
+_BAD_REQUEST, _SERVER_FAULT = 400, 500
 _TOO_MANY = 429
 
 _CLUSTER_SCOPED = frozenset(
@@ -46,6 +46,11 @@ class ApiFault(PlatformError):  # noqa: N818 - a kind of PlatformError, which is
     def is_conflict(self) -> bool:
         """Whether the object changed meanwhile, or exists already."""
         return self.status == _CONFLICT
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the same call would be refused again until somebody changes something."""
+        return _BAD_REQUEST <= self.status < _SERVER_FAULT and self.status not in (_CONFLICT, _GONE, _TOO_MANY)
 
     @property
     def is_too_old(self) -> bool:

@@ -21,7 +21,6 @@ from practicum_controller.client import (
     RAY_JOBS,
     WEEK_JOBS,
     WORKLOADS,
-    ApiFault,
     Cluster,
     KubernetesCluster,
 )
@@ -143,7 +142,7 @@ class Controller:
             await asyncio.sleep(self.settings.queue_poll_s)
             waiting: set[str] = set()
             for course in list(self.store.courses):
-                with contextlib.suppress(ApiFault):
+                with contextlib.suppress(PracticumError):
                     positions = await self._read_positions(course)
                     waiting |= positions.keys()
                     for uid in await self.memory.set_places(course, positions):
@@ -166,6 +165,7 @@ class Controller:
         while True:
             await asyncio.sleep(self.settings.resync_s)
             await self._tidy()
+            await self._reconciler.delete_orphans()
             for key in self.store.list_open():
                 self.week_jobs.add(key)
             for name in list(self.store.courses):

@@ -115,7 +115,7 @@ def _observe_child(child: Document, facts: StepFacts, report: StepReport | None)
         message=message if phase is not Phase.RUNNING else (report.message if report else ""),
         progress=report.progress if report else None,
         eta_s=report.eta_s if report else None,
-        admitted_at=_read_admission(child, workload),
+        admitted_at=_read_admission(child, pods, workload),
         queue=_read_queue(facts.places.get(uid), message) if phase is Phase.QUEUED else None,
     )
 
@@ -226,11 +226,19 @@ def round_position(position: int) -> int:
     return position - position % step
 
 
-def _read_admission(child: Document, workload: Document | None) -> dt.datetime | None:
-    """Return when the child was let out of its queue: where it stood in none, when it was made."""
+def _read_admission(child: Document, pods: Sequence[Document], workload: Document | None) -> dt.datetime | None:
+    """Return when the child was let out of its queue, or its newest pod was made; in no queue, when it was made.
+
+    A pod that was made anew, since its node went, has the same time to start as the first. A child may be seen to run
+    before its Workload is seen to be admitted: then no time is known.
+    """
     admitted = _find_condition(workload, "Admitted") if workload else None
-    text = admitted.get("lastTransitionTime") if admitted else child["metadata"].get("creationTimestamp")
-    return dt.datetime.fromisoformat(text) if text else None
+    if workload is not None and admitted is None:
+        return None
+    since = admitted.get("lastTransitionTime") if admitted else child["metadata"].get("creationTimestamp")
+    made = [pod["metadata"].get("creationTimestamp") for pod in pods]
+    times = [dt.datetime.fromisoformat(text) for text in (since, *made) if text]
+    return max(times, default=None)
 
 
 def _find_condition(document: Document | None, kind: str) -> Document | None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from practicum_controller.backends import ChildRequest, build_child, get_child_resource, get_reason_unfit
 from practicum_controller.backends.pods import CONFIG_HASH
-from practicum_controller.client import CONFIG_MAPS, EVENTS, WEEK_JOBS, Cluster
+from practicum_controller.client import CONFIG_MAPS, EVENTS, WEEK_JOBS, ApiFault, Cluster
 from practicum_controller.documents import (
     build_event,
     build_evidence,
@@ -156,10 +156,13 @@ class Reconciler:
             return None
         now = self._get_now()
         if document["metadata"].get("deletionTimestamp"):
+            # The garbage collector deletes children once the week job is gone, which a foreign finalizer may put off.
+            await self._delete_children(self._store.get_family(document["metadata"]["uid"]).children.values())
             await self._settle(document, now)
             return None
         previous = read_status(document)
         if previous is not None and previous.phase.is_terminal:
+            self._ended.discard(document["metadata"]["uid"])
             if self._memory.is_open(document["metadata"]["uid"]):
                 await self._memory.end(document, self._find_membership(document).roster, previous)
             return await self._expire(document, previous, now)
@@ -172,7 +175,7 @@ class Reconciler:
             generation = document["metadata"].get("generation")
             rejected = build_rejection(error, Observed(previous=previous, generation=generation), now)
             await self._publish(document, previous, rejected, now)
-            return None
+            return float(document["spec"].get("ttlSecondsAfterFinished") or 0) or None
         return await self._advance(self._look(document, weekjob, previous, now))
 
     def _look(self, document: Document, weekjob: WeekJob, previous: WeekJobStatus | None, now: dt.datetime) -> _Scene:
@@ -228,7 +231,13 @@ class Reconciler:
     async def _advance(self, scene: _Scene) -> float | None:
         desired = self._plan(scene)
         await self._note(scene)
-        if await self._apply_children(scene, desired):
+        try:
+            is_changed = await self._apply_children(scene, desired)
+        except ApiFault as fault:
+            if fault.is_refusal:
+                await self._publish_refusal(scene, desired, fault)
+            raise
+        if is_changed:
             # What was made is in the store: the status says so at once instead of in a second patch.
             scene.family = self._store.get_family(scene.uid)
             scene.steps = self._observe_steps(scene)
@@ -242,14 +251,32 @@ class Reconciler:
             await self._memory.end(scene.document, scene.roster, status)
         return _get_next_look(scene.weekjob, status)
 
-    def _plan(self, scene: _Scene) -> Plan:
+    async def _publish_refusal(self, scene: _Scene, desired: Plan, fault: ApiFault) -> None:
+        """Say in the status that the cluster does not take a child; it is tried again."""
+        hold = Hold(Reason.POD_REFUSED, f"the cluster refuses it: {fault.detail}")
+        held = self._plan(scene, {item.step.name: hold for item in desired.objects})
+        await self._publish(scene.document, scene.previous, held.status, scene.now)
+
+    async def _delete_children(self, children: Iterable[Document]) -> None:
+        for child in list(children):
+            if not child["metadata"].get("deletionTimestamp"):
+                await self._delete_child(child)
+
+    async def delete_orphans(self) -> None:
+        """Delete children whose week job is gone, as after a deletion that was told to leave them."""
+        try:
+            await self._delete_children(self._store.list_forsaken())
+        except ApiFault as fault:
+            LOGGER.warning("orphans were not deleted: %s", fault.detail)
+
+    def _plan(self, scene: _Scene, refusals: Mapping[str, Hold] | None = None) -> Plan:
         previous = scene.previous
         observed = Observed(
             steps=scene.steps,
             started_at=read_time(previous.start_time) if previous else None,
             previous=previous,
             evidence=previous.evidence if previous else None,
-            holds=self._get_holds(scene),
+            holds=self._get_holds(scene) | dict(refusals or {}),
             generation=scene.document["metadata"].get("generation"),
         )
         desired = plan(scene.weekjob, observed, scene.now)

@@ -96,6 +96,15 @@ class Store:
         """Return the uids of all children."""
         return {uid for family in self._families.values() for uid in family.children}
 
+    def list_forsaken(self) -> list[Document]:
+        """Return the children whose week job is gone."""
+        return [
+            child
+            for uid, family in self._families.items()
+            if uid not in self._keys_by_uid
+            for child in family.children.values()
+        ]
+
     def list_open(self) -> list[Key]:
         """Return the week jobs that have not ended."""
         return [key for key, one in self.week_jobs.items() if one.get("status", {}).get("phase") not in _ENDED]
@@ -276,9 +285,14 @@ class Store:
     def _find_owner(self, kind: str, document: Document) -> str | None:
         """Return the uid of the week job: by label, or by the child that the object belongs to."""
         marked = document["metadata"].get("labels", {}).get(labels.WEEK_JOB_UID)
-        if marked and kind != "Event":
+        if marked and kind != "Event" and self._may_be_of(str(marked), document):
             return str(marked)
         return next((self._owners[uid] for uid in _list_parents(kind, document) if uid in self._owners), None)
+
+    def _may_be_of(self, uid: str, document: Document) -> bool:
+        """Whether an object lies where its week job does: elsewhere people label what they make as they like."""
+        key = self._keys_by_uid.get(uid)
+        return key is None or key[0] == document["metadata"]["namespace"]
 
     def _wake_uid(self, uid: str) -> None:
         key = self._keys_by_uid.get(uid)

@@ -119,11 +119,10 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
         seen if current and seen and _has_failed_for_good(weekjob, current.name, seen, observed.previous) else None
     )
     objects: tuple[StepObject, ...] = ()
-    if current is not None and not is_stopping and end is None:
-        is_there = seen is not None and seen.phase in _ALIVE
-        if failure is None and (is_there or current.name not in observed.holds):
-            objects = (StepObject(current, _get_attempt(seen)),)
     hold = None if is_stopping or current is None else observed.holds.get(current.name)
+    is_free = not is_stopping and end is None and failure is None
+    if current is not None and is_free and _may_be(seen, hold):
+        objects = (StepObject(current, _get_attempt(seen)),)
     outlook = _Outlook(current, objects, hold, end, failure)
     status = _build_status(unit, steps, observed, now, outlook)
     is_over = status.phase.is_terminal or status.phase is Phase.SUSPENDED
@@ -150,6 +149,15 @@ def _get_current_step(steps: Sequence[ResolvedStep], observed: Observed) -> Reso
         if seen is None or seen.phase is not Phase.SUCCEEDED:
             return step
     return None
+
+
+def _may_be(seen: ObservedStep | None, hold: Hold | None) -> bool:
+    """Whether a step may be started, or stay. What runs stays whatever holds; what waits is taken back over budget."""
+    if hold is None:
+        return True
+    if seen is not None and seen.phase is Phase.QUEUED:
+        return hold.reason is not Reason.BUDGET_EXCEEDED
+    return seen is not None and seen.phase in _ALIVE
 
 
 def _has_failed_for_good(weekjob: WeekJob, step: str, seen: ObservedStep, previous: WeekJobStatus | None) -> bool:
