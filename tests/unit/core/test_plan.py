@@ -198,6 +198,54 @@ TABLE = {
 }
 
 
+ADMITTED = ObservedStep(Phase.INITIALIZING)
+WAITING = ObservedStep(Phase.QUEUED)
+STOPPED = ObservedStep(Phase.SUSPENDED)
+
+
+def live(*looks):
+    """Plan at each look, given as seconds and the state of the first step, and return the statuses."""
+    weekjob = build_weekjob(active_deadline_seconds=60)
+    statuses = []
+    for at_s, step in looks:
+        observed = Observed(steps={"model": step}, previous=statuses[-1] if statuses else None)
+        statuses.append(plan(weekjob, observed, NOW + dt.timedelta(seconds=at_s)).status)
+    return statuses
+
+
+@pytest.mark.parametrize(
+    ("looks", "phase", "active_s"),
+    [
+        pytest.param([(0, WAITING), (9000, WAITING), (9001, RUNNING), (9061, RUNNING)], Phase.RUNNING, 0, id="a queue"),
+        pytest.param(
+            [(0, RUNNING), (50, WAITING), (9000, RUNNING), (9010, RUNNING)], Phase.RUNNING, 50, id="preempted"
+        ),
+        pytest.param([(0, ADMITTED), (59, ADMITTED), (61, ADMITTED)], Phase.FAILED, 61, id="a start counts"),
+        pytest.param(
+            [(0, RUNNING), (50, WAITING), (9000, RUNNING), (9011, RUNNING), (9020, STOPPED)],
+            Phase.FAILED,
+            70,
+            id="late",
+        ),
+        pytest.param([(0, RUNNING), (61, RUNNING), (65, STOPPED)], Phase.FAILED, 65, id="stopped for it"),
+    ],
+)
+def test_a_deadline_counts_what_runs_and_not_what_waits(looks, phase, active_s):
+    *_, last = live(*looks)
+    assert (last.phase, last.active_seconds) == (phase, active_s)
+
+
+def test_a_suspended_run_has_its_time_left():
+    weekjob = build_weekjob(active_deadline_seconds=60)
+    first = plan(weekjob, Observed(steps={"model": RUNNING}), NOW).status
+    paused = build_weekjob(active_deadline_seconds=60, suspend=True)
+    later = NOW + dt.timedelta(seconds=30)
+    second = plan(paused, Observed(steps={"model": STOPPED}, previous=first), later).status
+    tomorrow = plan(weekjob, Observed(steps={"model": STOPPED}, previous=second), NOW + dt.timedelta(days=1))
+    assert (second.phase, second.active_seconds, second.active_since) == (Phase.SUSPENDED, 30, None)
+    assert [(item.step.name, item.attempt) for item in tomorrow.objects] == [("model", 2)]
+
+
 @pytest.mark.parametrize(("steps", "extra", "wanted", "phase", "reason"), TABLE.values(), ids=TABLE.keys())
 def test_plan(steps, extra, wanted, phase, reason):
     made = plan(

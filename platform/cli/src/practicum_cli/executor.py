@@ -157,7 +157,8 @@ class LocalExecutor:
         with hold_run(self._run):
             try:
                 before = read_run(self._run.root).status
-                self._status = None if before.phase.is_terminal else before
+                # Of a run that was cut off nobody knows how long it ran after its last sign of life.
+                self._status = None if before.phase.is_terminal else before.model_copy(update={"active_since": None})
                 self._recover()
                 return self._loop()
             finally:

@@ -273,7 +273,6 @@ class Reconciler:
         previous = scene.previous
         observed = Observed(
             steps=scene.steps,
-            started_at=read_time(previous.start_time) if previous else None,
             previous=previous,
             evidence=previous.evidence if previous else None,
             holds=self._get_holds(scene) | dict(refusals or {}),

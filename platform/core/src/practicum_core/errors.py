@@ -59,7 +59,7 @@ class Reason(StrEnum):
     INTERNAL = "Internal"
     """A fault of Practicum itself."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
-    """The run took longer than ``activeDeadlineSeconds``."""
+    """Steps ran longer than ``activeDeadlineSeconds``, waiting not counted."""
     PRE_RUNNING_DEADLINE_EXCEEDED = "PreRunningDeadlineExceeded"
     """A stage was admitted and did not begin to run within ``preRunningDeadlineSeconds``."""
     QUEUED = "Queued"

@@ -67,7 +67,8 @@ class Hold:
 class Observed:
     """What an executor sees of a week job. Steps never started are absent.
 
-    ``holds`` names the steps that may not be started yet. ``started_at`` is when the first step ran.
+    ``holds`` names the steps that may not be started yet. ``started_at`` is when the executor started, for the first
+    look; later ``previous`` has the clock.
     """
 
     steps: Mapping[str, ObservedStep] = field(default_factory=dict)
@@ -186,7 +187,7 @@ def _get_untimely_end(
 ) -> Hold | None:
     """Say which deadline has passed, if one has."""
     limit_s = weekjob.spec.active_deadline_seconds
-    if _is_past(observed.started_at, limit_s, now):
+    if limit_s is not None and _get_active_s(observed, now) > limit_s:
         return Hold(Reason.DEADLINE_EXCEEDED, f"ran longer than {limit_s} s")
     seen = observed.steps.get(current.name) if current else None
     limit_s = weekjob.spec.pre_running_deadline_seconds
@@ -196,6 +197,29 @@ def _get_untimely_end(
         return None
     why = f": {seen.message}" if seen.message else ""
     return Hold(Reason.PRE_RUNNING_DEADLINE_EXCEEDED, f"{current.name} did not run within {limit_s} s{why}")
+
+
+def _get_active_s(observed: Observed, now: dt.datetime) -> float:
+    """Return the seconds that steps started or ran: told before, and since then."""
+    ended_s, since = _read_clock(observed)
+    return ended_s + ((now - since).total_seconds() if since else 0.0)
+
+
+def _read_clock(observed: Observed) -> tuple[int, dt.datetime | None]:
+    """Return the seconds of the times that ended, and when the present one began."""
+    previous = observed.previous
+    if previous is None:
+        return 0, observed.started_at
+    since = previous.active_since
+    return previous.active_seconds, dt.datetime.fromisoformat(since) if since else None
+
+
+def _advance_clock(phase: Phase, observed: Observed, now: dt.datetime) -> tuple[int, str | None]:
+    """Return the same from now on: the clock runs while steps start or run, and stands while they wait."""
+    ended_s, since = _read_clock(observed)
+    if phase in (Phase.RUNNING, Phase.INITIALIZING):
+        return ended_s, (since or now).isoformat(timespec="seconds")
+    return ended_s + (int((now - since).total_seconds()) if since else 0), None
 
 
 def _is_past(since: dt.datetime | None, limit_s: int | None, now: dt.datetime) -> bool:
@@ -222,10 +246,13 @@ def _build_status(
     started = previous.start_time if previous else None
     if started is None and any(one.phase in (Phase.RUNNING, Phase.SUCCEEDED) for one in observed.steps.values()):
         started = now.isoformat(timespec="seconds")
+    active_seconds, active_since = _advance_clock(phase, observed, now)
     return WeekJobStatus(
         phase=phase,
         reason=reason,
         message=message,
+        active_since=active_since,
+        active_seconds=active_seconds,
         conditions=_build_conditions(phase, reason, message, gates, observed, now),
         observed_generation=observed.generation,
         stages=stages,

@@ -107,7 +107,9 @@ class WeekJobSpec(Resource):
     )
     suspend: bool = Field(default=False, description="True stops the run after a checkpoint; false lets it go on.")
     active_deadline_seconds: int | None = Field(
-        default=None, ge=1, description="Seconds from the first step's start after which the run has failed."
+        default=None,
+        ge=1,
+        description="Seconds that steps may start and run, together; waiting does not count.",
     )
     pre_running_deadline_seconds: int | None = Field(
         default=None, ge=1, description="Seconds that an admitted step may take until its program runs."
@@ -174,6 +176,8 @@ class WeekJobStatus(Resource):
     stages: list[StageStatus] = Field(default_factory=list, description="The unit's steps in their order.")
     queue: QueueStatus | None = None
     start_time: str | None = Field(default=None, description="When the first step ran.")
+    active_since: str | None = Field(default=None, description="Since when steps start or run; absent while it waits.")
+    active_seconds: int = Field(default=0, description="Seconds that steps started or ran before that.")
     completion_time: str | None = Field(default=None, description="When it succeeded or failed.")
     metrics: list[MetricStatus] = Field(default_factory=list, description="What the steps measured.")
     gates: list[GateResult] = Field(default_factory=list, description="What the machine-checked gates said.")
