@@ -382,3 +382,17 @@ def test_what_somebody_edits_by_hand_is_put_right(stand, student, course):
             assert {path: api.get(path)["metadata"]["resourceVersion"] for path in untouched} == before
 
     run(stand, body)
+
+
+def test_a_renewed_authority_reaches_the_homes(stand, student, course):
+    path = f"/api/v1/namespaces/{student}/configmaps/practicum-ingest-ca"
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            assert stand.server.api.get(path)["data"] == {"ca.crt": "authority"}
+            stand.authority = "renewed"
+            controller.courses.add(course)
+            await until(lambda: stand.server.api.get(path)["data"] == {"ca.crt": "renewed"}, "the new authority")
+
+    run(stand, body)

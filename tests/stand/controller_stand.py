@@ -118,6 +118,7 @@ class Stand:
         self.server = server
         self.history = History(Database(f"sqlite:///{folder}/history.sqlite"))
         self.settings = Settings(leader_election=False, **({"queue_poll_s": 3600, "workers": 4} | settings))
+        self.authority = "authority"
         self.current = None
 
     async def connect(self):
@@ -128,7 +129,7 @@ class Stand:
     @contextlib.asynccontextmanager
     async def controller(self, cluster=None):
         """Run a controller; when the block ends it is gone, whatever it was at."""
-        made = Controller(self.cluster, cluster or self.cluster, self.history, self.settings, "authority")
+        made = Controller(self.cluster, cluster or self.cluster, self.history, self.settings, lambda: self.authority)
         self.current = made
         tasks = [asyncio.create_task(made.watch()), asyncio.create_task(made.work())]
         try:

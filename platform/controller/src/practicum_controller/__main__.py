@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -43,10 +44,11 @@ async def _run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    authority = _read_authority(Path(settings.tls_dir) / "ca.crt")
+    read_authority = functools.partial(_read_authority, Path(settings.tls_dir) / "ca.crt")
+    read_authority()
     history = History(await asyncio.to_thread(Database, settings.database_url))
     cluster = await KubernetesCluster.connect()
-    controller = Controller(cluster, cluster, history, settings, authority)
+    controller = Controller(cluster, cluster, history, settings, read_authority)
     candidate = Candidate(cluster, settings, controller.wait_until_synced, controller.work)
     try:
         async with serve(settings, _build_ingest(controller, cluster, history, candidate)):

@@ -60,7 +60,7 @@ class Controller:
         cluster: Where changes are made; the same but in tests that break calls.
         history: What outlives the process.
         settings: The controller's settings.
-        authority: Certificate authority of the ingest, PEM.
+        read_authority: Returns the certificate authority of the ingest, PEM, as it is now.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Controller:
         cluster: Cluster,
         history: History,
         settings: Settings,
-        authority: str,
+        read_authority: Callable[[], str],
     ) -> None:
         self.settings = settings
         self.week_jobs: WorkQueue[Key] = WorkQueue(time.monotonic)
@@ -78,7 +78,7 @@ class Controller:
         self.memory = ControllerMemory(history)
         self._watched = watched
         self._reconciler = Reconciler(self.store, cluster, self.memory, settings, get_now)
-        self._course_reconciler = CourseReconciler(self.store, cluster, self.memory, settings, authority, get_now)
+        self._course_reconciler = CourseReconciler(self.store, cluster, self.memory, settings, read_authority, get_now)
         self._reflectors = self._build_reflectors()
 
     def _build_reflectors(self) -> list[Reflector]:

@@ -113,7 +113,9 @@ class Store:
         """Return how many week jobs stand in each phase."""
         counts = dict.fromkeys((phase.value for phase in Phase), 0)
         for one in self.week_jobs.values():
-            counts[one.get("status", {}).get("phase") or Phase.PENDING.value] += 1
+            phase = one.get("status", {}).get("phase") or Phase.PENDING.value
+            # A phase that another version wrote is counted too.
+            counts[phase] = counts.get(phase, 0) + 1
         return counts
 
     def list_progress(self) -> dict[tuple[str, str, str], float]:

@@ -71,7 +71,7 @@ class CourseReconciler:
         cluster: Where changes are made.
         ledger: Who knows what was used.
         settings: The controller's settings.
-        authority: Certificate authority of the ingest, PEM.
+        read_authority: Returns the certificate authority of the ingest, PEM: who issues certificates may renew it.
         get_now: The clock, with a time zone.
     """
 
@@ -81,14 +81,14 @@ class CourseReconciler:
         cluster: Cluster,
         ledger: Ledger,
         settings: Settings,
-        authority: str,
+        read_authority: Callable[[], str],
         get_now: Callable[[], dt.datetime],
     ) -> None:
         self._store = store
         self._cluster = cluster
         self._ledger = ledger
         self._settings = settings
-        self._authority = authority
+        self._read_authority = read_authority
         self._get_now = get_now
         self._next_healed: dict[str, int] = {}
 
@@ -123,11 +123,13 @@ class CourseReconciler:
                 except ApiFault as fault:
                     faults.append(_explain(fault))
 
+        authority = self._read_authority()
         healed = self._choose_healed(course)
         await attempt(lambda: self._apply_shared(course, document, is_healed=healed is not None))
         async with asyncio.TaskGroup() as group:
             for student in course.spec.students:
-                work = functools.partial(self._apply_home, course, student, is_healed=student.home in (healed or ()))
+                is_healed = student.home in (healed or ())
+                work = functools.partial(self._apply_home, course, student, authority, is_healed=is_healed)
                 group.create_task(attempt(work))
         await attempt(lambda: self._archive_others(course))
         return faults
@@ -163,9 +165,9 @@ class CourseReconciler:
         for wanted in sorted(shared, key=lambda one: one is queue):
             await self._cluster.apply(_get_resource(wanted), wanted)
 
-    async def _apply_home(self, course: Course, student: Student, *, is_healed: bool) -> None:
+    async def _apply_home(self, course: Course, student: Student, authority: str, *, is_healed: bool) -> None:
         namespace = build_namespace(course, student)
-        content = build_home(course, student, self._settings, self._authority)
+        content = build_home(course, student, self._settings, authority)
         digest = _hash([namespace, content])
         known = self._store.namespaces.get(student.home)
         is_whole = known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest
