@@ -141,10 +141,9 @@ class CourseReconciler:
         if start is None:
             self._next_healed[course.metadata.name] = 0
             return None
-        self._next_healed[course.metadata.name] = (
-            (start + _HEALED_AT_ONCE) if start + _HEALED_AT_ONCE < len(homes) else 0
-        )
-        return set(homes[start : start + _HEALED_AT_ONCE])
+        end = start + _HEALED_AT_ONCE
+        self._next_healed[course.metadata.name] = end if end < len(homes) else 0
+        return set(homes[start:end])
 
     async def _apply_shared(self, course: Course, document: Document, *, is_healed: bool) -> None:
         owner = {
