@@ -23,8 +23,7 @@ run: setup ## weeks 1 to 3 with a real model on this machine, ending in three ev
 	.venv/bin/practicum run week-01 week-02 week-03 --profile quick
 
 test: ## all tests; makes its own environment
-	tools/ensure-model.sh >/dev/null
-	$(DEV)/python -m pytest $(PYTEST_ARGS)
+	tools/run-tests.sh $(PYTEST_ARGS)
 
 lint: ## ruff, mypy, import-linter, lock and text checks
 	$(DEV)/ruff check .

@@ -1,4 +1,6 @@
-"""The test cluster's command: ``python -m practicum_cluster up|down|kubeconfig|load NAME...``.
+"""The test cluster's command: ``python -m practicum_cluster up|down|load NAME...|measure NAME...``.
+
+``measure`` computes ahead the digests by which ``load`` knows the layers of images.
 
 Which cluster: the one that KUBECONFIG names, else kind where Docker runs, else the bare cluster.
 """
@@ -64,14 +66,9 @@ def _bring_down(options: argparse.Namespace) -> str:
     return "gone"
 
 
-def _print_kubeconfig(options: argparse.Namespace) -> str:
-    del options
-    match choose():
-        case "given":
-            return str(_find_given())
-        case "kind":
-            return str(get_kind_kubeconfig())
-    return str(BareCluster().kubeconfig)
+def _measure(options: argparse.Namespace) -> str:
+    export_images(options.names)
+    return f"measured {', '.join(options.names)}"
 
 
 def _load(options: argparse.Namespace) -> str:
@@ -103,7 +100,7 @@ def _runs_docker() -> bool:
     return bool(shutil.which("docker")) and subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-_ACTIONS = {"up": _bring_up, "down": _bring_down, "kubeconfig": _print_kubeconfig, "load": _load}
+_ACTIONS = {"up": _bring_up, "down": _bring_down, "load": _load, "measure": _measure}
 
 if __name__ == "__main__":
     sys.exit(main())
