@@ -36,7 +36,7 @@ format: ## rewrite the code in its one format
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-bench: bench-audit bench-sft ## every bench
+bench: bench-audit bench-sft bench-controller ## every bench
 
 bench-audit: ## the data audit beside datasketch and Presidio
 	tests/bench/bench-audit.sh
