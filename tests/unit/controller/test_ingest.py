@@ -127,3 +127,30 @@ def test_nobody_s_report_is_not_waited_for(server, connect):
     started_s = time.monotonic()
     assert client.read_answer()[0] == 401
     assert time.monotonic() - started_s < LIMIT_S
+
+
+def test_a_pod_sends_two_reports_at_once_and_no_third(connect):
+    """Each may be of megabytes and take its time: one pod must not fill the controller's memory."""
+    waiting = [connect(), connect()]
+    for client in waiting:
+        client.socket.sendall(REPORT[:20])
+    time.sleep(0.1)
+    third = connect()
+    assert third.read_answer() == (503, {"error": "too many reports arrive at once; try again"})
+    for client in waiting:
+        client.socket.sendall(REPORT[20:])
+        assert client.read_answer()[0] == 200
+    again = connect()
+    again.socket.sendall(REPORT)
+    assert again.read_answer()[0] == 200
+
+
+def test_an_end_that_is_told_again_at_once_has_to_wait(server, connect, monkeypatch):
+    monkeypatch.setattr("practicum_controller.ingest._INTERVAL_S", 1e9)
+    statuses = []
+    for _ in range(2):
+        client = connect()
+        client.socket.sendall(REPORT)
+        statuses.append(client.read_answer()[0])
+    assert statuses == [200, 429]
+    assert len(server.told) == 1

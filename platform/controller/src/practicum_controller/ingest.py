@@ -9,6 +9,7 @@ import asyncio
 import base64
 import binascii
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,18 @@ from practicum_core.reports import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, REPORTS
 
 FindPod = Callable[[str, str, str], dict[str, Any] | None]
 SaveReport = Callable[[StepReport], bool]
-_PROGRESS_INTERVAL_S = 0.5
+# Between two reports of progress of a pod, and between two of its end: those are repeated when no answer came.
+_INTERVAL_S = 0.5
+# Bodies that may be on their way at once: memory is theirs times MAX_REPORT_BYTES.
+_MAX_READING = 32
+_MAX_READING_A_POD = 2
 _MAX_PODS = 10_000
 _BODY_S = 30.0
 _MAX_TOKEN_LENGTH = 8192
+
+
+class _CrowdedError(Exception):
+    """As many bodies are on their way as may be."""
 
 
 class Ingest:
@@ -60,7 +69,8 @@ class Ingest:
         self._on_report = on_report
         self._get_standing = get_standing
         self._get_time = get_time
-        self._last_s: dict[str, float] = {}
+        self._last_s: dict[tuple[str, bool], float] = {}
+        self._reading: Counter[str] = Counter()
 
     def build_app(self) -> web.Application:
         """Return the application."""
@@ -88,8 +98,7 @@ class Ingest:
             pod = await self._identify(request)
             if pod is None:
                 return _refuse(401, "the token is missing, is no pod's, or was not made for the ingest")
-            async with asyncio.timeout(_BODY_S):
-                body = await request.read()
+            body = await self._read_body(request, pod)
             report = StepReport.model_validate_json(body)
         except TimeoutError:
             return _refuse(408, f"the report did not arrive within {_BODY_S:.0f} s; try again")
@@ -97,10 +106,24 @@ class Ingest:
             return _refuse(413, f"a report may have {MAX_REPORT_BYTES} bytes")
         except ValidationError as error:
             return _refuse(422, f"not a report: {error.error_count()} problems, first {error.errors()[0]['msg']}")
-        except ApiFault:
-            return _refuse(503, "the API server does not answer; try again", {"Retry-After": "2"})
+        except (ApiFault, _CrowdedError) as error:
+            crowded = isinstance(error, _CrowdedError)
+            sentence = "too many reports arrive at once" if crowded else "the API server does not answer"
+            return _refuse(503, f"{sentence}; try again", {"Retry-After": "2"})
         why = get_reason_unfit(report.evidence_html)
         return _refuse(413, why) if why else await self._believe(pod, report)
+
+    async def _read_body(self, request: web.Request, pod: PodIdentity) -> bytes:
+        if self._reading.total() >= _MAX_READING or self._reading[pod.uid] >= _MAX_READING_A_POD:
+            raise _CrowdedError
+        self._reading[pod.uid] += 1
+        try:
+            async with asyncio.timeout(_BODY_S):
+                return await request.read()
+        finally:
+            self._reading[pod.uid] -= 1
+            if not self._reading[pod.uid]:
+                del self._reading[pod.uid]
 
     async def _identify(self, request: web.Request) -> PodIdentity | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -116,8 +139,8 @@ class Ingest:
         told = (marks.get(labels.WEEK_JOB_UID), marks.get(labels.STEP), marks.get(labels.ATTEMPT))
         if told != (report.uid, report.step, str(report.attempt)):
             return _refuse(403, "the report is about a step that the token's pod does not run")
-        if not report.is_final and self._is_too_soon(pod.uid):
-            return _refuse(429, "progress may be reported twice a second", {"Retry-After": "1"})
+        if self._is_too_soon(pod, report):
+            return _refuse(429, "a pod may report twice a second", {"Retry-After": "1"})
         try:
             await asyncio.to_thread(self._save, report)
         except PlatformError:
@@ -125,13 +148,13 @@ class Ingest:
         self._on_report(report)
         return web.json_response({"status": "taken"})
 
-    def _is_too_soon(self, uid: str) -> bool:
-        now_s = self._get_time()
-        if now_s - self._last_s.get(uid, float("-inf")) < _PROGRESS_INTERVAL_S:
+    def _is_too_soon(self, pod: PodIdentity, report: StepReport) -> bool:
+        now_s, key = self._get_time(), (pod.uid, report.is_final)
+        if now_s - self._last_s.get(key, float("-inf")) < _INTERVAL_S:
             return True
-        if len(self._last_s) >= _MAX_PODS:
+        if len(self._last_s) >= 2 * _MAX_PODS:
             self._last_s.clear()
-        self._last_s[uid] = now_s
+        self._last_s[key] = now_s
         return False
 
 
