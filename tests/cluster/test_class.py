@@ -232,6 +232,54 @@ def test_pods_of_a_student_reach_nothing_of_another(school):
     school.client.kubectl("delete", "weekjob", "week-01", "--namespace", "student-02")
 
 
+LITTLE = {"cpu": "100m", "memory": "256Mi"}
+NO_DATA = {"unit": "data", "data": {"uri": "file:///workspace/none.jsonl"}, "resources": {"memory": "1Gi"}}
+# What goes wrong with a pod: spec of the week job, reason, part of the sentence.
+TROUBLE = {
+    "no-image": ({"image": "localhost/none:1", "resources": LITTLE}, "ImagePullFailed", "localhost/none:1"),
+    "no-node": ({"resources": LITTLE | {"memory": "1Ti"}}, "Unschedulable", "Insufficient memory"),
+    "no-data": (NO_DATA, "DataMissing", "none.jsonl"),
+}
+NEVER_RUN = ("no-image", "no-node")
+
+
+def is_troubled(pod):
+    status = pod["status"]
+    waiting = [one["state"].get("waiting", {}) for one in status.get("containerStatuses", ())]
+    has_no_image = any("Image" in one.get("reason", "") for one in waiting)
+    has_no_node = any(one.get("reason") == "Unschedulable" for one in status.get("conditions", ()))
+    return has_no_image or has_no_node or status["phase"] == "Failed"
+
+
+def test_what_is_wrong_with_a_pod_is_told_within_seconds(school):
+    student = "student-03"
+    plenty = {"cpu": "8", "memory": "8Ti"}
+    students = [{"name": student, "subjects": [student]}]
+    school.open_course("llm-trouble", students=students, queue=plenty, quota=plenty, allowImages=True)
+    for name, (spec, _, _) in TROUBLE.items():
+        deadline = {"preRunningDeadlineSeconds": 30} if name in NEVER_RUN else {}
+        school.apply(student, name, **{"unit": "experiments", **spec, **deadline})
+    seen, told = {}, {}
+
+    def look():
+        for name, (_, reason, said) in TROUBLE.items():
+            pods = school.api.get(f"/api/v1/namespaces/{student}/pods?labelSelector=practicum.dev/week-job={name}")
+            if any(is_troubled(pod) for pod in pods["items"]):
+                seen.setdefault(name, time.monotonic())
+            status = school.read_status(student, name)
+            if status.get("reason") == reason and said in status["message"]:
+                told.setdefault(name, time.monotonic())
+        return told.keys() == TROUBLE.keys()
+
+    wait_until(look, "a reason for every pod", 180, 0.5)
+    assert max(told[name] - seen.get(name, told[name]) for name in TROUBLE) < 30
+    for name, (_, reason, said) in TROUBLE.items():
+        end = school.wait_end(student, name, 120)
+        ended = "PreRunningDeadlineExceeded" if name in NEVER_RUN else reason
+        assert (end["phase"], end["reason"], said in end["message"]) == ("Failed", ended, True), end
+        assert any(said in one["message"] for one in end["conditions"]), end
+
+
 def test_volumes_and_pods_are_out_of_a_students_hands(school):
     for attempt in (
         ("run", "own", "--image", "localhost/practicum-base:dev"),

@@ -88,4 +88,4 @@ def list_items(api, path):
 def remove(api, paths):
     for path in paths:
         api.delete(path)
-    wait_until(lambda: not any(api.find(path) for path in paths), f"the end of {', '.join(paths)}", 180, 1)
+    wait_until(lambda: not any(api.find(path) for path in paths), f"the end of {', '.join(paths)}", 300, 1)
