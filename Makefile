@@ -53,8 +53,8 @@ images: ## the images of images/, by docker or buildah
 cluster-load: images ## the images into the nodes of that cluster
 	$(CLUSTER) load
 
-e2e: ## the part of `test` that runs weeks in pods of a cluster, from chart to evidence (root)
-	$(DEV)/python -m pytest -m e2e $(PYTEST_ARGS) tests/cluster
+e2e: ## the part of `test` that runs weeks in pods, from chart to evidence; on the cluster of $$KUBECONFIG, or a bare one (root)
+	PRACTICUM_E2E_KUBECONFIG="$${KUBECONFIG:-}" $(DEV)/python -m pytest -m e2e $(PYTEST_ARGS) tests/cluster
 
 cluster-down: ## end that cluster and everything it left
 	$(CLUSTER) down

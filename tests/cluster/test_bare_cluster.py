@@ -59,7 +59,7 @@ def cluster():
     cluster = BareCluster(prefix=TIED_TO_CALLER)
     # What shows the traces is among the packages.
     cluster.prepare()
-    cluster.down()
+    cluster.claim()
     before = read_traces()
     cluster.up()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import time
+from http import HTTPStatus
 
 import pytest
 
@@ -70,6 +71,45 @@ def test_a_student_cannot_reach_another(school):
     )
     assert "week-01" in school.try_as("student-01", "get", "weekjobs", "--namespace", "student-01")
     assert "forbidden" in school.try_as("student-01", "get", "secrets", "--namespace", PLATFORM)
+
+
+def list_writes(school, namespace):
+    """Return the ways to write in a namespace: method, path, document."""
+    core, ours = f"/api/v1/namespaces/{namespace}", f"/apis/practicum.dev/v1alpha1/namespaces/{namespace}"
+    container = {"name": "main", "image": "localhost/practicum-base:dev"}
+    claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    documents = {
+        f"{ours}/weekjobs": school.build("written", **WEEK_1),
+        f"{core}/pods": {"kind": "Pod", "spec": {"containers": [container]}},
+        f"{core}/secrets": {"kind": "Secret"},
+        f"{core}/configmaps": {"kind": "ConfigMap"},
+        f"{core}/persistentvolumeclaims": {"kind": "PersistentVolumeClaim", "spec": claim},
+    }
+    for path, document in documents.items():
+        yield "POST", path, {"apiVersion": "v1", "metadata": {"name": "written"}, **document}
+        # Rights are looked at before it is looked whether there is such an object.
+        yield "PATCH", f"{path}/written", {"metadata": {"labels": {"written": "yes"}}}
+        yield "DELETE", f"{path}/written", None
+        yield "DELETE", path, None
+
+
+def test_a_student_writes_nothing_of_another(school):
+    student = school.become("student-01")
+    week_jobs = "/apis/practicum.dev/v1alpha1/namespaces/{}/weekjobs"
+    writes = list(list_writes(school, "student-02"))
+    # What is reported of a week is nobody's to write, not even of one's own.
+    claimed = {"status": {"phase": "Succeeded", "gatesPassed": "3/3"}}
+    writes += [("PATCH", f"{week_jobs.format(name)}/week-01/status", claimed) for name in STUDENTS]
+    patch = "application/merge-patch+json"
+    answers = {
+        (method, path): student.send(method, path, body, patch if method == "PATCH" else "application/json")
+        for method, path, body in writes
+    }
+    assert {what: status for what, (status, _) in answers.items() if status != HTTPStatus.FORBIDDEN} == {}
+    assert all("cannot" in text for _, text in answers.values())
+    # The same student and the same document, at home.
+    status, said = student.send("POST", f"{week_jobs.format('student-01')}?dryRun=All", writes[0][2])
+    assert status == HTTPStatus.CREATED, said
 
 
 def test_two_students_share_one_gpu(school):
@@ -149,11 +189,27 @@ print(json.dumps({{
 """
 
 
+# Keeps trying: Python takes a moment until it serves.
+NEIGHBOUR = """
+import socket, time
+
+while True:
+    try:
+        socket.create_connection(({address!r}, 8080), 4).close()
+        break
+    except OSError:
+        time.sleep(0.5)
+"""
+
+
 def test_pods_of_a_student_reach_nothing_of_another(school):
     serve = "import http.server as s; s.ThreadingHTTPServer(('', 8080), s.SimpleHTTPRequestHandler).serve_forever()"
     for student in STUDENTS:
         school.run_pod(student, "web", serve)
     homes = [school.wait_pod(student, "web", "Running")["status"]["podIP"] for student in STUDENTS]
+    # A pod at home reaches the neighbour's address: the server answers and the probe works before it is refused.
+    school.run_pod("student-02", "neighbour", NEIGHBOUR.format(address=homes[1]))
+    school.wait_pod("student-02", "neighbour", "Succeeded")
     school.apply("student-02", "week-01", **WEEK_1, suspend=True)
     theirs = school.read("student-02", "week-01")["metadata"]["uid"]
     mine = school.read("student-01", "week-01")["metadata"]["uid"]
@@ -174,6 +230,54 @@ def test_pods_of_a_student_reach_nothing_of_another(school):
     for student in STUDENTS:
         school.client.kubectl("delete", "pod", "web", "--namespace", student, "--grace-period=0", "--force")
     school.client.kubectl("delete", "weekjob", "week-01", "--namespace", "student-02")
+
+
+LITTLE = {"cpu": "100m", "memory": "256Mi"}
+NO_DATA = {"unit": "data", "data": {"uri": "file:///workspace/none.jsonl"}, "resources": {"memory": "1Gi"}}
+# What goes wrong with a pod: spec of the week job, reason, part of the sentence.
+TROUBLE = {
+    "no-image": ({"image": "localhost/none:1", "resources": LITTLE}, "ImagePullFailed", "localhost/none:1"),
+    "no-node": ({"resources": LITTLE | {"memory": "1Ti"}}, "Unschedulable", "Insufficient memory"),
+    "no-data": (NO_DATA, "DataMissing", "none.jsonl"),
+}
+NEVER_RUN = ("no-image", "no-node")
+
+
+def is_troubled(pod):
+    status = pod["status"]
+    waiting = [one["state"].get("waiting", {}) for one in status.get("containerStatuses", ())]
+    has_no_image = any("Image" in one.get("reason", "") for one in waiting)
+    has_no_node = any(one.get("reason") == "Unschedulable" for one in status.get("conditions", ()))
+    return has_no_image or has_no_node or status["phase"] == "Failed"
+
+
+def test_what_is_wrong_with_a_pod_is_told_within_seconds(school):
+    student = "student-03"
+    plenty = {"cpu": "8", "memory": "8Ti"}
+    students = [{"name": student, "subjects": [student]}]
+    school.open_course("llm-trouble", students=students, queue=plenty, quota=plenty, allowImages=True)
+    for name, (spec, _, _) in TROUBLE.items():
+        deadline = {"preRunningDeadlineSeconds": 30} if name in NEVER_RUN else {}
+        school.apply(student, name, **{"unit": "experiments", **spec, **deadline})
+    seen, told = {}, {}
+
+    def look():
+        for name, (_, reason, said) in TROUBLE.items():
+            pods = school.api.get(f"/api/v1/namespaces/{student}/pods?labelSelector=practicum.dev/week-job={name}")
+            if any(is_troubled(pod) for pod in pods["items"]):
+                seen.setdefault(name, time.monotonic())
+            status = school.read_status(student, name)
+            if status.get("reason") == reason and said in status["message"]:
+                told.setdefault(name, time.monotonic())
+        return told.keys() == TROUBLE.keys()
+
+    wait_until(look, "a reason for every pod", 180, 0.5)
+    assert max(told[name] - seen.get(name, told[name]) for name in TROUBLE) < 30
+    for name, (_, reason, said) in TROUBLE.items():
+        end = school.wait_end(student, name, 120)
+        ended = "PreRunningDeadlineExceeded" if name in NEVER_RUN else reason
+        assert (end["phase"], end["reason"], said in end["message"]) == ("Failed", ended, True), end
+        assert any(said in one["message"] for one in end["conditions"]), end
 
 
 def test_volumes_and_pods_are_out_of_a_students_hands(school):

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from practicum_cluster import operators
-from practicum_cluster.api import ApiError, wait_until
+from practicum_cluster.api import Api, ApiError, wait_until
 from practicum_cluster.bare import BareCluster
 
 ROOT = Path(__file__).parents[2]
@@ -46,14 +46,20 @@ class Class:
     def enrol(self):
         course = yaml.safe_load((ROOT / "manifests/course-10/course.yaml").read_text(encoding="utf-8"))
         course["spec"]["priorities"].append({"name": "urgent", "value": 2000})
-        self.api.apply(course)
-        wait_until(lambda: self.read_course()["phase"] == "Ready", "the course", 60)
-        # The API server refuses week jobs until they were counted once, a while after it learnt of their kind.
-        quotas = [f"/api/v1/namespaces/{student}/resourcequotas/practicum" for student in STUDENTS]
-        wait_until(lambda: all(COUNTED in self.api.get(path)["status"]["used"] for path in quotas), "the quotas", 360)
+        self._open(course)
 
-    def read_course(self):
-        return self.api.get("/apis/practicum.dev/v1alpha1/courses/llm-10")["status"]
+    def open_course(self, name, **spec):
+        """Open a second course, of students of its own."""
+        self._open({"apiVersion": "practicum.dev/v1alpha1", "kind": "Course", "metadata": {"name": name}, "spec": spec})
+
+    def _open(self, course):
+        self.api.apply(course)
+        path = f"/apis/practicum.dev/v1alpha1/courses/{course['metadata']['name']}"
+        wait_until(lambda: self.api.get(path)["status"]["phase"] == "Ready", "the course", 60)
+        # The API server refuses week jobs until they were counted once, a while after it learnt of their kind.
+        students = [one["name"] for one in course["spec"]["students"]]
+        quotas = [f"/api/v1/namespaces/{student}/resourcequotas/practicum" for student in students]
+        wait_until(lambda: all(COUNTED in self.api.get(path)["status"]["used"] for path in quotas), "the quotas", 360)
 
     def build(self, name, **spec):
         """Return the document of a week job as a student writes it, for any namespace."""
@@ -92,6 +98,12 @@ class Class:
             return self.client.kubectl("--as", user, *arguments)
         except RuntimeError as error:
             return str(error)
+
+    def become(self, user):
+        """Return a client with a user's rights."""
+        api = Api(self.cluster.kubeconfig)
+        api._headers["Impersonate-User"] = user
+        return api
 
     def read_page(self, student, name):
         """Return the evidence page that the controller keeps of a week job."""

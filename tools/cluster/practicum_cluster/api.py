@@ -5,17 +5,18 @@ It knows no kind by heart: where a kind lives is asked of the server.
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import ssl
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from practicum_cluster.kubeconfig import read_kubeconfig
 
 JSON = dict[str, Any]
 T = TypeVar("T")
@@ -46,21 +47,23 @@ class Api:
     """A client with one user's credentials. Thread-safe: every call has its own connection."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        """Read credentials as :mod:`practicum_cluster.kubeconfig` writes them."""
-        document = json.loads(kubeconfig.read_text())
-        cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
-        self.url: str = cluster["server"]
+        """Read credentials.
+
+        Raises:
+            RuntimeError: They cannot be used here; says why.
+        """
+        credentials = read_kubeconfig(kubeconfig)
+        self.url = credentials.url
         self._address = urllib.parse.urlsplit(self.url)
-        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-        self._context = ssl.create_default_context(cadata=authority)
-        self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-        if "client-key-data" in user:
-            self._load_certificate(user)
+        self._context = ssl.create_default_context(cadata=credentials.authority)
+        self._headers = {"Authorization": f"Bearer {credentials.token}"} if credentials.token else {}
+        if credentials.certificate:
+            self._load_certificate(credentials.certificate)
         self._kinds: dict[tuple[str, str], Kind] = {}
 
-    def _load_certificate(self, user: Mapping[str, str]) -> None:
+    def _load_certificate(self, certificate: bytes) -> None:
         with tempfile.NamedTemporaryFile() as both:
-            both.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+            both.write(certificate)
             both.flush()
             self._context.load_cert_chain(both.name)
 
@@ -86,7 +89,9 @@ class Api:
         )
         try:
             data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, {**self._headers, "Content-Type": content_type})
+            headers = {**self._headers, "Content-Type": content_type}
+            # A server may lie below a path of a gateway's.
+            connection.request(method, self._address.path.rstrip("/") + path, data, headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode(errors="replace")
         finally:

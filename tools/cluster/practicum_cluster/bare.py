@@ -18,10 +18,13 @@ from practicum_cluster.api import Api
 from practicum_cluster.control_plane import ControlPlane
 from practicum_cluster.layout import TOOLS, ensure_binaries, get_cache
 from practicum_cluster.node import CTR, PAUSE_IMAGE, build_plane, ensure_node_binaries, offer_gpus
+from practicum_cluster.place import Place
 from practicum_cluster.sandbox import Sandbox
 from practicum_cluster.shipping import Shipment
 
 _START_S = 300.0
+_LASTING = "a cluster of `make cluster-up` runs, and a machine has place for one: `make cluster-down` first"
+_TIED = "process {pid} (a run of the tests) has a bare cluster, and a machine has place for one: wait until it ends"
 
 
 class BareCluster:
@@ -30,7 +33,7 @@ class BareCluster:
     Args:
         root: Folder of the run; removed and made anew at each start.
         store: Folder of containerd's images, kept from run to run.
-        prefix: A command that starts the first process.
+        prefix: A command that starts the first process; one that ties it to the caller's life, or none.
     """
 
     def __init__(self, root: Path | None = None, store: Path | None = None, prefix: Sequence[str] = ()) -> None:
@@ -38,6 +41,8 @@ class BareCluster:
         self.store = store or get_cache() / "containerd"
         # Beside the run's folder, which is removed while the sandbox may still run.
         self.sandbox = Sandbox(self.root.with_name(f"{self.root.name}-sandbox"), prefix)
+        self._place = Place(get_cache() / "bare-cluster.lock")
+        self._sentence = _TIED.format(pid=os.getpid()) if prefix else _LASTING
 
     @property
     def plane(self) -> ControlPlane:
@@ -59,23 +64,33 @@ class BareCluster:
         subprocess.run([TOOLS / "packages.sh"], check=True)
         ensure_node_binaries()
 
-    def up(self, gpus: int = 1) -> Api:
-        """Start the cluster; one that a stopped run left behind is ended first.
+    def claim(self) -> None:
+        """Take the machine's place for a bare cluster, and remove what a stopped run left in it.
 
         Raises:
-            RuntimeError: A part did not start; names its log.
+            RuntimeError: A cluster runs; says whose, and what to do.
+        """
+        self._place.take(self._sentence)
+        self._clear()
+
+    def up(self, gpus: int = 1) -> Api:
+        """Start the cluster; what a stopped run left behind is removed first.
+
+        Raises:
+            RuntimeError: A cluster runs already, or a part did not start; names its log.
         """
         self.prepare()
-        self.down()
-        self.root.mkdir(parents=True)
-        self.sandbox.start()
+        self.claim()
         try:
+            self.root.mkdir(parents=True)
+            self.sandbox.start(self._place.get_inherited())
             self.act("start")
             name, _, tag = PAUSE_IMAGE.rpartition("/")[2].partition(":")
             self.load(images.ensure_archive(name, tag, ensure_binaries("pause")["pause"], "/pause"))
             offer_gpus(self.api, gpus)
         except BaseException:
             self.sandbox.stop()
+            self._place.release()
             raise
         return self.api
 
@@ -111,6 +126,10 @@ class BareCluster:
 
     def down(self) -> None:
         """End everything and remove what is left; the images stay for the next run."""
+        self._clear()
+        self._place.release()
+
+    def _clear(self) -> None:
         self.sandbox.stop()
         shutil.rmtree(self.root, ignore_errors=True)
 

@@ -62,8 +62,14 @@ class Daemons:
         """Return the file that a process writes to."""
         return self._logs / f"{name}.log"
 
-    def start(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Process:
-        """Start a process that outlives this one, unless it already runs."""
+    def start(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str] | None = None,
+        inherited: Sequence[int] = (),
+    ) -> Process:
+        """Start a process that outlives this one, unless it already runs; it keeps the descriptors ``inherited``."""
         running = self.find(name)
         if running:
             return running
@@ -75,6 +81,7 @@ class Daemons:
                 stderr=log,
                 start_new_session=True,
                 env={**os.environ, **(environment or {})},
+                pass_fds=tuple(inherited),
             )
         self._children[child.pid] = child
         process = Process(child.pid, read_start(child.pid) or 0)

@@ -1,6 +1,6 @@
 """Decides how a cluster that is there already is used: by its administrator's credentials; nothing of it is ended.
 
-Credentials that run a program for a token are not read: write a kubeconfig with a token or a certificate in it.
+Credentials that run a program for a token, or that go by a proxy, are refused with a sentence.
 """
 
 from __future__ import annotations
@@ -38,9 +38,13 @@ class GivenCluster:
 
 
 def read_credentials(source: Path) -> Path:
-    """Return a copy of a kubeconfig in JSON with its current context alone and every file inside."""
+    """Return a copy of a kubeconfig in JSON with its current context alone and every file inside.
+
+    Args:
+        source: What KUBECONFIG says; of several files with colons between kubectl merges them.
+    """
     view = ("config", "view", "--raw", "--minify", "--flatten", "--output", "json")
-    text = run_program([ensure_binaries("kubectl")["kubectl"], "--kubeconfig", source, *view])
+    text = run_program(["env", f"KUBECONFIG={source}", ensure_binaries("kubectl")["kubectl"], *view])
     path = get_cache() / "given.kubeconfig"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)

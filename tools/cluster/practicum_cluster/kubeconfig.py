@@ -1,14 +1,20 @@
-"""Decides how a client's credentials are written. JSON is YAML, so nothing that writes YAML is needed."""
+"""Decides how a client's credentials are written and read. JSON is YAML, so nothing that writes YAML is needed."""
 
 from __future__ import annotations
 
 import base64
 import json
+import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from practicum_cluster.certificates import Certificate
+
+_CLUSTER_KEYS = frozenset({"server", "certificate-authority-data", "extensions"})
+_USER_KEYS = frozenset({"token", "client-certificate-data", "client-key-data", "extensions"})
+_FIX = "give a kubeconfig whose user has a token or a certificate, and whose cluster has its authority, inside the file"
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,57 @@ class Server:
     url: str
     authority: Path
     """Certificate of the authority that signed the server's."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """One user of one API server, as a kubeconfig names them."""
+
+    url: str
+    authority: str | None
+    """Certificate of the authority in PEM; ``None`` leaves it to those that the machine trusts."""
+    token: str | None
+    certificate: bytes | None
+    """The user's certificate and key in PEM."""
+
+
+def read_kubeconfig(path: Path) -> Credentials:
+    """Read the one user of the one cluster in a kubeconfig that is JSON.
+
+    Raises:
+        RuntimeError: It says what is not understood here, and would be passed over; says all of it.
+    """
+    try:
+        document = json.loads(path.read_text())
+        (cluster,), (user,) = document["clusters"], document["users"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RuntimeError(f"{path}: no JSON with one cluster and one user in it ({error})") from None
+    cluster, user = cluster["cluster"], user["user"]
+    problems = list_problems(cluster, user)
+    if problems:
+        raise RuntimeError(f"{path}: cannot be used here: {'; '.join(problems)}; {_FIX}")
+    authority, both = cluster.get("certificate-authority-data"), None
+    if "client-key-data" in user:
+        both = base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"])
+    decoded = base64.b64decode(authority).decode() if authority else None
+    return Credentials(cluster["server"], decoded, user.get("token"), both)
+
+
+def list_problems(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> list[str]:
+    """Return what a kubeconfig asks for that is not understood here.
+
+    >>> list_problems({"server": "https://a:6443"}, {"token": "t"})
+    []
+    >>> list_problems({"server": "https://a", "proxy-url": "b"}, {"exec": {}})
+    ["cluster: 'proxy-url' is not understood", "user: 'exec' is not understood", 'user: neither token nor certificate']
+    """
+    problems = [f"cluster: '{key}' is not understood" for key in sorted(cluster.keys() - _CLUSTER_KEYS)]
+    if urllib.parse.urlsplit(str(cluster.get("server", ""))).scheme != "https":
+        problems.append(f"cluster: its server is {cluster.get('server')}, which is no address by https")
+    problems += [f"user: '{key}' is not understood" for key in sorted(user.keys() - _USER_KEYS)]
+    if "token" not in user and not {"client-certificate-data", "client-key-data"} <= user.keys():
+        problems.append("user: neither token nor certificate")
+    return problems
 
 
 def write_kubeconfig(path: Path, server: Server, user: dict[str, Any]) -> Path:

@@ -44,14 +44,19 @@ class Sandbox:
         self._daemons = Daemons(folder)
         self._prefix = tuple(prefix)
 
-    def start(self) -> None:
-        """Make the namespaces, and the one link that leads into them."""
+    def start(self, inherited: Sequence[int] = ()) -> None:
+        """Make the namespaces, and the one link that leads into them.
+
+        Args:
+            inherited: Open descriptors that the first process keeps for as long as it lives.
+        """
         unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
         program = [sys.executable, "-m", _REAPER]
         self._daemons.start(
             _NAMESPACES,
             [*self._prefix, *unshare, "--propagation=private", *program],
             {"PYTHONPATH": str(TOOLS)},
+            inherited,
         )
         first = wait_until(self._find_first, "the first process of the cluster's namespaces", 10)
         run_program(("ip", "link", "add", OUTSIDE, "type", "veth", "peer", "name", UPLINK, "netns", str(first)))
