@@ -274,3 +274,43 @@ def test_a_child_that_a_deletion_left_behind_is_deleted():
     school.store.drop("WeekJob", school.store.week_jobs[KEY])
     asyncio.run(school.reconciler.delete_orphans())
     assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+
+
+def put_pod(school, state):
+    marks = {labels.WEEK_JOB_UID: UID, labels.STEP: "model", labels.ATTEMPT: "1"}
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": KEY[0], "uid": "p1", "labels": marks, "resourceVersion": "3"},
+        "status": {"phase": "Pending", "containerStatuses": [{"name": "stage", "state": state}]},
+    }
+    school.store.put("Pod", pod)
+
+
+IMAGE_FAULT = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+MENDED = {"images": {"base": "registry.example/base:2", "train": "registry.example/train:2"}}
+
+
+@pytest.mark.parametrize(("state", "is_replaced"), [(IMAGE_FAULT, True), ({"running": {}}, False)])
+def test_a_mended_image_reaches_a_child_that_does_not_run(state, is_replaced):
+    school = School()
+    school.reconcile()
+    child = next(iter(school.store.get_family(UID).children.values()))
+    child["spec"]["suspend"] = False
+    put_pod(school, state)
+    school.put_course(version=2, **MENDED)
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"] * is_replaced
+    assert school.cluster.made == ["week-03-model-1"]
+    if is_replaced:
+        school.store.drop("Pod", {"metadata": {"name": "p", "uid": "p1", "resourceVersion": "4"}})
+        school.store.drop(child["kind"], {"metadata": child["metadata"] | {"resourceVersion": "4"}})
+        school.reconcile()
+        assert school.cluster.made == ["week-03-model-1"] * 2
+
+
+def test_a_new_deadline_costs_no_place_in_the_queue():
+    school = School()
+    school.reconcile()
+    school.store.week_jobs[KEY]["spec"]["activeDeadlineSeconds"] = 600
+    school.reconcile()
+    assert (school.cluster.deleted, school.cluster.made) == ([], ["week-03-model-1"])

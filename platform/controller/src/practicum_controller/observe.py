@@ -96,6 +96,14 @@ def is_pod_alive(pod: Document) -> bool:
     return pod.get("status", {}).get("phase") in {"Pending", "Running"}
 
 
+def is_pod_running(pod: Document) -> bool:
+    """Whether a container of a pod that is not being deleted runs."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
+    states = [container.get("state", {}) for container in pod.get("status", {}).get("containerStatuses", ())]
+    return any("running" in state for state in states)
+
+
 def describe_child(child: Document) -> str:
     """Return ``Kind/name``."""
     return f"{child['kind']}/{child['metadata']['name']}"
@@ -166,7 +174,7 @@ def read_wait(
     faults = [state for pod in pods if (state := explain_waiting_pod(pod))]
     if faults:
         return faults[0]
-    is_running = any(_is_running(pod) for pod in pods)
+    is_running = any(is_pod_running(pod) for pod in pods)
     if child["kind"] == "RayJob":
         # The cluster runs before the stage does: the operator submits it when the head answers.
         is_running = is_running and child.get("status", {}).get("jobStatus") == "RUNNING"
@@ -244,10 +252,3 @@ def _read_admission(child: Document, pods: Sequence[Document], workload: Documen
 def _find_condition(document: Document | None, kind: str) -> Document | None:
     conditions = (document or {}).get("status", {}).get("conditions") or ()
     return next((one for one in conditions if one["type"] == kind and one["status"] == "True"), None)
-
-
-def _is_running(pod: Document) -> bool:
-    if pod["metadata"].get("deletionTimestamp"):
-        return False
-    states = [container.get("state", {}) for container in pod.get("status", {}).get("containerStatuses", ())]
-    return any("running" in state for state in states)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from practicum_controller.backends import ChildRequest, build_child, get_child_resource, get_reason_unfit
-from practicum_controller.backends.pods import CONFIG_HASH
+from practicum_controller.backends.pods import is_made_from
 from practicum_controller.client import CONFIG_MAPS, EVENTS, WEEK_JOBS, ApiFault, Cluster
 from practicum_controller.documents import (
     build_event,
@@ -29,6 +29,7 @@ from practicum_controller.observe import (
     get_attempt,
     is_pod_alive,
     is_pod_of,
+    is_pod_running,
     observe_step,
 )
 from practicum_controller.rosters import Roster, Rosters
@@ -335,7 +336,7 @@ class Reconciler:
             seen = scene.steps.get(name)
             if request is not None and child["metadata"]["name"] == request.name:
                 missing.pop(name, None)
-                if not _is_stale(child, request, seen):
+                if not _is_stale(child, request, seen, scene.family.pods.values()):
                     continue
             elif seen is None or seen.phase.is_terminal or seen.attempt != get_attempt(child):
                 continue
@@ -440,12 +441,14 @@ def _uses_gpu(weekjob: WeekJob) -> bool:
     return weekjob.spec.resources.gpu.slices > 0
 
 
-def _is_stale(child: Document, request: ChildRequest, seen: ObservedStep | None) -> bool:
+def _is_stale(child: Document, request: ChildRequest, seen: ObservedStep | None, pods: Iterable[Document]) -> bool:
     """Whether a child that still waits was made from another specification."""
     if seen is None or seen.phase not in (Phase.QUEUED, Phase.INITIALIZING):
         return False
-    made_from: str | None = child["metadata"].get("annotations", {}).get(CONFIG_HASH)
-    return made_from != request.hash_config()
+    # A Ray cluster runs before its stage does.
+    own = _select(pods, request.item.step.name)
+    is_started = any(is_pod_running(pod) for pod in own if is_pod_of(pod, child))
+    return not is_made_from(child, request, is_started=is_started)
 
 
 def _get_next_look(weekjob: WeekJob, status: WeekJobStatus) -> float | None:
