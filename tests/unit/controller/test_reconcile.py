@@ -80,9 +80,10 @@ class FakeMemory:
     async def read_evidence(self, uid):
         return None
 
-    async def settle(self, namespace, uid, now):
+    async def settle(self, namespace, uid, now, held=None):
         if self.fault is not None:
             raise self.fault
+        self.held = held
 
     async def end(self, document, roster, status):
         self.ended.append(status.phase)
@@ -314,3 +315,15 @@ def test_a_new_deadline_costs_no_place_in_the_queue():
     school.store.week_jobs[KEY]["spec"]["activeDeadlineSeconds"] = 600
     school.reconcile()
     assert (school.cluster.deleted, school.cluster.made) == ([], ["week-03-model-1"])
+
+
+def test_a_dropped_child_holds_its_account_until_its_pods_are_gone():
+    school = School(suspend=True)
+    put_pod(school, {"running": {}})
+    pod = school.store.get_family(UID).pods["p1"]
+    pod["status"]["phase"] = "Running"
+    school.reconcile()
+    assert (set(school.memory.held.children), set(school.memory.held.steps)) == (set(), {"model"})
+    school.store.drop("Pod", {"metadata": {"name": "p", "uid": "p1", "resourceVersion": "4"}})
+    school.reconcile()
+    assert set(school.memory.held.steps) == set()
