@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from practicum_controller.backends import ChildRequest, build_child
+from practicum_controller.backends.pods import is_made_from
 from practicum_controller.settings import Settings
 from practicum_core import labels, reports
 from practicum_core.course import CourseSpec, GpuSharing
@@ -20,14 +21,15 @@ ROOT = Path(__file__).parents[3]
 UID = "0a1b2c3d-0000-0000-0000-000000000000"
 
 
-def build_request(step="sft", attempt=1, course=None, **spec):
+def build_request(step="sft", attempt=1, course=None, settings=None, **spec):
     weekjob = WeekJob(
         metadata=Metadata(name="week-03", namespace="student-01"),
         spec=WeekJobSpec.model_validate({"unit": "sft", "profile": "quick", **spec}),
     )
     found = next(one for one in resolve_steps(weekjob) if one.name == step)
     made = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
-    return ChildRequest(weekjob, UID, made, StepObject(found, attempt), "llm", course or CourseSpec(), Settings())
+    item = StepObject(found, attempt)
+    return ChildRequest(weekjob, UID, made, item, "llm", course or CourseSpec(), settings or Settings())
 
 
 def get_template(child):
@@ -99,10 +101,52 @@ def test_priority_is_the_courses():
     assert child["metadata"]["labels"][labels.PRIORITY_CLASS] == "llm-high"
 
 
-def test_a_change_of_the_spec_changes_the_hash_and_nothing_else_does():
-    first, again = build_request(), build_request()
-    assert first.hash_config() == again.hash_config()
-    assert build_request(set={"sft.max_steps": 3}).hash_config() != first.hash_config()
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"set": {"sft.max_steps": 3}},
+        {"image": "registry.example/mine"},
+        {"resources": {"memory": "9Gi"}},
+        {"priorityClassName": "high"},
+    ],
+)
+def test_what_the_student_changes_of_a_step_makes_its_child_another(spec):
+    child = build_child(build_request())
+    assert is_made_from(child, build_request(), is_started=False)
+    assert not is_made_from(child, build_request(**spec), is_started=True)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"activeDeadlineSeconds": 9},
+        {"preRunningDeadlineSeconds": 9},
+        {"ttlSecondsAfterFinished": 9},
+        {"backoffLimit": 2},
+        {"suspend": True},
+    ],
+)
+def test_what_shapes_no_pod_leaves_the_child_as_it_is(spec):
+    child = build_child(build_request())
+    assert is_made_from(child, build_request(**spec), is_started=False)
+
+
+@pytest.mark.parametrize(
+    ("course", "settings"),
+    [
+        ({"images": {"train": "registry.example/train:2"}}, {}),
+        ({"queue": {"nodeLabels": {"pool": "class"}}}, {}),
+        ({"stageResources": {"memory": "9Gi"}}, {}),
+        ({}, {"images": {"train": "registry.example/train:2"}}),
+        ({}, {"image_pull_policy": "Always"}),
+        ({}, {"ingest_url": "https://elsewhere.svc:8443"}),
+    ],
+)
+def test_what_the_teacher_changes_reaches_who_waits_and_not_who_runs(course, settings):
+    child = build_child(build_request())
+    changed = build_request(course=CourseSpec.model_validate(course), settings=Settings(**settings))
+    assert not is_made_from(child, changed, is_started=False)
+    assert is_made_from(child, changed, is_started=True)
 
 
 def test_names_of_children_fit_whatever_the_week_job_is_called():

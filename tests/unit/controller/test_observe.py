@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from practicum_controller.observe import QueuePlace, StepFacts, observe_step, round_position
+from practicum_controller.excerpt import trim
+from practicum_controller.observe import QueuePlace, StepFacts, observe_step, read_start, read_stop, round_position
 from practicum_core import labels
 from practicum_core.errors import Reason
 from practicum_core.phases import Phase
@@ -209,3 +210,26 @@ def build_late_pod():
 def test_the_time_to_start_is_counted_from(pods, workload, since):
     seen = observe_step(StepFacts([build_child()], pods, [workload] if workload else []))
     assert seen.admitted_at == (dt.datetime.fromisoformat(since) if since else None)
+
+
+EARLY, LATE = "2026-01-02T04:00:00Z", "2026-01-02T05:00:00Z"
+ENDED = build_pod(state={"terminated": {"finishedAt": LATE}})
+STARTED = build_pod(state={"running": {"startedAt": EARLY}})
+
+
+@pytest.mark.parametrize(
+    ("child", "pods", "start", "stop"),
+    [
+        (build_child(), [], None, None),
+        (build_child(), [STARTED], EARLY, None),
+        (build_child(), [ENDED], None, LATE),
+        (build_child(), [ENDED, STARTED], EARLY, None),
+        (build_child(completionTime=EARLY), [], None, EARLY),
+        (build_child("RayJob", endTime=EARLY), [STARTED, ENDED], EARLY, EARLY),
+        (build_child(attempt=2), [STARTED, ENDED], None, None),
+    ],
+)
+def test_times_are_read_from_the_cluster(child, pods, start, stop):
+    kept = trim(child)
+    found = read_start(kept, pods), read_stop(kept, pods)
+    assert found == tuple(dt.datetime.fromisoformat(text) if text else None for text in (start, stop))

@@ -80,9 +80,10 @@ class FakeMemory:
     async def read_evidence(self, uid):
         return None
 
-    async def settle(self, namespace, uid, now):
+    async def settle(self, namespace, uid, now, held=None):
         if self.fault is not None:
             raise self.fault
+        self.held = held
 
     async def end(self, document, roster, status):
         self.ended.append(status.phase)
@@ -274,3 +275,55 @@ def test_a_child_that_a_deletion_left_behind_is_deleted():
     school.store.drop("WeekJob", school.store.week_jobs[KEY])
     asyncio.run(school.reconciler.delete_orphans())
     assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+
+
+def put_pod(school, state):
+    marks = {labels.WEEK_JOB_UID: UID, labels.STEP: "model", labels.ATTEMPT: "1"}
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": KEY[0], "uid": "p1", "labels": marks, "resourceVersion": "3"},
+        "status": {"phase": "Pending", "containerStatuses": [{"name": "stage", "state": state}]},
+    }
+    school.store.put("Pod", pod)
+
+
+IMAGE_FAULT = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+MENDED = {"images": {"base": "registry.example/base:2", "train": "registry.example/train:2"}}
+
+
+@pytest.mark.parametrize(("state", "is_replaced"), [(IMAGE_FAULT, True), ({"running": {}}, False)])
+def test_a_mended_image_reaches_a_child_that_does_not_run(state, is_replaced):
+    school = School()
+    school.reconcile()
+    child = next(iter(school.store.get_family(UID).children.values()))
+    child["spec"]["suspend"] = False
+    put_pod(school, state)
+    school.put_course(version=2, **MENDED)
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"] * is_replaced
+    assert school.cluster.made == ["week-03-model-1"]
+    if is_replaced:
+        school.store.drop("Pod", {"metadata": {"name": "p", "uid": "p1", "resourceVersion": "4"}})
+        school.store.drop(child["kind"], {"metadata": child["metadata"] | {"resourceVersion": "4"}})
+        school.reconcile()
+        assert school.cluster.made == ["week-03-model-1"] * 2
+
+
+def test_a_new_deadline_costs_no_place_in_the_queue():
+    school = School()
+    school.reconcile()
+    school.store.week_jobs[KEY]["spec"]["activeDeadlineSeconds"] = 600
+    school.reconcile()
+    assert (school.cluster.deleted, school.cluster.made) == ([], ["week-03-model-1"])
+
+
+def test_a_dropped_child_holds_its_account_until_its_pods_are_gone():
+    school = School(suspend=True)
+    put_pod(school, {"running": {}})
+    pod = school.store.get_family(UID).pods["p1"]
+    pod["status"]["phase"] = "Running"
+    school.reconcile()
+    assert (set(school.memory.held.children), set(school.memory.held.steps)) == (set(), {"model"})
+    school.store.drop("Pod", {"metadata": {"name": "p", "uid": "p1", "resourceVersion": "4"}})
+    school.reconcile()
+    assert set(school.memory.held.steps) == set()

@@ -59,7 +59,9 @@ def trim(document: Mapping[str, Any]) -> Document:
 
 
 _CHILD_STATUS = (
+    "completionTime",
     "conditions",
+    "endTime",
     "jobStatus",
     "jobDeploymentStatus",
     "rayClusterName",

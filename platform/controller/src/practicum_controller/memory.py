@@ -26,7 +26,7 @@ from practicum_controller.ledger import (
     get_reason_over_budget,
 )
 from practicum_controller.observe import QueuePlace
-from practicum_controller.reconcile import StepNote
+from practicum_controller.reconcile import Held, StepNote
 from practicum_controller.rosters import Roster
 from practicum_core import labels
 from practicum_core.course import Course
@@ -132,9 +132,11 @@ class ControllerMemory:
         opened = next((usage for usage in times if usage.ended_at is None), None)
         if note.step.phase is Phase.RUNNING and opened is None:
             # A child that was preempted runs again under its old uid: each time is an account of its own.
-            await self._open(note, f"{uid}#{len(times)}" if times else uid, namespace, slices)
+            last_end = max((usage.ended_at for usage in times if usage.ended_at is not None), default=None)
+            started_at = _choose_time(note.started_at, last_end, note.now)
+            await self._open(note, f"{uid}#{len(times)}" if times else uid, started_at, slices)
         elif note.step.phase is not Phase.RUNNING and opened is not None:
-            await self._close(opened, note.now)
+            await self._close(opened, _choose_time(note.ended_at, opened.started_at, note.now))
 
     async def _record_wait(self, note: StepNote, uid: str) -> None:
         self._waited.add(uid)
@@ -145,7 +147,8 @@ class ControllerMemory:
         metrics.QUEUE_WAIT_S.observe(waited_s)
         await asyncio.to_thread(self._history.record_wait, wait)
 
-    async def _open(self, note: StepNote, account: str, namespace: str, slices: int) -> None:
+    async def _open(self, note: StepNote, account: str, started_at: dt.datetime, slices: int) -> None:
+        namespace = note.child["metadata"]["namespace"]
         course, student = note.roster.course, note.roster.students.get(namespace)
         usage = Usage(
             account,
@@ -155,7 +158,7 @@ class ControllerMemory:
             student.name if student else namespace,
             note.step_name,
             get_gpus(course.spec, slices),
-            note.now,
+            started_at,
         )
         await asyncio.to_thread(self._history.open_usage, usage)
         self._usage[namespace][account] = usage
@@ -165,10 +168,11 @@ class ControllerMemory:
         closed = replace(usage, ended_at=now)
         self._usage[usage.namespace][usage.child_uid] = closed
 
-    async def settle(self, namespace: str, uid: str, now: dt.datetime) -> None:
-        """Close every account of a week job."""
+    async def settle(self, namespace: str, uid: str, now: dt.datetime, held: Held | None = None) -> None:
+        """Close every account of a week job but those that are held."""
         for usage in list(self._usage[namespace].values()):
-            if usage.week_job_uid == uid and usage.ended_at is None:
+            is_open = usage.week_job_uid == uid and usage.ended_at is None
+            if is_open and not (held and _is_held(usage, held)):
                 await self._close(usage, now)
 
     async def close_missing(self, children: set[str], now: dt.datetime) -> None:
@@ -217,3 +221,19 @@ class ControllerMemory:
                 if usage.ended_at is not None and usage.ended_at < now - WEEK:
                     del usages[account]
         await asyncio.to_thread(self._history.prune, now - dt.timedelta(days=kept_days))
+
+
+def _is_held(usage: Usage, held: Held) -> bool:
+    return usage.child_uid.partition("#")[0] in held.children or usage.step in held.steps
+
+
+def _choose_time(said: dt.datetime | None, after: dt.datetime | None, now: dt.datetime) -> dt.datetime:
+    """Return the cluster's time of what is seen now, else the present.
+
+    One before ``after`` is of an earlier run of the child; one after ``now`` is of a node whose clock is ahead.
+
+    >>> now = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+    >>> [_choose_time(now + dt.timedelta(hours=h), now - dt.timedelta(hours=2), now).hour for h in (-3, -1, 1)]
+    [0, 23, 0]
+    """
+    return now if said is None or (after is not None and said < after) else min(said, now)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from practicum_controller.documents import read_time
 from practicum_core import labels
 from practicum_core.errors import Reason
 from practicum_core.phases import Phase
@@ -96,6 +97,43 @@ def is_pod_alive(pod: Document) -> bool:
     return pod.get("status", {}).get("phase") in {"Pending", "Running"}
 
 
+def is_pod_running(pod: Document) -> bool:
+    """Whether a container of a pod that is not being deleted runs."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
+    states = [container.get("state", {}) for container in pod.get("status", {}).get("containerStatuses", ())]
+    return any("running" in state for state in states)
+
+
+def read_start(child: Document, pods: Iterable[Document]) -> dt.datetime | None:
+    """Return since when a child's containers run; ``None`` where none does.
+
+    >>> state = {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
+    >>> pod = {"metadata": {"labels": {labels.ATTEMPT: "1"}}, "status": {"containerStatuses": [{"state": state}]}}
+    >>> read_start({"kind": "Job", "metadata": {"uid": "c1"}}, [pod]).isoformat()
+    '2026-01-02T03:04:05+00:00'
+    """
+    return min(_list_times(child, (pod for pod in pods if is_pod_running(pod)), "running", "startedAt"), default=None)
+
+
+def read_stop(child: Document, pods: Iterable[Document]) -> dt.datetime | None:
+    """Return when a child's last container ended, else when the child did; ``None`` where neither is known."""
+    own = [pod for pod in pods if is_pod_of(pod, child)]
+    status = child.get("status", {})
+    if status.get("endTime"):
+        # A Ray cluster outlives its job, and a worker may end before it.
+        return read_time(status["endTime"])
+    if any(is_pod_running(pod) for pod in own):
+        return None
+    return max(_list_times(child, own, "terminated", "finishedAt"), default=read_time(status.get("completionTime")))
+
+
+def _list_times(child: Document, pods: Iterable[Document], state: str, name: str) -> list[dt.datetime]:
+    statuses = [one for pod in pods if is_pod_of(pod, child) for one in pod["status"].get("containerStatuses", ())]
+    times = [read_time(one.get("state", {}).get(state, {}).get(name)) for one in statuses]
+    return [time for time in times if time is not None]
+
+
 def describe_child(child: Document) -> str:
     """Return ``Kind/name``."""
     return f"{child['kind']}/{child['metadata']['name']}"
@@ -166,7 +204,7 @@ def read_wait(
     faults = [state for pod in pods if (state := explain_waiting_pod(pod))]
     if faults:
         return faults[0]
-    is_running = any(_is_running(pod) for pod in pods)
+    is_running = any(is_pod_running(pod) for pod in pods)
     if child["kind"] == "RayJob":
         # The cluster runs before the stage does: the operator submits it when the head answers.
         is_running = is_running and child.get("status", {}).get("jobStatus") == "RUNNING"
@@ -244,10 +282,3 @@ def _read_admission(child: Document, pods: Sequence[Document], workload: Documen
 def _find_condition(document: Document | None, kind: str) -> Document | None:
     conditions = (document or {}).get("status", {}).get("conditions") or ()
     return next((one for one in conditions if one["type"] == kind and one["status"] == "True"), None)
-
-
-def _is_running(pod: Document) -> bool:
-    if pod["metadata"].get("deletionTimestamp"):
-        return False
-    states = [container.get("state", {}) for container in pod.get("status", {}).get("containerStatuses", ())]
-    return any("running" in state for state in states)

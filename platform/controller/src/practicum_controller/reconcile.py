@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from practicum_controller.backends import ChildRequest, build_child, get_child_resource, get_reason_unfit
-from practicum_controller.backends.pods import CONFIG_HASH
+from practicum_controller.backends.pods import is_made_from
 from practicum_controller.client import CONFIG_MAPS, EVENTS, WEEK_JOBS, ApiFault, Cluster
 from practicum_controller.documents import (
     build_event,
@@ -29,7 +29,10 @@ from practicum_controller.observe import (
     get_attempt,
     is_pod_alive,
     is_pod_of,
+    is_pod_running,
     observe_step,
+    read_start,
+    read_stop,
 )
 from practicum_controller.rosters import Roster, Rosters
 from practicum_controller.settings import Settings
@@ -68,8 +71,8 @@ class Memory(Protocol):
     async def note_step(self, note: StepNote) -> None:
         """Take note of a step's state, for the ledger and the history of waits."""
 
-    async def settle(self, namespace: str, uid: str, now: dt.datetime) -> None:
-        """Close every account of a week job."""
+    async def settle(self, namespace: str, uid: str, now: dt.datetime, held: Held | None = None) -> None:
+        """Close every account of a week job but those that are held."""
 
     def is_open(self, uid: str) -> bool:
         """Whether reports are held at hand, as they are until the history knows that the week job ended."""
@@ -79,8 +82,16 @@ class Memory(Protocol):
 
 
 @dataclass(frozen=True)
+class Held:
+    """What of a week job may hold GPUs yet: uids of its children, and steps whose pods outlive their child."""
+
+    children: Collection[str]
+    steps: Collection[str]
+
+
+@dataclass(frozen=True)
 class StepNote:
-    """What the ledger is told about a step's child."""
+    """What the ledger is told about a step's child. The times are the cluster's own, ``None`` where it has none."""
 
     document: Document
     roster: Roster
@@ -88,6 +99,8 @@ class StepNote:
     step: ObservedStep
     step_name: str
     now: dt.datetime
+    started_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +176,7 @@ class Reconciler:
         previous = read_status(document)
         if previous is not None and previous.phase.is_terminal:
             self._ended.discard(document["metadata"]["uid"])
+            await self._settle_dropped(document, now)
             if self._memory.is_open(document["metadata"]["uid"]):
                 await self._memory.end(document, self._find_membership(document).roster, previous)
             return await self._expire(document, previous, now)
@@ -303,22 +317,30 @@ class Reconciler:
             said = self._memory.get_over_budget(scene.roster, scene.weekjob.metadata.namespace, scene.now)
             if said is not None:
                 holds = {name: Hold(Reason.BUDGET_EXCEEDED, said) for name in _list_gpu_steps(scene.weekjob)}
-        children = scene.family.children.values()
-        for pod in scene.family.pods.values():
-            # A pod of a child that was deleted may still write its checkpoint into the run directory.
-            if is_pod_alive(pod) and not any(is_pod_of(pod, child) for child in children):
-                step = pod["metadata"]["labels"].get(labels.STEP, "")
-                holds[step] = Hold(Reason.STAGE_STARTING, f"pod {pod['metadata']['name']} of the last try still ends")
+        for step, pod in _find_left_pods(scene.family).items():
+            # It may still write its checkpoint into the run directory.
+            holds[step] = Hold(Reason.STAGE_STARTING, f"pod {pod} of the last try still ends")
         return holds
 
     async def _note(self, scene: _Scene) -> None:
+        await self._settle_dropped(scene.document, scene.now)
         if scene.roster is None:
             return
         for child in scene.family.children.values():
             name = child["metadata"]["labels"].get(labels.STEP, "")
             step = scene.steps.get(name)
             if step is not None and step.attempt == get_attempt(child):
-                await self._memory.note_step(StepNote(scene.document, scene.roster, child, step, name, scene.now))
+                pods = scene.family.pods.values()
+                times = read_start(child, pods), read_stop(child, pods)
+                note = StepNote(scene.document, scene.roster, child, step, name, scene.now, *times)
+                await self._memory.note_step(note)
+
+    async def _settle_dropped(self, document: Document, now: dt.datetime) -> None:
+        """Close the accounts of children that are gone, pods and all."""
+        metadata = document["metadata"]
+        family = self._store.get_family(metadata["uid"])
+        held = Held(family.children.keys(), _find_left_pods(family).keys())
+        await self._memory.settle(metadata["namespace"], metadata["uid"], now, held)
 
     async def _apply_children(self, scene: _Scene, desired: Plan) -> bool:
         """Make the children that are wanted and delete those that are not; return whether one was made."""
@@ -335,7 +357,7 @@ class Reconciler:
             seen = scene.steps.get(name)
             if request is not None and child["metadata"]["name"] == request.name:
                 missing.pop(name, None)
-                if not _is_stale(child, request, seen):
+                if not _is_stale(child, request, seen, scene.family.pods.values()):
                     continue
             elif seen is None or seen.phase.is_terminal or seen.attempt != get_attempt(child):
                 continue
@@ -431,6 +453,16 @@ def _select(documents: Iterable[Document], step: str) -> Sequence[Document]:
     return [one for one in documents if one["metadata"].get("labels", {}).get(labels.STEP) == step]
 
 
+def _find_left_pods(family: Family) -> dict[str, str]:
+    """Return the name of a pod by step, where pods live whose child was deleted."""
+    children = family.children.values()
+    return {
+        pod["metadata"]["labels"].get(labels.STEP, ""): pod["metadata"]["name"]
+        for pod in family.pods.values()
+        if is_pod_alive(pod) and not any(is_pod_of(pod, child) for child in children)
+    }
+
+
 def _list_gpu_steps(weekjob: WeekJob) -> list[str]:
     steps = get_unit(weekjob.spec.unit, weekjob.spec.variant).steps
     return [step.name for step in steps if step.stage in STAGES and STAGES[step.stage].uses_gpu]
@@ -440,12 +472,14 @@ def _uses_gpu(weekjob: WeekJob) -> bool:
     return weekjob.spec.resources.gpu.slices > 0
 
 
-def _is_stale(child: Document, request: ChildRequest, seen: ObservedStep | None) -> bool:
+def _is_stale(child: Document, request: ChildRequest, seen: ObservedStep | None, pods: Iterable[Document]) -> bool:
     """Whether a child that still waits was made from another specification."""
     if seen is None or seen.phase not in (Phase.QUEUED, Phase.INITIALIZING):
         return False
-    made_from: str | None = child["metadata"].get("annotations", {}).get(CONFIG_HASH)
-    return made_from != request.hash_config()
+    # A Ray cluster runs before its stage does.
+    own = _select(pods, request.item.step.name)
+    is_started = any(is_pod_running(pod) for pod in own if is_pod_of(pod, child))
+    return not is_made_from(child, request, is_started=is_started)
 
 
 def _get_next_look(weekjob: WeekJob, status: WeekJobStatus) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import json
 from dataclasses import dataclass
 
 from practicum_controller.client import Document
@@ -28,6 +29,14 @@ CONFIG_HASH = f"{labels.DOMAIN}/config-hash"
 GRACE_PERIOD_S = 120
 """Seconds in which a stage that is told to stop may write its checkpoint."""
 _TOKEN_SECONDS = 3600
+_SHAPELESS = {
+    "suspend",
+    "active_deadline_seconds",
+    "pre_running_deadline_seconds",
+    "backoff_limit",
+    "ttl_seconds_after_finished",
+}
+"""Fields that the plan reads and no pod does: a change of them costs no place in the queue."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +82,6 @@ class ChildRequest:
 
     def build_metadata(self) -> Document:
         """Return the child's metadata: owned by the week job, queued in the student's queue."""
-        queue = {labels.QUEUE_NAME: labels.build_queue_name(self.course_name, self.namespace)}
-        if self.weekjob.spec.priority_class_name:
-            queue[labels.PRIORITY_CLASS] = f"{self.course_name}-{self.weekjob.spec.priority_class_name}"
         owner = {
             "apiVersion": self.weekjob.api_version,
             "kind": self.weekjob.kind,
@@ -87,10 +93,17 @@ class ChildRequest:
         return {
             "name": self.name,
             "namespace": self.namespace,
-            "labels": self.build_labels() | queue | {labels.SLICES: str(self.slices * self.num_pods)},
-            "annotations": {CONFIG_HASH: self.hash_config()},
+            "labels": self.build_labels() | self._build_queue() | {labels.SLICES: str(self.slices * self.num_pods)},
+            "annotations": {CONFIG_HASH: f"{self.hash_step()}-{self.hash_pod()}"},
             "ownerReferences": [owner],
         }
+
+    def _build_queue(self) -> dict[str, str]:
+        """Return the labels by which the child is queued."""
+        queue = {labels.QUEUE_NAME: labels.build_queue_name(self.course_name, self.namespace)}
+        if self.weekjob.spec.priority_class_name:
+            queue[labels.PRIORITY_CLASS] = f"{self.course_name}-{self.weekjob.spec.priority_class_name}"
+        return queue
 
     @functools.cached_property
     def pod_step(self) -> str:
@@ -107,10 +120,31 @@ class ChildRequest:
         )
         return told.model_dump_json()
 
-    def hash_config(self) -> str:
-        """Return a short hash of what the pod is told: a child that waits with another one is made anew."""
-        text = self.pod_step + str(self.weekjob.spec.image)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def hash_step(self) -> str:
+        """Return a short hash of what the student asked of the step, less what shapes no pod."""
+        spec = self.weekjob.spec.model_dump(mode="json", exclude=_SHAPELESS)
+        return _hash([spec, self.item.step.stage, self.item.step.config.model_dump(mode="json")])
+
+    def hash_pod(self) -> str:
+        """Return a short hash of what the course and the installation make of it."""
+        variables = {name: value for name, value in build_variables(self).items() if name != reports.STEP_VARIABLE}
+        image = [get_image(self), self.settings.image_pull_policy]
+        resources = [self.num_pods, build_resources(self)["requests"]]
+        return _hash([image, resources, variables, dict(self.course.queue.node_labels), self._build_queue()])
+
+
+def is_made_from(child: Document, request: ChildRequest, *, is_started: bool) -> bool:
+    """Whether a child is still what the request asks for; where its pods run, by the student's part alone.
+
+    A teacher's new image reaches who waits, and takes nothing from who runs.
+    """
+    step, _, pod = str(child["metadata"].get("annotations", {}).get(CONFIG_HASH, "")).partition("-")
+    return step == request.hash_step() and (is_started or pod == request.hash_pod())
+
+
+def _hash(parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def build_pod_template(request: ChildRequest, *, is_restartable: bool = False) -> Document:

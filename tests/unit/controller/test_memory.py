@@ -1,0 +1,81 @@
+"""What the ledger is charged: the cluster's times where it tells them, and no more than was held."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+
+import pytest
+
+from practicum_controller.database import Database
+from practicum_controller.history import History
+from practicum_controller.memory import ControllerMemory
+from practicum_controller.reconcile import Held, StepNote
+from practicum_controller.rosters import Roster
+from practicum_core import labels
+from practicum_core.course import Course, CourseSpec
+from practicum_core.phases import Phase
+from practicum_core.plan import ObservedStep
+from practicum_core.weekjob import Metadata
+
+NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+ROSTER = Roster(Course(metadata=Metadata(name="llm", namespace=""), spec=CourseSpec()), {})
+CHILD = {"metadata": {"uid": "c1", "namespace": "student-01", "labels": {labels.SLICES: "1"}}}
+
+
+@pytest.fixture
+def history(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/history.sqlite")
+    yield History(database)
+    database.close()
+
+
+@pytest.fixture
+def memory(history):
+    return ControllerMemory(history)
+
+
+def note(memory, phase, now, **times):
+    step = ObservedStep(phase)
+    asyncio.run(memory.note_step(StepNote({"metadata": {"uid": "w1"}}, ROSTER, CHILD, step, "sft", now, **times)))
+
+
+def list_times(history):
+    return [(usage.started_at, usage.ended_at) for usage in history.list_usage("student-01", NOW - 24 * HOUR)]
+
+
+def test_the_clusters_times_are_charged_and_not_those_of_seeing(memory, history):
+    note(memory, Phase.RUNNING, NOW, started_at=NOW - HOUR)
+    note(memory, Phase.SUCCEEDED, NOW + 3 * HOUR, ended_at=NOW + HOUR)
+    assert list_times(history) == [(NOW - HOUR, NOW + HOUR)]
+    assert memory.count_gpu_hours(ROSTER.course, "student-01", NOW + 4 * HOUR) == 2
+
+
+def test_without_them_the_present_counts(memory, history):
+    note(memory, Phase.RUNNING, NOW)
+    note(memory, Phase.QUEUED, NOW + HOUR)
+    assert list_times(history) == [(NOW, NOW + HOUR)]
+
+
+def test_times_of_an_earlier_run_of_a_preempted_child_charge_nothing_twice(memory, history):
+    note(memory, Phase.RUNNING, NOW, started_at=NOW)
+    note(memory, Phase.QUEUED, NOW + HOUR)
+    note(memory, Phase.RUNNING, NOW + 2 * HOUR, started_at=NOW)
+    note(memory, Phase.QUEUED, NOW + 3 * HOUR, ended_at=NOW + HOUR)
+    assert list_times(history) == [(NOW, NOW + HOUR), (NOW + 2 * HOUR, NOW + 3 * HOUR)]
+
+
+@pytest.mark.parametrize(
+    ("held", "ended_at"),
+    [
+        (Held({"c1"}, set()), None),
+        (Held(set(), {"sft"}), None),
+        (Held({"c2"}, {"model"}), NOW + HOUR),
+        (None, NOW + HOUR),
+    ],
+)
+def test_an_account_is_settled_when_nothing_holds_it(memory, history, held, ended_at):
+    note(memory, Phase.RUNNING, NOW)
+    asyncio.run(memory.settle("student-01", "w1", NOW + HOUR, held))
+    assert list_times(history) == [(NOW, ended_at)]
