@@ -17,7 +17,7 @@ from practicum_controller.controller import Controller, get_now
 from practicum_controller.database import Database
 from practicum_controller.history import History
 from practicum_controller.ingest import Ingest
-from practicum_controller.leader import Candidate
+from practicum_controller.leader import Candidate, LedCluster
 from practicum_controller.server import serve
 from practicum_controller.settings import Settings, read_settings
 from practicum_controller.tokens import TokenReviewer
@@ -48,7 +48,8 @@ async def _run(settings: Settings) -> None:
     read_authority()
     history = History(await asyncio.to_thread(Database, settings.database_url))
     cluster = await KubernetesCluster.connect()
-    controller = Controller(cluster, cluster, history, settings, read_authority)
+    led = LedCluster(cluster, lambda: candidate.is_leading())  # noqa: PLW0108 - the candidate is made below
+    controller = Controller(cluster, led, history, settings, read_authority)
     candidate = Candidate(cluster, settings, controller.wait_until_synced, controller.work)
     try:
         async with serve(settings, _build_ingest(controller, cluster, history, candidate)):

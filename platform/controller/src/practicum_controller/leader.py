@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
@@ -22,7 +24,7 @@ from kubernetes_asyncio.leaderelection.leaderelection import LeaderElection
 from kubernetes_asyncio.leaderelection.resourcelock.leaselock import LeaseLock
 
 from practicum_controller import metrics
-from practicum_controller.client import LEASES, PODS, KubernetesCluster
+from practicum_controller.client import LEASES, PODS, Cluster, Document, KubernetesCluster, Resource
 from practicum_controller.settings import Settings
 from practicum_core import labels
 from practicum_core.errors import PlatformError, Reason
@@ -71,6 +73,12 @@ class Candidate:
         self._work = work
         self._identity = f"{settings.pod_name or socket.gethostname()}-{os.getpid()}"
         self.standing = Standing.STARTING
+        self._lock = _PatientLock(LEASE, settings.namespace, self._identity, cluster.client)
+
+    def is_leading(self) -> bool:
+        """Whether the replica leads and its Lease has not run out, as it may in a process that stood still."""
+        is_valid = not self._settings.leader_election or self._lock.get_age_s() < _LEASE_S
+        return self.standing is Standing.LEADING and is_valid
 
     async def run(self) -> None:
         """Prepare, wait to lead, and work.
@@ -86,9 +94,8 @@ class Candidate:
         if not self._settings.leader_election:
             await self._lead()
             return
-        lock = _PatientLock(LEASE, self._settings.namespace, self._identity, self._cluster.client)
         # What it would run on a win is run here, so that its faults are seen.
-        election = LeaderElection(Config(lock, _LEASE_S, _RENEW_S, _RETRY_S, self._lead, self._lead))
+        election = LeaderElection(Config(self._lock, _LEASE_S, _RENEW_S, _RETRY_S, self._lead, self._lead))
         await election.acquire()
         await self._mark(is_leader=True)
         await self._lead_while(election.renew_loop())
@@ -135,8 +142,54 @@ class Candidate:
         await self._cluster.patch(PODS, self._settings.namespace, self._settings.pod_name, body)
 
 
+class LedCluster:
+    """A cluster that the leader alone may change: what one that lost its Lease still has in hand is not written.
+
+    Args:
+        cluster: Where changes are made.
+        is_leading: Whether this replica leads; asked at every change.
+    """
+
+    def __init__(self, cluster: Cluster, is_leading: Callable[[], bool]) -> None:
+        self._cluster = cluster
+        self._is_leading = is_leading
+
+    async def apply(self, resource: Resource, document: Document) -> Document:
+        """See :meth:`Cluster.apply`."""
+        return await self._get_own().apply(resource, document)
+
+    async def make(self, resource: Resource, document: Document) -> Document:
+        """See :meth:`Cluster.make`."""
+        return await self._get_own().make(resource, document)
+
+    async def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> None:
+        """See :meth:`Cluster.delete`."""
+        await self._get_own().delete(resource, namespace, name, uid)
+
+    async def patch(
+        self, resource: Resource, namespace: str | None, name: str, document: Document, *, subresource: str = ""
+    ) -> Document | None:
+        """See :meth:`Cluster.patch`."""
+        return await self._get_own().patch(resource, namespace, name, document, subresource=subresource)
+
+    async def read(self, path: str) -> Document | None:
+        """See :meth:`Cluster.read`."""
+        return await self._cluster.read(path)
+
+    def _get_own(self) -> Cluster:
+        if not self._is_leading():
+            raise PlatformError(Reason.UPSTREAM_UNAVAILABLE, "nothing was changed: another replica may lead by now")
+        return self._cluster
+
+
 class _PatientLock(LeaseLock):
     """A Lease on a server that may be away for a while: that is a try that failed, and not the end."""
+
+    _held_at_s = -math.inf
+
+    def get_age_s(self) -> float:
+        """Return the seconds since the Lease was last written, counted from before the call."""
+        return time.monotonic() - self._held_at_s
 
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         """Return the election's record."""
@@ -150,16 +203,18 @@ class _PatientLock(LeaseLock):
 
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:  # noqa: ANN401 - the library's
         """Create the Lease."""
-        try:
-            async with asyncio.timeout(_CALL_S):
-                return bool(await super().create(name, namespace, election_record))
-        except _UNREACHABLE:
-            return False
+        return await self._write(super().create(name, namespace, election_record))
 
     async def update(self, name: str, namespace: str, updated_record: Any) -> bool:  # noqa: ANN401 - the library's
         """Renew the Lease."""
+        return await self._write(super().update(name, namespace, updated_record))
+
+    async def _write(self, writing: Awaitable[Any]) -> bool:
+        begun_at_s = time.monotonic()
         try:
             async with asyncio.timeout(_CALL_S):
-                return bool(await super().update(name, namespace, updated_record))
+                is_held = bool(await writing)
         except _UNREACHABLE:
             return False
+        self._held_at_s = begun_at_s if is_held else self._held_at_s
+        return is_held

@@ -14,7 +14,7 @@ from typing import Any
 
 from practicum_controller import metrics
 from practicum_controller.documents import read_time
-from practicum_controller.eta import Wait, build_eta
+from practicum_controller.eta import Wait, estimate_wait_s
 from practicum_controller.history import Attempts, History, WeekJobEntry
 from practicum_controller.ledger import (
     WEEK,
@@ -85,8 +85,8 @@ class ControllerMemory:
         waits = await asyncio.to_thread(self._history.list_waits, course) if positions else []
         changed: set[str] = set()
         for uid, position in positions.items():
-            eta = build_eta(waits, position)
-            rounded_s = round(eta.typical_s / _ROUND_ETA_S) * float(_ROUND_ETA_S) if eta else None
+            eta_s = estimate_wait_s(waits, position)
+            rounded_s = round(eta_s / _ROUND_ETA_S) * float(_ROUND_ETA_S) if eta_s is not None else None
             place = QueuePlace(position, rounded_s)
             self._first_places.setdefault(uid, position)
             if self._places.get(uid) != place:

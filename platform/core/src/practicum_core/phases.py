@@ -42,8 +42,6 @@ class ConditionType(StrEnum):
     """Every stage ended with a record."""
     FAILED = "Failed"
     """A stage ended without a record."""
-    SERVING = "Serving"
-    """A model server of this week answers."""
     GATES_PASSED = "GatesPassed"
     """Every gate of the unit was passed."""
 

@@ -152,7 +152,6 @@ class QueueStatus(Resource):
     """Where the week job stands in its queue."""
 
     position: int | None = Field(default=None, description="Place in the course's queue.")
-    flavor: str | None = Field(default=None, description="Kind of node that it was given quota on.")
     message: str = Field(default="", description="Why it waits, as the queue says.")
     eta_seconds: float | None = Field(default=None, description="Estimate until it is admitted, from earlier waits.")
 
