@@ -83,7 +83,7 @@ def install(api: Api, kubeconfig: Path) -> None:
 def find_module(folder: str, module: str) -> Path:
     """Return where the Go toolchain keeps a module that a tool is built from; downloads it where it is missing."""
     where = TOOLS / "modules" / folder
-    subprocess.run(["go", "mod", "download"], cwd=where, check=True)
+    subprocess.run(["go", "mod", "download", module], cwd=where, check=True)
     return Path(run_program(["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=where).strip())
 
 
