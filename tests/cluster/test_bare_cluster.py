@@ -16,6 +16,7 @@ from practicum_cluster.api import wait_until
 from practicum_cluster.bare import BareCluster
 from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_cluster.images import ensure_archive
+from practicum_cluster.layout import get_cache
 from practicum_cluster.node import NODE_NAME
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -31,7 +32,7 @@ def read_traces():
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
     links = sorted(line.split(":")[1].strip() for line in ask("ip", "-o", "link").splitlines())
-    mounts = sorted(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines())
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     groups = sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/practicum"))
     names = {"kubelet", "containerd", "containerd-shim", "etcd", "kube-apiserver", "kube-proxy", "coredns"}
     processes = []
@@ -45,7 +46,8 @@ def read_traces():
             processes.append(name)
     return {
         "links": links,
-        "mounts": mounts,
+        # Images may be built beside this.
+        "mounts": sorted(path for path in mounts if not Path(path).is_relative_to(get_cache().with_name("images"))),
         "groups": groups,
         "routes": ask("ip", "route"),
         "rules": ask("nft", "list", "ruleset"),
