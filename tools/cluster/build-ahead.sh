@@ -11,12 +11,19 @@ renice -n 10 $$ >/dev/null
 build=$root/tools/cluster/build.sh
 command -v go >/dev/null || exit 0
 
-"$build" etcd kube-apiserver kubectl >/dev/null
-"$root/tools/cluster/packages.sh" --check 2>/dev/null || exit 0
-"$build" helm coredns network-policies pause kube-controller-manager kube-scheduler kube-proxy kubelet >/dev/null
-"$build" kueue ray-operator >/dev/null
-[ "$(id -u)" != 0 ] || {
-  "$root/tools/images/build.sh"
+build_images() {
+  "$root/tools/images/build.sh" base train controller
   PYTHONPATH=$root/tools/cluster "$("$root/tools/ensure-env.sh" dev)/bin/python" -m practicum_cluster measure
 }
+
+has_cluster=
+[ "$(id -u)" != 0 ] || ! "$root/tools/cluster/packages.sh" --check 2>/dev/null || has_cluster=yes
+# Beside the programs: an image waits for its downloads and for the disk.
+[ -z "$has_cluster" ] || build_images &
+"$build" etcd kube-apiserver kubectl helm >/dev/null
+if [ -n "$has_cluster" ]; then
+  "$build" coredns network-policies pause kube-controller-manager kube-scheduler kube-proxy kubelet >/dev/null
+  "$build" kueue ray-operator >/dev/null
+fi
 "$build" skaffold >/dev/null
+wait

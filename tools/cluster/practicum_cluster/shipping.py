@@ -106,7 +106,9 @@ def _export(reference: str) -> Shipment:
     store, _, text = answer.stdout.partition("\n")
     config = json.loads(text)["OCIv1"]
     root = Path(store) / "root"
-    known = {one["diff-digest"]: one["id"] for one in json.loads((root / "overlay-layers/layers.json").read_text())}
+    stored = json.loads((root / "overlay-layers/layers.json").read_text())
+    # A layer that is being built, beside this, has no digest yet.
+    known = {one["diff-digest"]: one["id"] for one in stored if "diff-digest" in one}
     layers = [_measure(root / "overlay" / known[digest] / "diff", digest) for digest in config["rootfs"]["diff_ids"]]
     config["rootfs"]["diff_ids"] = [layer.digest for layer in layers]
     return Shipment(reference, config, layers)
