@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from controller_stand import GROUP, PAGE, FaultyCluster, Stand, install_operators, run, until
+from controller_stand import GROUP, PAGE, FaultyCluster, Stand, install_operators, read_end, run, until
 from practicum_controller import client
 from practicum_controller.controller import get_now
 from practicum_core import labels
@@ -159,27 +159,6 @@ def test_a_list_of_many_pages_is_read_whole(stand, monkeypatch):
     run(stand, body)
     for name in names:
         stand.server.api.request("DELETE", f"{GROUP}/namespaces/default/weekjobs/{name}")
-
-
-def read_end(stand, student):
-    """What a life left behind, without what differs between two lives: times and uids."""
-    week_job = stand.get(student)
-    status = {
-        key: value for key, value in week_job["status"].items() if not key.endswith("Time") and key != "activeSeconds"
-    }
-    for one in status["conditions"]:
-        del one["lastTransitionTime"]
-    jobs = stand.list_jobs(student)
-    assert {job["metadata"]["ownerReferences"][0]["uid"] for job in jobs} == {week_job["metadata"]["uid"]}
-    maps = stand.server.api.get(f"/api/v1/namespaces/{student}/configmaps")["items"]
-    return {
-        "status": status,
-        "jobs": sorted(job["metadata"]["name"] for job in jobs),
-        "labels": sorted(job["metadata"]["labels"][labels.STEP] for job in jobs),
-        "maps": sorted(one["metadata"]["name"] for one in maps),
-        "reports": sorted(stand.history.load_reports()[week_job["metadata"]["uid"]]),
-        "history": [(one.name, one.phase) for one in stand.history.list_week_jobs(student)],
-    }
 
 
 async def until_dead(faulty, task):

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import http.client
 import json
-import signal
-import socket
-import ssl
 import time
 import uuid
 
@@ -17,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from controller_process import start_controller, write_certificate
+from controller_process import NAMESPACE, Replica, write_certificate
 from controller_stand import PAGE, install_operators
 from practicum_cluster.api import wait_until
 from practicum_controller.leader import LEADER, LEASE
@@ -25,7 +20,6 @@ from practicum_core import labels
 from practicum_core.reports import INGEST_AUDIENCE, MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, REPORTS_ROUTE
 
 pytestmark = pytest.mark.cluster
-NAMESPACE = "practicum-system"
 LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
 
 
@@ -43,59 +37,6 @@ def tls(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
     write_certificate(folder)
     return folder
-
-
-def pick_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
-
-
-class Replica:
-    """One process of the controller."""
-
-    def __init__(self, server, tls, database, **variables):
-        self.tls = tls
-        self.port, self.metrics_port = pick_port(), pick_port()
-        settings = {
-            "PRACTICUM_NAMESPACE": NAMESPACE,
-            "PRACTICUM_INGEST_PORT": self.port,
-            "PRACTICUM_METRICS_PORT": self.metrics_port,
-            **variables,
-        }
-        self.log = database.with_name(f"{self.port}.log")
-        self.process = start_controller(server, tls, database, self.log, **settings)
-
-    def request(self, method, path, body=None, token=None):
-        context = ssl.create_default_context(cafile=str(self.tls / "ca.crt"))
-        connection = http.client.HTTPSConnection("localhost", self.port, timeout=20, context=context)
-        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        with contextlib.closing(connection):
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                # A server that refuses a body answers before it was sent.
-                connection.request(method, path, data, headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-
-    def report(self, token, document):
-        return self.request("POST", REPORTS_ROUTE, document, token)
-
-    def read_metrics(self):
-        connection = http.client.HTTPConnection("localhost", self.metrics_port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request("GET", "/metrics")
-            return connection.getresponse().read().decode()
-
-    def wait(self, standing, timeout_s=40):
-        def look():
-            assert self.process.poll() is None, self.log.read_text()
-            return self.request("GET", "/readyz") == (200, {"status": standing})
-
-        wait_until(look, f"{standing}: {self.log.read_text()}", timeout_s)
-
-    def stop(self, number=signal.SIGTERM, timeout_s=10):
-        self.process.send_signal(number)
-        return self.process.wait(timeout_s)
 
 
 @pytest.fixture

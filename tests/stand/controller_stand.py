@@ -252,14 +252,35 @@ class Stand:
         await until(lambda: self.get_status(namespace, name).get("phase") == "Succeeded", "the end")
 
 
-async def until(look, what, timeout_s=20.0):
+def read_end(stand, student):
+    """What a life left behind, without what differs between two lives: times and uids."""
+    week_job = stand.get(student)
+    status = {
+        key: value for key, value in week_job["status"].items() if not key.endswith("Time") and key != "activeSeconds"
+    }
+    for one in status["conditions"]:
+        del one["lastTransitionTime"]
+    jobs = stand.list_jobs(student)
+    assert {job["metadata"]["ownerReferences"][0]["uid"] for job in jobs} == {week_job["metadata"]["uid"]}
+    maps = stand.server.api.get(f"/api/v1/namespaces/{student}/configmaps")["items"]
+    return {
+        "status": status,
+        "jobs": sorted(job["metadata"]["name"] for job in jobs),
+        "labels": sorted(job["metadata"]["labels"][labels.STEP] for job in jobs),
+        "maps": sorted(one["metadata"]["name"] for one in maps),
+        "reports": sorted(stand.history.load_reports()[week_job["metadata"]["uid"]]),
+        "history": [(one.name, one.phase) for one in stand.history.list_week_jobs(student)],
+    }
+
+
+async def until(look, what, timeout_s=20.0, pause_s=0.03):
     """Look until there is something to see, and return it."""
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
         found = look()
         if found:
             return found
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(pause_s)
     pytest.fail(f"never: {what}")
     return None
 
