@@ -113,23 +113,24 @@ def read_start(child: Document, pods: Iterable[Document]) -> dt.datetime | None:
     >>> read_start({"kind": "Job", "metadata": {"uid": "c1"}}, [pod]).isoformat()
     '2026-01-02T03:04:05+00:00'
     """
-    return min(_list_times(child, (pod for pod in pods if is_pod_running(pod)), "running", "startedAt"), default=None)
+    own = [pod for pod in pods if is_pod_of(pod, child) and is_pod_running(pod)]
+    return min(_list_times(own, "running", "startedAt"), default=None)
 
 
 def read_stop(child: Document, pods: Iterable[Document]) -> dt.datetime | None:
     """Return when a child's last container ended, else when the child did; ``None`` where neither is known."""
-    own = [pod for pod in pods if is_pod_of(pod, child)]
     status = child.get("status", {})
     if status.get("endTime"):
         # A Ray cluster outlives its job, and a worker may end before it.
         return read_time(status["endTime"])
+    own = [pod for pod in pods if is_pod_of(pod, child)]
     if any(is_pod_running(pod) for pod in own):
         return None
-    return max(_list_times(child, own, "terminated", "finishedAt"), default=read_time(status.get("completionTime")))
+    return max(_list_times(own, "terminated", "finishedAt"), default=read_time(status.get("completionTime")))
 
 
-def _list_times(child: Document, pods: Iterable[Document], state: str, name: str) -> list[dt.datetime]:
-    statuses = [one for pod in pods if is_pod_of(pod, child) for one in pod["status"].get("containerStatuses", ())]
+def _list_times(pods: Iterable[Document], state: str, name: str) -> list[dt.datetime]:
+    statuses = [one for pod in pods for one in pod.get("status", {}).get("containerStatuses", ())]
     times = [read_time(one.get("state", {}).get(state, {}).get(name)) for one in statuses]
     return [time for time in times if time is not None]
 

@@ -176,7 +176,7 @@ class Reconciler:
         previous = read_status(document)
         if previous is not None and previous.phase.is_terminal:
             self._ended.discard(document["metadata"]["uid"])
-            await self._settle_dropped(document, now)
+            await self._settle_dropped(document, self._store.get_family(document["metadata"]["uid"]), now)
             if self._memory.is_open(document["metadata"]["uid"]):
                 await self._memory.end(document, self._find_membership(document).roster, previous)
             return await self._expire(document, previous, now)
@@ -323,7 +323,7 @@ class Reconciler:
         return holds
 
     async def _note(self, scene: _Scene) -> None:
-        await self._settle_dropped(scene.document, scene.now)
+        await self._settle_dropped(scene.document, scene.family, scene.now)
         if scene.roster is None:
             return
         for child in scene.family.children.values():
@@ -335,10 +335,9 @@ class Reconciler:
                 note = StepNote(scene.document, scene.roster, child, step, name, scene.now, *times)
                 await self._memory.note_step(note)
 
-    async def _settle_dropped(self, document: Document, now: dt.datetime) -> None:
+    async def _settle_dropped(self, document: Document, family: Family, now: dt.datetime) -> None:
         """Close the accounts of children that are gone, pods and all."""
         metadata = document["metadata"]
-        family = self._store.get_family(metadata["uid"])
         held = Held(family.children.keys(), _find_left_pods(family).keys())
         await self._memory.settle(metadata["namespace"], metadata["uid"], now, held)
 
