@@ -19,13 +19,10 @@ from practicum_cluster.control_plane import ControlPlane, start_alone
 from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_core.crd import KINDS, build_crd
 
-# These need more built than an API server, the last of them the most.
-_LATE = ("test_bare_cluster.py", "test_class.py", "test_skaffold.py")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that need the most built last."""
-    items.sort(key=lambda item: _LATE.index(item.path.name) + 1 if item.path.name in _LATE else 0)
+    """Run last what needs a program that nothing else does, which takes minutes to build."""
+    items.sort(key=lambda item: item.path.name == "test_skaffold.py")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from practicum_cluster.images import ensure_archive
 from practicum_cluster.layout import get_cache
 from practicum_cluster.node import NODE_NAME
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(1800)]
 BUSYBOX = Path("/bin/busybox")
 IMAGE = "localhost/busybox:test"
 KUEUE = "kueue.x-k8s.io/v1beta2"

@@ -17,7 +17,7 @@ from practicum_core import labels
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from school import PLATFORM, STUDENTS, Class
 
-pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(2400)]
 SMALL = {
     "sft.max_steps": 2,
     "sft.batch_size": 1,

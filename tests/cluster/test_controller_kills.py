@@ -16,13 +16,12 @@ from http import HTTPStatus
 import pytest
 
 import fatal_controller
-from controller_process import NAMESPACE, Replica, write_certificate
+from controller_process import NAMESPACE, Replica, request_token, write_certificate
 from controller_stand import METRICS, PAGE, Stand, install_operators, read_end, until
 from practicum_cluster.api import ApiError
 from practicum_controller.backends.pods import SERVICE_ACCOUNT
 from practicum_core import labels
 from practicum_core.curriculum import get_unit
-from practicum_core.reports import INGEST_AUDIENCE
 
 pytestmark = pytest.mark.cluster
 STEPS = [step.name for step in get_unit("experiments").steps]
@@ -33,6 +32,9 @@ _EVERY = 5
 
 class Hands(Stand):
     """Play the rest of the cluster for a controller that is a process of its own."""
+
+    # Nobody promises how soon, where processes die.
+    patience_s = WAIT_S
 
     def __init__(self, server, folder):
         super().__init__(server, folder)
@@ -70,7 +72,7 @@ class Hands(Stand):
         if step == "report":
             report["evidence_html"] = PAGE
 
-        token = self._get_token(pod)
+        token = request_token(self.server.api, pod["namespace"], {"name": pod["name"], "uid": pod["uid"]})
 
         def send():
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -79,26 +81,9 @@ class Hands(Stand):
 
         await until(send, f"a controller that takes the report of {step}", WAIT_S, 0.3)
 
-    async def live(self, namespace, steps, name="week-01"):
-        """Play the cluster until the week job ended; nobody promises how soon, where processes die."""
-        uid = self.get(namespace, name)["metadata"]["uid"]
-        for step in steps:
-            job = await until(lambda step=step: self.find_job(namespace, step), f"a job of {step}", WAIT_S)
-            self.run_pod(job)
-            await self.report(uid, step)
-            self.end_pod(namespace, job["metadata"]["name"])
-        await until(lambda: self.get_status(namespace, name).get("phase") == "Succeeded", "the end", WAIT_S)
-
     def _find_pod(self, uid, step):
         query = f"labelSelector={labels.WEEK_JOB_UID}={uid},{labels.STEP}={step}"
         return self.server.api.get(f"/api/v1/pods?{query}")["items"][0]["metadata"]
-
-    def _get_token(self, pod):
-        bound = {"kind": "Pod", "apiVersion": "v1", "name": pod["name"], "uid": pod["uid"]}
-        spec = {"audiences": [INGEST_AUDIENCE], "expirationSeconds": 3600, "boundObjectRef": bound}
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-        path = f"/api/v1/namespaces/{pod['namespace']}/serviceaccounts/{SERVICE_ACCOUNT}/token"
-        return self.server.api.request("POST", path, request)["status"]["token"]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import time
 import uuid
 
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from controller_process import NAMESPACE, Replica, write_certificate
+from controller_process import NAMESPACE, Replica, request_token, write_certificate
 from controller_stand import PAGE, install_operators
 from practicum_cluster.api import wait_until
 from practicum_controller.leader import LEADER, LEASE
@@ -86,15 +87,10 @@ class Pod:
             "automountServiceAccountToken": False,
         }
         pod = api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-        self.reference = {"kind": "Pod", "apiVersion": "v1", "name": f"{step}-0", "uid": pod["metadata"]["uid"]}
+        self.reference = {"name": f"{step}-0", "uid": pod["metadata"]["uid"]}
 
     def get_token(self, audience=INGEST_AUDIENCE, *, is_bound=True):
-        spec = {"audiences": [audience], "expirationSeconds": 3600}
-        if is_bound:
-            spec["boundObjectRef"] = self.reference
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-        path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/practicum-stage/token"
-        return self.server.api.request("POST", path, request)["status"]["token"]
+        return request_token(self.server.api, self.namespace, self.reference if is_bound else None, audience)
 
     def build_report(self, **rest):
         return {"uid": self.uid, "step": self.step, "attempt": 1, "outcome": "succeeded"} | rest
@@ -273,6 +269,28 @@ def test_the_process_ends_within_seconds(start):
     begun_s = time.monotonic()
     assert replica.stop() == 0
     assert time.monotonic() - begun_s < 5
+    assert "Traceback" not in replica.log.read_text()
+
+
+PROGRAM = """
+import sys
+from practicum_controller.__main__ import main
+print("this is {}", flush=True)
+sys.exit(main())
+"""
+
+
+def test_a_hangup_starts_it_anew_with_the_code_that_is_there(start, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format("the first"))
+    replica = start(program=[program], PRACTICUM_LEADER_ELECTION="false")
+    replica.wait("leading")
+    program.write_text(PROGRAM.format("the second"))
+    replica.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "this is the second" in replica.log.read_text(), "the new code", 20)
+    # The same process: a container's first process is never replaced.
+    replica.wait("leading")
+    assert replica.stop() == 0
     assert "Traceback" not in replica.log.read_text()
 
 

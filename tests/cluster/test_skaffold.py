@@ -51,6 +51,20 @@ def test_diagnose_reads_the_file(skaffold, profile):
     assert pushes is {(): None, PROFILES[1]: False, PROFILES[2]: True}[profile]
 
 
+def test_dev_writes_changed_code_into_the_running_controller(skaffold):
+    effective = yaml.safe_load(skaffold("diagnose", "--yaml-only", "--profile", "kind,sync"))
+    (release,) = effective["deploy"]["helm"]["releases"]
+    assert release["setValues"] == {"controller.syncCode": True}
+    (artifact,) = (one for one in effective["build"]["artifacts"] if "sync" in one)
+    assert artifact["image"] == "practicum-controller"
+    copied = (ROOT / "images/controller/Dockerfile").read_text(encoding="utf-8")
+    for rule in artifact["sync"]["manual"]:
+        package = rule["src"].removesuffix("/**/*.py")
+        assert list(ROOT.glob(rule["src"]))
+        # Where the image has it, the volume does too.
+        assert f"COPY {package} {rule['dest']}/{package.removeprefix(rule['strip'] + '/')}" in copied
+
+
 @pytest.mark.parametrize("profile", PROFILES, ids=" ".join)
 def test_render_hands_the_built_images_to_the_chart(skaffold, profile, tmp_path):
     file = tmp_path / "rendered.yaml"

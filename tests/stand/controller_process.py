@@ -15,7 +15,8 @@ import sys
 import trustme
 
 from practicum_cluster.api import wait_until
-from practicum_core.reports import REPORTS_ROUTE
+from practicum_controller.backends.pods import SERVICE_ACCOUNT
+from practicum_core.reports import INGEST_AUDIENCE, REPORTS_ROUTE
 
 NAMESPACE = "practicum-system"
 
@@ -44,6 +45,23 @@ def start_controller(server, tls, database, log, program=("-m", "practicum_contr
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+
+
+def request_token(api, namespace, pod=None, audience=INGEST_AUDIENCE):
+    """Return the token that the kubelet would give a stage's pod, or one that is bound to no pod.
+
+    Args:
+        api: The administrator's client.
+        namespace: The pod's.
+        pod: The pod's name and uid.
+        audience: For whom it is.
+    """
+    spec = {"audiences": [audience], "expirationSeconds": 3600}
+    if pod is not None:
+        spec["boundObjectRef"] = {"kind": "Pod", "apiVersion": "v1", **pod}
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{SERVICE_ACCOUNT}/token"
+    return api.request("POST", path, request)["status"]["token"]
 
 
 def pick_port():

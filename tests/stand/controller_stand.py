@@ -75,44 +75,10 @@ def install_operators(plane):
     assert not wanted
 
 
-class FaultyCluster:
-    """Stops for ever at its N-th change, before it was made or before its answer was read, and says so.
-
-    Whoever holds it is then cancelled: nothing of it runs on, as after SIGKILL.
-    """
-
-    def __init__(self, cluster, at, *, is_after, namespace=None):
-        self._cluster, self._at, self._is_after, self._namespace = cluster, at, is_after, namespace
-        self.calls = []
-        self.is_tripped = asyncio.Event()
-
-    def __getattr__(self, name):
-        call = getattr(self._cluster, name)
-        if name not in {"apply", "make", "patch", "delete"}:
-            return call
-
-        async def tripping(resource, *arguments, **options):
-            where = arguments[0]["metadata"].get("namespace") if name in {"apply", "make"} else arguments[0]
-            if self._namespace is not None and where != self._namespace:
-                return await call(resource, *arguments, **options)
-            self.calls.append((name, resource.plural))
-            is_now = len(self.calls) == self._at
-            if is_now and not self._is_after:
-                await self._die()
-            answer = await call(resource, *arguments, **options)
-            if is_now:
-                await self._die()
-            return answer
-
-        return tripping
-
-    async def _die(self):
-        self.is_tripped.set()
-        await asyncio.Event().wait()
-
-
 class Stand:
     """A controller on the API server, and the hands that play the rest of the cluster."""
+
+    patience_s = 20.0
 
     def __init__(self, server, folder, **settings):
         self.server = server
@@ -242,14 +208,18 @@ class Stand:
     async def live(self, namespace, steps, name="week-01"):
         """Play the cluster until the week job ended."""
         uid = self.get(namespace, name)["metadata"]["uid"]
+
+        def is_over():
+            return self.get_status(namespace, name).get("phase") == "Succeeded"
+
         for step in steps:
-            if self.get_status(namespace, name).get("phase") == "Succeeded":
+            if is_over():
                 return
-            job = await until(lambda step=step: self.find_job(namespace, step), f"a job of {step}")
+            job = await until(lambda step=step: self.find_job(namespace, step), f"a job of {step}", self.patience_s)
             self.run_pod(job)
             await self.report(uid, step)
             self.end_pod(namespace, job["metadata"]["name"])
-        await until(lambda: self.get_status(namespace, name).get("phase") == "Succeeded", "the end")
+        await until(is_over, "the end", self.patience_s)
 
 
 def read_end(stand, student):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds all that the cluster tests need, in the order in which they need it, giving way to whoever wants the processor.
+# Builds what a whole cluster and the first API server need, in the order in which tests need it.
 #
 #   tools/cluster/build-ahead.sh      (after tools/ensure-env.sh dev)
 #
@@ -7,7 +7,6 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-renice -n 10 $$ >/dev/null
 build=$root/tools/cluster/build.sh
 command -v go >/dev/null || exit 0
 
@@ -25,5 +24,4 @@ if [ -n "$has_cluster" ]; then
   "$build" coredns network-policies pause kube-controller-manager kube-scheduler kube-proxy kubelet >/dev/null
   "$build" kueue ray-operator >/dev/null
 fi
-"$build" skaffold >/dev/null
 wait

@@ -214,10 +214,13 @@ def test_an_end_before_the_start_is_no_negative_use(history):
 
 def test_waits_are_listed_latest_first(history):
     for number in range(5):
-        history.record_wait(Wait(f"c{number}", "llm", number, 60.0 * number, NOW + number * HOUR))
-    history.record_wait(Wait("c4", "llm", 9, 999.0, NOW + 9 * HOUR))
-    history.record_wait(Wait("x", "other", None, 1.0, NOW))
-    assert [(wait.child_uid, wait.waited_s) for wait in history.list_waits("llm", 2)] == [("c4", 240.0), ("c3", 180.0)]
+        history.record_wait(Wait(f"c{number}", "llm", number, 60.0 * number, NOW + number * HOUR, 1))
+    history.record_wait(Wait("c4", "llm", 9, 999.0, NOW + 9 * HOUR, 1))
+    history.record_wait(Wait("x", "other", None, 1.0, NOW, 1))
+    history.record_wait(Wait("cpu", "llm", 0, 2.0, NOW + 5 * HOUR))
+    waits = history.list_waits("llm", with_gpu=True, limit=2)
+    assert [(wait.child_uid, wait.waited_s) for wait in waits] == [("c4", 240.0), ("c3", 180.0)]
+    assert [wait.child_uid for wait in history.list_waits("llm", with_gpu=False)] == ["cpu"]
 
 
 def test_forgetting_keeps_what_was_used(history):

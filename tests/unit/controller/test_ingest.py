@@ -129,8 +129,9 @@ def test_nobody_s_report_is_not_waited_for(server, connect):
     assert time.monotonic() - started_s < LIMIT_S
 
 
-def test_a_pod_sends_two_reports_at_once_and_no_third(connect):
+def test_a_pod_sends_two_reports_at_once_and_no_third(connect, monkeypatch):
     """Each may be of megabytes and take its time: one pod must not fill the controller's memory."""
+    monkeypatch.setattr("practicum_controller.ingest._INTERVAL_S", 0.0)
     waiting = [connect(), connect()]
     for client in waiting:
         client.socket.sendall(REPORT[:20])

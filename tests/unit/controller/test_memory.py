@@ -8,6 +8,7 @@ import datetime as dt
 import pytest
 
 from practicum_controller.database import Database
+from practicum_controller.eta import Wait
 from practicum_controller.history import History
 from practicum_controller.memory import ControllerMemory
 from practicum_controller.reconcile import Held, StepNote
@@ -36,9 +37,9 @@ def memory(history):
     return ControllerMemory(history)
 
 
-def note(memory, phase, now, **times):
+def note(memory, phase, now, **facts):
     step = ObservedStep(phase)
-    asyncio.run(memory.note_step(StepNote({"metadata": {"uid": "w1"}}, ROSTER, CHILD, step, "sft", now, **times)))
+    asyncio.run(memory.note_step(StepNote({"metadata": {"uid": "w1"}}, ROSTER, CHILD, step, "sft", now, **facts)))
 
 
 def list_times(history):
@@ -64,6 +65,25 @@ def test_times_of_an_earlier_run_of_a_preempted_child_charge_nothing_twice(memor
     note(memory, Phase.RUNNING, NOW + 2 * HOUR, started_at=NOW)
     note(memory, Phase.QUEUED, NOW + 3 * HOUR, ended_at=NOW + HOUR)
     assert list_times(history) == [(NOW, NOW + HOUR), (NOW + 2 * HOUR, NOW + 3 * HOUR)]
+
+
+def test_a_pod_that_runs_on_after_its_report_is_charged(memory, history):
+    note(memory, Phase.RUNNING, NOW)
+    note(memory, Phase.SUCCEEDED, NOW + HOUR, has_running_pods=True)
+    assert list_times(history) == [(NOW, None)]
+    # Its week job ended meanwhile: nothing is noted any more, and what holds nothing is settled at its own end.
+    held = Held(set(), set(), {"c1": NOW + 2 * HOUR})
+    asyncio.run(memory.settle("student-01", "w1", NOW + 3 * HOUR, held))
+    assert list_times(history) == [(NOW, NOW + 2 * HOUR)]
+
+
+def test_an_estimate_is_of_those_who_waited_for_the_same(memory, history):
+    for number in range(3):
+        history.record_wait(Wait(f"gpu-{number}", "llm", 0, 600.0, NOW, 1))
+        history.record_wait(Wait(f"cpu-{number}", "llm", 0, 60.0, NOW))
+    changed = asyncio.run(memory.set_places("llm", {"trains": 1, "reports": 1}, {"trains"}))
+    assert changed == {"trains", "reports"}
+    assert {uid: place.eta_s for uid, place in memory.get_places().items()} == {"trains": 1200.0, "reports": 120.0}
 
 
 @pytest.mark.parametrize(

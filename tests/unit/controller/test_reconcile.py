@@ -98,7 +98,8 @@ class School:
         self.store.put("Namespace", {"kind": "Namespace", "metadata": meta})
         self.put_course(**(course or {}))
         self.put_week_job({"unit": "sft", "profile": "quick", **spec}, status, finalizers, deleted)
-        self.reconciler = Reconciler(self.store, self.cluster, self.memory, Settings(), lambda: NOW)
+        self.now = NOW
+        self.reconciler = Reconciler(self.store, self.cluster, self.memory, Settings(), lambda: self.now)
 
     def put_course(self, version=1, **spec):
         document = {
@@ -327,3 +328,39 @@ def test_a_dropped_child_holds_its_account_until_its_pods_are_gone():
     school.store.drop("Pod", {"metadata": {"name": "p", "uid": "p1", "resourceVersion": "4"}})
     school.reconcile()
     assert set(school.memory.held.steps) == set()
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_pod_that_outlives_its_report_is_ended(is_over):
+    school = School()
+    school.reconcile()
+    child = next(iter(school.store.get_family(UID).children.values()))
+    child["spec"]["suspend"] = False
+    put_pod(school, {"running": {}})
+    school.finish_steps("model")
+    if is_over:
+        week_job = school.store.week_jobs[KEY]
+        week_job["status"] = {"phase": "Failed", "reason": "DeadlineExceeded", "completionTime": NOW.isoformat()}
+    assert school.reconcile() <= 120
+    if is_over:
+        assert set(school.memory.held.children) == {child["metadata"]["uid"]}
+    school.now = NOW + dt.timedelta(seconds=119)
+    assert school.reconcile() <= 1
+    assert school.cluster.deleted == []
+    school.now = NOW + dt.timedelta(seconds=121)
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+
+
+def test_a_pod_that_ends_after_its_report_is_left_alone():
+    school = School()
+    school.reconcile()
+    child = next(iter(school.store.get_family(UID).children.values()))
+    child["spec"]["suspend"] = False
+    put_pod(school, {"running": {}})
+    school.finish_steps("model")
+    school.reconcile()
+    school.store.get_family(UID).pods["p1"]["status"]["phase"] = "Succeeded"
+    school.now = NOW + dt.timedelta(seconds=121)
+    school.reconcile()
+    assert school.cluster.deleted == []

@@ -1,4 +1,7 @@
-"""Runs the controller: watches, leads or waits to lead, takes reports, shows metrics, ends on SIGTERM."""
+"""Runs the controller: watches, leads or waits to lead, takes reports, shows metrics.
+
+SIGTERM and SIGINT end it. SIGHUP starts it anew in the same process, with the code and the settings that are there now.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +36,25 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-        asyncio.run(_run(settings))
+        last = asyncio.run(_run(settings))
     except PracticumError as error:
         print(f"{error.reason}: {error}", file=sys.stderr)
         return error.exit_code
+    if last is signal.SIGHUP:
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very program
     return EXIT_OK
 
 
-async def _run(settings: Settings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _run(settings: Settings) -> signal.Signals | None:
+    """Run until told to stop, and return the signal that told it."""
+    stop, told = asyncio.Event(), list[signal.Signals]()
+
+    def take(number: signal.Signals) -> None:
+        told.append(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, take, number)
     read_authority = functools.partial(_read_authority, Path(settings.tls_dir) / "ca.crt")
     read_authority()
     history = History(await asyncio.to_thread(Database, settings.database_url))
@@ -57,6 +68,7 @@ async def _run(settings: Settings) -> None:
             await candidate.resign()
     finally:
         await cluster.close()
+    return told[0] if told else None
 
 
 async def _run_until(stop: asyncio.Event, controller: Controller, candidate: Candidate) -> None:

@@ -1,7 +1,8 @@
 """Decides when a queued week job will probably start, from how long others waited for their places. Pure.
 
 A wait divided by the places that were ahead (and one more) is the time per place. Times per place of earlier children
-are a sample; the estimate is the place in the queue now times its middle.
+are a sample; the estimate is the place in the queue now times its middle. Whoever asks sees to it that the sample is of
+children that waited for the same: one for a GPU says nothing of one for a processor.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Wait:
     """How long one child waited for its admission.
 
     ``position`` is its place when it was first seen in the queue, 0 for the next; None where it was not known.
+    ``slices`` are the GPU slices that it waited for, 0 for none.
     """
 
     child_uid: str
@@ -29,6 +31,7 @@ class Wait:
     position: int | None
     waited_s: float
     admitted_at: dt.datetime
+    slices: int = 0
 
     @property
     def seconds_per_place(self) -> float:

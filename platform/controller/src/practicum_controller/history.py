@@ -140,9 +140,11 @@ class History:
         with self._database.write() as connection:
             connection.execute(_insert(connection, WAITS, asdict(wait)))
 
-    def list_waits(self, course: str, limit: int = 50) -> list[Wait]:
-        """Return the last waits in a course, the latest first."""
-        query = sa.select(WAITS).where(WAITS.c.course == course).order_by(WAITS.c.admitted_at.desc()).limit(limit)
+    def list_waits(self, course: str, *, with_gpu: bool, limit: int = 50) -> list[Wait]:
+        """Return the last waits in a course for GPUs, or of children that wanted none, the latest first."""
+        is_alike = WAITS.c.slices > 0 if with_gpu else WAITS.c.slices == 0
+        query = sa.select(WAITS).where(WAITS.c.course == course, is_alike)
+        query = query.order_by(WAITS.c.admitted_at.desc()).limit(limit)
         with self._database.read() as connection:
             return [Wait(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's name
 

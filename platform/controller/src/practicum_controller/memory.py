@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,12 +80,20 @@ class ControllerMemory:
         """Return the places in queues by the uid of the child."""
         return self._places
 
-    async def set_places(self, course: str, positions: Mapping[str, int]) -> set[str]:
-        """Take the places of a course's children, by uid; return the children whose place is another than before."""
-        waits = await asyncio.to_thread(self._history.list_waits, course) if positions else []
+    async def set_places(self, course: str, positions: Mapping[str, int], with_gpu: Collection[str]) -> set[str]:
+        """Take the places of a course's children; return the children whose place is another than before.
+
+        Args:
+            course: Name of the course.
+            positions: Places by the child's uid.
+            with_gpu: The children that wait for a GPU.
+        """
+        waits: dict[bool, list[Wait]] = {}
+        for kind in {uid in with_gpu for uid in positions}:
+            waits[kind] = await asyncio.to_thread(self._history.list_waits, course, with_gpu=kind)
         changed: set[str] = set()
         for uid, position in positions.items():
-            eta_s = estimate_wait_s(waits, position)
+            eta_s = estimate_wait_s(waits[uid in with_gpu], position)
             rounded_s = round(eta_s / _ROUND_ETA_S) * float(_ROUND_ETA_S) if eta_s is not None else None
             place = QueuePlace(position, rounded_s)
             self._first_places.setdefault(uid, position)
@@ -124,7 +132,7 @@ class ControllerMemory:
         uid = note.child["metadata"]["uid"]
         if note.step.phase is not Phase.QUEUED and uid in self._first_places and uid not in self._waited:
             await self._record_wait(note, uid)
-        slices = int(note.child["metadata"]["labels"].get(labels.SLICES, "0"))
+        slices = get_slices(note.child)
         if not slices:
             return
         namespace = note.child["metadata"]["namespace"]
@@ -135,7 +143,7 @@ class ControllerMemory:
             last_end = max((usage.ended_at for usage in times if usage.ended_at is not None), default=None)
             started_at = _choose_time(note.started_at, last_end, note.now)
             await self._open(note, f"{uid}#{len(times)}" if times else uid, started_at, slices)
-        elif note.step.phase is not Phase.RUNNING and opened is not None:
+        elif note.step.phase is not Phase.RUNNING and opened is not None and not _runs_on(note):
             await self._close(opened, _choose_time(note.ended_at, opened.started_at, note.now))
 
     async def _record_wait(self, note: StepNote, uid: str) -> None:
@@ -143,7 +151,8 @@ class ControllerMemory:
         created_at = read_time(note.child["metadata"]["creationTimestamp"]) or note.now
         admitted_at = note.step.admitted_at or note.now
         waited_s = max((admitted_at - created_at).total_seconds(), 0.0)
-        wait = Wait(uid, note.roster.course.metadata.name, self._first_places.pop(uid), waited_s, admitted_at)
+        course, position = note.roster.course.metadata.name, self._first_places.pop(uid)
+        wait = Wait(uid, course, position, waited_s, admitted_at, get_slices(note.child))
         metrics.QUEUE_WAIT_S.observe(waited_s)
         await asyncio.to_thread(self._history.record_wait, wait)
 
@@ -173,7 +182,8 @@ class ControllerMemory:
         for usage in list(self._usage[namespace].values()):
             is_open = usage.week_job_uid == uid and usage.ended_at is None
             if is_open and not (held and _is_held(usage, held)):
-                await self._close(usage, now)
+                said = held.ends.get(usage.child_uid.partition("#")[0]) if held else None
+                await self._close(usage, _choose_time(said, usage.started_at, now))
 
     async def close_missing(self, children: set[str], now: dt.datetime) -> None:
         """Close accounts of children that are gone, and forget that these waited."""
@@ -221,6 +231,16 @@ class ControllerMemory:
                 if usage.ended_at is not None and usage.ended_at < now - WEEK:
                     del usages[account]
         await asyncio.to_thread(self._history.prune, now - dt.timedelta(days=kept_days))
+
+
+def get_slices(child: Document) -> int:
+    """Return how many GPU slices a child asks for."""
+    return int(child["metadata"].get("labels", {}).get(labels.SLICES, "0"))
+
+
+def _runs_on(note: StepNote) -> bool:
+    """Whether a step reported its end and its pods run all the same: until they end it is charged."""
+    return note.step.phase.is_terminal and note.has_running_pods
 
 
 def _is_held(usage: Usage, held: Held) -> bool:

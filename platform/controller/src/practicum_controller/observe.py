@@ -98,8 +98,8 @@ def is_pod_alive(pod: Document) -> bool:
 
 
 def is_pod_running(pod: Document) -> bool:
-    """Whether a container of a pod that is not being deleted runs."""
-    if pod["metadata"].get("deletionTimestamp"):
+    """Whether a container of a pod that has not ended and is not being deleted runs."""
+    if pod["metadata"].get("deletionTimestamp") or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
         return False
     states = [container.get("state", {}) for container in pod.get("status", {}).get("containerStatuses", ())]
     return any("running" in state for state in states)

@@ -26,6 +26,7 @@ from practicum_controller.documents import (
 from practicum_controller.observe import (
     QueuePlace,
     StepFacts,
+    describe_child,
     get_attempt,
     is_pod_alive,
     is_pod_of,
@@ -51,6 +52,8 @@ Document = dict[str, Any]
 _CHECK_S = 10.0
 """Seconds after which a week job with a running clock (a deadline, a pod that does not start) is looked at again."""
 _HELD_S = 60.0
+_LINGER_S = 120.0
+"""Seconds that a pod may live on after its report of the end: a process that hangs gives its GPU back then."""
 
 
 class Memory(Protocol):
@@ -83,10 +86,14 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """What of a week job may hold GPUs yet: uids of its children, and steps whose pods outlive their child."""
+    """What of a week job may hold GPUs yet: uids of its children, and steps whose pods outlive their child.
+
+    ``ends`` are the times at which children that hold none any more let go, where the cluster tells.
+    """
 
     children: Collection[str]
     steps: Collection[str]
+    ends: Mapping[str, dt.datetime | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,7 @@ class StepNote:
     now: dt.datetime
     started_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None
+    has_running_pods: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,7 @@ class Reconciler:
         self._get_now = get_now
         self._rosters = Rosters()
         self._ended: set[str] = set()
+        self._lingering: dict[str, dt.datetime] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one week job a step further.
@@ -176,10 +185,13 @@ class Reconciler:
         previous = read_status(document)
         if previous is not None and previous.phase.is_terminal:
             self._ended.discard(document["metadata"]["uid"])
-            await self._settle_dropped(document, self._store.get_family(document["metadata"]["uid"]), now)
+            family = self._store.get_family(document["metadata"]["uid"])
+            holding = [child for child in family.children.values() if _has_running_pods(child, family)]
+            await self._settle_dropped(document, family, holding, now)
             if self._memory.is_open(document["metadata"]["uid"]):
                 await self._memory.end(document, self._find_membership(document).roster, previous)
-            return await self._expire(document, previous, now)
+            linger_s = await self._end_lingering(holding, now)
+            return _get_sooner(linger_s, await self._expire(document, previous, now))
         if document["metadata"]["uid"] in self._ended:
             # A list that was under way when the end was written shows the time before it; the watch brings the end.
             return _HELD_S
@@ -263,7 +275,8 @@ class Reconciler:
         if status.phase.is_terminal:
             self._ended.add(scene.uid)
             await self._memory.end(scene.document, scene.roster, status)
-        return _get_next_look(scene.weekjob, status)
+        linger_s = await self._end_lingering(_list_reported_and_running(scene), scene.now)
+        return _get_sooner(linger_s, _get_next_look(scene.weekjob, status))
 
     async def _publish_refusal(self, scene: _Scene, desired: Plan, fault: ApiFault) -> None:
         """Say in the status that the cluster does not take a child; it is tried again."""
@@ -278,6 +291,8 @@ class Reconciler:
 
     async def delete_orphans(self) -> None:
         """Delete children whose week job is gone, as after a deletion that was told to leave them."""
+        known = self._store.list_child_uids()
+        self._lingering = {uid: since for uid, since in self._lingering.items() if uid in known}
         try:
             await self._delete_children(self._store.list_forsaken())
         except ApiFault as fault:
@@ -323,7 +338,7 @@ class Reconciler:
         return holds
 
     async def _note(self, scene: _Scene) -> None:
-        await self._settle_dropped(scene.document, scene.family, scene.now)
+        await self._settle_dropped(scene.document, scene.family, scene.family.children.values(), scene.now)
         if scene.roster is None:
             return
         for child in scene.family.children.values():
@@ -332,14 +347,31 @@ class Reconciler:
             if step is not None and step.attempt == get_attempt(child):
                 pods = scene.family.pods.values()
                 times = read_start(child, pods), read_stop(child, pods)
-                note = StepNote(scene.document, scene.roster, child, step, name, scene.now, *times)
+                is_running = _has_running_pods(child, scene.family)
+                note = StepNote(scene.document, scene.roster, child, step, name, scene.now, *times, is_running)
                 await self._memory.note_step(note)
 
-    async def _settle_dropped(self, document: Document, family: Family, now: dt.datetime) -> None:
-        """Close the accounts of children that are gone, pods and all."""
+    async def _settle_dropped(
+        self, document: Document, family: Family, holding: Iterable[Document], now: dt.datetime
+    ) -> None:
+        """Close the accounts of all but the children that hold something, and of those that left pods behind."""
         metadata = document["metadata"]
-        held = Held(family.children.keys(), _find_left_pods(family).keys())
+        ends = {uid: read_stop(child, family.pods.values()) for uid, child in family.children.items()}
+        held = Held({child["metadata"]["uid"] for child in holding}, _find_left_pods(family).keys(), ends)
         await self._memory.settle(metadata["namespace"], metadata["uid"], now, held)
+
+    async def _end_lingering(self, children: Iterable[Document], now: dt.datetime) -> float | None:
+        """Delete children that reported their end a while ago and run on; return when the next of them is due."""
+        left: list[float] = []
+        for child in children:
+            since = self._lingering.setdefault(child["metadata"]["uid"], now)
+            left_s = _LINGER_S - (now - since).total_seconds()
+            if left_s > 0:
+                left.append(left_s)
+            elif not child["metadata"].get("deletionTimestamp"):
+                LOGGER.warning("%s ran on after its end and is deleted", describe_child(child))
+                await self._delete_child(child)
+        return min(left, default=None)
 
     async def _apply_children(self, scene: _Scene, desired: Plan) -> bool:
         """Make the children that are wanted and delete those that are not; return whether one was made."""
@@ -452,6 +484,21 @@ def _select(documents: Iterable[Document], step: str) -> Sequence[Document]:
     return [one for one in documents if one["metadata"].get("labels", {}).get(labels.STEP) == step]
 
 
+def _has_running_pods(child: Document, family: Family) -> bool:
+    return any(is_pod_running(pod) and is_pod_of(pod, child) for pod in family.pods.values())
+
+
+def _list_reported_and_running(scene: _Scene) -> list[Document]:
+    """Return the children whose step reported its end while their pods run."""
+
+    def is_over(child: Document) -> bool:
+        step = scene.steps.get(child["metadata"]["labels"].get(labels.STEP, ""))
+        return step is not None and step.phase.is_terminal and step.attempt == get_attempt(child)
+
+    children = scene.family.children.values()
+    return [child for child in children if is_over(child) and _has_running_pods(child, scene.family)]
+
+
 def _find_left_pods(family: Family) -> dict[str, str]:
     """Return the name of a pod by step, where pods live whose child was deleted."""
     children = family.children.values()
@@ -479,6 +526,15 @@ def _is_stale(child: Document, request: ChildRequest, seen: ObservedStep | None,
     own = _select(pods, request.item.step.name)
     is_started = any(is_pod_running(pod) for pod in own if is_pod_of(pod, child))
     return not is_made_from(child, request, is_started=is_started)
+
+
+def _get_sooner(one_s: float | None, other_s: float | None) -> float | None:
+    """Return the sooner of two times, of which any may be none.
+
+    >>> _get_sooner(None, 3.0), _get_sooner(2.0, 3.0), _get_sooner(None, None)
+    (3.0, 2.0, None)
+    """
+    return min((time for time in (one_s, other_s) if time is not None), default=None)
 
 
 def _get_next_look(weekjob: WeekJob, status: WeekJobStatus) -> float | None:

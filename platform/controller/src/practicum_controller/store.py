@@ -96,6 +96,15 @@ class Store:
         """Return the uids of all children."""
         return {uid for family in self._families.values() for uid in family.children}
 
+    def list_gpu_children(self) -> set[str]:
+        """Return the uids of the children that ask for GPU slices."""
+        return {
+            uid
+            for family in self._families.values()
+            for uid, child in family.children.items()
+            if child["metadata"].get("labels", {}).get(labels.SLICES, "0") != "0"
+        }
+
     def list_forsaken(self) -> list[Document]:
         """Return the children whose week job is gone."""
         return [

@@ -96,5 +96,6 @@ WAITS = sa.Table(
     sa.Column("position", sa.Integer),
     sa.Column("waited_s", sa.Float, nullable=False),
     sa.Column("admitted_at", UtcDateTime, nullable=False),
+    sa.Column("slices", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_waits_course_admitted_at", "course", "admitted_at"),
 )

@@ -29,6 +29,8 @@ CONFIG_HASH = f"{labels.DOMAIN}/config-hash"
 GRACE_PERIOD_S = 120
 """Seconds in which a stage that is told to stop may write its checkpoint."""
 _TOKEN_SECONDS = 3600
+# What a pod may keep outside its workspace, such as the session of Ray; more evicts it.
+_TMP_SIZE = "10Gi"
 _SHAPELESS = {
     "suspend",
     "active_deadline_seconds",
@@ -241,6 +243,6 @@ def _build_volumes() -> list[Document]:
     return [
         {"name": "workspace", "persistentVolumeClaim": {"claimName": WORKSPACE_CLAIM}},
         {"name": "practicum", "projected": {"sources": [token, authority], "defaultMode": 0o440}},
-        {"name": "tmp", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}},
     ]
