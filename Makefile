@@ -50,7 +50,7 @@ cluster-up: ## a bare cluster with Kueue and KubeRay (root); $$KUBECONFIG or kin
 images: ## the images of images/, by docker or buildah
 	tools/images/build.sh
 
-cluster-load: images ## the images into the nodes of that cluster
+cluster-load: ## build the images and bring them into the nodes of that cluster
 	$(CLUSTER) load
 
 e2e: ## the part of `test` that runs weeks in pods, from chart to evidence; on the cluster of $$KUBECONFIG, or a bare one (root)

@@ -42,6 +42,14 @@ def skaffold(tmp_path_factory):
     return call
 
 
+def render(skaffold, file, *profile):
+    """Return what the chart makes of the images that would be built, by kind."""
+    options = ("--digest-source=tag", "--offline", "--default-repo", REPOSITORY, "--output", str(file))
+    skaffold("render", *options, *profile)
+    documents = yaml.safe_load_all(file.read_text(encoding="utf-8"))
+    return {document["kind"]: document for document in documents if document}
+
+
 @pytest.mark.parametrize("profile", PROFILES, ids=" ".join)
 def test_diagnose_reads_the_file(skaffold, profile):
     effective = yaml.safe_load(skaffold("diagnose", "--yaml-only", *profile))
@@ -51,30 +59,29 @@ def test_diagnose_reads_the_file(skaffold, profile):
     assert pushes is {(): None, PROFILES[1]: False, PROFILES[2]: True}[profile]
 
 
-def test_dev_writes_changed_code_into_the_running_controller(skaffold):
+def test_dev_writes_changed_code_into_the_running_controller(skaffold, tmp_path):
+    pod = render(skaffold, tmp_path / "rendered.yaml", "--profile", "kind,sync")["Deployment"]["spec"]["template"][
+        "spec"
+    ]
+    (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "code")
+    assert pod["initContainers"][0]["image"] == pod["containers"][0]["image"]
     effective = yaml.safe_load(skaffold("diagnose", "--yaml-only", "--profile", "kind,sync"))
-    (release,) = effective["deploy"]["helm"]["releases"]
-    assert release["setValues"] == {"controller.syncCode": True}
     (artifact,) = (one for one in effective["build"]["artifacts"] if "sync" in one)
     assert artifact["image"] == "practicum-controller"
     copied = (ROOT / "images/controller/Dockerfile").read_text(encoding="utf-8")
     for rule in artifact["sync"]["manual"]:
         package = rule["src"].removesuffix("/**/*.py")
         assert list(ROOT.glob(rule["src"]))
+        assert rule["dest"] == mount["mountPath"]
         # Where the image has it, the volume does too.
         assert f"COPY {package} {rule['dest']}/{package.removeprefix(rule['strip'] + '/')}" in copied
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=" ".join)
 def test_render_hands_the_built_images_to_the_chart(skaffold, profile, tmp_path):
-    file = tmp_path / "rendered.yaml"
-    options = ("--digest-source=tag", "--offline", "--default-repo", REPOSITORY, "--output", str(file))
-    skaffold("render", *options, *profile)
-    documents = [document for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
-    by_kind = {document["kind"]: document for document in documents}
+    by_kind = render(skaffold, tmp_path / "rendered.yaml", *profile)
     (container,) = by_kind["Deployment"]["spec"]["template"]["spec"]["containers"]
-    settings = next(one["data"] for one in documents if one["kind"] == "ConfigMap")
-    images = json.loads(settings["PRACTICUM_IMAGES"])
+    images = json.loads(by_kind["ConfigMap"]["data"]["PRACTICUM_IMAGES"])
     names = {"controller": container["image"], **images}
     for name, reference in names.items():
         repository, _, tag = reference.rpartition(":")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,9 @@ from practicum_cluster.api import wait_until
 from practicum_cluster.bare import BareCluster
 from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_cluster.given import GivenCluster, read_credentials
-from practicum_cluster.shipping import export_images
+from practicum_cluster.shipping import build_shipments
 from school import PLATFORM, STUDENTS, Class
 
-ROOT = Path(__file__).parents[2]
 GIVEN = "PRACTICUM_E2E_KUBECONFIG"
 KINDS = "/apis/practicum.dev/v1alpha1"
 COURSES = [f"{KINDS}/courses/{name}" for name in ("llm-10", "llm-trouble")]
@@ -44,8 +42,7 @@ def open_bare():
     cluster = BareCluster(prefix=TIED_TO_CALLER)
     cluster.up()
     try:
-        subprocess.run([ROOT / "tools/images/build.sh"], check=True)
-        cluster.ship(*export_images(["base", "train", "controller"]))
+        cluster.ship(*build_shipments(["base", "train", "controller"]))
         cluster.install_operators()
         yield cluster
     finally:

@@ -11,7 +11,6 @@ build=$root/tools/cluster/build.sh
 command -v go >/dev/null || exit 0
 
 build_images() {
-  "$root/tools/images/build.sh" base train controller
   PYTHONPATH=$root/tools/cluster "$("$root/tools/ensure-env.sh" dev)/bin/python" -m practicum_cluster measure
 }
 

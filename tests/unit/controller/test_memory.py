@@ -77,6 +77,17 @@ def test_a_pod_that_runs_on_after_its_report_is_charged(memory, history):
     assert list_times(history) == [(NOW, NOW + 2 * HOUR)]
 
 
+def test_a_child_that_nobody_saw_run_is_charged_once(memory, history):
+    for _ in range(2):
+        note(memory, Phase.FAILED, NOW + 3 * HOUR, started_at=NOW, ended_at=NOW + HOUR)
+    assert list_times(history) == [(NOW, NOW + HOUR)]
+
+
+def test_a_child_that_never_ran_is_not_charged(memory, history):
+    note(memory, Phase.FAILED, NOW, ended_at=NOW)
+    assert list_times(history) == []
+
+
 def test_an_estimate_is_of_those_who_waited_for_the_same(memory, history):
     for number in range(3):
         history.record_wait(Wait(f"gpu-{number}", "llm", 0, 600.0, NOW, 1))

@@ -132,6 +132,13 @@ def test_the_first_step_is_made_and_waits_in_the_queue():
     assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Queued", "Queued")
 
 
+def test_a_rejection_is_in_the_history():
+    school = School(set={"sft.no_such_option": 1})
+    school.reconcile()
+    assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Failed", "ConfigInvalid")
+    assert (school.memory.ended, school.cluster.made) == (["Failed"], [])
+
+
 def test_a_course_that_cannot_be_read_stops_nobody():
     school = School()
     school.reconcile()

@@ -32,3 +32,20 @@ def test_a_family_lives_where_its_week_job_does(namespace, num_pods):
     store.put("WeekJob", {"kind": "WeekJob", "metadata": metadata, "spec": {"unit": "sft"}})
     store.put("Pod", build_pod(namespace))
     assert len(store.get_family(UID).pods) == num_pods
+
+
+def test_what_changes_after_its_owner_went_goes_for_good():
+    store = Store()
+    marks = labels.build_child_labels("week-03", UID, "sft", "sft", 1)
+    job = {"kind": "Job", "metadata": {"name": "sft", "namespace": "student-01", "uid": "j1", "labels": marks}}
+    workload = {"kind": "Workload", "metadata": {"name": "w", "namespace": "student-01", "uid": "w1"}}
+    workload["metadata"]["ownerReferences"] = [{"uid": "j1"}]
+    store.put("Job", job)
+    store.put("Workload", workload)
+    store.drop("Job", job)
+    store.put("Workload", workload | {"status": {"conditions": [{"type": "Finished"}]}})
+    assert list(store.get_family(UID).workloads) == ["w1"]
+    store.drop("Workload", workload)
+    # Nothing waits for an owner that never comes back.
+    store.put("Job", job | {"metadata": job["metadata"] | {"resourceVersion": "9"}})
+    assert store.get_family(UID).workloads == {}

@@ -13,9 +13,11 @@ def test_a_second_one_is_told_who_has_it(tmp_path):
     first, second = Place(tmp_path / "cache/lock"), Place(tmp_path / "cache/lock")
     first.take("the first has it")
     first.take("asked again")
+    assert (first.find_other(), second.find_other()) == (None, "the first has it")
     with pytest.raises(RuntimeError, match=r"^the first has it$"):
         second.take("the second has it", 0)
     first.release()
+    assert second.find_other() is None
     second.take("the second has it", 0)
     with pytest.raises(RuntimeError, match=r"^the second has it$"):
         first.take("the first has it", 0)

@@ -1,6 +1,6 @@
 """The test cluster's command: ``python -m practicum_cluster up|down|load NAME...|measure NAME...``.
 
-``measure`` computes ahead the digests by which ``load`` knows the layers of images.
+``measure`` builds images and computes the digests by which ``load`` knows their layers, so that a load finds all done.
 
 Which cluster: the one that KUBECONFIG names, else kind where Docker runs, else the bare cluster.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from practicum_cluster.bare import BareCluster, get_reason_impossible
 from practicum_cluster.given import KIND_NAME, bring_up_kind, find_given, get_kind_kubeconfig, load_into_kind
-from practicum_cluster.shipping import export_images
+from practicum_cluster.shipping import build_images, build_shipments
 
 
 def main() -> int:
@@ -67,15 +67,15 @@ def _bring_down(options: argparse.Namespace) -> str:
 
 
 def _measure(options: argparse.Namespace) -> str:
-    export_images(options.names)
+    build_shipments(options.names)
     return f"measured {', '.join(options.names)}"
 
 
 def _load(options: argparse.Namespace) -> str:
     if shutil.which("kind") and _runs_docker():
-        load_into_kind("docker-image", [f"localhost/practicum-{name}:dev" for name in options.names])
+        load_into_kind("docker-image", build_images(options.names, "docker"))
     else:
-        BareCluster().ship(*export_images(options.names))
+        BareCluster().ship(*build_shipments(options.names))
     return f"loaded {', '.join(options.names)}"
 
 

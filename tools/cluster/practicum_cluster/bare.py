@@ -23,6 +23,8 @@ from practicum_cluster.sandbox import Sandbox
 from practicum_cluster.shipping import Shipment
 
 _START_S = 300.0
+# The machine's and not a cache's: the link that leads inside has one name.
+_LOCK = Path("/run/practicum-bare-cluster.lock")
 _LASTING = "a cluster of `make cluster-up` runs, and a machine has place for one: `make cluster-down` first"
 _TIED = "process {pid} (a run of the tests) has a bare cluster, and a machine has place for one: wait until it ends"
 
@@ -41,7 +43,7 @@ class BareCluster:
         self.store = store or get_cache() / "containerd"
         # Beside the run's folder, which is removed while the sandbox may still run.
         self.sandbox = Sandbox(self.root.with_name(f"{self.root.name}-sandbox"), prefix)
-        self._place = Place(get_cache() / "bare-cluster.lock")
+        self._place = Place(_LOCK)
         self._sentence = _TIED.format(pid=os.getpid()) if prefix else _LASTING
 
     @property
@@ -125,7 +127,14 @@ class BareCluster:
         self.sandbox.enter([*_PYTHON, action, self.root, self.store, *names], _START_S)
 
     def down(self) -> None:
-        """End everything and remove what is left; the images stay for the next run."""
+        """End everything and remove what is left; the images stay for the next run.
+
+        Raises:
+            RuntimeError: The cluster is a test run's, which ends it itself.
+        """
+        said = self._place.find_other()
+        if said not in (None, _LASTING):
+            raise RuntimeError(said)
         self._clear()
         self._place.release()
 

@@ -22,6 +22,7 @@ from practicum_cluster.sandbox import (
     BRIDGE,
     CLUSTER_NETWORK,
     CONTROL_GROUP,
+    DNS_ADDRESS,
     NODE_ADDRESS,
     NODE_NETWORK,
     POD_NETWORK,
@@ -146,7 +147,7 @@ class Node:
         credentials = self.plane.write_credentials("coredns", "practicum:coredns", (_AGENTS,))
         file = self.root / "Corefile"
         file.write_text(
-            f".:53 {{\n  bind {NODE_ADDRESS}\n  errors\n  health 127.0.0.1:8053\n"
+            f".:53 {{\n  bind {DNS_ADDRESS}\n  errors\n  health 127.0.0.1:8053\n"
             "  kubernetes cluster.local in-addr.arpa ip6.arpa {\n"
             f"    kubeconfig {credentials}\n    ttl 5\n  }}\n  cache 5\n}}\n"
         )
@@ -189,6 +190,7 @@ def prepare_mounts(root: Path) -> None:
 def prepare_network() -> None:
     """Make the bridge, join the link from outside to it, and let packets be forwarded."""
     run_program(("ip", "link", "set", "lo", "up"))
+    run_program(("ip", "address", "add", f"{DNS_ADDRESS}/32", "dev", "lo"))
     run_program(("ip", "link", "add", BRIDGE, "type", "bridge"))
     run_program(("ip", "address", "add", NODE_NETWORK, "dev", BRIDGE))
     run_program(("ip", "link", "set", UPLINK, "master", BRIDGE, "up"))
@@ -288,7 +290,7 @@ def _build_kubelet(authority: Path, resolver: Path) -> dict[str, Any]:
         "failSwapOn": False,
         "localStorageCapacityIsolation": False,
         "clusterDomain": "cluster.local",
-        "clusterDNS": [NODE_ADDRESS],
+        "clusterDNS": [DNS_ADDRESS],
         "resolvConf": str(resolver),
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

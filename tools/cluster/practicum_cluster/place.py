@@ -50,6 +50,13 @@ class Place:
         file.flush()
         self._file = file
 
+    def find_other(self) -> str | None:
+        """Return the sentence of somebody else who has the place; ``None`` where it is ours or free."""
+        if self._file is not None or not self._path.exists():
+            return None
+        with self._path.open("a+") as file:
+            return None if _is_locked(file) else self._path.read_text()
+
     def get_inherited(self) -> tuple[int, ...]:
         """Return the descriptors that keep the place for a process that inherits them."""
         return () if self._file is None else (self._file.fileno(),)

@@ -19,7 +19,9 @@ from practicum_cluster.layout import TOOLS
 from practicum_cluster.programs import run_program
 
 NODE_ADDRESS = "10.188.0.1"
-"""Of the bridge: the API server, the DNS and the node are here."""
+"""Of the bridge: the API server and the node are here."""
+DNS_ADDRESS = "169.254.20.10"
+"""Where NodeLocal DNSCache answers: an address that is every node's own."""
 NODE_NETWORK = f"{NODE_ADDRESS}/24"
 POD_NETWORK = "10.188.1.0/24"
 CLUSTER_NETWORK = "10.188.0.0/16"

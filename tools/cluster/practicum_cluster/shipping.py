@@ -89,13 +89,16 @@ class Shipment:
         return {"schemaVersion": 2, "manifests": [entry]}
 
 
-def export_images(names: Sequence[str]) -> list[Shipment]:
-    """Return images that `make images` built with buildah.
+def build_images(names: Sequence[str], engine: str) -> list[str]:
+    """Build images of `images/` by ``docker`` or ``buildah`` and return their references."""
+    environment = os.environ | {"PRACTICUM_IMAGE_ENGINE": engine}
+    subprocess.run([TOOLS.parent / "images/build.sh", *names], check=True, env=environment)
+    return [f"{REGISTRY}/practicum-{name}:dev" for name in names]
 
-    Raises:
-        RuntimeError: An image is not built, or buildah did not build it.
-    """
-    return [_export(f"{REGISTRY}/practicum-{name}:dev") for name in names]
+
+def build_shipments(names: Sequence[str]) -> list[Shipment]:
+    """Build images of `images/`, by buildah also where Docker runs: only its store can be read; return them."""
+    return [_export(reference) for reference in build_images(names, "buildah")]
 
 
 def _export(reference: str) -> Shipment:

@@ -145,6 +145,10 @@ class ControllerMemory:
             await self._open(note, f"{uid}#{len(times)}" if times else uid, started_at, slices)
         elif note.step.phase is not Phase.RUNNING and opened is not None and not _runs_on(note):
             await self._close(opened, _choose_time(note.ended_at, opened.started_at, note.now))
+        elif note.step.phase.is_terminal and not times and note.started_at is not None and not note.has_running_pods:
+            # It began and ended between two looks, as while no controller ran.
+            await self._open(note, uid, _choose_time(note.started_at, None, note.now), slices)
+            await self._close(self._usage[namespace][uid], _choose_time(note.ended_at, note.started_at, note.now))
 
     async def _record_wait(self, note: StepNote, uid: str) -> None:
         self._waited.add(uid)

@@ -106,15 +106,16 @@ def is_pod_running(pod: Document) -> bool:
 
 
 def read_start(child: Document, pods: Iterable[Document]) -> dt.datetime | None:
-    """Return since when a child's containers run; ``None`` where none does.
+    """Return since when a child's containers run; where none does any more, when the first of them began.
 
     >>> state = {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
     >>> pod = {"metadata": {"labels": {labels.ATTEMPT: "1"}}, "status": {"containerStatuses": [{"state": state}]}}
     >>> read_start({"kind": "Job", "metadata": {"uid": "c1"}}, [pod]).isoformat()
     '2026-01-02T03:04:05+00:00'
     """
-    own = [pod for pod in pods if is_pod_of(pod, child) and is_pod_running(pod)]
-    return min(_list_times(own, "running", "startedAt"), default=None)
+    own = [pod for pod in pods if is_pod_of(pod, child)]
+    running = _list_times(filter(is_pod_running, own), "running", "startedAt")
+    return min(running or _list_times(own, "terminated", "startedAt"), default=None)
 
 
 def read_stop(child: Document, pods: Iterable[Document]) -> dt.datetime | None:

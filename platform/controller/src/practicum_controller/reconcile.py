@@ -201,6 +201,7 @@ class Reconciler:
             generation = document["metadata"].get("generation")
             rejected = build_rejection(error, Observed(previous=previous, generation=generation), now)
             await self._publish(document, previous, rejected, now)
+            await self._memory.end(document, self._find_membership(document).roster, rejected)
             return float(document["spec"].get("ttlSecondsAfterFinished") or 0) or None
         return await self._advance(self._look(document, weekjob, previous, now))
 

@@ -19,7 +19,8 @@ class Settings:
 
     ``pod_name`` is the pod that is labelled where it leads. ``images`` maps an environment to its image. Every week
     job is looked at again after ``resync_s`` even though nothing happened, and places in queues are asked for every
-    ``queue_poll_s``. The history keeps what ended for ``history_days``.
+    ``queue_poll_s``. The history keeps what ended for ``history_days``. ``dns_networks`` are blocks of addresses,
+    separated by commas, at which the cluster's DNS answers beside those of its own pods.
     """
 
     namespace: str = "practicum-system"
@@ -38,6 +39,7 @@ class Settings:
     queue_poll_s: float = 5.0
     pre_running_deadline_s: int = 1800
     history_days: int = 400
+    dns_networks: str = ""
     ray_version: str = "2.60.0"
 
 

@@ -260,7 +260,8 @@ class Store:
 
     def _put_member(self, kind: str, document: Document, *, is_own: bool = False) -> None:
         uid = document["metadata"]["uid"]
-        owner = self._find_owner(kind, document)
+        # A Workload is seen to change after its Job went: it stays where it was until it goes too.
+        owner = self._find_owner(kind, document) or self._owners.get(uid)
         if owner is None:
             for parent in _list_parents(kind, document):
                 self._orphans[parent][uid] = (kind, document)

@@ -1,6 +1,6 @@
 """Decides what a student's namespace holds: limits, network rules, rights, a volume, a queue. Pure.
 
-What is not allowed here is not allowed at all: pods reach the cluster's DNS, the controller's ingest and each other
+What is not allowed here is not allowed at all: pods reach the cluster's own DNS, the controller's ingest and each other
 within the namespace; students manage week jobs and read what became of them, and write no status.
 """
 
@@ -18,6 +18,8 @@ STUDENT_ROLE = "practicum-student"
 """ClusterRole that the chart makes."""
 _POD_SECURITY = "pod-security.kubernetes.io"
 _RBAC = "rbac.authorization.k8s.io"
+_LINK_LOCAL = "169.254.0.0/16"
+"""Where a node's own DNS cache answers, as NodeLocal DNSCache does."""
 
 
 def build_namespace(course: Course, student: Student) -> Document:
@@ -79,6 +81,9 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
     operator = {"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}}
     outside = {"matchExpressions": [{"key": labels.STUDENT, "operator": "DoesNotExist"}]}
     ray = {"podSelector": operator, "namespaceSelector": outside}
+    # Any address would do to carry data out: a server of one's own that listens on this port.
+    blocks = [_LINK_LOCAL, *filter(None, settings.dns_networks.split(","))]
+    servers: list[Document] = [{"namespaceSelector": outside}, *({"ipBlock": {"cidr": block}} for block in blocks)]
     own: list[Document] = [{"podSelector": {}}]
     policies: dict[str, Document] = {
         "practicum-deny": {"podSelector": everything, "policyTypes": ["Ingress", "Egress"]},
@@ -88,7 +93,11 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
             "ingress": [{"from": own}],
             "egress": [{"to": own}],
         },
-        "practicum-dns": {"podSelector": everything, "policyTypes": ["Egress"], "egress": [{"ports": dns}]},
+        "practicum-dns": {
+            "podSelector": everything,
+            "policyTypes": ["Egress"],
+            "egress": [{"to": servers, "ports": dns}],
+        },
         "practicum-ingest": {
             "podSelector": everything,
             "policyTypes": ["Egress"],

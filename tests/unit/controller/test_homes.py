@@ -1,0 +1,33 @@
+"""What a student's namespace lets out."""
+
+from __future__ import annotations
+
+import pytest
+
+from practicum_controller.course.homes import build_network_policies
+from practicum_controller.settings import read_settings
+from practicum_core import labels
+from practicum_core.course import Course, CourseSpec, Student
+from practicum_core.weekjob import Metadata
+
+STUDENT = Student(name="student-01")
+COURSE = Course(metadata=Metadata(name="llm", namespace=""), spec=CourseSpec(students=[STUDENT]))
+
+
+def build(**variables):
+    policies = build_network_policies(COURSE, STUDENT, read_settings(variables))
+    return {policy["metadata"]["name"]: policy["spec"] for policy in policies}
+
+
+def test_no_way_out_leads_anywhere():
+    for name, spec in build().items():
+        assert all(rule.get("to") for rule in spec.get("egress", ())), name
+
+
+@pytest.mark.parametrize(("given", "own"), [("", []), ("10.0.0.10/32,fd00::10/128", ["10.0.0.10/32", "fd00::10/128"])])
+def test_names_are_asked_of_the_clusters_own_servers(given, own):
+    (rule,) = build(PRACTICUM_DNS_NETWORKS=given)["practicum-dns"]["egress"]
+    assert {port["port"] for port in rule["ports"]} == {53}
+    pods, *blocks = rule["to"]
+    assert pods == {"namespaceSelector": {"matchExpressions": [{"key": labels.STUDENT, "operator": "DoesNotExist"}]}}
+    assert [block["ipBlock"]["cidr"] for block in blocks] == ["169.254.0.0/16", *own]
