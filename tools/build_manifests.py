@@ -39,7 +39,7 @@ EXTRAS: Mapping[str, Mapping[str, Any]] = {
 }
 """What a unit's week file says beyond the unit: shares of GPUs for training, replicas for serving."""
 
-KIND_WEEK = {"profile": "quick", "resources": {"cpu": "500m", "memory": "3Gi"}}
+KIND_WEEK = {"profile": "quick", "resources": {"cpu": "1", "memory": "5Gi"}}
 KIND_COURSE = {
     "queue": {"cpu": "3", "memory": "12Gi", "slices": 0},
     "quota": {"cpu": "3", "memory": "12Gi", "slices": 0},

@@ -8,6 +8,7 @@ from practicum_controller.course.homes import build_network_policies
 from practicum_controller.settings import read_settings
 from practicum_core import labels
 from practicum_core.course import Course, CourseSpec, Student
+from practicum_core.errors import ConfigError
 from practicum_core.weekjob import Metadata
 
 STUDENT = Student(name="student-01")
@@ -30,4 +31,12 @@ def test_names_are_asked_of_the_clusters_own_servers(given, own):
     assert {port["port"] for port in rule["ports"]} == {53}
     pods, *blocks = rule["to"]
     assert pods == {"namespaceSelector": {"matchExpressions": [{"key": labels.STUDENT, "operator": "DoesNotExist"}]}}
-    assert [block["ipBlock"]["cidr"] for block in blocks] == ["169.254.0.0/16", *own]
+    assert [block["ipBlock"]["cidr"] for block in blocks] == own
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("0.0.0.0/0", "every address"), ("10.0.0.1/99", "DNS_NETWORKS"), ("kube-dns", "DNS_NETWORKS")]
+)
+def test_blocks_that_open_everything_or_are_none_are_refused(given, said):
+    with pytest.raises(ConfigError, match=said):
+        build(PRACTICUM_DNS_NETWORKS=given)

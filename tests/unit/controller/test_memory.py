@@ -37,8 +37,8 @@ def memory(history):
     return ControllerMemory(history)
 
 
-def note(memory, phase, now, **facts):
-    step = ObservedStep(phase)
+def note(memory, phase, now, duration_s=None, **facts):
+    step = ObservedStep(phase, duration_s=duration_s)
     asyncio.run(memory.note_step(StepNote({"metadata": {"uid": "w1"}}, ROSTER, CHILD, step, "sft", now, **facts)))
 
 
@@ -81,6 +81,11 @@ def test_a_child_that_nobody_saw_run_is_charged_once(memory, history):
     for _ in range(2):
         note(memory, Phase.FAILED, NOW + 3 * HOUR, started_at=NOW, ended_at=NOW + HOUR)
     assert list_times(history) == [(NOW, NOW + HOUR)]
+
+
+def test_of_a_cluster_that_is_gone_its_stages_own_time_is_charged(memory, history):
+    note(memory, Phase.SUCCEEDED, NOW + 3 * HOUR, duration_s=1800.0, ended_at=NOW + HOUR)
+    assert list_times(history) == [(NOW + HOUR / 2, NOW + HOUR)]
 
 
 def test_a_child_that_never_ran_is_not_charged(memory, history):

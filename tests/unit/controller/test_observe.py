@@ -214,6 +214,9 @@ def test_the_time_to_start_is_counted_from(pods, workload, since):
 
 EARLY, LATE = "2026-01-02T04:00:00Z", "2026-01-02T05:00:00Z"
 ENDED = build_pod(state={"terminated": {"finishedAt": LATE}})
+BEGUN_AND_ENDED = build_pod(state={"terminated": {"startedAt": EARLY, "finishedAt": LATE}})
+EPOCH = "1970-01-01T00:00:00Z"
+NEVER_RAN = build_pod(state={"terminated": {"reason": "StartError", "startedAt": EPOCH, "finishedAt": LATE}})
 STARTED = build_pod(state={"running": {"startedAt": EARLY}})
 
 
@@ -223,6 +226,8 @@ STARTED = build_pod(state={"running": {"startedAt": EARLY}})
         (build_child(), [], None, None),
         (build_child(), [STARTED], EARLY, None),
         (build_child(), [ENDED], None, LATE),
+        (build_child(), [BEGUN_AND_ENDED], EARLY, LATE),
+        (build_child(), [NEVER_RAN], None, None),
         (build_child(), [ENDED, STARTED], EARLY, None),
         (build_child(completionTime=EARLY), [], None, EARLY),
         (build_child("RayJob", endTime=EARLY), [STARTED, ENDED], EARLY, EARLY),

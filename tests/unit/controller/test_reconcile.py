@@ -116,9 +116,9 @@ class School:
         document = {"kind": "WeekJob", "metadata": meta, "spec": spec}
         self.store.put("WeekJob", document | ({"status": status} if status else {}))
 
-    def finish_steps(self, *names):
+    def finish_steps(self, *names, outcome="succeeded", **rest):
         for name in names:
-            report = StepReport(uid=UID, step=name, attempt=1, outcome="succeeded")
+            report = StepReport(uid=UID, step=name, attempt=1, outcome=outcome, **rest)
             self.memory.reports[name, 1] = report
 
     def reconcile(self):
@@ -285,8 +285,8 @@ def test_a_child_that_a_deletion_left_behind_is_deleted():
     assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
 
 
-def put_pod(school, state):
-    marks = {labels.WEEK_JOB_UID: UID, labels.STEP: "model", labels.ATTEMPT: "1"}
+def put_pod(school, state, step="model"):
+    marks = {labels.WEEK_JOB_UID: UID, labels.STEP: step, labels.ATTEMPT: "1"}
     pod = {
         "kind": "Pod",
         "metadata": {"name": "p", "namespace": KEY[0], "uid": "p1", "labels": marks, "resourceVersion": "3"},
@@ -371,3 +371,32 @@ def test_a_pod_that_ends_after_its_report_is_left_alone():
     school.now = NOW + dt.timedelta(seconds=121)
     school.reconcile()
     assert school.cluster.deleted == []
+
+
+def test_a_pod_of_another_step_keeps_no_finished_step():
+    school = School()
+    school.reconcile()
+    school.finish_steps("model")
+    # A pod of a Ray cluster says of no Job that it is its own.
+    put_pod(school, {"running": {}}, "snapshot")
+    school.reconcile()
+    school.now = NOW + dt.timedelta(seconds=121)
+    school.reconcile()
+    assert school.cluster.deleted == []
+
+
+def test_an_attempt_that_hangs_is_ended_beside_the_next():
+    school = School(backoffLimit=1)
+    school.reconcile()
+    first = next(iter(school.store.get_family(UID).children))
+    put_pod(school, {"running": {}})
+    school.finish_steps("model", outcome="failed", reason=Reason.STAGE_CRASHED)
+    school.reconcile()
+    assert school.cluster.made == ["week-03-model-1", "week-03-model-2"]
+    assert first in school.memory.held.children
+    school.now = NOW + dt.timedelta(seconds=121)
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+    school.store.get_family(UID).pods["p1"]["status"]["phase"] = "Failed"
+    school.reconcile()
+    assert first not in school.memory.held.children

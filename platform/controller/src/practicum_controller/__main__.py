@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from practicum_controller import metrics
@@ -22,13 +23,14 @@ from practicum_controller.history import History
 from practicum_controller.ingest import Ingest
 from practicum_controller.leader import Candidate, LedCluster
 from practicum_controller.server import serve
-from practicum_controller.settings import Settings, read_settings
+from practicum_controller.settings import Settings, read_name_servers, read_settings
 from practicum_controller.tokens import TokenReviewer
 from practicum_core.errors import EXIT_OK, ConfigError, PracticumError
 from practicum_core.reports import StepReport
 
 _REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 _TICK_S = 5.0
+_RESOLVER = Path("/etc/resolv.conf")
 
 
 def main() -> int:
@@ -36,17 +38,19 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-        last = asyncio.run(_run(settings))
+        if not settings.dns_networks:
+            settings = replace(settings, dns_networks=read_name_servers(_RESOLVER.read_text(encoding="utf-8")))
+        is_again = asyncio.run(_run(settings))
     except PracticumError as error:
         print(f"{error.reason}: {error}", file=sys.stderr)
         return error.exit_code
-    if last is signal.SIGHUP:
+    if is_again:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very program
     return EXIT_OK
 
 
-async def _run(settings: Settings) -> signal.Signals | None:
-    """Run until told to stop, and return the signal that told it."""
+async def _run(settings: Settings) -> bool:
+    """Run until told to stop, and return whether to start anew: where nothing but SIGHUP told it."""
     stop, told = asyncio.Event(), list[signal.Signals]()
 
     def take(number: signal.Signals) -> None:
@@ -68,7 +72,7 @@ async def _run(settings: Settings) -> signal.Signals | None:
             await candidate.resign()
     finally:
         await cluster.close()
-    return told[0] if told else None
+    return set(told) == {signal.SIGHUP}
 
 
 async def _run_until(stop: asyncio.Event, controller: Controller, candidate: Candidate) -> None:

@@ -140,12 +140,12 @@ class Controller:
     async def _poll_queues(self) -> None:
         while True:
             await asyncio.sleep(self.settings.queue_poll_s)
-            waiting, with_gpu = set[str](), self.store.list_gpu_children()
+            waiting: set[str] = set()
             for course in list(self.store.courses):
                 with contextlib.suppress(PracticumError):
                     positions = await self._read_positions(course)
                     waiting |= positions.keys()
-                    for uid in await self.memory.set_places(course, positions, with_gpu):
+                    for uid in await self.memory.set_places(course, positions, self.store.list_gpu_children()):
                         self.store.wake_owner(uid)
             self.memory.drop_places(waiting)
 

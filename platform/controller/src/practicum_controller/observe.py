@@ -22,6 +22,8 @@ from practicum_core.weekjob import QueueStatus
 Document = Mapping[str, Any]
 _IMAGE_FAULTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONTAINER_FAULTS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+# Such a container is said to have started in 1970.
+_NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 _QUOTA_TEXT = "exceeded quota"
 _KILLED = 137
 _JOB_UID, _RAY_CLUSTER = "batch.kubernetes.io/controller-uid", "ray.io/cluster"
@@ -82,8 +84,8 @@ def _read_final(report: StepReport, child: Document | None) -> ObservedStep:
 
 def is_pod_of(pod: Document, child: Document) -> bool:
     """Whether a pod is a child's own, and not one of a child of the same name that was deleted before."""
-    marks = pod["metadata"].get("labels", {})
-    if marks.get(labels.ATTEMPT) != str(get_attempt(child)):
+    marks, own = pod["metadata"].get("labels", {}), child["metadata"].get("labels", {})
+    if marks.get(labels.STEP) != own.get(labels.STEP) or marks.get(labels.ATTEMPT) != str(get_attempt(child)):
         return False
     if child["kind"] == "RayJob":
         cluster = child.get("status", {}).get("rayClusterName")
@@ -132,7 +134,8 @@ def read_stop(child: Document, pods: Iterable[Document]) -> dt.datetime | None:
 
 def _list_times(pods: Iterable[Document], state: str, name: str) -> list[dt.datetime]:
     statuses = [one for pod in pods for one in pod.get("status", {}).get("containerStatuses", ())]
-    times = [read_time(one.get("state", {}).get(state, {}).get(name)) for one in statuses]
+    states = [one.get("state", {}).get(state, {}) for one in statuses]
+    times = [read_time(one.get(name)) for one in states if one.get("reason") not in _NEVER_RAN]
     return [time for time in times if time is not None]
 
 

@@ -52,6 +52,7 @@ Document = dict[str, Any]
 _CHECK_S = 10.0
 """Seconds after which a week job with a running clock (a deadline, a pod that does not start) is looked at again."""
 _HELD_S = 60.0
+_MAX_PRE_RUNNING_S = 86_400
 _LINGER_S = 120.0
 """Seconds that a pod may live on after its report of the end: a process that hangs gives its GPU back then."""
 
@@ -200,16 +201,18 @@ class Reconciler:
         except ConfigError as error:
             generation = document["metadata"].get("generation")
             rejected = build_rejection(error, Observed(previous=previous, generation=generation), now)
-            await self._publish(document, previous, rejected, now)
+            # First into the history: what the status says is not looked at again.
             await self._memory.end(document, self._find_membership(document).roster, rejected)
+            await self._publish(document, previous, rejected, now)
             return float(document["spec"].get("ttlSecondsAfterFinished") or 0) or None
         return await self._advance(self._look(document, weekjob, previous, now))
 
     def _look(self, document: Document, weekjob: WeekJob, previous: WeekJobStatus | None, now: dt.datetime) -> _Scene:
         uid = document["metadata"]["uid"]
-        if weekjob.spec.pre_running_deadline_seconds is None:
-            limit = {"pre_running_deadline_seconds": self._settings.pre_running_deadline_s}
-            weekjob = weekjob.model_copy(update={"spec": weekjob.spec.model_copy(update=limit)})
+        # It holds its GPU meanwhile.
+        wanted_s = weekjob.spec.pre_running_deadline_seconds or self._settings.pre_running_deadline_s
+        limit = {"pre_running_deadline_seconds": min(wanted_s, _MAX_PRE_RUNNING_S)}
+        weekjob = weekjob.model_copy(update={"spec": weekjob.spec.model_copy(update=limit)})
         membership = self._find_membership(document)
         scene = _Scene(document, weekjob, membership, self._store.get_family(uid), now, previous)
         scene.steps = self._observe_steps(scene)
@@ -339,7 +342,8 @@ class Reconciler:
         return holds
 
     async def _note(self, scene: _Scene) -> None:
-        await self._settle_dropped(scene.document, scene.family, scene.family.children.values(), scene.now)
+        holding = [child for child in scene.family.children.values() if _may_hold(child, scene)]
+        await self._settle_dropped(scene.document, scene.family, holding, scene.now)
         if scene.roster is None:
             return
         for child in scene.family.children.values():
@@ -489,12 +493,19 @@ def _has_running_pods(child: Document, family: Family) -> bool:
     return any(is_pod_running(pod) and is_pod_of(pod, child) for pod in family.pods.values())
 
 
+def _may_hold(child: Document, scene: _Scene) -> bool:
+    """Whether a child may hold GPUs: the current attempt of its step, or an earlier one whose pods run yet."""
+    step = scene.steps.get(child["metadata"]["labels"].get(labels.STEP, ""))
+    is_current = step is not None and step.attempt == get_attempt(child)
+    return is_current or _has_running_pods(child, scene.family)
+
+
 def _list_reported_and_running(scene: _Scene) -> list[Document]:
     """Return the children whose step reported its end while their pods run."""
 
     def is_over(child: Document) -> bool:
         step = scene.steps.get(child["metadata"]["labels"].get(labels.STEP, ""))
-        return step is not None and step.phase.is_terminal and step.attempt == get_attempt(child)
+        return step is not None and (step.attempt > get_attempt(child) or step.phase.is_terminal)
 
     children = scene.family.children.values()
     return [child for child in children if is_over(child) and _has_running_pods(child, scene.family)]

