@@ -25,7 +25,7 @@ def test_no_way_out_leads_anywhere():
         assert all(rule.get("to") for rule in spec.get("egress", ())), name
 
 
-@pytest.mark.parametrize(("given", "own"), [("", []), ("10.0.0.10/32,fd00::10/128", ["10.0.0.10/32", "fd00::10/128"])])
+@pytest.mark.parametrize(("given", "own"), [("", []), ("10.0.0.10, fd00::10/128", ["10.0.0.10/32", "fd00::10/128"])])
 def test_names_are_asked_of_the_clusters_own_servers(given, own):
     (rule,) = build(PRACTICUM_DNS_NETWORKS=given)["practicum-dns"]["egress"]
     assert {port["port"] for port in rule["ports"]} == {53}

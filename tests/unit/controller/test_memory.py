@@ -37,8 +37,8 @@ def memory(history):
     return ControllerMemory(history)
 
 
-def note(memory, phase, now, duration_s=None, **facts):
-    step = ObservedStep(phase, duration_s=duration_s)
+def note(memory, phase, now, **facts):
+    step = ObservedStep(phase)
     asyncio.run(memory.note_step(StepNote({"metadata": {"uid": "w1"}}, ROSTER, CHILD, step, "sft", now, **facts)))
 
 
@@ -83,9 +83,11 @@ def test_a_child_that_nobody_saw_run_is_charged_once(memory, history):
     assert list_times(history) == [(NOW, NOW + HOUR)]
 
 
-def test_of_a_cluster_that_is_gone_its_stages_own_time_is_charged(memory, history):
-    note(memory, Phase.SUCCEEDED, NOW + 3 * HOUR, duration_s=1800.0, ended_at=NOW + HOUR)
-    assert list_times(history) == [(NOW + HOUR / 2, NOW + HOUR)]
+def test_a_child_that_was_not_seen_to_run_and_lives_on_is_charged_until_it_ends(memory, history):
+    note(memory, Phase.FAILED, NOW + HOUR, started_at=NOW, has_running_pods=True)
+    assert list_times(history) == [(NOW, None)]
+    asyncio.run(memory.settle("student-01", "w1", NOW + 3 * HOUR, Held(set(), set(), {"c1": NOW + 2 * HOUR})))
+    assert list_times(history) == [(NOW, NOW + 2 * HOUR)]
 
 
 def test_a_child_that_never_ran_is_not_charged(memory, history):

@@ -231,6 +231,8 @@ STARTED = build_pod(state={"running": {"startedAt": EARLY}})
         (build_child(), [ENDED, STARTED], EARLY, None),
         (build_child(completionTime=EARLY), [], None, EARLY),
         (build_child("RayJob", endTime=EARLY), [STARTED, ENDED], EARLY, EARLY),
+        (build_child("RayJob", startTime=EARLY, endTime=LATE, jobStatus="FAILED"), [], EARLY, LATE),
+        (build_child("RayJob", startTime=EARLY, jobDeploymentStatus="ValidationFailed"), [], None, None),
         (build_child(attempt=2), [STARTED, ENDED], None, None),
     ],
 )

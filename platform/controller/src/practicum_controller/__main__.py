@@ -39,7 +39,7 @@ def main() -> int:
         settings = read_settings(os.environ)
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         if not settings.dns_networks:
-            settings = replace(settings, dns_networks=read_name_servers(_RESOLVER.read_text(encoding="utf-8")))
+            settings = replace(settings, dns_networks=_find_name_servers())
         is_again = asyncio.run(_run(settings))
     except PracticumError as error:
         print(f"{error.reason}: {error}", file=sys.stderr)
@@ -110,6 +110,14 @@ async def _tick(controller: Controller) -> None:
         metrics.set_progress(controller.store.list_progress())
         metrics.QUEUE_LENGTH.set(len(controller.week_jobs))
         await asyncio.sleep(_TICK_S)
+
+
+def _find_name_servers() -> str:
+    try:
+        return read_name_servers(_RESOLVER.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        fix = "name the cluster's DNS in controller.extraEnv.PRACTICUM_DNS_NETWORKS"
+        raise ConfigError(f"{_RESOLVER}: {error}", fix) from error
 
 
 def _read_authority(path: Path) -> str:

@@ -62,6 +62,7 @@ _CHILD_STATUS = (
     "completionTime",
     "conditions",
     "endTime",
+    "startTime",
     "jobStatus",
     "jobDeploymentStatus",
     "rayClusterName",

@@ -145,18 +145,11 @@ class ControllerMemory:
             await self._open(note, f"{uid}#{len(times)}" if times else uid, started_at, slices)
         elif note.step.phase is not Phase.RUNNING and opened is not None and not _runs_on(note):
             await self._close(opened, _choose_time(note.ended_at, opened.started_at, note.now))
-        elif note.step.phase.is_terminal and not times and not note.has_running_pods:
-            await self._charge_unseen(note, uid, slices)
-
-    async def _charge_unseen(self, note: StepNote, uid: str, slices: int) -> None:
-        """Charge a child that began and ended between two looks, as while no controller ran."""
-        ended_at = _choose_time(note.ended_at, None, note.now)
-        # The pods of a Ray cluster are gone by then: what its stage reported is left.
-        reported_s = note.step.duration_s
-        started_at = note.started_at or (ended_at - dt.timedelta(seconds=reported_s) if reported_s else None)
-        if started_at is not None:
-            await self._open(note, uid, min(started_at, ended_at), slices)
-            await self._close(self._usage[note.child["metadata"]["namespace"]][uid], ended_at)
+        elif note.step.phase.is_terminal and not times and note.started_at is not None:
+            # It began and ended between two looks, as while no controller ran.
+            await self._open(note, uid, _choose_time(note.started_at, None, note.now), slices)
+            if not note.has_running_pods:
+                await self._close(self._usage[namespace][uid], _choose_time(note.ended_at, note.started_at, note.now))
 
     async def _record_wait(self, note: StepNote, uid: str) -> None:
         self._waited.add(uid)

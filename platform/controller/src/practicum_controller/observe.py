@@ -117,7 +117,10 @@ def read_start(child: Document, pods: Iterable[Document]) -> dt.datetime | None:
     """
     own = [pod for pod in pods if is_pod_of(pod, child)]
     running = _list_times(filter(is_pod_running, own), "running", "startedAt")
-    return min(running or _list_times(own, "terminated", "startedAt"), default=None)
+    status = child.get("status", {})
+    # The pods of a Ray cluster go with it; of a job that was never submitted there is no status.
+    since = read_time(status.get("startTime")) if status.get("jobStatus") and status.get("endTime") else None
+    return min(running or _list_times(own, "terminated", "startedAt"), default=since)
 
 
 def read_stop(child: Document, pods: Iterable[Document]) -> dt.datetime | None:

@@ -65,7 +65,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         except ValueError as error:
             problems.append(f"{_PREFIX}{name.upper()}: {error}")
     try:
-        _check_networks(str(values.get("dns_networks", "")))
+        values["dns_networks"] = _read_networks(str(values.get("dns_networks", "")))
     except ValueError as error:
         problems.append(f"{_PREFIX}DNS_NETWORKS: {error}")
     if problems:
@@ -73,10 +73,12 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     return Settings(**values)  # type: ignore[arg-type] # each value has the type of its default
 
 
-def _check_networks(text: str) -> None:
-    for block in filter(None, text.split(",")):
-        if not ipaddress.ip_network(block).prefixlen:
-            raise ValueError(f"{block} is every address")
+def _read_networks(text: str) -> str:
+    networks = [ipaddress.ip_network(block.strip()) for block in text.split(",") if block.strip()]
+    for network in networks:
+        if not network.prefixlen:
+            raise ValueError(f"{network} is every address")
+    return ",".join(map(str, networks))
 
 
 def read_name_servers(text: str) -> str:
