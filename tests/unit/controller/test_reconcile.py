@@ -337,14 +337,20 @@ def test_a_dropped_child_holds_its_account_until_its_pods_are_gone():
     assert set(school.memory.held.steps) == set()
 
 
-@pytest.mark.parametrize("is_over", [False, True])
-def test_a_pod_that_outlives_its_report_is_ended(is_over):
+def run_past_the_report():
+    """Return a week job whose first step reported its end while its pod runs, and that step's child."""
     school = School()
     school.reconcile()
     child = next(iter(school.store.get_family(UID).children.values()))
     child["spec"]["suspend"] = False
     put_pod(school, {"running": {}})
     school.finish_steps("model")
+    return school, child
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_pod_that_outlives_its_report_is_ended(is_over):
+    school, child = run_past_the_report()
     if is_over:
         week_job = school.store.week_jobs[KEY]
         week_job["status"] = {"phase": "Failed", "reason": "DeadlineExceeded", "completionTime": NOW.isoformat()}
@@ -360,12 +366,7 @@ def test_a_pod_that_outlives_its_report_is_ended(is_over):
 
 
 def test_a_pod_that_ends_after_its_report_is_left_alone():
-    school = School()
-    school.reconcile()
-    child = next(iter(school.store.get_family(UID).children.values()))
-    child["spec"]["suspend"] = False
-    put_pod(school, {"running": {}})
-    school.finish_steps("model")
+    school, _ = run_past_the_report()
     school.reconcile()
     school.store.get_family(UID).pods["p1"]["status"]["phase"] = "Succeeded"
     school.now = NOW + dt.timedelta(seconds=121)

@@ -25,10 +25,9 @@ from practicum_controller.ledger import (
     get_last_reset,
     get_reason_over_budget,
 )
-from practicum_controller.observe import QueuePlace
+from practicum_controller.observe import QueuePlace, get_slices
 from practicum_controller.reconcile import Held, StepNote
 from practicum_controller.rosters import Roster
-from practicum_core import labels
 from practicum_core.course import Course
 from practicum_core.phases import Phase
 from practicum_core.reports import StepReport
@@ -236,11 +235,6 @@ class ControllerMemory:
                 if usage.ended_at is not None and usage.ended_at < now - WEEK:
                     del usages[account]
         await asyncio.to_thread(self._history.prune, now - dt.timedelta(days=kept_days))
-
-
-def get_slices(child: Document) -> int:
-    """Return how many GPU slices a child asks for."""
-    return int(child["metadata"].get("labels", {}).get(labels.SLICES, "0"))
 
 
 def _runs_on(note: StepNote) -> bool:

@@ -68,6 +68,11 @@ def get_attempt(child: Document) -> int:
     return int(child["metadata"].get("labels", {}).get(labels.ATTEMPT, "1"))
 
 
+def get_slices(child: Document) -> int:
+    """Return how many GPU slices a child asks for."""
+    return int(child["metadata"].get("labels", {}).get(labels.SLICES, "0"))
+
+
 def _read_final(report: StepReport, child: Document | None) -> ObservedStep:
     return ObservedStep(
         Phase.SUCCEEDED if report.outcome == "succeeded" else Phase.FAILED,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from practicum_controller.excerpt import read_version, trim
+from practicum_controller.observe import get_slices
 from practicum_core import labels
 from practicum_core.phases import Phase
 
@@ -99,10 +100,7 @@ class Store:
     def list_gpu_children(self) -> set[str]:
         """Return the uids of the children that ask for GPU slices."""
         return {
-            uid
-            for family in self._families.values()
-            for uid, child in family.children.items()
-            if child["metadata"].get("labels", {}).get(labels.SLICES, "0") != "0"
+            uid for family in self._families.values() for uid, child in family.children.items() if get_slices(child)
         }
 
     def list_forsaken(self) -> list[Document]:
