@@ -27,7 +27,8 @@ from controller_process import start_controller, write_certificate
 from controller_stand import install_operators
 from practicum_cluster.control_plane import start_alone
 from practicum_cluster.daemons import TIED_TO_CALLER
-from practicum_controller.client import JOBS, WEEK_JOBS, KubernetesCluster
+from practicum_controller.client import KubernetesCluster
+from practicum_controller.kinds import JOBS, WEEK_JOBS
 from practicum_core.crd import KINDS, build_crd
 
 METRICS_PORT = 19190

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from practicum_controller.client import PODS, ApiFault, KubernetesCluster, split_lines
+from practicum_controller.client import ApiFault, KubernetesCluster, split_lines
+from practicum_controller.kinds import PODS
 
 
 async def collect(items):

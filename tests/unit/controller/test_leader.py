@@ -8,7 +8,7 @@ import types
 import pytest
 
 from practicum_controller import leader
-from practicum_controller.client import WEEK_JOBS
+from practicum_controller.kinds import WEEK_JOBS
 from practicum_controller.leader import Candidate, LedCluster, Standing
 from practicum_controller.settings import Settings
 from practicum_core.errors import PlatformError

@@ -17,6 +17,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from pydantic_core import from_json, to_json
 from yarl import URL
 
+from practicum_controller.kinds import Resource
 from practicum_core.errors import PlatformError, Reason
 from practicum_core.labels import FIELD_MANAGER
 
@@ -28,10 +29,6 @@ _LIST_PAGE = 250
 _EVERYTHING: Mapping[str, str] = MappingProxyType({})
 _BAD_REQUEST, _SERVER_FAULT = 400, 500
 _TOO_MANY = 429
-
-_CLUSTER_SCOPED = frozenset(
-    {"namespaces", "courses", "clusterqueues", "resourceflavors", "workloadpriorityclasses", "nodes"}
-)
 
 
 class ApiFault(PlatformError):  # noqa: N818 - a kind of PlatformError, which is named as one
@@ -56,37 +53,6 @@ class ApiFault(PlatformError):  # noqa: N818 - a kind of PlatformError, which is
     def is_too_old(self) -> bool:
         """Whether a watch must begin again with a list."""
         return self.status == _GONE
-
-
-class Resource:
-    """Where objects of one kind live.
-
-    >>> Resource("batch/v1", "jobs").build_path("student-01", "a")
-    '/apis/batch/v1/namespaces/student-01/jobs/a'
-    """
-
-    def __init__(self, api_version: str, plural: str) -> None:
-        self.api_version = api_version
-        self.plural = plural
-
-    def build_path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """Return the path of one object, or of the collection."""
-        root = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
-        inside = f"/namespaces/{namespace}" if namespace and self.plural not in _CLUSTER_SCOPED else ""
-        return f"{root}{inside}/{self.plural}" + (f"/{name}" if name else "")
-
-
-WEEK_JOBS = Resource("practicum.dev/v1alpha1", "weekjobs")
-COURSES = Resource("practicum.dev/v1alpha1", "courses")
-JOBS = Resource("batch/v1", "jobs")
-RAY_JOBS = Resource("ray.io/v1", "rayjobs")
-RAY_CLUSTERS = Resource("ray.io/v1", "rayclusters")
-PODS = Resource("v1", "pods")
-EVENTS = Resource("v1", "events")
-NAMESPACES = Resource("v1", "namespaces")
-LEASES = Resource("coordination.k8s.io/v1", "leases")
-CONFIG_MAPS = Resource("v1", "configmaps")
-WORKLOADS = Resource("kueue.x-k8s.io/v1beta2", "workloads")
 
 
 class Cluster(Protocol):

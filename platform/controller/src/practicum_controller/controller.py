@@ -11,7 +11,11 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
 from practicum_controller import metrics
-from practicum_controller.client import (
+from practicum_controller.client import Cluster, KubernetesCluster
+from practicum_controller.course.homes import get_cluster_queue_name
+from practicum_controller.course.reconcile import CourseReconciler
+from practicum_controller.history import History
+from practicum_controller.kinds import (
     COURSES,
     EVENTS,
     JOBS,
@@ -21,12 +25,7 @@ from practicum_controller.client import (
     RAY_JOBS,
     WEEK_JOBS,
     WORKLOADS,
-    Cluster,
-    KubernetesCluster,
 )
-from practicum_controller.course.homes import get_cluster_queue_name
-from practicum_controller.course.reconcile import CourseReconciler
-from practicum_controller.history import History
 from practicum_controller.memory import ControllerMemory
 from practicum_controller.queue import WorkQueue
 from practicum_controller.reconcile import Reconciler
@@ -84,20 +83,18 @@ class Controller:
     def _build_reflectors(self) -> list[Reflector]:
         everything: dict[str, str] = {}
         managed = {"labelSelector": labels.WEEK_JOB_UID}
-        kinds = (
-            ("Namespace", NAMESPACES, {"labelSelector": labels.COURSE}),
-            ("Course", COURSES, everything),
-            ("Job", JOBS, managed),
-            ("RayJob", RAY_JOBS, managed),
-            ("RayCluster", RAY_CLUSTERS, managed),
-            ("Pod", PODS, managed),
-            ("Workload", WORKLOADS, everything),
-            ("WeekJob", WEEK_JOBS, everything),
+        watched = (
+            (NAMESPACES, {"labelSelector": labels.COURSE}),
+            (COURSES, everything),
+            (JOBS, managed),
+            (RAY_JOBS, managed),
+            (RAY_CLUSTERS, managed),
+            (PODS, managed),
+            (WORKLOADS, everything),
+            (WEEK_JOBS, everything),
         )
-        events = Reflector(
-            self._watched, self.store, "Event", EVENTS, {"fieldSelector": _OF_CHILDREN}, accept=_is_refusal
-        )
-        return [*(Reflector(self._watched, self.store, *kind) for kind in kinds), events]
+        events = Reflector(self._watched, self.store, EVENTS, {"fieldSelector": _OF_CHILDREN}, accept=_is_refusal)
+        return [*(Reflector(self._watched, self.store, *one) for one in watched), events]
 
     def take_report(self, report: StepReport) -> None:
         """Take a report that the history has, and wake its week job."""

@@ -24,7 +24,8 @@ from kubernetes_asyncio.leaderelection.leaderelection import LeaderElection
 from kubernetes_asyncio.leaderelection.resourcelock.leaselock import LeaseLock
 
 from practicum_controller import metrics
-from practicum_controller.client import LEASES, PODS, Cluster, Document, KubernetesCluster, Resource
+from practicum_controller.client import Cluster, Document, KubernetesCluster
+from practicum_controller.kinds import LEASES, PODS, Resource
 from practicum_controller.settings import Settings
 from practicum_core import labels
 from practicum_core.errors import PlatformError, Reason

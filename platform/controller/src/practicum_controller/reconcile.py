@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from practicum_controller.backends import ChildRequest, build_child, get_child_resource, get_reason_unfit
+from practicum_controller.backends import ChildRequest, build_child, get_reason_unfit
 from practicum_controller.backends.pods import is_made_from
-from practicum_controller.client import CONFIG_MAPS, EVENTS, WEEK_JOBS, ApiFault, Cluster
+from practicum_controller.client import ApiFault, Cluster
 from practicum_controller.documents import (
     build_event,
     build_evidence,
@@ -23,6 +23,7 @@ from practicum_controller.documents import (
     read_time,
     read_week_job,
 )
+from practicum_controller.kinds import CONFIG_MAPS, EVENTS, WEEK_JOBS, get_resource
 from practicum_controller.observe import (
     QueuePlace,
     StepFacts,
@@ -402,7 +403,7 @@ class Reconciler:
             if request.slices:
                 await self._ensure_finalizer(scene.document)
             document = build_child(request)
-            made = await self._cluster.make(get_child_resource(document["kind"]), document)
+            made = await self._cluster.make(get_resource(document), document)
             if made.get("metadata", {}).get("uid"):
                 self._store.put(made["kind"], made, is_own=True)
         return bool(missing)
@@ -426,9 +427,7 @@ class Reconciler:
 
     async def _delete_child(self, child: Document) -> None:
         metadata = child["metadata"]
-        await self._cluster.delete(
-            get_child_resource(child["kind"]), metadata["namespace"], metadata["name"], metadata["uid"]
-        )
+        await self._cluster.delete(get_resource(child), metadata["namespace"], metadata["name"], metadata["uid"])
 
     async def _keep_evidence(self, document: Document, status: WeekJobStatus) -> WeekJobStatus:
         page = await self._memory.read_evidence(document["metadata"]["uid"])

@@ -11,8 +11,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from practicum_controller.client import ApiFault, KubernetesCluster, Resource
+from practicum_controller.client import ApiFault, KubernetesCluster
 from practicum_controller.excerpt import trim
+from practicum_controller.kinds import Resource
 from practicum_controller.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -26,8 +27,7 @@ class Reflector:
     Args:
         cluster: Where they are.
         store: Where they are kept.
-        kind: Their kind.
-        resource: Their collection.
+        resource: Their kind and where they live.
         selection: Label and field selectors on the server.
         accept: Which objects are kept.
     """
@@ -36,14 +36,12 @@ class Reflector:
         self,
         cluster: KubernetesCluster,
         store: Store,
-        kind: str,
         resource: Resource,
         selection: Mapping[str, str],
         accept: Callable[[dict[str, Any]], bool] = lambda _: True,
     ) -> None:
         self._cluster = cluster
         self._store = store
-        self._kind = kind
         self._resource = resource
         self._selection = selection
         self._accept = accept
@@ -69,9 +67,9 @@ class Reflector:
         version = ""
         async for page, listed_at in self._cluster.list_pages(self._resource, self._selection):
             version = listed_at
-            kept += [trim({"kind": self._kind, **one}) for one in page if self._accept(one)]
+            kept += [trim({"kind": self._resource.kind, **one}) for one in page if self._accept(one)]
         self.is_absent = False
-        self._store.replace(self._kind, kept)
+        self._store.replace(self._resource.kind, kept)
         self.is_synced.set()
         while True:
             async for change, document in self._cluster.watch(self._resource, version, self._selection):
@@ -79,6 +77,6 @@ class Reflector:
                 if change == "BOOKMARK" or not self._accept(document):
                     continue
                 if change == "DELETED":
-                    self._store.drop(self._kind, document)
+                    self._store.drop(self._resource.kind, document)
                 else:
-                    self._store.put(self._kind, document)
+                    self._store.put(self._resource.kind, document)

@@ -6,20 +6,11 @@ from practicum_controller.backends.batch_job import build_job
 from practicum_controller.backends.fit import get_reason_unfit
 from practicum_controller.backends.pods import ChildRequest
 from practicum_controller.backends.ray_job import build_ray_job, needs_ray
-from practicum_controller.client import JOBS, RAY_JOBS, Document, Resource
+from practicum_controller.client import Document
 
-__all__ = ["ChildRequest", "build_child", "get_child_resource", "get_reason_unfit"]
+__all__ = ["ChildRequest", "build_child", "get_reason_unfit"]
 
 
 def build_child(request: ChildRequest) -> Document:
     """Return the object that runs one attempt of a step."""
     return build_ray_job(request) if needs_ray(request) else build_job(request)
-
-
-def get_child_resource(kind: str) -> Resource:
-    """Return where children of a kind live.
-
-    >>> get_child_resource("RayJob").plural
-    'rayjobs'
-    """
-    return {"Job": JOBS, "RayJob": RAY_JOBS}[kind]

@@ -16,10 +16,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal, Protocol
 
 from practicum_controller import metrics
-from practicum_controller.client import COURSES, NAMESPACES, ApiFault, Cluster, Resource
+from practicum_controller.client import ApiFault, Cluster
 from practicum_controller.course.homes import STUDENT_ROLE, build_home, build_local_queue, build_namespace
 from practicum_controller.course.queues import build_shared
 from practicum_controller.documents import build_status_patch, read_course
+from practicum_controller.kinds import COURSES, NAMESPACES, ROLE_BINDINGS, get_resource
 from practicum_controller.ledger import get_cap_h
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
@@ -41,19 +42,6 @@ _UNHEALED = frozenset({"PersistentVolumeClaim"})
 """A volume that somebody made larger cannot be made smaller again."""
 _MAX_NAMED = 3
 _NOT_FOUND = 404
-_PLURALS = {
-    "ResourceQuota": "resourcequotas",
-    "LimitRange": "limitranges",
-    "NetworkPolicy": "networkpolicies",
-    "ServiceAccount": "serviceaccounts",
-    "RoleBinding": "rolebindings",
-    "ConfigMap": "configmaps",
-    "PersistentVolumeClaim": "persistentvolumeclaims",
-    "LocalQueue": "localqueues",
-    "ResourceFlavor": "resourceflavors",
-    "ClusterQueue": "clusterqueues",
-    "WorkloadPriorityClass": "workloadpriorityclasses",
-}
 
 
 class Ledger(Protocol):
@@ -157,12 +145,12 @@ class CourseReconciler:
             wanted["metadata"]["ownerReferences"] = [owner]
         digest = _hash(shared)
         queue = next(wanted for wanted in shared if wanted["kind"] == "ClusterQueue")
-        known = await self._cluster.read(_get_resource(queue).build_path(None, queue["metadata"]["name"]))
+        known = await self._cluster.read(get_resource(queue).build_path(None, queue["metadata"]["name"]))
         if not is_healed and known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
             return
         queue["metadata"]["annotations"] = {APPLIED_HASH: digest}
         for wanted in sorted(shared, key=lambda one: one is queue):
-            await self._cluster.apply(_get_resource(wanted), wanted)
+            await self._cluster.apply(get_resource(wanted), wanted)
 
     async def _apply_home(self, course: Course, student: Student, authority: str, *, is_healed: bool) -> None:
         namespace = build_namespace(course, student)
@@ -177,7 +165,7 @@ class CourseReconciler:
             await self._cluster.apply(NAMESPACES, namespace)
         for wanted in content:
             if not (is_whole and wanted["kind"] in _UNHEALED):
-                await self._cluster.apply(_get_resource(wanted), wanted)
+                await self._cluster.apply(get_resource(wanted), wanted)
         # Only now: a namespace that bears the hash has everything.
         namespace["metadata"]["annotations"] = {APPLIED_HASH: digest}
         self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
@@ -195,9 +183,8 @@ class CourseReconciler:
                 continue
             student = Student(name=marks.get(labels.STUDENT, name), namespace=name)
             queue = build_local_queue(course, student, is_archived=True)
-            await self._cluster.apply(_get_resource(queue), queue)
-            bindings = Resource("rbac.authorization.k8s.io/v1", "rolebindings")
-            await self._cluster.delete(bindings, name, STUDENT_ROLE)
+            await self._cluster.apply(get_resource(queue), queue)
+            await self._cluster.delete(ROLE_BINDINGS, name, STUDENT_ROLE)
             namespace = build_namespace(course, student)
             namespace["metadata"]["labels"][labels.ARCHIVED] = "true"
             self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
@@ -280,7 +267,3 @@ def _refuse_foreign(known: Document | None, course: Course) -> None:
         raise ApiFault(
             0, f"namespace {name} {whose}: label it {labels.COURSE}={course.metadata.name} to hand it over", "course"
         )
-
-
-def _get_resource(document: Document) -> Resource:
-    return Resource(document["apiVersion"], _PLURALS[document["kind"]])
