@@ -86,7 +86,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _load_stage(spec: StageSpec) -> Any:  # noqa: ANN401 - each stage has its own config and record types
-    return importlib.import_module(f"practicum_jobs.{spec.name}").run
+    return importlib.import_module(spec.program).run
 
 
 def _clear_previous(context: StageContext) -> None:

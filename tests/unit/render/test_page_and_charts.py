@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from practicum_jobs.render.bilingual import Bilingual, make_visible
+from practicum_core.texts import Bilingual
 from practicum_jobs.render.blocks import Cell, Charts, Column, Disclosure, Heading, Paragraph, Section, Table
 from practicum_jobs.render.charts import (
     Bar,
@@ -22,6 +22,7 @@ from practicum_jobs.render.charts import (
     interval_plot,
     line_chart,
 )
+from practicum_jobs.render.foreign_text import make_visible
 from practicum_jobs.render.page import render_page
 from practicum_jobs.render.scale import get_ticks, thin
 

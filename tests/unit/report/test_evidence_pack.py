@@ -184,7 +184,8 @@ def test_the_page_needs_nothing_else(make_sft_run):
 def test_restarted_curves_are_drawn_once_with_the_restart_and_the_best_checkpoint(make_sft_run):
     run = make_sft_run()
     files = read_run(run.layout, "report")
-    assert files.find_steps("sft")[0].curves.restarts == [40]
+    [step] = [one for one in files.steps if one.stage == "sft"]
+    assert step.curves.restarts == [40]
     charts = [
         chart
         for section in build_sections(Pack(files, build_evidence(files), 12))

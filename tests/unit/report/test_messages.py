@@ -8,9 +8,8 @@ import string
 import pytest
 
 from practicum_core.curriculum import UNITS
-from practicum_core.stages import STAGES
+from practicum_core.texts import Bilingual
 from practicum_jobs.audit.catalogue import CATALOGUE
-from practicum_jobs.render.bilingual import Bilingual
 from practicum_jobs.report import messages, titles
 from practicum_jobs.report.figures import get_title
 
@@ -64,14 +63,12 @@ def test_names_of_the_curriculum_have_titles(unit):
     for row in unit.requirements:
         assert row in titles.COURSE_ROWS
         assert row in titles.COURSE_ROW_SECTIONS
-    assert all(step.stage in messages.STAGES for step in unit.steps)
 
 
 def test_sections_named_by_course_rows_exist_and_every_section_can_be_read():
     for slugs in titles.COURSE_ROW_SECTIONS.values():
         assert set(slugs) <= set(messages.SECTIONS)
     assert set(messages.SECTIONS) == set(messages.READING)
-    assert set(messages.STAGES) == set(STAGES)
 
 
 def test_the_audit_and_the_pack_call_defects_alike():

@@ -13,6 +13,7 @@ from practicum_core.metrics import Metric
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.reports import MAX_EVIDENCE_BYTES, PodStep, StepReport
+from practicum_core.stages import get_stage
 from practicum_core.step_files import read_json_or_empty
 
 MAX_TEXT = 4_000
@@ -53,7 +54,7 @@ def build_final(step: PodStep, seen: ObservedStep, run: RunLayout) -> StepReport
         fix=_cut_text(seen.fix),
         duration_s=_get_seconds(seen.duration_s),
         metrics=clean_metrics(seen.metrics),
-        evidence_html=pack_page(run) if has_succeeded and step.stage == "report" else None,
+        evidence_html=pack_page(run) if has_succeeded and get_stage(step.stage).is_presentation else None,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from practicum_core.errors import ConfigError, suggest_similar
-from practicum_jobs.render.bilingual import Bilingual
+from practicum_core.texts import Bilingual
 from practicum_jobs.text.encoding import EncodingDefect
 from practicum_jobs.text.pii import PiiKind
 from practicum_jobs.text.secrets import SecretKind

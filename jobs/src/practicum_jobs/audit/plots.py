@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from practicum_core.texts import Bilingual
 from practicum_jobs.audit.catalogue import CATALOGUE, Level
 from practicum_jobs.audit.record import Result
-from practicum_jobs.render.bilingual import Bilingual
 from practicum_jobs.render.charts import Bar, Chart, Mark, Tone, bar_chart, histogram
 
 TONES: dict[Level, Tone] = {"pass": "good", "warn": "warn", "fail": "bad"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 
 from practicum_core.stages.audit import ClassScore
+from practicum_core.texts import Bilingual as B  # noqa: N817 - stands before every text of the page
+from practicum_core.texts import Text
 from practicum_jobs.audit.catalogue import CATALOGUE, Level
 from practicum_jobs.audit.plots import TONES, build_finding_chart, build_length_chart, build_script_chart
 from practicum_jobs.audit.record import Result
-from practicum_jobs.render.bilingual import Bilingual as B  # noqa: N817 - stands before every text of the page
-from practicum_jobs.render.bilingual import Text
 from practicum_jobs.render.blocks import (
     Block,
     Cell,

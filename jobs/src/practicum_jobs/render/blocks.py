@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from practicum_jobs.render.bilingual import Bilingual, Text
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.charts import Chart, Tone
 
 CellKind = Literal["text", "number", "code", "name"]

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render import svg
-from practicum_jobs.render.bilingual import Bilingual, Text
 from practicum_jobs.render.scale import Point, Scale, format_tick, get_ticks, split_finite, thin
 
 WIDTH = 420.0

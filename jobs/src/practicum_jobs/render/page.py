@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import jinja2
 from markupsafe import Markup
 
-from practicum_jobs.render.bilingual import Bilingual, Text, make_visible
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Section
 from practicum_jobs.render.charts import Tone
+from practicum_jobs.render.foreign_text import make_visible
 
 __all__ = ["Bilingual", "Stamp", "render_page"]
 

@@ -10,7 +10,8 @@ import html
 import math
 from collections.abc import Sequence
 
-from practicum_jobs.render.bilingual import Bilingual, Text, make_visible
+from practicum_core.texts import Bilingual, Text
+from practicum_jobs.render.foreign_text import make_visible
 
 FONT_SIZE = 13.0
 _WIDE_FROM = 0x2E80

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from practicum_jobs.render.bilingual import Bilingual, Text
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Command, Fact, Facts, Heading, Section, Table
 from practicum_jobs.report.messages import READING, REPRODUCE, ROWS, SECTIONS
 from practicum_jobs.report.titles import COURSE_ROW_SECTIONS, COURSE_ROWS

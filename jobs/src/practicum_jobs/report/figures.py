@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from practicum_core.metrics import Metric
-from practicum_jobs.render.bilingual import Bilingual, Text
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.report.titles import (
     FAILURE_KINDS,
     FINDINGS,

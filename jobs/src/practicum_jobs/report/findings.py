@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from practicum_core.metrics import Metric
 from practicum_core.stages.audit import AuditRecord, Finding
-from practicum_jobs.render.bilingual import Bilingual, Text, shorten
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import (
     Block,
     Cell,
@@ -22,6 +22,7 @@ from practicum_jobs.render.blocks import (
     Table,
 )
 from practicum_jobs.render.charts import Bar, Tone, bar_chart
+from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.report.figures import format_bytes, format_interval, format_share, get_finding_title
 from practicum_jobs.report.messages import AUDIT, READING, SECTIONS
 from practicum_jobs.report.verdict import Pack

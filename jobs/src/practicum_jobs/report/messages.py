@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from practicum_jobs.render.bilingual import Bilingual as B  # noqa: N817 - a catalogue reads by its texts
+from practicum_core.texts import Bilingual as B  # noqa: N817 - a catalogue reads by its texts
 
 GAPS = {
     "missing": B("the file is missing", "文件缺失"),
@@ -184,16 +184,6 @@ STEPS = {
     "size": B("Size", "大小"),
     "note": B("Note", "说明"),
 }
-STAGES = {
-    "model": B("brings the base model to this machine and hashes it", "取得基座模型并计算哈希"),
-    "snapshot": B("freezes the data by content and looks for leakage", "按内容冻结数据并检查泄漏"),
-    "audit": B("looks for defects row by row and writes a clean copy", "逐行查找缺陷并写出干净副本"),
-    "sft": B("fine-tunes the model and exports adapter and merged model", "微调模型并导出适配器与合并模型"),
-    "inference": B("loads the exported files in a fresh process and answers prompts", "在新进程中加载导出文件并作答"),
-    "evaluate": B("scores answers on rows that were never trained on", "在未参与训练的样本上评分"),
-    "report": B("builds this pack", "生成本证据包"),
-}
-
 CURVES = {
     "loss": B("Loss", "损失"),
     "loss_reading": B("The validation points are measured every few steps.", "验证损失每隔若干步测一次。"),

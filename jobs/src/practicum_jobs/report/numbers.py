@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from practicum_core.metrics import StageMetric
-from practicum_jobs.render.bilingual import Bilingual, Text
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Charts, Column, Disclosure, Figure, Figures, Notice, Section, Table
 from practicum_jobs.render.charts import Chart, Interval, Tone, interval_plot
 from practicum_jobs.report.figures import format_figure, format_interval, format_metric, get_title

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from practicum_jobs.render.bilingual import Bilingual
+from practicum_core.texts import Bilingual
 from practicum_jobs.render.blocks import Section
 from practicum_jobs.render.page import render_page
 from practicum_jobs.report.course import build_reproduce_section, build_rows_section

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from practicum_core.stages import STAGES
 from practicum_core.stages.base import StageRecord
 from practicum_core.stages.sft import SftRecord
-from practicum_jobs.render.bilingual import Bilingual, Text, shorten
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import (
     Block,
     Cell,
@@ -22,8 +23,9 @@ from practicum_jobs.render.blocks import (
     Table,
 )
 from practicum_jobs.render.charts import Bar, Chart, Mark, Series, bar_chart, line_chart
+from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.report.figures import format_bytes, format_digits, format_duration, format_time
-from practicum_jobs.report.messages import CURVES, READING, SECTIONS, STAGES, STEPS
+from practicum_jobs.report.messages import CURVES, READING, SECTIONS, STEPS
 from practicum_jobs.report.reading import RunFiles, StepFiles
 from practicum_jobs.report.verdict import Pack
 
@@ -66,7 +68,7 @@ def build_steps_section(pack: Pack) -> Section:
 
 
 def _build_step_row(step: StepFiles, num_starts: int) -> list[Cell | Text]:
-    what = STAGES.get(step.stage, step.stage)
+    what: Text = STAGES[step.stage].title if step.stage in STAGES else step.stage
     starts = str(num_starts) if num_starts else "–"
     if step.record is None:
         result = Cell(STEPS["failed"] if step.error else STEPS["missing"], tone="bad")

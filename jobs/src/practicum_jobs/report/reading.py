@@ -7,7 +7,7 @@ a failed run still gets a pack.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,8 +24,10 @@ from practicum_core.layout import RunLayout
 from practicum_core.stages import STAGES, StageRecord
 from practicum_core.stages.model import ModelLock
 from practicum_core.stages.snapshot import DataLock
+from practicum_core.stages.spec import LockKind
+from practicum_core.texts import Bilingual
 from practicum_core.weekjob import WeekJob
-from practicum_jobs.render.bilingual import Bilingual, shorten
+from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.report.messages import GAPS
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -70,9 +72,9 @@ class RunFiles:
     control: Comparison | None
     gaps: tuple[Gap, ...]
 
-    def find_steps(self, stage: str) -> list[StepFiles]:
-        """Return the steps that run the stage."""
-        return [step for step in self.steps if step.stage == stage]
+    def writes_lock(self, kind: LockKind) -> bool:
+        """Whether a step of the unit writes the lock of the data or of the model."""
+        return _writes_lock(self.steps, kind)
 
 
 def read_run(layout: RunLayout, own_step: str) -> RunFiles:
@@ -89,19 +91,22 @@ def read_run(layout: RunLayout, own_step: str) -> RunFiles:
     weekjob = reader.read_weekjob()
     unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
     steps = tuple(reader.read_step(step.name, step.stage) for step in unit.steps if step.name != own_step)
-    stages = {step.stage for step in steps}
     return RunFiles(
         run_id=layout.root.name,
         unit=unit,
         weekjob=weekjob,
         steps=steps,
         environment=reader.read_model(layout.environment, RunEnvironment),
-        data_lock=reader.read_model(layout.data_lock, DataLock) if "snapshot" in stages else None,
-        model_lock=reader.read_model(layout.model_lock, ModelLock) if "model" in stages else None,
+        data_lock=reader.read_model(layout.data_lock, DataLock) if _writes_lock(steps, "data") else None,
+        model_lock=reader.read_model(layout.model_lock, ModelLock) if _writes_lock(steps, "model") else None,
         events=reader.read_lines(layout.events),
         control=reader.read_model(layout.control, Comparison) if layout.control.exists() else None,
         gaps=tuple(reader.gaps),
     )
+
+
+def _writes_lock(steps: Iterable[StepFiles], kind: LockKind) -> bool:
+    return any(step.stage in STAGES and kind in STAGES[step.stage].locks for step in steps)
 
 
 class _Reader:

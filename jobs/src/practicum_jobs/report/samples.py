@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from practicum_jobs.render.bilingual import Bilingual, Text, shorten
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Disclosure, Example, Excerpt, Heading, Notice, Section
 from practicum_jobs.render.charts import Tone
+from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.report.figures import name_failure
 from practicum_jobs.report.messages import READING, SAMPLES, SECTIONS
 from practicum_jobs.report.reading import StepFiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from practicum_core.environment import Repository
 from practicum_core.stages.snapshot import Leak, SnapshotRecord
-from practicum_jobs.render.bilingual import Bilingual, Text
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import (
     Block,
     Cell,
@@ -26,7 +26,7 @@ _SHORT_COMMIT = 12
 
 def build_data_section(pack: Pack) -> Section | None:
     """Build the data card; ``None`` for a unit that freezes no data."""
-    if not pack.files.find_steps("snapshot"):
+    if not pack.files.writes_lock("data"):
         return None
     lock = pack.files.data_lock
     if lock is None:
@@ -85,7 +85,7 @@ def _build_leak_row(leak: Leak) -> list[Cell | Text]:
 
 def build_model_section(pack: Pack) -> Section | None:
     """Build the model card; ``None`` for a unit without a model."""
-    if not pack.files.find_steps("model"):
+    if not pack.files.writes_lock("model"):
         return None
     lock = pack.files.model_lock
     if lock is None:

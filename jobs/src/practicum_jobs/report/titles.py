@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from practicum_jobs.render.bilingual import Bilingual as B  # noqa: N817 - a catalogue reads by its texts
+from practicum_core.texts import Bilingual as B  # noqa: N817 - a catalogue reads by its texts
 
 Style = Literal["share", "points", "width", "count", "number", "seconds", "bytes"]
 """``points`` is a difference of shares, with its sign; ``width`` is the length of an interval of shares."""

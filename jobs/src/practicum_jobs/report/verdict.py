@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from practicum_core.evidence import Evidence, get_verdict
 from practicum_core.gates import GateResult, GateSpec, check_gates
 from practicum_core.metrics import Metric, StageMetric
-from practicum_jobs.render.bilingual import Bilingual, Text
+from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Notice, Section, Table
 from practicum_jobs.render.page import Stamp
 from practicum_jobs.report.figures import format_figure, format_interval, format_metric, get_title

@@ -8,7 +8,9 @@ from practicum_cli.session import Outcome
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import EXIT_OK, EXIT_STOPPED, Reason, get_exit_code
 from practicum_core.layout import RunLayout
+from practicum_core.metrics import StageMetric
 from practicum_core.phases import Phase
+from practicum_core.stages import STAGES
 from practicum_core.step_files import read_json_lines, read_json_or_empty
 from practicum_core.weekjob import WeekJobStatus
 
@@ -16,37 +18,29 @@ from practicum_core.weekjob import WeekJobStatus
 def describe_end(outcomes: list[Outcome]) -> str:
     """Describe the end of one or several runs as text for a terminal."""
     parts = [_describe_run(outcome) for outcome in outcomes]
-    parts += [line for outcome in outcomes if (line := describe_improvement(outcome.path))]
+    parts += [line for outcome in outcomes for line in list_headlines(outcome)]
     packs = [_get_pack(outcome) for outcome in outcomes]
     if any(packs):
         parts.append("Evidence packs:\n" + "\n".join(f"  {pack}" for pack in packs if pack))
     return "\n\n".join(parts)
 
 
-def describe_improvement(path: Path) -> str:
-    """Say by how much the tuned model beats the base model, with the interval; empty where none was tuned."""
-    metrics = _read_metrics(path)
-    delta = metrics.get("exact_match_delta")
-    if delta is None:
-        return ""
-    low, high = delta.get("low"), delta.get("high")
-    interval = f" (95% interval {low:+.3f} to {high:+.3f})" if low is not None and high is not None else ""
-    base, tuned = metrics.get("exact_match_base"), metrics.get("exact_match_tuned")
-    levels = f": base {base['value']:.3f}, tuned {tuned['value']:.3f}" if base and tuned else ""
-    verb = "beats" if (low if low is not None else delta["value"]) > 0 else "does not beat"
-    gain = f"{delta['value']:+.3f} exact match{interval}{levels}"
-    return f"The tuned model {verb} the base model on the test split by {gain}"
+def list_headlines(outcome: Outcome) -> list[str]:
+    """List the sentence of each step whose stage sums its metrics up in one."""
+    spec = outcome.weekjob.spec
+    evidence = read_json_or_empty(RunLayout(outcome.path).evidence_json)
+    measured = [StageMetric.model_validate(metric) for metric in evidence.get("metrics", [])]
+    lines = [
+        STAGES[step.stage].describe_headline({metric.name: metric for metric in measured if metric.stage == step.name})
+        for step in get_unit(spec.unit, spec.variant).steps
+        if step.stage in STAGES
+    ]
+    return [line for line in lines if line]
 
 
 def get_exit_code_of(status: WeekJobStatus) -> int:
     """Return the exit code that a final status stands for."""
     return get_exit_code(status.reason or Reason.INTERNAL)
-
-
-def _read_metrics(path: Path) -> dict[str, dict[str, float]]:
-    document = read_json_or_empty(RunLayout(path).evidence_json)
-    metrics = document.get("metrics", [])
-    return {metric["name"]: metric for metric in metrics if metric.get("stage") == "evaluate"}
 
 
 def _get_pack(outcome: Outcome) -> str:

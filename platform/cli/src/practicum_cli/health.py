@@ -12,9 +12,10 @@ from typing import Literal
 
 from practicum_cli.environments import find_python, find_uv
 from practicum_cli.locks import read_pins
+from practicum_core.curriculum import list_declared_stages
 from practicum_core.errors import PracticumError
 from practicum_core.machine import count_usable_cores, get_cache_dir, list_gpus, read_memory_limit
-from practicum_core.stages import DECLARED_STAGES, STAGES, StageSpec
+from practicum_core.stages import STAGES, StageSpec
 
 State = Literal["ok", "note", "missing"]
 _GIB = 1 << 30
@@ -58,7 +59,7 @@ def check_machine(experiments: Path) -> list[Check]:
 def check_stages() -> list[Check]:
     """Say of each stage whether it can run here."""
     implemented = [_check_stage(stage) for stage in STAGES.values()]
-    declared = [Check(name, "note", "not in this version") for name in sorted(DECLARED_STAGES)]
+    declared = [Check(name, "note", "not in this version") for name in list_declared_stages()]
     return implemented + declared
 
 

@@ -17,6 +17,7 @@ from practicum_core.factors import find_differences
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
 from practicum_core.resolve import resolve_steps
+from practicum_core.stages import STAGES
 from practicum_core.step_files import read_json_lines, read_record
 from practicum_core.weekjob import SetValue, WeekJob
 
@@ -26,7 +27,6 @@ _MACHINE_SUFFIXES = ("_s", "_ms", "_per_s", "_gib", "_mib", "_rss_bytes")
 _COMMON_FIELDS = frozenset(
     {"started_at", "finished_at", "duration_s", "metrics", "artifacts", "failures", "notes", "html", "html_sha256"}
 )
-_PRESENTATION_STAGES = frozenset({"report"})
 _VOLATILE_KEYS = frozenset({"time_s", "seconds", "duration_s", "latency_s"})
 
 
@@ -114,11 +114,11 @@ def _compare_step(step: str, recorded: Run, executed: Run, tolerance: float) -> 
     findings = [
         _compare_metric(step, name, (left, right), tolerance)
         for name, unit, left, right in pairs
-        if not _is_of_machine(name, unit) and first.stage not in _PRESENTATION_STAGES
+        if not _is_of_machine(name, unit) and not STAGES[first.stage].is_presentation
     ]
     skipped = len(pairs) - len(findings)
     findings += _compare_facts(step, first.model_dump(mode="json"), second.model_dump(mode="json"))
-    if first.stage not in _PRESENTATION_STAGES:
+    if not STAGES[first.stage].is_presentation:
         findings += _compare_artifacts(step, first.artifacts, second.artifacts)
         findings += _compare_samples(step, recorded.layout, executed.layout)
     return findings, skipped

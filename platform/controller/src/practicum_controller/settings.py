@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from practicum_core.environments import ENVIRONMENTS
 from practicum_core.errors import ConfigError
 
 _PREFIX = "PRACTICUM_"
 _TRUE = frozenset({"1", "true", "yes", "on"})
-DEFAULT_IMAGES = {"base": "practicum-base:latest", "train": "practicum-train:latest"}
+DEFAULT_IMAGES = {row.name: f"{row.image}:latest" for row in ENVIRONMENTS.values()}
 
 
 @dataclass(frozen=True)

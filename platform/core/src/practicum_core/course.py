@@ -9,9 +9,9 @@ from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from practicum_core.stages import Environment
+from practicum_core.environments import ENVIRONMENTS
 from practicum_core.weekjob import API_VERSION, Condition, Metadata, Quantity, Resource
 
 StudentName = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
@@ -135,7 +135,7 @@ class CourseSpec(Resource):
 
     variant: Literal[8, 10, 12] = Field(default=10, description="Length of the course in weeks.")
     students: list[Student] = Field(default_factory=list, max_length=MAX_STUDENTS, description="The roster.")
-    images: dict[Environment, Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
+    images: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
         default_factory=dict, description="Image by environment; the chart's without it."
     )
     allow_images: bool = Field(
@@ -153,6 +153,15 @@ class CourseSpec(Resource):
     )
     budget: Budget = Field(default_factory=Budget)
     suspend: bool = Field(default=False, description="True admits no more week jobs until it is false again.")
+
+    @field_validator("images")
+    @classmethod
+    def _refuse_unknown_environments(cls, images: dict[str, str]) -> dict[str, str]:
+        """Refuse an image that no stage would ever use."""
+        unknown = sorted(images.keys() - ENVIRONMENTS.keys())
+        if unknown:
+            raise ValueError(f"no environment is called {', '.join(unknown)}; there are {', '.join(ENVIRONMENTS)}")
+        return images
 
     @model_validator(mode="after")
     def _refuse_shared_homes(self) -> Self:

@@ -1,7 +1,7 @@
-"""Decides what each week of the course runs and must show. Data only: units, their steps, gates and course rows.
+"""What each week of the course runs and must show. Data only: units, their steps, gates and course rows.
 
 Steps whose stage does not exist yet are declared here all the same, so that ``practicum weeks`` shows the whole
-course; asking for such a unit says so (:func:`practicum_core.stages.get_stage`).
+course; asking for such a unit says so (:func:`require_implemented`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from practicum_core.errors import ConfigError, suggest_similar
+from practicum_core.errors import ConfigError, Reason, suggest_similar
 from practicum_core.gates import Comparison, GateSpec
 from practicum_core.stages import STAGES
 
@@ -21,12 +21,20 @@ class Step:
     """One stage inside a unit.
 
     ``config`` holds for every profile; ``quick`` is laid over it in the quick profile, which is sized for two cores.
+    ``needs`` names the steps that must have ended, or be ready where they are servers, before this one starts; without
+    it, that is the step before.
     """
 
     name: str
     stage: str
     config: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] | None = None
+
+    @property
+    def is_presentation(self) -> bool:
+        """Whether its stage only draws what the others measured."""
+        return self.stage in STAGES and STAGES[self.stage].is_presentation
 
 
 @dataclass(frozen=True)
@@ -342,6 +350,27 @@ VARIANTS: dict[int, tuple[str, ...]] = {
     ),
 }
 """Week numbers (from 1) to units, by length of the course."""
+
+
+def list_declared_stages() -> list[str]:
+    """List the stages that the course needs and that this version does not run yet."""
+    return sorted({step.stage for unit in UNITS.values() for step in unit.steps} - STAGES.keys())
+
+
+def require_implemented(unit: Unit) -> None:
+    """Refuse a unit of which a stage does not exist yet.
+
+    Raises:
+        ConfigError: It names the stage (``StageNotImplemented``).
+    """
+    missing = [step.stage for step in unit.steps if step.stage not in STAGES]
+    if missing:
+        raise ConfigError(
+            f"stage '{missing[0]}' is part of the course but not of this version",
+            "`practicum weeks` shows the weeks that run",
+            Reason.STAGE_NOT_IMPLEMENTED,
+        )
+
 
 _WEEK = re.compile(r"week-([0-9]{2})")
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from practicum_core.curriculum import get_unit
 from practicum_core.environment import RunEnvironment
 from practicum_core.stages.model import ModelLock
 from practicum_core.stages.snapshot import DataLock
@@ -25,7 +26,6 @@ from practicum_core.weekjob import WeekJobSpec
 
 Kind = Literal["factor", "context"]
 ABSENT = "(absent)"
-_PRESENTATION_STEPS = frozenset({"report"})
 _SHORT_HASH = 12
 
 
@@ -120,10 +120,12 @@ def _add_data(table: _Table, facts: RunFacts, other: RunFacts) -> None:
 
 def _add_steps(table: _Table, facts: RunFacts, other: RunFacts) -> None:
     """Add the options of the steps that both runs have; another set of steps is what another unit means."""
+    unit = get_unit(facts.spec.unit, facts.spec.variant)
+    presentation = {step.name for step in unit.steps if step.is_presentation}
     for step, options in facts.steps.items():
         if step not in other.steps:
             continue
-        kind: Kind = "context" if step in _PRESENTATION_STEPS else "factor"
+        kind: Kind = "context" if step in presentation else "factor"
         for key, value in options.items():
             if not _is_shared(facts.spec, key, value):
                 table.add(f"{step}.{key}", value, kind)

@@ -12,11 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from practicum_core.curriculum import Step, Unit, get_unit
+from practicum_core.curriculum import Step, Unit, get_unit, require_implemented
 from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.stage_process import RUN_SCHEME, list_texts
-from practicum_core.stages import Environment, get_stage
-from practicum_core.stages.base import StageConfig
+from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_core.weekjob import WeekJob
 
 
@@ -25,9 +24,18 @@ class ResolvedStep:
     """A step with its final, validated configuration."""
 
     name: str
-    stage: str
-    environment: Environment
+    spec: StageSpec
     config: StageConfig
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage."""
+        return self.spec.name
+
+    @property
+    def environment(self) -> str:
+        """Name of the environment that runs it."""
+        return self.spec.environment
 
 
 def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
@@ -37,6 +45,7 @@ def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
         ConfigError: Every problem found, gathered into one message.
     """
     unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
+    require_implemented(unit)
     overrides, problems = _split_overrides(weekjob, unit)
     steps: list[ResolvedStep] = []
     for step in unit.steps:
@@ -48,7 +57,7 @@ def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
             problems.extend(_describe_problems(step, stage.config, error))
             continue
         problems.extend(f"{step.name}: '{text}' leaves the run directory" for text in _find_escapes(config))
-        steps.append(ResolvedStep(step.name, step.stage, stage.environment, config))
+        steps.append(ResolvedStep(step.name, stage, config))
     if problems:
         raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
     return tuple(steps)

@@ -16,8 +16,6 @@ from practicum_controller.settings import Settings
 from practicum_core import labels, reports
 from practicum_core.course import CourseSpec
 from practicum_core.plan import StepObject
-from practicum_core.stages import get_stage
-from practicum_core.stages.sft import SftConfig
 from practicum_core.weekjob import WeekJob
 
 USER_ID = 65532
@@ -66,14 +64,12 @@ class ChildRequest:
     @property
     def slices(self) -> int:
         """GPU slices of each pod of the step."""
-        stage = get_stage(self.item.step.stage)
-        return self.weekjob.spec.resources.gpu.slices if stage.uses_gpu else 0
+        return self.weekjob.spec.resources.gpu.slices if self.item.step.spec.uses_gpu else 0
 
     @property
     def num_pods(self) -> int:
         """Pods that the step computes on at the same time."""
-        config = self.item.step.config
-        return config.num_workers if isinstance(config, SftConfig) and config.engine == "ray" else 1
+        return self.item.step.spec.count_pods(self.item.step.config)
 
     def build_labels(self) -> dict[str, str]:
         """Return the labels of the child's pods."""

@@ -10,6 +10,7 @@ import re
 
 from practicum_controller.backends.pods import ChildRequest, build_pod_template
 from practicum_controller.client import Document
+from practicum_core.stages.spec import Runner
 
 WORKER_GROUP = "workers"
 ENTRYPOINT = "python -m practicum_jobs.agent"
@@ -23,8 +24,8 @@ _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 
 def needs_ray(request: ChildRequest) -> bool:
     """Whether the step trains on Ray: the flat engine runs in one plain pod."""
-    config = request.item.step.config.model_dump()
-    return request.item.step.stage == "sft" and config.get("engine", "ray") == "ray"
+    step = request.item.step
+    return step.spec.choose_runner(step.config) is Runner.RAY
 
 
 def build_ray_job(request: ChildRequest) -> Document:

@@ -1,68 +1,57 @@
-"""Decides which stages exist, what each one's configuration and record are, and which environment runs it."""
+"""The stages that exist. Each module of this package that exports ``SPEC`` is one; there is no other list.
+
+A package of somebody else's adds stages when ``PRACTICUM_STAGE_PACKAGES`` names it: every module of its ``stages``
+package that exports ``SPEC``, and the units of its module ``units`` (:mod:`practicum_core.curriculum`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import importlib
+import os
+import pkgutil
+from collections.abc import Iterator
 
-from practicum_core.errors import ConfigError, Reason, suggest_similar
-from practicum_core.stages.audit import AuditConfig, AuditRecord
+from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.stages.base import StageConfig, StageRecord
-from practicum_core.stages.evaluate import EvaluateConfig, EvaluateRecord
-from practicum_core.stages.inference import InferenceConfig, InferenceRecord
-from practicum_core.stages.model import ModelConfig, ModelRecord
-from practicum_core.stages.report import ReportConfig, ReportRecord
-from practicum_core.stages.sft import SftConfig, SftRecord
-from practicum_core.stages.snapshot import SnapshotConfig, SnapshotRecord
+from practicum_core.stages.spec import StageSpec
 
-__all__ = ["DECLARED_STAGES", "STAGES", "Environment", "StageConfig", "StageRecord", "StageSpec", "get_stage"]
+__all__ = ["STAGES", "StageConfig", "StageRecord", "StageSpec", "get_stage", "list_added_packages"]
 
-Environment = Literal["base", "train", "serve", "serve-gpu", "quantize"]
+PACKAGES_VARIABLE = "PRACTICUM_STAGE_PACKAGES"
 
 
-@dataclass(frozen=True)
-class StageSpec:
-    """A program that can run inside a unit.
-
-    ``uses_gpu`` says whether it computes on a GPU where it has one.
-    """
-
-    name: str
-    environment: Environment
-    config: type[StageConfig]
-    record: type[StageRecord]
-    uses_gpu: bool = False
+def list_added_packages() -> list[str]:
+    """List the packages that add stages to this installation, as the environment names them."""
+    return [name for name in os.environ.get(PACKAGES_VARIABLE, "").split(",") if name]
 
 
-_IMPLEMENTED = (
-    StageSpec("model", "train", ModelConfig, ModelRecord),
-    StageSpec("snapshot", "base", SnapshotConfig, SnapshotRecord),
-    StageSpec("audit", "base", AuditConfig, AuditRecord),
-    StageSpec("sft", "train", SftConfig, SftRecord, uses_gpu=True),
-    StageSpec("evaluate", "train", EvaluateConfig, EvaluateRecord, uses_gpu=True),
-    StageSpec("inference", "train", InferenceConfig, InferenceRecord, uses_gpu=True),
-    StageSpec("report", "base", ReportConfig, ReportRecord),
-)
-STAGES: dict[str, StageSpec] = {spec.name: spec for spec in _IMPLEMENTED}
+def _find_specs(package: str) -> Iterator[StageSpec]:
+    folder = importlib.import_module(package)
+    for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda found: found.name):
+        spec = getattr(importlib.import_module(f"{package}.{module.name}"), "SPEC", None)
+        if isinstance(spec, StageSpec):
+            yield spec
 
-DECLARED_STAGES: frozenset[str] = frozenset(
-    {"dpo", "quantize", "serve", "loadtest", "chaos", "redteam", "profile", "dossier", "capstone", "iterate"}
-)
-"""Stages that the course needs and that this version does not run yet."""
+
+def _discover() -> dict[str, StageSpec]:
+    stages: dict[str, StageSpec] = {}
+    for package in (__name__, *(f"{name}.stages" for name in list_added_packages())):
+        for spec in _find_specs(package):
+            if spec.name in stages:
+                raise ConfigError(f"{package}: a stage '{spec.name}' exists already", "give it another name")
+            stages[spec.name] = spec
+    return stages
+
+
+STAGES: dict[str, StageSpec] = _discover()
 
 
 def get_stage(name: str) -> StageSpec:
     """Return the stage named ``name``.
 
     Raises:
-        ConfigError: The stage is unknown, or declared but not implemented.
+        ConfigError: There is no such stage.
     """
     if name in STAGES:
         return STAGES[name]
-    if name in DECLARED_STAGES:
-        raise ConfigError(
-            f"stage '{name}' is part of the course but not of this version",
-            "`practicum weeks` shows the weeks that run",
-            Reason.STAGE_NOT_IMPLEMENTED,
-        )
     raise ConfigError(f"unknown stage '{name}'{suggest_similar(name, STAGES)}", f"stages: {', '.join(STAGES)}")

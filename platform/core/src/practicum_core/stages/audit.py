@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.spec import Export, StageSpec
+from practicum_core.texts import Bilingual
 
 
 class AuditConfig(StageConfig):
@@ -101,3 +103,13 @@ class AuditRecord(StageRecord):
     scores: list[ClassScore] = Field(
         default_factory=list, description="Recall and precision by class, where the data names its planted flaws."
     )
+
+
+SPEC = StageSpec(
+    "audit",
+    Bilingual("looks for defects row by row and writes a clean copy", "逐行查找缺陷并写出干净副本"),
+    "base",
+    AuditConfig,
+    AuditRecord,
+    exports={"clean": Export("artifacts/clean.jsonl", "data")},
+)

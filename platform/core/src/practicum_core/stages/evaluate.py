@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field, field_validator
 
+from practicum_core.metrics import Metric
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.spec import StageSpec
+from practicum_core.texts import Bilingual
 
 _SEEN_SPLITS = frozenset({"train", "validation"})
 
@@ -52,3 +57,28 @@ class EvaluateRecord(StageRecord):
     dtype: str = Field(default="", description="Number format that answers were computed in.")
     device: str = ""
     num_threads: int = Field(default=0, description="Threads per operation; bit-equality holds for equal counts.")
+
+
+def describe_headline(metrics: Mapping[str, Metric]) -> str:
+    """Say by how much the tuned model beats the base model, with the interval; empty where none was tuned."""
+    delta = metrics.get("exact_match_delta")
+    if delta is None:
+        return ""
+    low, high = delta.low, delta.high
+    interval = f" (95% interval {low:+.3f} to {high:+.3f})" if low is not None and high is not None else ""
+    base, tuned = metrics.get("exact_match_base"), metrics.get("exact_match_tuned")
+    levels = f": base {base.value:.3f}, tuned {tuned.value:.3f}" if base and tuned else ""
+    verb = "beats" if (low if low is not None else delta.value) > 0 else "does not beat"
+    gain = f"{delta.value:+.3f} exact match{interval}{levels}"
+    return f"The tuned model {verb} the base model on the test split by {gain}"
+
+
+SPEC = StageSpec(
+    "evaluate",
+    Bilingual("scores answers on rows that were never trained on", "在未参与训练的样本上评分"),
+    "train",
+    EvaluateConfig,
+    EvaluateRecord,
+    uses_gpu=True,
+    describe_headline=describe_headline,
+)

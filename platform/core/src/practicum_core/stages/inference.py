@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.spec import StageSpec
+from practicum_core.texts import Bilingual
 
 
 class InferenceConfig(StageConfig):
@@ -29,3 +31,13 @@ class InferenceRecord(StageRecord):
     dtype: str = Field(default="", description="Number format that answers were computed in.")
     device: str = ""
     num_threads: int = Field(default=0, description="Threads per operation; bit-equality holds for equal counts.")
+
+
+SPEC = StageSpec(
+    "inference",
+    Bilingual("loads the exported files in a fresh process and answers prompts", "在新进程中加载导出文件并作答"),
+    "train",
+    InferenceConfig,
+    InferenceRecord,
+    uses_gpu=True,
+)

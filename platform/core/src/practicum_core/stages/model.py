@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.spec import StageSpec
+from practicum_core.texts import Bilingual
 
 
 class ModelConfig(StageConfig):
@@ -49,3 +51,13 @@ class ModelRecord(StageRecord):
     tokenizer_sha256: str
     chat_template_sha256: str
     sha256: str = Field(default="", description="Of all files, as in model.lock.json.")
+
+
+SPEC = StageSpec(
+    "model",
+    Bilingual("brings the base model to this machine and hashes it", "取得基座模型并计算哈希"),
+    "train",
+    ModelConfig,
+    ModelRecord,
+    locks=frozenset({"model"}),
+)

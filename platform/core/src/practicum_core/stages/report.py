@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.spec import StageSpec
+from practicum_core.texts import Bilingual
 
 
 class ReportConfig(StageConfig):
@@ -19,3 +21,13 @@ class ReportRecord(StageRecord):
     verdict: str
     html: str
     html_sha256: str
+
+
+SPEC = StageSpec(
+    "report",
+    Bilingual("builds this pack", "生成本证据包"),
+    "base",
+    ReportConfig,
+    ReportRecord,
+    is_presentation=True,
+)

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.spec import Export, Runner, StageSpec
+from practicum_core.texts import Bilingual
 
 USUAL_RATES = {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
 """Learning rates that models of half a billion weights and more usually bear."""
@@ -83,3 +85,26 @@ class SftRecord(StageRecord):
     checkpoints: list[CheckpointInfo] = Field(default_factory=list)
     best_step: int | None = None
     diagnosis: str = ""
+
+
+def choose_runner(config: SftConfig) -> Runner:
+    """Return Ray for the engine that trains on it; the flat loop is one process."""
+    return Runner.RAY if config.engine == "ray" else Runner.PROCESS
+
+
+def count_pods(config: SftConfig) -> int:
+    """Return one pod a worker; the flat loop has one."""
+    return config.num_workers if config.engine == "ray" else 1
+
+
+SPEC = StageSpec(
+    "sft",
+    Bilingual("fine-tunes the model and exports adapter and merged model", "微调模型并导出适配器与合并模型"),
+    "train",
+    SftConfig,
+    SftRecord,
+    uses_gpu=True,
+    choose_runner=choose_runner,
+    count_pods=count_pods,
+    exports={"merged": Export("artifacts/merged", "model"), "adapter": Export("artifacts/adapter", "adapter")},
+)

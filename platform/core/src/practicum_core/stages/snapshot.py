@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.spec import StageSpec
+from practicum_core.texts import Bilingual
 
 
 class SnapshotConfig(StageConfig):
@@ -61,3 +63,13 @@ class SnapshotRecord(StageRecord):
 
     lock: DataLock
     leaks: list[Leak] = Field(default_factory=list)
+
+
+SPEC = StageSpec(
+    "snapshot",
+    Bilingual("freezes the data by content and looks for leakage", "按内容冻结数据并检查泄漏"),
+    "base",
+    SnapshotConfig,
+    SnapshotRecord,
+    locks=frozenset({"data"}),
+)

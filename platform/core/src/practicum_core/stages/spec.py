@@ -1,0 +1,128 @@
+"""What the platform knows of a stage. Every stage exports one :class:`StageSpec`; nothing else describes stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from practicum_core.environments import get_environment
+from practicum_core.metrics import Metric
+from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.texts import Bilingual
+
+JOBS_PACKAGE = "practicum_jobs"
+LockKind = Literal["data", "model"]
+"""Which input a lock file of the run directory names by content."""
+
+
+class Lifetime(StrEnum):
+    """How a stage ends."""
+
+    TASK = "task"
+    """It ends by itself, with a record."""
+    SERVER = "server"
+    """It answers requests until it is stopped."""
+
+
+class Runner(StrEnum):
+    """What runs the stage's processes."""
+
+    PROCESS = "process"
+    """One process: a child of the executor, or one pod."""
+    RAY = "ray"
+    """A Ray cluster of the stage's own: started by the stage on a laptop, a RayJob on a cluster."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a server answers and how it is probed.
+
+    ``port`` is the container's; on a laptop the executor picks a free one. The server is ready when a GET of
+    ``ready_path`` answers 200, and has ``startup_s`` seconds for that after each start.
+    """
+
+    port: int = 8000
+    ready_path: str = "/readyz"
+    live_path: str = "/healthz"
+    startup_s: float = 900.0
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file or folder that a stage leaves for other runs, named in references such as ``latest:sft/merged``."""
+
+    path: str
+    """Relative to the step's folder."""
+    kind: Literal["model", "adapter", "data"]
+
+
+def _run_one_process(config: Any) -> Runner:  # noqa: ANN401 - each stage has its own config type
+    del config
+    return Runner.PROCESS
+
+
+def _use_one_pod(config: Any) -> int:  # noqa: ANN401 - as above
+    del config
+    return 1
+
+
+def _say_nothing(metrics: Mapping[str, Metric]) -> str:
+    del metrics
+    return ""
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """A program that can run inside a unit.
+
+    Args:
+        name: As in the curriculum and on the command line.
+        title: What the stage does, as a phrase that follows the step's name.
+        environment: Row of :data:`practicum_core.environments.ENVIRONMENTS`.
+        config: Model of its options.
+        record: Model of what it writes in the end.
+        program: Module with ``run(config, context)``; ``practicum_jobs.<name>`` without it.
+        endpoint: Where it answers; a stage that has one is a server, every other a task.
+        uses_gpu: Whether it computes on a GPU where it has one.
+        choose_runner: What runs it with a given config.
+        count_pods: How many pods compute at the same time with a given config.
+        is_presentation: Whether it only draws what others measured. Such a stage sees every other step's end, and its
+            own figures are no result: comparisons and ``verify`` leave them out.
+        locks: Which lock files of the run directory it writes.
+        describe_headline: The one sentence for a terminal that its metrics amount to; empty for none.
+        exports: What it leaves for other runs, by name; the first model or data set is what a reference without a
+            path means.
+    """
+
+    name: str
+    title: Bilingual
+    environment: str
+    config: type[StageConfig]
+    record: type[StageRecord]
+    program: str = ""
+    endpoint: Endpoint | None = None
+    uses_gpu: bool = False
+    choose_runner: Callable[[Any], Runner] = _run_one_process
+    count_pods: Callable[[Any], int] = _use_one_pod
+    is_presentation: bool = False
+    locks: frozenset[LockKind] = frozenset()
+    exports: Mapping[str, Export] = field(default_factory=dict)
+    describe_headline: Callable[[Mapping[str, Metric]], str] = _say_nothing
+
+    def __post_init__(self) -> None:
+        """Refuse an environment that the table does not have, and name the usual program."""
+        get_environment(self.environment)
+        if not self.program:
+            object.__setattr__(self, "program", f"{JOBS_PACKAGE}.{self.name}")
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """Whether it ends by itself."""
+        return Lifetime.TASK if self.endpoint is None else Lifetime.SERVER
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it answers requests until it is stopped."""
+        return self.endpoint is not None
