@@ -6,7 +6,7 @@ SHELL := bash
 
 PYTHON ?= python3
 export PYTHON
-SOURCES := platform/core/src platform/cli/src platform/controller/src jobs/src
+SOURCES := platform/core/src platform/runtime/src platform/cli/src platform/controller/src jobs/src
 CLUSTER = PYTHONPATH=tools/cluster $(DEV)/python -m practicum_cluster
 DEV = $$(tools/ensure-env.sh dev)/bin
 
@@ -15,7 +15,7 @@ help: ## list the targets
 
 setup: .venv/.practicum-ready ## make .venv with the practicum command
 
-.venv/.practicum-ready: requirements/base.txt platform/core/pyproject.toml platform/cli/pyproject.toml jobs/pyproject.toml tools/ensure-env.sh
+.venv/.practicum-ready: requirements/base.txt platform/core/pyproject.toml platform/runtime/pyproject.toml platform/cli/pyproject.toml jobs/pyproject.toml tools/ensure-env.sh
 	tools/install-command.sh
 	touch $@
 

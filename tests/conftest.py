@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [
-    str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "platform/controller/src", "jobs/src")
+    str(ROOT / part)
+    for part in ("platform/core/src", "platform/runtime/src", "platform/cli/src", "platform/controller/src", "jobs/src")
 ]
 
 os.environ["PYTHONPATH"] = os.pathsep.join(SOURCES)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / part) for part in ("platform/core/src", "platform/cli/src")]
+sys.path[:0] = [str(ROOT / part) for part in ("platform/core/src", "platform/runtime/src", "platform/cli/src")]
 
 import click  # noqa: E402 - the path is set first, so that the tool runs from a bare clone
 

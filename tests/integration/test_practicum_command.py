@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SOURCES = os.pathsep.join(str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src"))
 ROW = '{{"instruction": "Add {0} and {0}", "input": "", "output": "The sum is {1}."}}\n'
 
 
@@ -22,9 +19,8 @@ def build_command(*arguments):
 
 
 def run(folder, *arguments):
-    variables = {**os.environ, "PYTHONPATH": SOURCES}
     return subprocess.run(
-        build_command(*arguments), cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=900
+        build_command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=900
     )
 
 
@@ -45,12 +41,10 @@ def test_audit_tells_good_data_from_bad_and_from_what_is_none(tmp_path):
 
 def test_sigterm_stops_a_real_stage_and_resume_ends_the_run(tmp_path):
     (tmp_path / "rows.jsonl").write_text("".join(ROW.format(number, 2 * number) for number in range(30_000)))
-    variables = {**os.environ, "PYTHONPATH": SOURCES}
     arguments = ("audit", "rows.jsonl", "--model", "none", "--set", "audit.clean_copy=false")
     process = subprocess.Popen(
         build_command(*arguments),
         cwd=tmp_path,
-        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,7 +17,7 @@ from practicum_jobs.agent.ingest import Ingest
 
 def shorten(lock=None, final=None, grace=None, last=None):
     if lock is not None:
-        attempt.hold_step = functools.partial(attempt.hold_step, wait_s=lock)
+        attempt.LOCK_WAIT_S = lock
     if final is not None:
         Ingest.send_final = functools.partialmethod(Ingest.send_final, timeout_s=final)
     if grace is not None:

@@ -172,7 +172,7 @@ def test_a_pod_that_waits_in_vain_says_that_the_step_is_busy(place, server):
     assert code == 75, said
     (report,) = server.finals
     assert (report.attempt, report.reason) == (2, Reason.RUN_BUSY)
-    assert "another pod works on this step" in report.message
+    assert "another process works on this step" in report.message
     assert place.count_starts() == 1
 
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 from practicum_cli.conclusion import get_exit_code_of
 from practicum_cli.console import JsonLines
-from practicum_cli.executor import LocalExecutor, StageRuntime, StopSignal
+from practicum_cli.executor import LocalExecutor, StageRuntime
 from practicum_cli.runs import read_run
 from practicum_core.errors import PracticumError
 from practicum_core.layout import RunLayout
+from practicum_runtime.stop_request import StopRequest
 
 PROGRAM = (str(Path(__file__).with_name("stage_program.py")),)
 
 
 def execute(path: Path, stop_grace_s: float = 20.0) -> int:
-    stop = StopSignal()
+    stop = StopRequest()
     runtime = StageRuntime(find_python=lambda *_: Path(sys.executable), program=PROGRAM)
     with stop.installed():
         try:

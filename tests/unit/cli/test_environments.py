@@ -102,10 +102,11 @@ def test_a_cache_that_is_a_file_is_told(tmp_path, monkeypatch, small_locks):
 
 def test_a_stage_sees_just_its_packages(cache):
     folder = environments.ensure_stage_path()
-    assert sorted(path.name for path in folder.iterdir()) == ["practicum_core", "practicum_jobs"]
+    assert sorted(path.name for path in folder.iterdir()) == ["practicum_core", "practicum_jobs", "practicum_runtime"]
     assert environments.ensure_stage_path() == folder
     code = (
-        "import practicum_core, practicum_jobs; import importlib.util as u; assert u.find_spec('practicum_cli') is None"
+        "import practicum_core, practicum_jobs, practicum_runtime; import importlib.util as u;"
+        "assert u.find_spec('practicum_cli') is None"
     )
     variables = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"]}
     subprocess.run([sys.executable, "-P", "-c", code], env=variables, check=True)

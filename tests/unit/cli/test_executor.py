@@ -14,18 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from practicum_cli.executor import is_run_held
-from practicum_cli.processes import is_step_alive
 from practicum_cli.request import RunRequest, build_weekjobs
+from practicum_cli.run_lock import is_run_held
 from practicum_cli.runs import create_run, find_run, read_run, read_whole_run
 from practicum_core.environment import CodeVersion, Hardware, RunEnvironment
 from practicum_core.errors import ConfigError, DataError, PlatformError, Reason
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
+from practicum_runtime.step_lock import is_step_held
 
 DRIVER = Path(__file__).with_name("executor_driver.py")
-ROOT = Path(__file__).parents[3]
-SOURCES = os.pathsep.join(str(ROOT / part) for part in ("platform/core/src", "platform/cli/src", "jobs/src"))
 ENVIRONMENT = RunEnvironment(
     created_at="2026-01-02T03:04:05+00:00",
     command=["practicum"],
@@ -51,7 +49,7 @@ def make_run(root, run_id=None, **options):
 
 
 def start(run, *arguments, **behaviour):
-    variables = {**os.environ, "PYTHONPATH": SOURCES, "PRACTICUM_TEST_BEHAVIOUR": json.dumps(behaviour)}
+    variables = {**os.environ, "PRACTICUM_TEST_BEHAVIOUR": json.dumps(behaviour)}
     command = [sys.executable, str(DRIVER), str(run.root), *arguments]
     return subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -148,7 +146,7 @@ def test_a_signal_stops_at_a_checkpoint_and_the_run_goes_on(run, number):
     process.communicate(timeout=30)
     assert process.returncode == 143
     assert read_run(run.root).status.phase is Phase.SUSPENDED
-    assert not is_step_alive(run.stage("evaluate"))
+    assert not is_step_held(run.stage("evaluate"))
     assert execute(run, evaluate="checkpoint")[0] == 0
     assert (count_starts(run, "model"), count_starts(run, "evaluate")) == (1, 2)
 
@@ -162,7 +160,7 @@ def test_a_second_signal_kills(run):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert process.returncode == 143
-    assert not is_step_alive(run.stage("model"))
+    assert not is_step_held(run.stage("model"))
     assert execute(run)[0] == 0
 
 
@@ -183,7 +181,7 @@ def test_an_executor_killed_leaves_an_orphan_that_the_next_ends(run):
     process.communicate(timeout=10)
     orphan = json.loads(run.stage("model").child.read_text())["pid"]
     assert psutil.pid_exists(orphan)
-    assert is_step_alive(run.stage("model"))
+    assert is_step_held(run.stage("model"))
     assert not is_run_held(run)
     assert execute(run, model="checkpoint")[0] == 0
     assert has_ended(orphan)

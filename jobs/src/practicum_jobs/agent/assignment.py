@@ -1,4 +1,4 @@
-"""Decides whether what a pod was told to run may run: a step of its unit, with options that stay in the workspace.
+"""Checks what a pod was told to run: a step of its unit, with options that stay in the workspace.
 
 The files that a pod holds beside the workspace, its token first of all, are no data: an option that names one of them
 is refused, so that no report can show it.

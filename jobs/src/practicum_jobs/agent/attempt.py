@@ -1,4 +1,4 @@
-"""Decides the course of one pod: an earlier record is told again, else the stage runs and its end is told.
+"""One pod: runs its stage, or finds the record of an earlier pod, and reports the end to the controller.
 
 The exit code says what the report says: 0 only where the record is whole and the controller has taken it. A stop (the
 cluster wants the node, the student suspends) ends in 143 and no report, since nothing has been decided.
@@ -6,13 +6,11 @@ cluster wants the node, the student suspends) ends in 143 and no report, since n
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 
 from practicum_core.errors import EXIT_OK, EXIT_STOPPED, EXIT_TRY_AGAIN, PracticumError, Reason, Stopped, get_exit_code
 from practicum_core.events import describe_end
@@ -25,53 +23,22 @@ from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_s
 from practicum_core.stages import StageRecord
 from practicum_core.step_files import explain_exit, observe_error, observe_record
 from practicum_jobs.agent.assignment import Assignment, check_assignment, read_pod_step
+from practicum_jobs.agent.container_log import LogTail, open_container_log
 from practicum_jobs.agent.ingest import Ingest, ProgressSender, build_ingest
 from practicum_jobs.agent.reporting import build_final, build_progress
 from practicum_jobs.agent.run_directory import emit, find_record, prepare_run
-from practicum_jobs.agent.stage_child import LogTail, StageChild, hold_step, open_container_log, start_stage
 from practicum_jobs.agent.surroundings import build_environment, read_build
+from practicum_runtime.step_lock import hold_step
+from practicum_runtime.step_process import STOP_GRACE_S, StepProcess, start_step
+from practicum_runtime.stop_request import StopRequest
 
 LOGGER = logging.getLogger(__name__)
 EXPERIMENTS_VARIABLE = "PRACTICUM_EXPERIMENTS"
-STOP_GRACE_S = 300.0
-"""Seconds that a stage has to write its checkpoint after a stop request."""
+LOCK_WAIT_S = STOP_GRACE_S + 30.0
+"""Seconds to wait for an earlier pod of the step: the cluster gave up on it, but it may still write a checkpoint."""
 _LAST_TRY_S = 20.0
 """Seconds that a stopped pod goes on trying to tell how its stage ended."""
 _POLL_S = 0.2
-
-
-class StopRequest:
-    """Passes SIGTERM on to the stage at once and remembers it."""
-
-    def __init__(self) -> None:
-        self.child: StageChild | None = None
-        self.requested_s: float | None = None
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal."""
-        del number, frame
-        self.requested_s = self.requested_s or time.monotonic()
-        if self.child is not None:
-            self.child.request_stop()
-
-    @property
-    def is_requested(self) -> bool:
-        """Whether the pod is to end."""
-        return self.requested_s is not None
-
-    def is_within(self, grace_s: float) -> bool:
-        """Whether no stop was requested, or less than ``grace_s`` ago."""
-        return self.requested_s is None or time.monotonic() - self.requested_s < grace_s
-
-    @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        """Catch SIGTERM and SIGINT inside the block."""
-        before = {number: signal.signal(number, self) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def run_pod(variables: Mapping[str, str]) -> int:
@@ -133,7 +100,7 @@ class Attempt:
             PlatformError: The workspace refuses, or another pod works on the step.
             Stopped: A stop was requested before the stage started.
         """
-        with hold_step(self._layout, lambda: self._stop.is_requested) as lock:
+        with hold_step(self._layout, LOCK_WAIT_S, lambda: self._stop.is_requested) as lock:
             record = find_record(self._assignment)
             if record is not None:
                 LOGGER.info("the record of step %s is whole: it is reported again", self._step.step)
@@ -146,33 +113,33 @@ class Attempt:
 
     def _run_stage(self, lock: int) -> ObservedStep:
         run, name = self._assignment.run, self._step.step
-        arguments = [*PROGRAM, *build_stage_arguments(run, self._step.stage, name)]
+        command = [sys.executable, *PROGRAM, *build_stage_arguments(run, self._step.stage, name)]
         tail = LogTail(self._layout.log, open_container_log(self._variables))
-        child = start_stage(self._layout, arguments, self._build_variables(), self._step.attempt, lock)
-        self._stop.child = child
+        child = start_step(self._layout, command, self._build_variables(), self._step.attempt, lock)
+        self._stop.process = child
         if self._stop.is_requested:  # between the last look and the line above
             child.request_stop()
         try:
             emit(run, "step_started", step=name, attempt=self._step.attempt)
             status = self._watch(child, tail)
         finally:
-            self._stop.child = None
+            self._stop.process = None
             child.sweep()
             tail.copy()
         seen = self._observe(status)
         emit(run, "step_finished", **describe_end(name, seen, round(time.monotonic() - child.started_s, 3)))
         return seen
 
-    def _watch(self, child: StageChild, tail: LogTail) -> int:
+    def _watch(self, child: StepProcess, tail: LogTail) -> int:
         sender = ProgressSender(self._ingest)
         while True:
             status = child.wait(_POLL_S)
             tail.copy()
             if status is not None:
                 return status
-            if not self._stop.is_within(STOP_GRACE_S):
-                child.sweep()
-            elif not self._stop.is_requested:
+            if self._stop.is_requested:
+                child.stop(STOP_GRACE_S)
+            else:
                 sender.offer(build_progress(self._step, self._layout))
 
     def _observe(self, status: int) -> ObservedStep:

@@ -1,4 +1,4 @@
-"""Decides what an image says about itself: run once, as the last step of its build, to write ``build.json``.
+"""Writes ``build.json``, what an image says about itself: run once, as the last step of its build.
 
 Usage: ``python -m practicum_jobs.agent.imprint ENVIRONMENT LOCK VERSION [COMMIT [dirty]]``
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from practicum_core.atomic import write_json_atomic
 from practicum_core.environment import Repository
-from practicum_jobs.agent.surroundings import BUILD_FILE, Build, hash_own_sources
+from practicum_core.stage_process import hash_stage_sources
+from practicum_jobs.agent.surroundings import BUILD_FILE, Build
 
 
 def build_imprint(environment: str, lock: Path, version: str, commit: str = "", state: str = "") -> Build:
@@ -28,7 +29,7 @@ def build_imprint(environment: str, lock: Path, version: str, commit: str = "", 
         environment=environment,
         lock_sha256=hashlib.sha256(lock.read_bytes()).hexdigest(),
         version=version,
-        source_sha256=hash_own_sources(),
+        source_sha256=hash_stage_sources(),
         repository=Repository(commit=commit, is_dirty=state == "dirty") if commit else None,
     )
 

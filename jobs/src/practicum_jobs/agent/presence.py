@@ -1,4 +1,4 @@
-"""Decides how the agent of a container is found by another process of it: a note of its process id, checked."""
+"""A note of the agent's process id, by which another process of its container finds and stops it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 
 from practicum_core.atomic import write_json_atomic
+from practicum_runtime.process_tree import find_process, get_creation_time
 
 _POLL_S = 0.2
-_TOLERANCE_S = 1.0
 _TRAINING = "ray::RayTrainWorker"
 
 
@@ -28,7 +28,7 @@ def get_note_path() -> Path:
 def announce() -> Iterator[None]:
     """Say in the note that this process is the agent, as long as the block lasts."""
     path = get_note_path()
-    write_json_atomic(path, {"pid": os.getpid(), "created_s": psutil.Process().create_time()})
+    write_json_atomic(path, {"pid": os.getpid(), "created_s": get_creation_time(os.getpid())})
     try:
         yield
     finally:
@@ -71,8 +71,6 @@ def find_agent() -> psutil.Process | None:
     """Return the process that the note names; ``None`` where it has ended."""
     try:
         note = json.loads(get_note_path().read_text(encoding="utf-8"))
-        process = psutil.Process(int(note["pid"]))
-        is_same = abs(process.create_time() - float(note["created_s"])) < _TOLERANCE_S
-    except (OSError, ValueError, LookupError, TypeError, psutil.NoSuchProcess):  # no note, no whole one, no process
+        return find_process(int(note["pid"]), float(note["created_s"]))
+    except (OSError, ValueError, LookupError, TypeError):  # no note, or no whole one
         return None
-    return process if is_same else None

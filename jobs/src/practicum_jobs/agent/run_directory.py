@@ -1,4 +1,4 @@
-"""Decides what a pod writes into the run directory before its stage starts, so that it looks like a local one.
+"""Files that a pod writes into the run directory before its stage starts, the same as the local executor's.
 
 Several pods share the directory, one after the other. What describes the whole run is written once, by the first.
 """

@@ -1,4 +1,4 @@
-"""Decides what is written down about an image and the machine under it: ``build.json`` and ``environment.json``.
+"""Facts about an image and the machine under it, for ``build.json`` and ``environment.json``.
 
 A run on a cluster has several surroundings, one for each pod. The first pod writes the file; every later one adds its
 own lock and packages, and its hardware where it is more, since a GPU or more memory is what made the numbers.
@@ -16,11 +16,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import practicum_core
-import practicum_jobs
 from practicum_core.environment import CodeVersion, Hardware, Repository, RunEnvironment, mask_secrets
 from practicum_core.machine import get_num_threads, read_hardware
-from practicum_core.stage_process import hash_sources
+from practicum_core.stage_process import hash_stage_sources
 
 BUILD_FILE = Path("/opt/practicum/build.json")
 BUILD_FILE_VARIABLE = "PRACTICUM_BUILD_FILE"
@@ -46,13 +44,7 @@ def read_build(variables: Mapping[str, str], environment: str) -> Build:
     try:
         return Build.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        return Build(environment=environment, lock_sha256="", version="0+source", source_sha256=hash_own_sources())
-
-
-def hash_own_sources() -> str:
-    """Return the hash of the packages that this process runs."""
-    packages = {package.__name__: Path(package.__path__[0]) for package in (practicum_core, practicum_jobs)}
-    return hash_sources(packages)
+        return Build(environment=environment, lock_sha256="", version="0+source", source_sha256=hash_stage_sources())
 
 
 def build_environment(build: Build, variables: Mapping[str, str]) -> RunEnvironment:

@@ -1,18 +1,16 @@
-"""Decides how processes share the place where environments, models and data lie that outlive a run."""
+"""Locks on the cache: the folder of environments, models and data that outlive a run."""
 
 from __future__ import annotations
 
 import contextlib
-import time
+import math
 from collections.abc import Callable, Iterator
 
 from practicum_core.atomic import explain_os_errors
-from practicum_core.errors import Stopped
-from practicum_core.file_lock import try_lock
+from practicum_core.file_lock import lock_within
 from practicum_core.machine import get_cache_dir
 
 SETTING = "PRACTICUM_CACHE"
-_LOCK_POLL_S = 0.2
 
 
 @contextlib.contextmanager
@@ -28,8 +26,5 @@ def hold_cache_lock(name: str, is_stop_requested: Callable[[], bool] = lambda: F
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")
     with handle:
-        while not try_lock(handle.fileno()):
-            if is_stop_requested():
-                raise Stopped
-            time.sleep(_LOCK_POLL_S)
+        lock_within(handle.fileno(), math.inf, is_stop_requested)
         yield

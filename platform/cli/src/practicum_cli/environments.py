@@ -1,7 +1,6 @@
-"""Decides which Python runs a stage: makes stage environments from their locks on first use.
+"""Python environments of stages, made from their locks on first use.
 
 The same folder, key, lock file and marker as tools/ensure-env.sh, so that a checkout and the command share them.
-Refuses to know what a stage does.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -24,7 +22,7 @@ from practicum_cli.locks import get_lock_key, get_lock_path, get_requirements_di
 from practicum_core.atomic import explain_os_errors
 from practicum_core.errors import PlatformError, Reason, Stopped
 from practicum_core.machine import get_cache_dir
-from practicum_core.stage_process import STAGE_PACKAGES
+from practicum_core.stage_process import find_stage_packages
 
 MARKER = ".practicum-lock"
 MODEL_LOCK = "model-smollm2"
@@ -94,10 +92,10 @@ def ensure_stage_path() -> Path:
 
     Neither site-packages nor the command itself reaches a stage this way, in a checkout and in an installation alike.
     """
-    sources = {package: find_package(package) for package in STAGE_PACKAGES}
+    sources = find_stage_packages()
     key = hashlib.sha256("\n".join(map(str, sources.values())).encode()).hexdigest()[:12]
     folder = get_cache_dir() / "links" / key
-    if all((folder / package / "__init__.py").is_file() for package in STAGE_PACKAGES):
+    if all((folder / package / "__init__.py").is_file() for package in sources):
         return folder
     with hold_cache_lock(f"links-{key}"), explain_os_errors(folder, SETTING):
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,19 +104,6 @@ def ensure_stage_path() -> Path:
             link.unlink(missing_ok=True)
             link.symlink_to(source, target_is_directory=True)
     return folder
-
-
-def find_package(name: str) -> Path:
-    """Return the folder of an installed top-level package without importing it.
-
-    Raises:
-        PlatformError: It is not installed.
-    """
-    spec = importlib.util.find_spec(name)
-    locations = list(spec.submodule_search_locations or []) if spec else []
-    if not locations:
-        raise PlatformError(Reason.ENVIRONMENT_MISSING, f"package {name} is not installed", "install practicum again")
-    return Path(locations[0]).resolve()
 
 
 def find_uv() -> Path:

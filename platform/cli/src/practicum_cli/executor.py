@@ -1,4 +1,4 @@
-"""Decides nothing about a week: observes a run directory, asks the plan, starts and ends processes.
+"""The local executor: observes a run directory, asks the plan, starts and ends processes.
 
 One executor works on a run at a time (a lock on the run directory). Killed at any moment, it leaves files from which
 the next one goes on.
@@ -6,25 +6,21 @@ the next one goes on.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from practicum_cli import environments
 from practicum_cli.observation import observe_step
-from practicum_cli.processes import Child, end_orphan, is_step_alive, start_child
+from practicum_cli.run_lock import hold_run
 from practicum_cli.runs import is_step_whole, read_run, write_status, write_step_config
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
-from practicum_core.errors import PlatformError, PracticumError, Reason, Stopped
+from practicum_core.errors import PracticumError, Stopped
 from practicum_core.events import build_event_line, describe_end
-from practicum_core.file_lock import lock_within, try_lock
 from practicum_core.layout import RunLayout
 from practicum_core.machine import get_cache_dir
 from practicum_core.phases import Phase
@@ -32,11 +28,11 @@ from practicum_core.plan import Observed, ObservedStep, Plan, StepObject, plan
 from practicum_core.resolve import ResolvedStep, resolve_steps
 from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_stage_variables, list_texts
 from practicum_core.weekjob import WeekJob, WeekJobStatus
+from practicum_runtime.orphan import end_orphan
+from practicum_runtime.step_lock import hold_step, is_step_held
+from practicum_runtime.step_process import STOP_GRACE_S, StepProcess, start_step
+from practicum_runtime.stop_request import StopRequest
 
-STOP_GRACE_S = 300.0
-"""Seconds that a stage has to write its checkpoint after a stop request."""
-_LOCK_WAIT_S = 0.5
-"""A command that looks whether a run is held holds it for a moment itself; that must not turn an executor away."""
 _LAST_GRACE_S = 10.0
 _PROGRESS_INTERVAL_S = 1.0
 _BUILTIN_MODEL = "builtin:smollm2"
@@ -51,39 +47,6 @@ class Listener(Protocol):
 
     def on_status(self, status: WeekJobStatus) -> None:
         """The status changed."""
-
-
-class StopSignal:
-    """A stop request by signal. The first asks for a checkpoint, the second ends processes at once."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal."""
-        del number, frame
-        self.count += 1
-
-    @property
-    def is_requested(self) -> bool:
-        """Whether the run should stop at a checkpoint."""
-        return self.count > 0
-
-    @property
-    def is_forced(self) -> bool:
-        """Whether the run should stop now."""
-        return self.count > 1
-
-    @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        """Catch SIGINT, SIGTERM and SIGHUP inside the block."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -128,7 +91,7 @@ class LocalExecutor:
         *,
         runtime: StageRuntime,
         listener: Listener,
-        stop: StopSignal,
+        stop: StopRequest,
         guard: Callable[[], None] = lambda: None,
         stop_grace_s: float = STOP_GRACE_S,
     ) -> None:
@@ -140,7 +103,7 @@ class LocalExecutor:
         self._stop = stop
         self._guard = guard
         self._stop_grace_s = stop_grace_s
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, StepProcess] = {}
         self._seen: dict[str, ObservedStep] = {}
         self._ended: set[int] = set()
         self._status: WeekJobStatus | None = None
@@ -167,7 +130,7 @@ class LocalExecutor:
     def _recover(self) -> None:
         for step in self._steps:
             layout = self._run.stage(step.name)
-            if is_step_alive(layout):
+            if is_step_held(layout):
                 self._emit("orphan_found", step=step.name)
                 end_orphan(layout, self._stop_grace_s, self._is_stop_requested)
                 self._emit("orphan_ended", step=step.name)
@@ -222,17 +185,11 @@ class LocalExecutor:
     def _apply(self, desired: Plan) -> None:
         wanted = {item.step.name for item in desired.objects}
         for name, child in self._children.items():
-            if name not in wanted and child.poll() is None:
-                self._stop_child(child)
+            if name not in wanted and child.is_running:
+                child.stop(self._stop_grace_s, is_forced=self._stop.is_forced)
         for item in desired.objects:
             if not self._is_unsettled(item.step.name):
                 self._start(item)
-
-    def _stop_child(self, child: Child) -> None:
-        child.request_stop()
-        waited_s = time.monotonic() - (child.stopped_s or 0.0)
-        if self._stop.is_forced or waited_s > self._stop_grace_s:
-            child.kill()
 
     def _start(self, item: StepObject) -> None:
         layout = self._run.stage(item.step.name)
@@ -249,7 +206,8 @@ class LocalExecutor:
             return
         write_step_config(self._run, item.step)
         command = self._runtime.build_command(python, self._run, item.step)
-        self._children[item.step.name] = start_child(layout, command, variables, self._run.root, item.attempt)
+        with hold_step(layout) as lock:
+            self._children[item.step.name] = start_step(layout, command, variables, item.attempt, lock)
         self._emit("step_started", step=item.step.name, attempt=item.attempt)
 
     def _clear(self, item: StepObject) -> None:
@@ -313,29 +271,3 @@ class LocalExecutor:
 
 def _get_state(status: WeekJobStatus) -> tuple[Any, ...]:
     return status.phase, status.reason, tuple((stage.phase, stage.attempt) for stage in status.stages)
-
-
-@contextlib.contextmanager
-def hold_run(run: RunLayout) -> Iterator[None]:
-    """Hold the run directory against other executors.
-
-    Raises:
-        PlatformError: Another executor works on it.
-    """
-    with explain_os_errors(run.lock):
-        handle = run.lock.open("a")
-    with handle:
-        if not lock_within(handle.fileno(), _LOCK_WAIT_S):
-            raise PlatformError(
-                Reason.RUN_BUSY, f"{run.root}: another process works on this run", "wait until it ends, or stop it"
-            )
-        yield
-
-
-def is_run_held(run: RunLayout) -> bool:
-    """Whether an executor works on the run now."""
-    try:
-        with run.lock.open("rb") as handle:
-            return not try_lock(handle.fileno())
-    except OSError:
-        return False

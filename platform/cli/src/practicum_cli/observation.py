@@ -1,16 +1,17 @@
-"""Decides what a step's files and its process say about where it stands. Reads; changes nothing."""
+"""The state of a step on this machine, read from its files and its process. Changes nothing."""
 
 from __future__ import annotations
 
-from practicum_cli.processes import Child
 from practicum_core.errors import Reason
 from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
-from practicum_core.step_files import explain_exit, observe_error, observe_record, read_child_note, read_json_or_empty
+from practicum_core.step_files import explain_exit, observe_error, observe_record, read_json_or_empty
+from practicum_runtime.child_note import read_child_note
+from practicum_runtime.step_process import StepProcess
 
 
-def observe_step(run: RunLayout, step: str, child: Child | None) -> ObservedStep | None:
+def observe_step(run: RunLayout, step: str, child: StepProcess | None) -> ObservedStep | None:
     """Return where a step stands; ``None`` where it was never started.
 
     Args:
@@ -21,7 +22,7 @@ def observe_step(run: RunLayout, step: str, child: Child | None) -> ObservedStep
     layout = run.stage(step)
     note = read_child_note(layout)
     attempt = child.attempt if child else note.attempt if note else 1
-    if child is not None and child.poll() is None:
+    if child is not None and child.is_running:
         return _observe_running(layout, child)
     if layout.record.exists():
         return observe_record(run, step, attempt)
@@ -34,7 +35,7 @@ def observe_step(run: RunLayout, step: str, child: Child | None) -> ObservedStep
     return None
 
 
-def _observe_running(layout: StageLayout, child: Child) -> ObservedStep:
+def _observe_running(layout: StageLayout, child: StepProcess) -> ObservedStep:
     progress = read_json_or_empty(layout.progress)
     return ObservedStep(
         Phase.RUNNING,
@@ -46,7 +47,7 @@ def _observe_running(layout: StageLayout, child: Child) -> ObservedStep:
     )
 
 
-def _observe_end(layout: StageLayout, child: Child) -> ObservedStep:
+def _observe_end(layout: StageLayout, child: StepProcess) -> ObservedStep:
     if child.stopped_s is not None:
         message = "ended by force; goes on from its last checkpoint" if child.was_killed else "stopped"
         return ObservedStep(Phase.SUSPENDED, attempt=child.attempt, reason=Reason.STOPPED, message=message)

@@ -1,9 +1,8 @@
-"""Decides what is written down about the surroundings of a run: code, packages, machine. Never a secret."""
+"""Facts about the surroundings of a run: code, packages, machine. Never a secret."""
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import hashlib
 import os
 import platform
@@ -13,11 +12,10 @@ from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from practicum_cli.environments import find_package
 from practicum_cli.locks import get_requirements_dir, hash_lock, read_pins
 from practicum_core.environment import CodeVersion, Repository, RunEnvironment, mask_secrets
 from practicum_core.machine import get_num_threads, read_hardware
-from practicum_core.stage_process import STAGE_PACKAGES, hash_sources
+from practicum_core.stage_process import hash_stage_sources
 
 _GIT_TIMEOUT_S = 20
 _MAX_UNTRACKED_BYTES = 1_000_000
@@ -69,12 +67,6 @@ def read_code_version() -> tuple[CodeVersion, str]:
         version=_get_version(), source_sha256=hash_stage_sources(), repository=repository, workspace=workspace
     )
     return version, diff
-
-
-@functools.cache
-def hash_stage_sources() -> str:
-    """Return the SHA-256 over every file of the packages that stages run."""
-    return hash_sources({package: find_package(package) for package in STAGE_PACKAGES})
 
 
 def read_repository(folder: Path) -> tuple[Repository | None, str]:

@@ -12,9 +12,10 @@ import click
 
 from practicum_cli.console import JsonLines, ProgressBar
 from practicum_cli.control import recheck_control
-from practicum_cli.executor import LocalExecutor, StageRuntime, StopSignal, is_run_held
+from practicum_cli.executor import LocalExecutor, StageRuntime
 from practicum_cli.mlflow_export import export_run
 from practicum_cli.provenance import build_environment, get_command_line, read_code_version
+from practicum_cli.run_lock import is_run_held
 from practicum_cli.runs import create_run, mend_status, read_run
 from practicum_core.atomic import append_json_line
 from practicum_core.errors import PlatformError, Reason
@@ -23,6 +24,7 @@ from practicum_core.machine import get_num_threads
 from practicum_core.phases import Phase
 from practicum_core.resolve import resolve_steps
 from practicum_core.weekjob import WeekJob, WeekJobStatus
+from practicum_runtime.stop_request import StopRequest
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def execute_run(
     path: Path,
     weekjob: WeekJob,
     listener: JsonLines | ProgressBar,
-    stop: StopSignal,
+    stop: StopRequest,
 ) -> Outcome:
     """Take a run to its end or to a stop, and export it where a tracker is set.
 

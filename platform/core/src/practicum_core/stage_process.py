@@ -1,16 +1,21 @@
-"""Decides how a stage's process is started: its command line and its variables, the same on a laptop and in a pod."""
+"""Command line and variables of a stage's process, the same on a laptop and in a pod."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
+from practicum_core.errors import PlatformError, Reason
 from practicum_core.layout import RunLayout
 from practicum_core.stages.base import StageConfig
 
-STAGE_PACKAGES = ("practicum_core", "practicum_jobs")
-"""Packages that a stage imports; their sources are the code that made a run's numbers."""
+STAGE_PACKAGES = ("practicum_core", "practicum_jobs", "practicum_runtime")
+"""Packages that a stage may import; their sources are the code that made a run's numbers.
+
+``practicum_runtime`` is one of them: the agent stands on it, and a stage that starts a process of its own may."""
 PROGRAM = ("-P", "-m", "practicum_jobs")
 RUN_SCHEME = "run:"
 """What begins the address of a file inside the run directory."""
@@ -56,6 +61,29 @@ def build_stage_variables(
 def list_texts(config: StageConfig) -> list[str]:
     """List the option values that are text: addresses and paths are among them."""
     return [value for value in config.model_dump().values() if isinstance(value, str)]
+
+
+def find_stage_packages() -> dict[str, Path]:
+    """Find the folder of each of :data:`STAGE_PACKAGES`, without importing them.
+
+    Raises:
+        PlatformError: One is not installed.
+    """
+    return {name: _find_package(name) for name in STAGE_PACKAGES}
+
+
+def _find_package(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    locations = list(spec.submodule_search_locations or []) if spec else []
+    if not locations:
+        raise PlatformError(Reason.ENVIRONMENT_MISSING, f"package {name} is not installed", "install practicum again")
+    return Path(locations[0]).resolve()
+
+
+@functools.cache
+def hash_stage_sources() -> str:
+    """Return the SHA-256 over every file of the packages that stages run, as this process would import them."""
+    return hash_sources(find_stage_packages())
 
 
 def hash_sources(packages: Mapping[str, Path]) -> str:

@@ -1,10 +1,9 @@
-"""Decides what a step's files and the end of its process say about where it stands. Reads; changes nothing."""
+"""The state of a step, read from its files and from the exit status of its process. Changes nothing."""
 
 from __future__ import annotations
 
 import json
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,6 @@ from practicum_core.stages import STAGES, StageRecord
 _NEEDED_TO_RESUME = frozenset({RunLayout(Path()).weekjob.name, RunLayout(Path()).environment.name})
 """Files that nothing else in the run directory can stand in for."""
 LOG_HINT = "read the step's log: practicum logs RUN STEP"
-
-
-@dataclass(frozen=True)
-class ChildNote:
-    """What ``child.json`` says of a step's process. ``created_s`` tells it from a later process of the same id."""
-
-    pid: int
-    created_s: float
-    attempt: int
-    started_at: str
-
-
-def read_child_note(layout: StageLayout) -> ChildNote | None:
-    """Read which process worked on a step last; ``None`` where none was noted."""
-    try:
-        return ChildNote(**json.loads(layout.child.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def read_json_or_empty(path: Path) -> dict[str, Any]:

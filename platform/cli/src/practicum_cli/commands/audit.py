@@ -10,7 +10,6 @@ import click
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
 from practicum_cli.console import build_listener
-from practicum_cli.executor import StopSignal
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.session import Outcome, describe_outcome, execute_run, start_run
 from practicum_cli.tables import format_table
@@ -19,6 +18,7 @@ from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
 from practicum_core.stages.audit import AuditRecord
 from practicum_core.step_files import read_record
+from practicum_runtime.stop_request import StopRequest
 
 _DEFAULT_MODEL = "builtin:smollm2-135m"
 _NO_MODEL = "none"
@@ -49,7 +49,7 @@ def audit(
     chosen = None if model == _NO_MODEL else model
     requests = [RunRequest(overrides=overrides, data=file, model=chosen, extra_set=extra) for file in files]
     weekjobs = [build_weekjobs((unit,), request)[0] for request in requests]
-    stop = StopSignal()
+    stop = StopRequest()
     outcomes = []
     for weekjob in weekjobs:
         path = start_run(experiments, weekjob)

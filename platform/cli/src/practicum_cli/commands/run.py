@@ -11,12 +11,12 @@ from practicum_cli.commands.options import experiments_option
 from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
 from practicum_cli.console import build_listener
 from practicum_cli.control import FairComparison, check_control
-from practicum_cli.executor import StopSignal
 from practicum_cli.request import RunRequest, build_weekjobs, choose_profile
 from practicum_cli.runs import find_run
 from practicum_cli.session import Outcome, continue_run, describe_outcome, execute_run, start_run
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.weekjob import WeekJob
+from practicum_runtime.stop_request import StopRequest
 
 
 @click.command()
@@ -97,7 +97,7 @@ def _say_profile(weekjobs: list[WeekJob], profile: str | None) -> None:
 
 
 def _run_all(prepared: list[tuple[WeekJob, FairComparison | None]], root: Path) -> list[Outcome]:
-    stop = StopSignal()
+    stop = StopRequest()
     outcomes: list[Outcome] = []
     for weekjob, comparison in prepared:
         path = start_run(root, weekjob)
@@ -116,4 +116,4 @@ def _run_all(prepared: list[tuple[WeekJob, FairComparison | None]], root: Path) 
 def _resume(reference: str, root: Path) -> Outcome:
     path = find_run(reference, root)
     weekjob = continue_run(path)
-    return execute_run(path, weekjob, build_listener(), StopSignal())
+    return execute_run(path, weekjob, build_listener(), StopRequest())

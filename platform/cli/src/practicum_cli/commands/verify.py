@@ -11,7 +11,6 @@ import click
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
 from practicum_cli.console import build_listener
-from practicum_cli.executor import StopSignal
 from practicum_cli.runs import find_run, read_run, read_whole_run
 from practicum_cli.session import execute_run, start_run
 from practicum_cli.tables import format_table
@@ -25,6 +24,7 @@ from practicum_cli.verification import (
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.phases import Phase
+from practicum_runtime.stop_request import StopRequest
 
 
 @click.command()
@@ -46,7 +46,7 @@ def verify(*, run: str, experiments: Path, tolerance: float, as_json: bool) -> i
     recorded = read_whole_run(find_run(run, experiments))
     weekjob = build_weekjob_of_record(recorded)
     path = start_run(recorded.layout.root / "verify", weekjob)
-    outcome = execute_run(path, weekjob, build_listener(), StopSignal())
+    outcome = execute_run(path, weekjob, build_listener(), StopRequest())
     if outcome.status.phase is not Phase.SUCCEEDED:
         click.echo(describe_end([outcome]), err=True)
         click.echo(describe_fault(outcome), err=True, nl=bool(describe_fault(outcome)))
