@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
+import os
 import signal
 import sys
 import traceback
@@ -23,6 +25,7 @@ from practicum_core.errors import (
     Reason,
     suggest_similar,
 )
+from practicum_core.stage_process import ENDPOINTS_VARIABLE, resolve_endpoints
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_jobs.context import StageContext
 
@@ -62,8 +65,9 @@ def read_config(spec: StageSpec, path: Path) -> StageConfig:
         raise ConfigError(f"{path}: {error}", "give a YAML file with the stage's options") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected a mapping of options, got {type(document).__name__}")
+    endpoints = json.loads(os.environ.get(ENDPOINTS_VARIABLE, "{}"))
     try:
-        return spec.config.model_validate(document)
+        return spec.config.model_validate(resolve_endpoints(document, endpoints))
     except ValidationError as error:
         problems = [_describe(spec, problem) for problem in error.errors()]
         raise ConfigError(f"{path}: {'; '.join(problems)}", "mend the named options") from error

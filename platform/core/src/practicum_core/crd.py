@@ -140,7 +140,8 @@ WEEK_JOB = Kind(
             "spec.data.uri starts with builtin:, hf://, file:///, s3:// or pvc://",
         ),
         Rule(
-            "!has(self.spec.serving) || self.spec.serving.minReplicas <= self.spec.serving.maxReplicas",
+            "!has(self.spec.serving) || !has(self.spec.serving.minReplicas) || !has(self.spec.serving.maxReplicas) || "
+            "self.spec.serving.minReplicas <= self.spec.serving.maxReplicas",
             "spec.serving.minReplicas may not be above maxReplicas",
         ),
         *(_freeze(field) for field in _FROZEN),

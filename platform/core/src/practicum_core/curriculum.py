@@ -6,14 +6,15 @@ course; asking for such a unit says so (:func:`require_implemented`).
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from practicum_core.errors import ConfigError, Reason, suggest_similar
 from practicum_core.gates import Comparison, GateSpec
-from practicum_core.stages import STAGES
+from practicum_core.stages import STAGES, list_added_packages
 
 
 @dataclass(frozen=True)
@@ -293,6 +294,14 @@ _UNITS = (
         ("capstone", "iterate"),
     ),
 )
+
+
+def _find_added_units() -> Iterator[Unit]:
+    """Find the units of the packages that add stages to this installation."""
+    for package in list_added_packages():
+        yield from importlib.import_module(f"{package}.units").UNITS
+
+
 UNITS: dict[str, Unit] = {unit.name: unit for unit in _UNITS}
 
 
@@ -396,3 +405,7 @@ def get_unit(name: str, variant: int = 10) -> Unit:
     raise ConfigError(
         f"unknown unit '{name}'{suggest_similar(name, known)}", "`practicum weeks` lists the weeks and their units"
     )
+
+
+# Last: such a module is made of this one's classes.
+UNITS.update({unit.name: unit for unit in _find_added_units()})

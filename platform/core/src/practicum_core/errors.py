@@ -54,6 +54,10 @@ class Reason(StrEnum):
     """The run directory was cut off while being written and is not read as whole."""
     CLUSTER_MISSING = "ClusterMissing"
     """No cluster is configured, it cannot be spoken to, or it has no Practicum."""
+    SERVER_NOT_READY = "ServerNotReady"
+    """A server ran and its probe did not answer in time."""
+    SERVING = "Serving"
+    """Every task ended; the servers are kept until the week job is deleted or its time to live is over."""
     STOPPED = "Stopped"
     """Stopped on request, after a checkpoint; can be resumed."""
     INTERNAL = "Internal"
@@ -120,6 +124,8 @@ _EXIT_CODES: Mapping[Reason, int] = {
     Reason.RUN_BUSY: EXIT_TRY_AGAIN,
     Reason.CLUSTER_MISSING: EXIT_ENVIRONMENT,
     Reason.STOPPED: EXIT_STOPPED,
+    Reason.SERVING: EXIT_OK,
+    Reason.SERVER_NOT_READY: EXIT_ENVIRONMENT,
     Reason.STAGE_CRASHED: EXIT_INTERNAL,
     Reason.INTERNAL: EXIT_INTERNAL,
     Reason.DEADLINE_EXCEEDED: EXIT_TRY_AGAIN,

@@ -1,4 +1,4 @@
-"""Decides the states of a week job and of its stages. ``Phase`` drives the machine; ``Reason`` informs people."""
+"""The states of a week job and of its stages. ``Phase`` drives the machine; ``Reason`` informs people."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Phase(StrEnum):
     """Its environment or pods are being made."""
     RUNNING = "Running"
     """At least one stage runs."""
+    SERVING = "Serving"
+    """A stage: its server answers. A week job: every task ended, and its servers are kept."""
     SUSPENDED = "Suspended"
     """Stopped on request after a checkpoint; can be resumed."""
     SUCCEEDED = "Succeeded"
@@ -42,6 +44,8 @@ class ConditionType(StrEnum):
     """Every stage ended with a record."""
     FAILED = "Failed"
     """A stage ended without a record."""
+    SERVING = "Serving"
+    """A server of the unit answers."""
     GATES_PASSED = "GatesPassed"
     """Every gate of the unit was passed."""
 
@@ -51,22 +55,31 @@ TRANSITIONS: tuple[tuple[Phase, Phase], ...] = (
     (Phase.PENDING, Phase.INITIALIZING),
     (Phase.PENDING, Phase.RUNNING),
     (Phase.PENDING, Phase.SUSPENDED),
+    (Phase.PENDING, Phase.SERVING),
     (Phase.PENDING, Phase.FAILED),
     (Phase.QUEUED, Phase.INITIALIZING),
     (Phase.QUEUED, Phase.RUNNING),
+    (Phase.QUEUED, Phase.SERVING),
     (Phase.QUEUED, Phase.SUSPENDED),
     (Phase.QUEUED, Phase.SUCCEEDED),
     (Phase.QUEUED, Phase.FAILED),
     (Phase.INITIALIZING, Phase.QUEUED),
     (Phase.INITIALIZING, Phase.RUNNING),
+    (Phase.INITIALIZING, Phase.SERVING),
     (Phase.INITIALIZING, Phase.SUSPENDED),
     (Phase.INITIALIZING, Phase.SUCCEEDED),
     (Phase.INITIALIZING, Phase.FAILED),
     (Phase.RUNNING, Phase.QUEUED),
     (Phase.RUNNING, Phase.INITIALIZING),
+    (Phase.RUNNING, Phase.SERVING),
     (Phase.RUNNING, Phase.SUSPENDED),
     (Phase.RUNNING, Phase.SUCCEEDED),
     (Phase.RUNNING, Phase.FAILED),
+    (Phase.SERVING, Phase.QUEUED),
+    (Phase.SERVING, Phase.INITIALIZING),
+    (Phase.SERVING, Phase.RUNNING),
+    (Phase.SERVING, Phase.SUCCEEDED),
+    (Phase.SUSPENDED, Phase.SERVING),
     (Phase.SUSPENDED, Phase.QUEUED),
     (Phase.SUSPENDED, Phase.INITIALIZING),
     (Phase.SUSPENDED, Phase.RUNNING),

@@ -1,11 +1,11 @@
-"""Decides each step's final configuration: stage defaults, the unit's own, the profile's, the week job's, ``spec.set``.
+"""Each step's final configuration: stage defaults, the unit's own, the profile's, the week job's, ``spec.set``.
 
 Gathers every problem and raises once. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,18 +14,22 @@ from pydantic import ValidationError
 
 from practicum_core.curriculum import Step, Unit, get_unit, require_implemented
 from practicum_core.errors import ConfigError, suggest_similar
-from practicum_core.stage_process import RUN_SCHEME, list_texts
+from practicum_core.stage_process import RUN_SCHEME, get_endpoint_step, list_texts
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_core.weekjob import WeekJob
 
 
 @dataclass(frozen=True)
 class ResolvedStep:
-    """A step with its final, validated configuration."""
+    """A step with its final, validated configuration.
+
+    ``needs`` names the steps that must have ended before it starts, or be ready where they are servers.
+    """
 
     name: str
     spec: StageSpec
     config: StageConfig
+    needs: tuple[str, ...] = ()
 
     @property
     def stage(self) -> str:
@@ -57,10 +61,46 @@ def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
             problems.extend(_describe_problems(step, stage.config, error))
             continue
         problems.extend(f"{step.name}: '{text}' leaves the run directory" for text in _find_escapes(config))
-        steps.append(ResolvedStep(step.name, stage, config))
+        steps.append(ResolvedStep(step.name, stage, config, _list_needs(unit, step)))
+    problems += _refuse_serving(weekjob, unit) + _refuse_endpoints(steps)
     if problems:
         raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
     return tuple(steps)
+
+
+def _list_needs(unit: Unit, step: Step) -> tuple[str, ...]:
+    """Return what a step waits for: what the curriculum says, else the step before; all before it for the evidence."""
+    if step.needs is not None:
+        return step.needs
+    before = tuple(one.name for one in unit.steps[: unit.steps.index(step)])
+    return before if step.is_presentation else before[-1:]
+
+
+def _refuse_serving(weekjob: WeekJob, unit: Unit) -> list[str]:
+    """Say what of ``spec.serving`` could not be acted on: nothing of it is ignored."""
+    serving = weekjob.spec.serving
+    if serving is None:
+        return []
+    if not any(get_stage(step.stage).is_server for step in unit.steps):
+        return [f"serving: unit {unit.name} runs no server; leave it out"]
+    problems = []
+    if serving.engine != "local":
+        problems.append(f"serving.engine: {serving.engine} is not in this version; local is")
+    replicas = (serving.min_replicas, serving.max_replicas)
+    if any(count not in (None, 1) for count in replicas):
+        problems.append("serving: a local server has one replica; leave minReplicas and maxReplicas out")
+    return problems
+
+
+def _refuse_endpoints(steps: Sequence[ResolvedStep]) -> list[str]:
+    """Say which options name the address of a step that is no server, or that need not be there."""
+    servers = {step.name for step in steps if step.spec.is_server}
+    return [
+        f"{step.name}: '{text}' names no server that this step needs"
+        for step in steps
+        for text in list_texts(step.config)
+        if (name := get_endpoint_step(text)) is not None and (name not in servers or name not in step.needs)
+    ]
 
 
 def _find_escapes(config: StageConfig) -> list[str]:

@@ -7,8 +7,9 @@ import hashlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from practicum_core.errors import PlatformError, Reason
+from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.layout import RunLayout
 from practicum_core.stages.base import StageConfig
 
@@ -19,6 +20,12 @@ STAGE_PACKAGES = ("practicum_core", "practicum_jobs", "practicum_runtime")
 PROGRAM = ("-P", "-m", "practicum_jobs")
 RUN_SCHEME = "run:"
 """What begins the address of a file inside the run directory."""
+ENDPOINT_SCHEME = "step:"
+"""What begins the address of a server of the same unit: ``step:serve``, with a path after it or without."""
+ENDPOINTS_VARIABLE = "PRACTICUM_ENDPOINTS"
+"""Addresses of the servers by step, as JSON, told to the process of a step that uses them."""
+HOST_VARIABLE, PORT_VARIABLE = "PRACTICUM_HOST", "PRACTICUM_PORT"
+"""Where the process of a server listens."""
 _HUB_SCHEME = "hf://"
 
 
@@ -56,6 +63,37 @@ def build_stage_variables(
     if not any(value.startswith(_HUB_SCHEME) for value in list_texts(config)):
         variables["HF_HUB_OFFLINE"] = "1"
     return variables
+
+
+def get_endpoint_step(text: str) -> str | None:
+    """Return the step whose server a text names; ``None`` for any other text.
+
+    >>> get_endpoint_step("step:serve/v1"), get_endpoint_step("http://127.0.0.1:8000")
+    ('serve', None)
+    """
+    if not text.startswith(ENDPOINT_SCHEME):
+        return None
+    return text.removeprefix(ENDPOINT_SCHEME).partition("/")[0]
+
+
+def resolve_endpoints(values: Mapping[str, Any], endpoints: Mapping[str, str]) -> dict[str, Any]:
+    """Replace the names of servers in option values by their addresses.
+
+    Raises:
+        ConfigError: The address of a server is not known.
+
+    >>> resolve_endpoints({"url": "step:serve/v1", "rate": 2}, {"serve": "http://127.0.0.1:8123"})
+    {'url': 'http://127.0.0.1:8123/v1', 'rate': 2}
+    """
+    resolved = dict(values)
+    for key, value in values.items():
+        step = get_endpoint_step(value) if isinstance(value, str) else None
+        if step is None:
+            continue
+        if step not in endpoints:
+            raise ConfigError(f"{key}: '{value}' names a server whose address is not known", "run it inside its unit")
+        resolved[key] = endpoints[step].rstrip("/") + value.removeprefix(f"{ENDPOINT_SCHEME}{step}")
+    return resolved
 
 
 def list_texts(config: StageConfig) -> list[str]:

@@ -1,6 +1,6 @@
-"""Decides the shape of a week job: one student's run of a unit. Read from YAML locally, a custom resource on a cluster.
+"""A week job: one student's run of a unit. Read from YAML locally, a custom resource on a cluster.
 
-Field documentation here becomes the descriptions of the custom resource. Refuses to know how it is run.
+Field documentation here becomes the descriptions of the custom resource. How it is run is not known here.
 """
 
 from __future__ import annotations
@@ -74,8 +74,14 @@ class Serving(Resource):
     engine: Literal["local", "kserve", "rayserve"] = Field(
         default="local", description="local: a process of the stage. kserve, rayserve: a service of the cluster."
     )
-    min_replicas: int = Field(default=0, ge=0, description="Fewest model servers that are kept.")
-    max_replicas: int = Field(default=1, ge=1, description="Most model servers under load.")
+    min_replicas: int | None = Field(default=None, ge=0, description="Fewest model servers that are kept.")
+    max_replicas: int | None = Field(default=None, ge=1, description="Most model servers under load.")
+    keep: bool = Field(
+        default=False,
+        description="True keeps the servers after the last step, until the week job is deleted or its time to live is "
+        "over.",
+    )
+    max_restarts: int = Field(default=3, ge=0, le=100, description="Times that a server which died is started again.")
 
 
 SetValue = str | int | float | bool | list[str] | None
@@ -146,6 +152,7 @@ class StageStatus(Resource):
     message: str = Field(default="", description="What it does, or why it waits or failed.")
     eta_seconds: float | None = Field(default=None, description="Seconds that it is expected to take yet.")
     duration_seconds: float | None = Field(default=None, description="Seconds that it took.")
+    endpoint: str | None = Field(default=None, description="Address of a server while it runs.")
 
 
 class QueueStatus(Resource):
@@ -177,7 +184,9 @@ class WeekJobStatus(Resource):
     start_time: str | None = Field(default=None, description="When the first step ran.")
     active_since: str | None = Field(default=None, description="Since when steps start or run; absent while it waits.")
     active_seconds: int = Field(default=0, description="Seconds that steps started or ran before that.")
-    completion_time: str | None = Field(default=None, description="When it succeeded or failed.")
+    completion_time: str | None = Field(
+        default=None, description="When it succeeded or failed; of a kept server, when the last task ended."
+    )
     metrics: list[MetricStatus] = Field(default_factory=list, description="What the steps measured.")
     gates: list[GateResult] = Field(default_factory=list, description="What the machine-checked gates said.")
     evidence: str | None = Field(default=None, description="Where the evidence pack lies.")

@@ -15,7 +15,16 @@ from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
 
-__all__ = ["STAGES", "StageConfig", "StageRecord", "StageSpec", "get_stage", "list_added_packages"]
+__all__ = [
+    "PACKAGES_VARIABLE",
+    "STAGES",
+    "StageConfig",
+    "StageRecord",
+    "StageSpec",
+    "find_specs",
+    "get_stage",
+    "list_added_packages",
+]
 
 PACKAGES_VARIABLE = "PRACTICUM_STAGE_PACKAGES"
 
@@ -25,7 +34,8 @@ def list_added_packages() -> list[str]:
     return [name for name in os.environ.get(PACKAGES_VARIABLE, "").split(",") if name]
 
 
-def _find_specs(package: str) -> Iterator[StageSpec]:
+def find_specs(package: str) -> Iterator[StageSpec]:
+    """Find the stages of a package: the ``SPEC`` of each of its modules that has one, in the order of their names."""
     folder = importlib.import_module(package)
     for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda found: found.name):
         spec = getattr(importlib.import_module(f"{package}.{module.name}"), "SPEC", None)
@@ -36,7 +46,7 @@ def _find_specs(package: str) -> Iterator[StageSpec]:
 def _discover() -> dict[str, StageSpec]:
     stages: dict[str, StageSpec] = {}
     for package in (__name__, *(f"{name}.stages" for name in list_added_packages())):
-        for spec in _find_specs(package):
+        for spec in find_specs(package):
             if spec.name in stages:
                 raise ConfigError(f"{package}: a stage '{spec.name}' exists already", "give it another name")
             stages[spec.name] = spec
