@@ -270,12 +270,9 @@ def test_a_step_that_ends_between_the_look_and_the_deed_is_not_started_again(run
 
     class SlowToAct(driver.LocalExecutor):
         def _apply(self, desired):
-            for child in self._children.values():
-                child.wait(10)
+            for _, process in self._processes.list_running():
+                process.wait(10)
             super()._apply(desired)
-
-        def _wait(self, timeout_s):
-            """Look again at once, while the process still runs."""
 
     monkeypatch.setattr(driver, "LocalExecutor", SlowToAct)
     assert driver.execute(run.root) == 0

@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
+import time
 
 import psutil
 import pytest
@@ -15,34 +15,11 @@ import pytest
 from agent_stand import wait_for
 from practicum_core.errors import PlatformError, Reason, Stopped
 from practicum_core.file_lock import try_lock
-from practicum_core.layout import StageLayout
 from practicum_runtime.child_note import read_child_note
-from practicum_runtime.orphan import end_orphan
+from practicum_runtime.orphan import end_orphans
 from practicum_runtime.step_lock import hold_step, is_step_held
-from practicum_runtime.step_process import start_step
 
 SLEEP = "import time; time.sleep(60)"
-
-
-@pytest.fixture
-def layout(tmp_path):
-    made = StageLayout(tmp_path / "run/stages/model")
-    made.root.mkdir(parents=True)
-    return made
-
-
-@pytest.fixture
-def start(layout):
-    children = []
-
-    def starting(program, attempt=1):
-        with hold_step(layout) as lock:
-            children.append(start_step(layout, [sys.executable, "-c", program], os.environ, attempt, lock))
-        return children[-1]
-
-    yield starting
-    for child in children:
-        child.sweep()
 
 
 def test_a_step_is_held_by_one(layout):
@@ -167,13 +144,26 @@ def test_a_note_of_another_process_with_the_same_id_ends_nothing(layout, start):
     note = json.loads(layout.child.read_text())
     layout.child.write_text(json.dumps(note | {"created_s": note["created_s"] - 5}))
     with pytest.raises(PlatformError) as caught:
-        end_orphan(layout, 0.3, lambda: False)
+        end_orphans([layout], 0.3, lambda: False)
     assert caught.value.reason is Reason.RUN_BUSY
     assert child.is_running
     layout.child.write_text(json.dumps(note))
-    end_orphan(layout, 10, lambda: False)
+    end_orphans([layout], 10, lambda: False)
     assert not is_step_held(layout)
     assert child.wait(5) == -signal.SIGTERM
+
+
+def test_orphans_are_ended_together(run, start):
+    layouts = [run.stage(name) for name in ("serve", "gateway", "loadtest")]
+    deaf = [start(DEAF, of=layout) for layout in layouts[:2]]
+    polite = start(SLEEP, of=layouts[2])
+    for layout in layouts[:2]:
+        wait_for(layout.log.read_text)
+    started_s = time.monotonic()
+    end_orphans(layouts, 0.5, lambda: False)
+    assert 0.5 <= time.monotonic() - started_s < 2.0
+    assert [process.wait(5) for process in (*deaf, polite)] == [-signal.SIGKILL, -signal.SIGKILL, -signal.SIGTERM]
+    assert not any(map(is_step_held, layouts))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": 1}', '{"pid": 1, "other": 2}'])

@@ -28,9 +28,10 @@ from practicum_core.plan import Observed, ObservedStep, Plan, StepObject, plan
 from practicum_core.resolve import ResolvedStep, resolve_steps
 from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_stage_variables, list_texts
 from practicum_core.weekjob import WeekJob, WeekJobStatus
-from practicum_runtime.orphan import end_orphan
+from practicum_runtime.orphan import end_orphans
 from practicum_runtime.step_lock import hold_step, is_step_held
-from practicum_runtime.step_process import STOP_GRACE_S, StepProcess, start_step
+from practicum_runtime.step_process import STOP_GRACE_S, start_step
+from practicum_runtime.step_processes import StepProcesses
 from practicum_runtime.stop_request import StopRequest
 
 _LAST_GRACE_S = 10.0
@@ -103,9 +104,8 @@ class LocalExecutor:
         self._stop = stop
         self._guard = guard
         self._stop_grace_s = stop_grace_s
-        self._children: dict[str, StepProcess] = {}
+        self._processes = StepProcesses()
         self._seen: dict[str, ObservedStep] = {}
-        self._ended: set[int] = set()
         self._status: WeekJobStatus | None = None
         self._written_s = 0.0
         self._started_at = dt.datetime.now(dt.UTC)
@@ -125,15 +125,17 @@ class LocalExecutor:
                 self._recover()
                 return self._loop()
             finally:
-                self._end_children()
+                self._processes.end_all(_LAST_GRACE_S)
 
     def _recover(self) -> None:
+        orphans = [step.name for step in self._steps if is_step_held(self._run.stage(step.name))]
+        for name in orphans:
+            self._emit("orphan_found", step=name)
+        end_orphans([self._run.stage(name) for name in orphans], self._stop_grace_s, self._is_stop_requested)
+        for name in orphans:
+            self._emit("orphan_ended", step=name)
         for step in self._steps:
             layout = self._run.stage(step.name)
-            if is_step_held(layout):
-                self._emit("orphan_found", step=step.name)
-                end_orphan(layout, self._stop_grace_s, self._is_stop_requested)
-                self._emit("orphan_ended", step=step.name)
             if layout.error.exists():
                 with explain_os_errors(layout.error):
                     layout.error.unlink()
@@ -146,11 +148,11 @@ class LocalExecutor:
         while True:
             desired = self._observe_and_plan()
             self._publish(desired.status, is_final=desired.requeue_after_s is None)
-            if desired.requeue_after_s is None and not self._has_running_child():
+            if desired.requeue_after_s is None and not self._processes.list_running():
                 self._emit("run_finished", phase=desired.status.phase, reason=desired.status.reason)
                 return desired.status
             self._apply(desired)
-            self._wait(desired.requeue_after_s or 0.0)
+            self._processes.wait_for_end(desired.requeue_after_s or 0.0)
 
     def _observe_and_plan(self) -> Plan:
         for step in self._steps:
@@ -169,24 +171,23 @@ class LocalExecutor:
         before = self._seen.get(step.name)
         if before is not None and before.phase is Phase.SUCCEEDED:
             return
-        seen = observe_step(self._run, step.name, self._children.get(step.name))
+        process = self._processes.get(step.name)
+        seen = observe_step(self._run, step.name, process)
         if seen is None:
             return
         self._seen[step.name] = seen
-        child = self._children.get(step.name)
-        if child is not None and child.pid not in self._ended and seen.phase is not Phase.RUNNING:
-            self._ended.add(child.pid)
-            child.sweep()
-            self._emit_end(step.name, seen, round(time.monotonic() - child.started_s, 3))
+        if process is not None and not process.is_swept and seen.phase is not Phase.RUNNING:
+            process.sweep()
+            self._emit_end(step.name, seen, round(time.monotonic() - process.started_s, 3))
 
     def _emit_end(self, step: str, seen: ObservedStep, wall_s: float | None = None) -> None:
         self._emit("step_finished", **describe_end(step, seen, wall_s))
 
     def _apply(self, desired: Plan) -> None:
         wanted = {item.step.name for item in desired.objects}
-        for name, child in self._children.items():
-            if name not in wanted and child.is_running:
-                child.stop(self._stop_grace_s, is_forced=self._stop.is_forced)
+        for name, process in self._processes.list_running():
+            if name not in wanted:
+                process.stop(self._stop_grace_s, is_forced=self._stop.is_forced)
         for item in desired.objects:
             if not self._is_unsettled(item.step.name):
                 self._start(item)
@@ -207,7 +208,8 @@ class LocalExecutor:
         write_step_config(self._run, item.step)
         command = self._runtime.build_command(python, self._run, item.step)
         with hold_step(layout) as lock:
-            self._children[item.step.name] = start_step(layout, command, variables, item.attempt, lock)
+            process = start_step(layout, command, variables, item.attempt, lock)
+        self._processes.add(item.step.name, process)
         self._emit("step_started", step=item.step.name, attempt=item.attempt)
 
     def _clear(self, item: StepObject) -> None:
@@ -229,18 +231,6 @@ class LocalExecutor:
             )
         return python, variables
 
-    def _wait(self, timeout_s: float) -> None:
-        running = next((child for child in self._children.values() if child.poll() is None), None)
-        if running is not None:
-            running.wait(timeout_s)
-
-    def _end_children(self) -> None:
-        for child in self._children.values():
-            child.request_stop()
-            child.wait(_LAST_GRACE_S)
-            if child.poll() is None:
-                child.kill()
-
     def _publish(self, status: WeekJobStatus, *, is_final: bool) -> None:
         if status == self._status:
             return
@@ -259,11 +249,8 @@ class LocalExecutor:
 
     def _is_unsettled(self, name: str) -> bool:
         """Whether a process of the step runs, or ended since the last look: what it left is observed before a start."""
-        child = self._children.get(name)
-        return child is not None and child.pid not in self._ended
-
-    def _has_running_child(self) -> bool:
-        return any(child.poll() is None for child in self._children.values())
+        process = self._processes.get(name)
+        return process is not None and not process.is_swept
 
     def _is_stop_requested(self) -> bool:
         return self._stop.is_requested

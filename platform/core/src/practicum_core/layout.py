@@ -1,6 +1,6 @@
-"""Decides where everything lies: names inside a run directory, run ids, and what a path may name.
+"""Paths: names inside a run directory, run ids, and what a path may name.
 
-Pure: builds paths and checks them, touches no file. The run directory of one week job is
+Pure: builds paths and checks them, opens no file. The run directory of one week job is
 ``experiments/<unit>/<run-id>/``.
 """
 
@@ -94,6 +94,11 @@ class StageLayout:
     def lock(self) -> Path:
         """Locked by the step's process for as long as it lives."""
         return self.root / ".lock"
+
+    @property
+    def port(self) -> Path:
+        """Loopback port of the step's server, on a laptop: ``{port}``."""
+        return self.root / "port.json"
 
     @property
     def progress(self) -> Path:

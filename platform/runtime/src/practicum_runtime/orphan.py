@@ -1,10 +1,10 @@
-"""An orphan: the process of a step whose executor was killed. The next executor ends it before it goes on."""
+"""Orphans: processes of steps whose executor was killed. The next executor ends them before it goes on."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -18,38 +18,48 @@ _POLL_S = 0.1
 _KILL_S = 10.0
 
 
-def end_orphan(layout: StageLayout, grace_s: float, is_hurried: Callable[[], bool]) -> None:
-    """End the process that holds a step: SIGTERM, wait for its checkpoint, then SIGKILL.
+def end_orphans(layouts: Sequence[StageLayout], grace_s: float, is_hurried: Callable[[], bool]) -> None:
+    """End the processes that hold steps: SIGTERM to all, wait for their checkpoints, then SIGKILL.
 
     Args:
-        layout: The step.
-        grace_s: Seconds that it has for its checkpoint.
+        layouts: The steps.
+        grace_s: Seconds that they have for their checkpoints, all together.
         is_hurried: Whether to wait no longer.
 
     Raises:
         PlatformError: Nobody noted which process it is and it does not end, or it cannot be killed (``RunBusy``).
     """
-    note = read_child_note(layout)
-    process = find_process(note.pid, note.created_s) if note else None
-    if process is not None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    has_ended = _wait_for_lock(layout, grace_s, is_hurried)
-    if not has_ended and process is not None:
+    found = {layout: _find_process(layout) for layout in layouts}
+    for process in found.values():
+        if process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+    held = _wait_for_locks(layouts, grace_s, is_hurried)
+    stubborn = [process for layout in held if (process := found[layout]) is not None]
+    for process in stubborn:
         kill_tree(process.pid)
-        has_ended = _wait_for_lock(layout, _KILL_S, lambda: False)
-    if not has_ended:
+    if stubborn:
+        held = _wait_for_locks(held, _KILL_S, lambda: False)
+    if held:
         raise PlatformError(
             Reason.RUN_BUSY,
-            f"{layout.root}: a process of an earlier executor still works on this step",
+            f"{held[0].root}: a process of an earlier executor still works on this step",
             "wait until it ends, then resume again",
         )
 
 
-def _wait_for_lock(layout: StageLayout, timeout_s: float, is_hurried: Callable[[], bool]) -> bool:
+def _find_process(layout: StageLayout) -> psutil.Process | None:
+    note = read_child_note(layout)
+    return find_process(note.pid, note.created_s) if note else None
+
+
+def _wait_for_locks(
+    layouts: Sequence[StageLayout], timeout_s: float, is_hurried: Callable[[], bool]
+) -> list[StageLayout]:
+    """Wait until no step is held; return those that still are."""
     deadline_s = time.monotonic() + timeout_s
-    while is_step_held(layout):
+    while held := [layout for layout in layouts if is_step_held(layout)]:
         if is_hurried() or time.monotonic() > deadline_s:
-            return False
+            break
         time.sleep(_POLL_S)
-    return True
+    return held

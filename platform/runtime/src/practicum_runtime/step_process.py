@@ -26,15 +26,16 @@ class StepProcess:
         started_s: When it started, on the monotonic clock.
         stopped_s: When it was asked to stop; ``None`` where it was not.
         was_killed: Whether it was killed here.
+        is_swept: Whether its end was dealt with, see :meth:`sweep`.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], attempt: int) -> None:
         self._process = process
-        self._is_swept = False
         self.attempt = attempt
         self.started_s = time.monotonic()
         self.stopped_s: float | None = None
         self.was_killed = False
+        self.is_swept = False
 
     @property
     def pid(self) -> int:
@@ -82,10 +83,10 @@ class StepProcess:
 
     def sweep(self) -> None:
         """Kill what it left behind in its process group, itself too where it still runs, and collect it."""
-        if not self._is_swept:
+        if not self.is_swept:
             kill_group(self.pid)
             self._process.wait()
-            self._is_swept = True
+            self.is_swept = True
 
 
 def start_step(
