@@ -8,7 +8,7 @@ import pytest
 
 from practicum_core.atomic import append_json_line
 from practicum_core.errors import PlatformError, Reason
-from practicum_core.step_files import read_json_lines
+from practicum_core.json_files import read_json_lines
 
 
 def test_lines_come_back(tmp_path):

@@ -8,13 +8,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.metrics import Metric
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.reports import MAX_EVIDENCE_BYTES, PodStep, StepReport
 from practicum_core.stages import get_stage
-from practicum_core.step_files import read_json_or_empty
 
 MAX_TEXT = 4_000
 MAX_METRICS = 2_000

@@ -7,11 +7,11 @@ from pathlib import Path
 from practicum_cli.session import Outcome
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import EXIT_OK, EXIT_STOPPED, Reason, get_exit_code
+from practicum_core.json_files import read_json_lines, read_json_or_empty
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import StageMetric
 from practicum_core.phases import Phase
 from practicum_core.stages import STAGES
-from practicum_core.step_files import read_json_lines, read_json_or_empty
 from practicum_core.weekjob import WeekJobStatus
 
 

@@ -13,11 +13,11 @@ from practicum_cli.runs import Run, find_run, read_run, read_step_config, read_w
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.factors import Comparison, Difference, RunFacts, find_differences
+from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages.model import ModelLock
 from practicum_core.stages.snapshot import DataLock
-from practicum_core.step_files import read_json_or_empty
 from practicum_core.weekjob import WeekJob
 
 _Lock = TypeVar("_Lock", bound=BaseModel)

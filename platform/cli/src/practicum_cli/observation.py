@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from practicum_core.errors import Reason
+from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
-from practicum_core.step_files import explain_exit, observe_error, observe_record, read_json_or_empty
+from practicum_core.step_files import explain_exit, observe_error, observe_record
 from practicum_runtime.child_note import read_child_note
 from practicum_runtime.step_process import StepProcess
 

@@ -20,8 +20,8 @@ from practicum_cli.runs import find_run, read_whole_run
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import ConfigError, DataError, GateFailed, PlatformError, Reason, suggest_similar
 from practicum_core.file_lock import lock_within
+from practicum_core.json_files import read_json_lines
 from practicum_core.layout import is_safe_name
-from practicum_core.step_files import read_json_lines
 
 FOLDER = "pointers"
 _LOCK_WAIT_S = 5.0

@@ -7,8 +7,8 @@ from pathlib import Path
 from practicum_cli.runs import Run, iter_run_dirs, read_checked_run
 from practicum_core.curriculum import UNITS
 from practicum_core.errors import ConfigError, DataError, Reason
+from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
-from practicum_core.step_files import read_json_or_empty
 
 _FIXED = ("unit", "run", "phase", "gates", "profile", "seed", "model", "data", "control", "factor", "seconds")
 HEADLINES = frozenset({"evaluate.exact_match", "evaluate.exact_match_delta", "sft.validation_loss"})

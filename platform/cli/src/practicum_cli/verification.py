@@ -14,11 +14,12 @@ from typing import Any
 from practicum_cli.control import read_facts
 from practicum_cli.runs import Run
 from practicum_core.factors import find_differences
+from practicum_core.json_files import read_json_lines
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages import STAGES
-from practicum_core.step_files import read_json_lines, read_record
+from practicum_core.step_files import read_record
 from practicum_core.weekjob import SetValue, WeekJob
 
 DEFAULT_TOLERANCE = 1e-3

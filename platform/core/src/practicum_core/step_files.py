@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from practicum_core.errors import DataError, Reason
+from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
@@ -18,35 +18,6 @@ from practicum_core.stages import STAGES, StageRecord
 _NEEDED_TO_RESUME = frozenset({RunLayout(Path()).weekjob.name, RunLayout(Path()).environment.name})
 """Files that nothing else in the run directory can stand in for."""
 LOG_HINT = "read the step's log: practicum logs RUN STEP"
-
-
-def read_json_or_empty(path: Path) -> dict[str, Any]:
-    """Read a JSON mapping that another process may be writing; empty where it is not whole."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the JSON mappings of a file, one a line; a cut-off line is left out, a missing file has none.
-
-    Lines end at a line feed alone: a text may hold U+2028, at which ``str.splitlines`` would cut it.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    return [document for line in lines if (document := _parse_mapping(line)) is not None]
-
-
-def _parse_mapping(line: bytes) -> dict[str, Any] | None:
-    try:
-        document = json.loads(line)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def read_record(layout: RunLayout, step: str) -> StageRecord:

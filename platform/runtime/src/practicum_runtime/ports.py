@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from practicum_core.atomic import write_json_atomic
+from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import StageLayout
-from practicum_core.step_files import read_json_or_empty
 
 LOOPBACK = "127.0.0.1"
 _FIRST_PORT, _LAST_PORT = 1024, 65_535

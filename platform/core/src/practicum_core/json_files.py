@@ -1,0 +1,36 @@
+"""JSON files that another process may be writing, or was writing when it was killed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def read_json_or_empty(path: Path) -> dict[str, Any]:
+    """Read a JSON mapping that another process may be writing; empty where it is not whole."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read the JSON mappings of a file, one a line; a cut-off line is left out, a missing file has none.
+
+    Lines end at a line feed alone: a text may hold U+2028, at which ``str.splitlines`` would cut it.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    return [document for line in lines if (document := _parse_mapping(line)) is not None]
+
+
+def _parse_mapping(line: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
