@@ -42,7 +42,7 @@ def test_a_stage_that_succeeds_is_reported_with_what_it_measured(place, server):
     (report,) = server.finals
     assert (report.outcome, report.progress, report.duration_s, report.evidence_html) == ("succeeded", 1.0, 0.5, None)
     assert {metric.name: metric.value for metric in report.metrics}["num_rows"] == 60
-    assert server.history.load_reports()[report.uid]["evaluate", 1] == report
+    assert server.history.load_reports()[report.uid]["evaluate", 1].report == report
     assert read_record(place.run, "evaluate").step == "evaluate"
 
 

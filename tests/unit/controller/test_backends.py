@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from practicum_controller.backends import ChildRequest, build_child
-from practicum_controller.backends.pods import is_made_from
+from practicum_controller.backends import ChildRequest, choose_backend
+from practicum_controller.backends.fit import find_unfit
 from practicum_controller.settings import Settings
 from practicum_core import labels, reports
 from practicum_core.course import CourseSpec, GpuSharing
+from practicum_core.errors import ConfigError
 from practicum_core.plan import StepObject
 from practicum_core.resolve import resolve_steps
 from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec
@@ -30,6 +31,11 @@ def build_request(step="sft", attempt=1, course=None, settings=None, **spec):
     made = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
     item = StepObject(found, attempt)
     return ChildRequest(weekjob, UID, made, item, "llm", course or CourseSpec(), settings or Settings())
+
+
+def build_child(request):
+    (child,) = choose_backend(request).build(request)
+    return child
 
 
 def get_template(child):
@@ -112,8 +118,8 @@ def test_priority_is_the_courses():
 )
 def test_what_the_student_changes_of_a_step_makes_its_child_another(spec):
     child = build_child(build_request())
-    assert is_made_from(child, build_request(), is_started=False)
-    assert not is_made_from(child, build_request(**spec), is_started=True)
+    assert build_request().has_made(child, is_started=False)
+    assert not build_request(**spec).has_made(child, is_started=True)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,7 @@ def test_what_the_student_changes_of_a_step_makes_its_child_another(spec):
 )
 def test_what_shapes_no_pod_leaves_the_child_as_it_is(spec):
     child = build_child(build_request())
-    assert is_made_from(child, build_request(**spec), is_started=False)
+    assert build_request(**spec).has_made(child, is_started=False)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +151,8 @@ def test_what_shapes_no_pod_leaves_the_child_as_it_is(spec):
 def test_what_the_teacher_changes_reaches_who_waits_and_not_who_runs(course, settings):
     child = build_child(build_request())
     changed = build_request(course=CourseSpec.model_validate(course), settings=Settings(**settings))
-    assert not is_made_from(child, changed, is_started=False)
-    assert is_made_from(child, changed, is_started=True)
+    assert not changed.has_made(child, is_started=False)
+    assert changed.has_made(child, is_started=True)
 
 
 def test_names_of_children_fit_whatever_the_week_job_is_called():
@@ -160,6 +166,41 @@ def test_names_of_children_fit_whatever_the_week_job_is_called():
     }
     assert len(names) == 11
     assert all(len(name) <= 47 for name in names)
+
+
+def build_together(quota, **spec):
+    requests = [
+        build_request(step, course=CourseSpec.model_validate({"quota": quota}), **spec) for step in ("sft", "evaluate")
+    ]
+    return find_unfit(requests)
+
+
+def test_what_fits_alone_and_not_together_is_held():
+    spec = {"resources": {"gpu": {"slices": 1}, "cpu": "2", "memory": "4Gi"}}
+    holds = build_together({"cpu": "3", "slices": 2}, **spec)
+    assert {step: hold.reason for step, hold in holds.items()} == {"sft": "QuotaExceeded", "evaluate": "QuotaExceeded"}
+    assert holds["sft"].message.startswith("cpu: 1 x 2 + 1 x 2 are asked for and one student may hold 3;")
+    assert build_together({"cpu": "4", "memory": "8Gi", "slices": 2, "pods": 2}, **spec) == {}
+    assert "pods: 1 x 1 + 1 x 1" in build_together({"slices": 2, "pods": 1}, **spec)["evaluate"].message
+
+
+def test_an_environment_without_an_image_is_refused_by_its_name():
+    request = build_request(settings=Settings(images={"base": "practicum-base:latest"}))
+    with pytest.raises(ConfigError, match="no image is set for the environment 'train' of the step 'sft'") as caught:
+        build_child(request)
+    assert "spec.images.train" in caught.value.fix
+    hold = find_unfit([request])["sft"]
+    assert (hold.reason, "spec.images.train" in hold.message) == ("ConfigInvalid", True)
+    # A child that waits keeps its place: there is nothing to make another from.
+    assert request.has_made(build_child(build_request()), is_started=False)
+
+
+@pytest.mark.parametrize(("step", "slices", "is_void"), [("sft", 0, True), ("sft", 1, False), ("model", 1, True)])
+def test_a_pod_that_asked_for_no_gpu_sees_none(step, slices, is_void):
+    """A CUDA image on a node whose default runtime is NVIDIA's would see every GPU."""
+    template = get_template(build_child(build_request(step, resources={"gpu": {"slices": slices}})))
+    told = {one["name"]: one["value"] for one in template["spec"]["containers"][0]["env"]}
+    assert (told.get("NVIDIA_VISIBLE_DEVICES") == "void") == is_void
 
 
 def test_the_version_of_ray_is_that_of_the_lock():

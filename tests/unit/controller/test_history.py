@@ -20,8 +20,8 @@ from alembic.runtime.migration import MigrationContext
 from practicum_controller.database import Database, build_script_directory, parse_url
 from practicum_controller.eta import Wait
 from practicum_controller.history import History, WeekJobEntry
-from practicum_controller.ledger import Usage
-from practicum_controller.tables import METADATA
+from practicum_controller.ledger import AccountKey, Usage
+from practicum_controller.tables import METADATA, UtcDateTime
 from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.metrics import Metric
 from practicum_core.reports import StepReport
@@ -86,14 +86,20 @@ def build_report(**fields):
     return StepReport(**({"uid": "u1", "step": "sft", "attempt": 1, "outcome": "running", "progress": 0.5} | fields))
 
 
-def build_usage(**fields):
-    start = {"child_uid": "c1", "week_job_uid": "u1", "namespace": "student-01", "course": "llm"}
+def build_usage(child_uid="c1", **fields):
+    start = {"key": AccountKey(child_uid), "week_job_uid": "u1", "namespace": "student-01", "course": "llm"}
     return Usage(**(start | {"student": "student-01", "step": "sft", "gpus": 0.5, "started_at": NOW} | fields))
 
 
 def build_entry(**fields):
     start = {"uid": "u1", "namespace": "student-01", "name": "week-03", "unit": "sft", "course": "llm"}
     return WeekJobEntry(**(start | {"student": "student-01", "phase": "Running", "created_at": NOW} | fields))
+
+
+def load_reports(history):
+    """Return the reports alone, without the times at which they came."""
+    kept = history.load_reports()
+    return {uid: {attempt: one.report for attempt, one in attempts.items()} for uid, attempts in kept.items()}
 
 
 def read_tables(database):
@@ -115,8 +121,25 @@ def test_upgrade_from_each_revision_keeps_reports(url, revision):
     older.close()
     newer = Database(url)
     assert read_tables(newer) == (REVISIONS[0], [])
-    assert History(newer).load_reports() == {"u1": {("sft", 1): build_report(outcome="succeeded", progress=1)}}
+    assert load_reports(History(newer)) == {"u1": {("sft", 1): build_report(outcome="succeeded", progress=1)}}
     newer.close()
+
+
+def test_accounts_whose_key_was_a_string_are_taken_over(url):
+    columns = ("week_job_uid", "namespace", "course", "student", "step")
+    values = {"gpus": 0.5, "started_at": NOW, "ended_at": NOW + HOUR, "gpu_seconds": 1800.0}
+    older = Database(url, "0003")
+    moments = {name: sa.column(name, UtcDateTime()) for name in ("started_at", "ended_at")}
+    table = sa.table("usage", *map(sa.column, ("child_uid", *columns, "gpus", "gpu_seconds")), *moments.values())
+    with older.write() as connection:
+        for child_uid in ("c1", "c1#1", "c2"):
+            connection.execute(sa.insert(table).values(child_uid=child_uid, **dict.fromkeys(columns, "x"), **values))
+    older.close()
+    newer = Database(url)
+    usages = History(newer).list_usage(None, NOW)
+    newer.close()
+    assert {usage.key for usage in usages} == {AccountKey("c1"), AccountKey("c1", 1), AccountKey("c2")}
+    assert {(usage.started_at, usage.ended_at, usage.gpus) for usage in usages} == {(NOW, NOW + HOUR, 0.5)}
 
 
 def test_two_replicas_may_start_at_once(url):
@@ -141,7 +164,7 @@ def test_last_progress_replaces_the_one_before(history):
     assert history.save_report(build_report(), NOW)
     assert not history.save_report(build_report(), NOW), "the same again"
     assert history.save_report(build_report(progress=0.75), NOW)
-    assert history.load_reports()["u1"]["sft", 1].progress == 0.75
+    assert history.load_reports()["u1"]["sft", 1].report.progress == 0.75
 
 
 def test_first_end_of_an_attempt_stands(history):
@@ -151,14 +174,14 @@ def test_first_end_of_an_attempt_stands(history):
     assert not history.save_report(build_report(), NOW), "late progress"
     assert not history.save_report(build_report(outcome="succeeded"), NOW), "another end"
     assert history.save_report(build_report(attempt=2), NOW)
-    assert history.load_reports() == {"u1": {("sft", 1): end, ("sft", 2): build_report(attempt=2)}}
+    assert load_reports(history) == {"u1": {("sft", 1): end, ("sft", 2): build_report(attempt=2)}}
 
 
 def test_evidence_lies_apart_from_the_reports(history):
     report = build_report(step="report", outcome="succeeded", evidence_html="H4sIAAAA", metrics=[
         Metric(name="损失", value=1.25, unit="nat", low=1.0, high=1.5)])  # fmt: skip
     history.save_report(report, NOW)
-    assert history.load_reports()["u1"]["report", 1] == report.model_copy(update={"evidence_html": None})
+    assert history.load_reports()["u1"]["report", 1].report == report.model_copy(update={"evidence_html": None})
     assert history.read_evidence("u1", "report", 1) == "H4sIAAAA"
     assert history.read_evidence("u1", "sft", 1) is None
 
@@ -187,10 +210,10 @@ def list_open(history):
 def test_usage_is_opened_and_closed_once(history):
     history.open_usage(build_usage())
     history.open_usage(build_usage(started_at=NOW + HOUR))
-    history.close_usage("unknown", NOW)
+    history.close_usage(AccountKey("unknown"), NOW)
     assert list_open(history) == [build_usage()]
-    history.close_usage("c1", NOW + HOUR)
-    history.close_usage("c1", NOW + 5 * HOUR)
+    history.close_usage(AccountKey("c1"), NOW + HOUR)
+    history.close_usage(AccountKey("c1"), NOW + 5 * HOUR)
     history.open_usage(build_usage())
     assert history.list_usage("student-01", NOW) == [build_usage(ended_at=NOW + HOUR)]
     assert list_open(history) == []
@@ -202,13 +225,13 @@ def test_usage_is_listed_by_namespace_and_time(history):
     history.open_usage(build_usage(child_uid="running", started_at=NOW + HOUR))
     history.open_usage(build_usage(child_uid="other", namespace="student-02", student="student-02"))
     since = NOW + 2 * HOUR
-    assert [usage.child_uid for usage in history.list_usage("student-01", since)] == ["across", "running"]
-    assert {usage.child_uid for usage in history.list_usage(None, since)} == {"across", "running", "other"}
+    assert [usage.key.child_uid for usage in history.list_usage("student-01", since)] == ["across", "running"]
+    assert {usage.key.child_uid for usage in history.list_usage(None, since)} == {"across", "running", "other"}
 
 
 def test_an_end_before_the_start_is_no_negative_use(history):
     history.open_usage(build_usage())
-    history.close_usage("c1", NOW - HOUR)
+    history.close_usage(AccountKey("c1"), NOW - HOUR)
     assert [usage.get_gpu_seconds(NOW + HOUR) for usage in history.list_usage(None, NOW - HOUR)] == [0.0]
 
 
@@ -273,7 +296,7 @@ def test_progress_and_end_at_once_leave_the_end(history):
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(save, range(8)))
-    assert history.load_reports()["u1"]["sft", 1].is_final
+    assert history.load_reports()["u1"]["sft", 1].report.is_final
 
 
 def test_a_failed_block_leaves_nothing(history, database):

@@ -7,13 +7,23 @@ import datetime as dt
 import pytest
 
 from practicum_controller.excerpt import trim
-from practicum_controller.observe import QueuePlace, StepFacts, observe_step, read_start, read_stop, round_position
+from practicum_controller.observe import list_children
+from practicum_controller.places import QueuePlace
+from practicum_controller.steps import StepFacts, observe_step, round_position
+from practicum_controller.store import Family
 from practicum_core import labels
 from practicum_core.errors import Reason
 from practicum_core.phases import Phase
 from practicum_core.reports import StepReport
 
 MADE = "2026-01-02T03:04:05Z"
+
+
+def build_facts(children=(), pods=(), workloads=(), warnings=(), **rest):
+    """Return the facts of a step whose objects these are."""
+    objects = dict(enumerate(children))
+    family = Family(children=objects, pods=dict(enumerate(pods)))
+    return StepFacts(list_children(family), workloads, warnings, **rest)
 
 
 def build_child(kind="Job", attempt=1, *, suspend=False, **status):
@@ -139,7 +149,7 @@ TABLE = {
 @pytest.mark.parametrize(("facts", "phase", "reason", "part"), TABLE.values(), ids=TABLE.keys())
 def test_observe_step(facts, phase, reason, part):
     child, pods, workload, warnings = facts
-    seen = observe_step(StepFacts([child], pods, [workload] if workload else [], warnings))
+    seen = observe_step(build_facts([child], pods, [workload] if workload else [], warnings))
     assert (seen.phase, seen.reason) == (phase, reason)
     assert part in seen.message
 
@@ -149,35 +159,35 @@ def build_report(outcome="succeeded", attempt=1, **rest):
 
 
 def test_a_final_report_counts_more_than_the_child():
-    seen = observe_step(StepFacts([build_child()], [RUNNING], reports={1: build_report(duration_s=3.0)}))
+    seen = observe_step(build_facts([build_child()], [RUNNING], reports={1: build_report(duration_s=3.0)}))
     assert (seen.phase, seen.progress, seen.duration_s) == (Phase.SUCCEEDED, 1.0, 3.0)
 
 
 def test_a_finished_step_stays_finished_when_its_child_is_gone():
-    assert observe_step(StepFacts(reports={1: build_report()})).phase is Phase.SUCCEEDED
+    assert observe_step(build_facts(reports={1: build_report()})).phase is Phase.SUCCEEDED
 
 
 def test_a_child_that_vanished_without_an_end_was_stopped():
-    seen = observe_step(StepFacts(reports={2: build_report("running", 2, progress=0.4)}))
+    seen = observe_step(build_facts(reports={2: build_report("running", 2, progress=0.4)}))
     assert (seen.phase, seen.attempt) == (Phase.SUSPENDED, 2)
 
 
 def test_progress_of_the_running_attempt_is_shown():
-    seen = observe_step(StepFacts([build_child()], [RUNNING], reports={1: build_report("running", progress=0.4)}))
+    seen = observe_step(build_facts([build_child()], [RUNNING], reports={1: build_report("running", progress=0.4)}))
     assert (seen.phase, seen.progress) == (Phase.RUNNING, 0.4)
 
 
 def test_a_later_child_hides_an_earlier_failure():
-    facts = StepFacts([build_child(attempt=1, **FAILED), build_child(attempt=2)], reports={1: build_report("failed")})
+    facts = build_facts([build_child(attempt=1, **FAILED), build_child(attempt=2)], reports={1: build_report("failed")})
     assert (observe_step(facts).phase, observe_step(facts).attempt) == (Phase.INITIALIZING, 2)
 
 
 def test_nothing_started_is_nothing_seen():
-    assert observe_step(StepFacts()) is None
+    assert observe_step(build_facts()) is None
 
 
 def test_place_in_the_queue():
-    facts = StepFacts([build_child(suspend=True)], workloads=[NO_QUOTA], places={"c1": QueuePlace(31, 120.0)})
+    facts = build_facts([build_child(suspend=True)], workloads=[NO_QUOTA], places={"c1": QueuePlace(31, 120.0)})
     queue = observe_step(facts).queue
     assert (queue.position, queue.eta_seconds, queue.message) == (30, 120.0, "1 more needed")
 
@@ -208,7 +218,7 @@ def build_late_pod():
     ],
 )
 def test_the_time_to_start_is_counted_from(pods, workload, since):
-    seen = observe_step(StepFacts([build_child()], pods, [workload] if workload else []))
+    seen = observe_step(build_facts([build_child()], pods, [workload] if workload else []))
     assert seen.admitted_at == (dt.datetime.fromisoformat(since) if since else None)
 
 
@@ -238,5 +248,6 @@ STARTED = build_pod(state={"running": {"startedAt": EARLY}})
 )
 def test_times_are_read_from_the_cluster(child, pods, start, stop):
     kept = trim(child)
-    found = read_start(kept, pods), read_stop(kept, pods)
+    (seen,) = list_children(Family(children={"c1": kept}, pods=dict(enumerate(pods))))
+    found = seen.started_at, seen.stopped_at
     assert found == tuple(dt.datetime.fromisoformat(text) if text else None for text in (start, stop))

@@ -7,12 +7,20 @@ import datetime as dt
 
 import pytest
 
+from practicum_controller import planner
+from practicum_controller.children import Children
 from practicum_controller.client import ApiFault
+from practicum_controller.endings import Endings
+from practicum_controller.observe import Observer
+from practicum_controller.places import Places
+from practicum_controller.publisher import Publisher
 from practicum_controller.reconcile import Reconciler
+from practicum_controller.reports import Reports
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.errors import PlatformError, Reason
+from practicum_core.plan import plan
 from practicum_core.reports import StepReport
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -54,52 +62,54 @@ class FakeCluster:
         return next(body["status"] for *_, subresource, body in reversed(self.patches) if subresource)
 
 
-class FakeMemory:
-    """Nothing was used, and reported only what a test says."""
+class FakeHistory:
+    """Keeps what a test looks at."""
+
+    def __init__(self):
+        self.ended, self.pages = [], {}
+
+    def save_week_job(self, entry):
+        self.ended.append(entry.phase)
+
+    def read_last_evidence(self, uid, step):
+        return self.pages.get(step)
+
+
+class FakeAccounts:
+    """Nothing was used."""
 
     def __init__(self, fault=None):
         self.fault = fault
-        self.reports = {}
-        self.ended = []
+        self.scene = None
 
-    def get_reports(self, uid):
-        return self.reports
-
-    def get_places(self):
-        return {}
-
-    def get_over_budget(self, roster, namespace, now):
+    def get_reason_over_budget(self, roster, namespace, now):
         return None
 
-    def is_open(self, uid):
-        return False
+    async def charge(self, scene):
+        self.scene = scene
 
-    async def note_step(self, note):
-        return
-
-    async def read_evidence(self, uid):
-        return None
-
-    async def settle(self, namespace, uid, now, held=None):
+    async def settle(self, scene):
         if self.fault is not None:
             raise self.fault
-        self.held = held
-
-    async def end(self, document, roster, status):
-        self.ended.append(status.phase)
 
 
 class School:
     """A course of one student with one week job."""
 
     def __init__(self, *, fault=None, status=None, finalizers=(), deleted=None, course=None, **spec):
-        self.cluster, self.memory, self.store = FakeCluster(), FakeMemory(fault), Store()
+        self.cluster, self.history, self.store = FakeCluster(), FakeHistory(), Store()
+        self.accounts, self.reports, places = FakeAccounts(fault), Reports(self.history), Places(self.history)
         meta = {"name": "student-01", "uid": "ns", "labels": {labels.COURSE: "llm"}, "resourceVersion": "1"}
         self.store.put("Namespace", {"kind": "Namespace", "metadata": meta})
         self.put_course(**(course or {}))
         self.put_week_job({"unit": "sft", "profile": "quick", **spec}, status, finalizers, deleted)
         self.now = NOW
-        self.reconciler = Reconciler(self.store, self.cluster, self.memory, Settings(), lambda: self.now)
+        self.settings = Settings()
+        observer = Observer(self.store, self.reports, places, self.accounts, self.settings)
+        self.children = children = Children(self.store, self.cluster, self.accounts)
+        endings = Endings(self.cluster, children, self.reports, self.accounts)
+        publisher = Publisher(self.store, self.cluster, self.reports, endings)
+        self.reconciler = Reconciler(observer, children, publisher, self.settings, lambda: self.now)
 
     def put_course(self, version=1, **spec):
         document = {
@@ -118,8 +128,7 @@ class School:
 
     def finish_steps(self, *names, outcome="succeeded", **rest):
         for name in names:
-            report = StepReport(uid=UID, step=name, attempt=1, outcome=outcome, **rest)
-            self.memory.reports[name, 1] = report
+            self.reports.take(StepReport(uid=UID, step=name, attempt=1, outcome=outcome, **rest), self.now)
 
     def reconcile(self):
         return asyncio.run(self.reconciler.reconcile(KEY))
@@ -136,7 +145,7 @@ def test_a_rejection_is_in_the_history():
     school = School(set={"sft.no_such_option": 1})
     school.reconcile()
     assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Failed", "ConfigInvalid")
-    assert (school.memory.ended, school.cluster.made) == (["Failed"], [])
+    assert (school.history.ended, school.cluster.made) == (["Failed"], [])
 
 
 def test_a_course_that_cannot_be_read_stops_nobody():
@@ -196,8 +205,8 @@ def test_a_list_from_before_its_end_does_not_start_a_week_job_again():
     before = school.store.week_jobs[KEY]
     school.reconcile()
     ended = school.cluster.status
-    assert (ended["phase"], school.memory.ended) == ("Succeeded", ["Succeeded"])
-    school.memory.reports.clear()  # they are let go of with the end
+    assert (ended["phase"], school.history.ended) == ("Succeeded", ["Succeeded"])
+    assert not school.reports.is_open(UID)
     listed = {"metadata": {**before["metadata"], "resourceVersion": "1"}, "spec": before["spec"]}
     school.store.replace("WeekJob", [{"kind": "WeekJob", **listed, "status": {"phase": "Running"}}])
     school.reconcile()
@@ -259,12 +268,17 @@ def test_a_child_that_the_cluster_refuses_is_told_to_the_student():
     assert "could not find the requested resource" in school.cluster.status["message"]
 
 
-def test_a_server_that_is_away_for_a_while_is_no_refusal():
+@pytest.mark.parametrize("status", [0, 409, 429, 500, 503])
+def test_whatever_the_cluster_answers_stands_in_the_status(status):
     school = School()
-    school.cluster.refusal = ApiFault(503, "etcd is away", "jobs")
+    school.cluster.refusal = ApiFault(status, "failed calling webhook mjob.kb.io", "jobs")
     with pytest.raises(ApiFault):
         school.reconcile()
-    assert school.cluster.patches == []
+    assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Queued", Reason.UPSTREAM_UNAVAILABLE)
+    assert "failed calling webhook mjob.kb.io" in school.cluster.status["message"]
+    school.cluster.refusal = None
+    school.reconcile()
+    assert school.cluster.made == ["week-03-model-1"]
 
 
 def test_a_week_job_that_is_held_at_its_deletion_keeps_no_child():
@@ -278,11 +292,45 @@ def test_a_week_job_that_is_held_at_its_deletion_keeps_no_child():
 def test_a_child_that_a_deletion_left_behind_is_deleted():
     school = School()
     school.reconcile()
-    asyncio.run(school.reconciler.delete_orphans())
+    asyncio.run(school.children.delete_orphans())
     assert school.cluster.deleted == []
     school.store.drop("WeekJob", school.store.week_jobs[KEY])
-    asyncio.run(school.reconciler.delete_orphans())
+    asyncio.run(school.children.delete_orphans())
     assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+
+
+def test_the_end_of_a_week_does_not_wait_for_its_evidence():
+    school = School()
+    school.history.pages["report"] = "H4sI"
+    school.finish_steps("model", "snapshot", "sft", "inference", "evaluate", "report")
+    school.cluster.refusal = ApiFault(403, "exceeded quota: configmaps=2", "configmaps")
+    assert school.reconcile() <= 60
+    ended = school.cluster.status
+    assert (ended["phase"], school.history.ended) == ("Succeeded", ["Succeeded"])
+    assert "its evidence page is not kept yet: configmaps: 403 exceeded quota" in ended["message"]
+    school.put_week_job(school.store.week_jobs[KEY]["spec"], ended, (), None)
+    school.cluster.refusal = None
+    school.reconcile()
+    assert school.cluster.made == ["week-03-evidence"]
+    kept = school.cluster.status
+    assert kept["evidence"] == "configmap/week-03-evidence"
+    assert "evidence" not in kept["message"]
+
+
+def test_what_holds_one_step_does_not_lift_what_holds_another(monkeypatch):
+    """A step that does not fit is held beside a step whose pod still ends: both are told to the plan."""
+    told = []
+
+    def note_holds(weekjob, observed, now):
+        told.append({name: hold.reason for name, hold in observed.holds.items()})
+        return plan(weekjob, observed, now)
+
+    monkeypatch.setattr(planner, "plan", note_holds)
+    school = School(course={"quota": QUOTA}, resources={"gpu": {"slices": 2}})
+    school.finish_steps("model", "snapshot")
+    put_pod(school, {"running": {}}, "evaluate")
+    school.reconcile()
+    assert told[-1] == {"evaluate": Reason.STAGE_STARTING, "sft": Reason.QUOTA_EXCEEDED}
 
 
 def put_pod(school, state, step="model"):
@@ -331,10 +379,15 @@ def test_a_dropped_child_holds_its_account_until_its_pods_are_gone():
     pod = school.store.get_family(UID).pods["p1"]
     pod["status"]["phase"] = "Running"
     school.reconcile()
-    assert (set(school.memory.held.children), set(school.memory.held.steps)) == (set(), {"model"})
+    assert set(school.accounts.scene.left_pods) == {"model"}
     school.store.drop("Pod", {"metadata": {"name": "p", "uid": "p1", "resourceVersion": "4"}})
     school.reconcile()
-    assert set(school.memory.held.steps) == set()
+    assert set(school.accounts.scene.left_pods) == set()
+
+
+def list_running(school):
+    """Return the children whose pods run, as the accounts were told."""
+    return [child.uid for child in school.accounts.scene.children if child.has_running_pods]
 
 
 def run_past_the_report():
@@ -356,7 +409,7 @@ def test_a_pod_that_outlives_its_report_is_ended(is_over):
         week_job["status"] = {"phase": "Failed", "reason": "DeadlineExceeded", "completionTime": NOW.isoformat()}
     assert school.reconcile() <= 120
     if is_over:
-        assert set(school.memory.held.children) == {child["metadata"]["uid"]}
+        assert list_running(school) == [child["metadata"]["uid"]]
     school.now = NOW + dt.timedelta(seconds=119)
     assert school.reconcile() <= 1
     assert school.cluster.deleted == []
@@ -394,10 +447,10 @@ def test_an_attempt_that_hangs_is_ended_beside_the_next():
     school.finish_steps("model", outcome="failed", reason=Reason.STAGE_CRASHED)
     school.reconcile()
     assert school.cluster.made == ["week-03-model-1", "week-03-model-2"]
-    assert first in school.memory.held.children
+    assert list_running(school) == [first]
     school.now = NOW + dt.timedelta(seconds=121)
     school.reconcile()
     assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
     school.store.get_family(UID).pods["p1"]["status"]["phase"] = "Failed"
     school.reconcile()
-    assert first not in school.memory.held.children
+    assert list_running(school) == []

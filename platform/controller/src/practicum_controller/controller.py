@@ -1,4 +1,4 @@
-"""Decides how the controller's parts work together: what is watched, who works on what was woken, when to ask again."""
+"""The controller's parts put together: what is watched, who works on what was woken, when to look again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
 from practicum_controller import metrics
+from practicum_controller.accounts import Accounts
+from practicum_controller.children import Children
 from practicum_controller.client import Cluster, KubernetesCluster
 from practicum_controller.course.homes import get_cluster_queue_name
 from practicum_controller.course.reconcile import CourseReconciler
+from practicum_controller.endings import Endings
 from practicum_controller.history import History
 from practicum_controller.kinds import (
     COURSES,
@@ -26,10 +29,13 @@ from practicum_controller.kinds import (
     WEEK_JOBS,
     WORKLOADS,
 )
-from practicum_controller.memory import ControllerMemory
+from practicum_controller.observe import Observer
+from practicum_controller.places import Places
+from practicum_controller.publisher import Publisher
 from practicum_controller.queue import WorkQueue
 from practicum_controller.reconcile import Reconciler
 from practicum_controller.reflector import Reflector
+from practicum_controller.reports import Reports
 from practicum_controller.settings import Settings
 from practicum_controller.store import Key, Store
 from practicum_core import labels
@@ -74,10 +80,18 @@ class Controller:
         self.week_jobs: WorkQueue[Key] = WorkQueue(time.monotonic)
         self.courses: WorkQueue[str] = WorkQueue(time.monotonic)
         self.store = Store(self.week_jobs.add, self.courses.add)
-        self.memory = ControllerMemory(history)
         self._watched = watched
-        self._reconciler = Reconciler(self.store, cluster, self.memory, settings, get_now)
-        self._course_reconciler = CourseReconciler(self.store, cluster, self.memory, settings, read_authority, get_now)
+        self._history = history
+        self._reports, self._places = Reports(history), Places(history)
+        self._accounts = Accounts(history, self._places)
+        self._children = Children(self.store, cluster, self._accounts)
+        observer = Observer(self.store, self._reports, self._places, self._accounts, settings)
+        endings = Endings(cluster, self._children, self._reports, self._accounts)
+        publisher = Publisher(self.store, cluster, self._reports, endings)
+        self._reconciler = Reconciler(observer, self._children, publisher, settings, get_now)
+        self._course_reconciler = CourseReconciler(
+            self.store, cluster, self._accounts, settings, read_authority, get_now
+        )
         self._reflectors = self._build_reflectors()
 
     def _build_reflectors(self) -> list[Reflector]:
@@ -98,7 +112,7 @@ class Controller:
 
     def take_report(self, report: StepReport) -> None:
         """Take a report that the history has, and wake its week job."""
-        self.memory.take_report(report)
+        self._reports.take(report, get_now())
         key = self.store.get_key(report.uid)
         if key is not None:
             self.week_jobs.add(key)
@@ -119,7 +133,8 @@ class Controller:
 
     async def work(self) -> None:
         """Work on what is woken until cancelled. Only one controller of a cluster may."""
-        await self.memory.load(get_now())
+        await self._reports.load()
+        await self._accounts.load(get_now())
         await self.wait_until_synced()
         await self._tidy()
         for key in list(self.store.week_jobs):
@@ -142,9 +157,9 @@ class Controller:
                 with contextlib.suppress(PracticumError):
                     positions = await self._read_positions(course)
                     waiting |= positions.keys()
-                    for uid in await self.memory.set_places(course, positions, self.store.list_gpu_children()):
+                    for uid in await self._places.set_places(course, positions, self.store.list_gpu_children()):
                         self.store.wake_owner(uid)
-            self.memory.drop_places(waiting)
+            self._places.keep_waiting(waiting)
 
     async def _read_positions(self, course: str) -> dict[str, int]:
         """Return the places of the course's pending children by uid, from Kueue's visibility API."""
@@ -162,7 +177,7 @@ class Controller:
         while True:
             await asyncio.sleep(self.settings.resync_s)
             await self._tidy()
-            await self._reconciler.delete_orphans()
+            await self._children.delete_orphans()
             for key in self.store.list_open():
                 self.week_jobs.add(key)
             for name in list(self.store.courses):
@@ -171,9 +186,13 @@ class Controller:
     async def _tidy(self) -> None:
         """Close the accounts of what is gone, and drop what is too old."""
         try:
-            await self.memory.close_missing(self.store.list_child_uids(), get_now())
-            await self.memory.forget_missing(self.store.list_uids(), get_now())
-            await self.memory.prune(get_now(), self.settings.history_days)
+            children, now = self.store.list_child_uids(), get_now()
+            self._places.forget_missing(children)
+            await self._accounts.close_missing(children, now)
+            self._accounts.forget_old(now)
+            await self._reports.forget_missing(self.store.list_uids(), now)
+            kept = dt.timedelta(days=self.settings.history_days)
+            await asyncio.to_thread(self._history.prune, now - kept)
         except PracticumError as error:
             LOGGER.warning("the history was not tidied: %s", error.detail)
 

@@ -1,4 +1,4 @@
-"""Decides how documents of the API server become models, and what of a status is written back. Pure."""
+"""Documents of the API server, read as models, and what of a model is written back. Pure."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def read_time(text: str | None) -> dt.datetime | None:
 
 
 def build_event(document: Mapping[str, Any], status: WeekJobStatus, now: dt.datetime) -> Document:
-    """Return the Kubernetes Event of a transition. Its name is its content's, so that telling twice tells once."""
+    """Return the Kubernetes Event of a transition. Its name is a content hash, so a repeated event is a no-op."""
     metadata = document["metadata"]
     attempts = "".join(str(stage.attempt) for stage in status.stages)
     told = f"{metadata['uid']}|{status.phase}|{status.reason}|{status.stage}|{attempts}"

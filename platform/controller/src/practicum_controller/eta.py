@@ -1,4 +1,4 @@
-"""Decides when a queued week job will probably start, from how long others waited for their places. Pure.
+"""When a queued week job will probably start, estimated from how long others waited for their places. Pure.
 
 A wait divided by the places that were ahead (and one more) is the time per place. Times per place of earlier children
 are a sample; the estimate is the place in the queue now times its middle. Whoever asks sees to it that the sample is of

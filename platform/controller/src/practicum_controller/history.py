@@ -1,4 +1,4 @@
-"""Decides what is remembered beyond the cluster: reports, evidence pages, GPU time, waits. Refuses to know who asks.
+"""What is remembered beyond the cluster, in a database: reports, evidence pages, GPU time, waits.
 
 Plain blocking calls that any thread may make. Every write may be made twice: the second changes nothing. The first
 final report of an attempt stands, since the plan has acted on it by the time that another one can come.
@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -19,13 +19,30 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from practicum_controller.database import Database
 from practicum_controller.eta import Wait
-from practicum_controller.ledger import Usage
+from practicum_controller.ledger import AccountKey, Usage
 from practicum_controller.tables import EVIDENCE_PAGES, STEP_REPORTS, USAGE, WAITS, WEEK_JOBS
 from practicum_core.reports import StepReport
 
 LOGGER = logging.getLogger(__name__)
-Attempts = dict[tuple[str, int], StepReport]
-"""(step, attempt) -> its last report."""
+
+
+class Attempt(NamedTuple):
+    """One attempt of a step, counted from 1."""
+
+    step: str
+    number: int
+
+
+@dataclass(frozen=True)
+class KeptReport:
+    """A report, and when it came."""
+
+    report: StepReport
+    received_at: dt.datetime
+
+
+Attempts = dict[Attempt, KeptReport]
+"""The last report of each attempt."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +107,17 @@ class History:
         Args:
             with_ended: False leaves out week jobs that :meth:`save_week_job` was told ended.
         """
-        query = sa.select(STEP_REPORTS.c.uid, STEP_REPORTS.c.step, STEP_REPORTS.c.attempt, STEP_REPORTS.c.body)
+        table = STEP_REPORTS.c
+        query = sa.select(table.uid, table.step, table.attempt, table.received_at, table.body)
         if not with_ended:
             ended = sa.select(WEEK_JOBS.c.uid).where(WEEK_JOBS.c.ended_at.is_not(None))
-            query = query.where(STEP_REPORTS.c.uid.not_in(ended))
+            query = query.where(table.uid.not_in(ended))
         reports: dict[str, Attempts] = defaultdict(dict)
         with self._database.read() as connection:
-            for uid, step, attempt, body in connection.execute(query):
+            for uid, step, attempt, received_at, body in connection.execute(query):
                 report = _read_body(body)
                 if report is not None:
-                    reports[uid][step, attempt] = report
+                    reports[uid][Attempt(step, attempt)] = KeptReport(report, received_at)
         return dict(reports)
 
     def read_evidence(self, uid: str, step: str, attempt: int) -> str | None:
@@ -110,14 +128,24 @@ class History:
             html: str | None = connection.execute(query).scalar_one_or_none()
         return html
 
+    def read_last_evidence(self, uid: str, step: str) -> str | None:
+        """Return the evidence page of the last attempt of a step that sent one."""
+        table = EVIDENCE_PAGES.c
+        query = (
+            sa.select(table.html).where(table.uid == uid, table.step == step).order_by(table.attempt.desc()).limit(1)
+        )
+        with self._database.read() as connection:
+            html: str | None = connection.execute(query).scalar_one_or_none()
+        return html
+
     def open_usage(self, usage: Usage) -> None:
         """Remember that a child holds GPUs; a child that is known already stays as it is."""
         with self._database.write() as connection:
             connection.execute(_insert(connection, USAGE, _build_usage_row(usage)))
 
-    def close_usage(self, child_uid: str, ended_at: dt.datetime) -> None:
+    def close_usage(self, key: AccountKey, ended_at: dt.datetime) -> None:
         """Remember when a child gave its GPUs back; only the first time counts, an unknown child is ignored."""
-        is_open = sa.and_(USAGE.c.child_uid == child_uid, USAGE.c.ended_at.is_(None))
+        is_open = sa.and_(USAGE.c.child_uid == key.child_uid, USAGE.c.run == key.run, USAGE.c.ended_at.is_(None))
         with self._database.write() as connection:
             row = connection.execute(sa.select(USAGE).where(is_open)).one_or_none()
             if row is None:
@@ -197,14 +225,15 @@ def _insert(
 
 
 def _build_usage_row(usage: Usage) -> dict[str, Any]:
-    end = usage.ended_at
-    return asdict(usage) | {"gpu_seconds": None if end is None else usage.get_gpu_seconds(end)}
+    end, values = usage.ended_at, asdict(usage)
+    del values["key"]
+    return values | usage.key._asdict() | {"gpu_seconds": None if end is None else usage.get_gpu_seconds(end)}
 
 
 def _read_usage(row: sa.Row[Any]) -> Usage:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's name
     del values["gpu_seconds"]
-    return Usage(**values)
+    return Usage(key=AccountKey(values.pop("child_uid"), values.pop("run")), **values)
 
 
 def _read_body(body: str) -> StepReport | None:

@@ -1,4 +1,4 @@
-"""Decides what a student used of the budget, when it is whole again, and what to say when it is spent. Pure.
+"""A student's GPU hours: what was used of the budget, when it is whole again, what to say when it is spent. Pure.
 
 Kueue has no cap on use over time, so the controller asks here before it makes a child that needs GPUs. A child that
 already runs is never stopped for the budget: the cap holds from the next child on.
@@ -9,12 +9,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from practicum_core.course import Budget, CourseSpec, Student
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WEEK = dt.timedelta(days=7)
 SECONDS_PER_HOUR = 3600.0
+
+
+class AccountKey(NamedTuple):
+    """What an account is of: one run of a child. One that was preempted and runs again has the next, from 0."""
+
+    child_uid: str
+    run: int = 0
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class Usage:
     ``gpus`` counts whole GPUs: two slices of a GPU cut into four are 0.5. ``ended_at`` is None while it runs.
     """
 
-    child_uid: str
+    key: AccountKey
     week_job_uid: str
     namespace: str
     course: str
@@ -38,7 +46,8 @@ class Usage:
         """Return GPU seconds held between ``since`` (the start without it) and ``now``.
 
         >>> start = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
-        >>> usage = Usage("c", "w", "n", "llm", "student-01", "sft", 0.5, start, start + dt.timedelta(hours=2))
+        >>> end = start + dt.timedelta(hours=2)
+        >>> usage = Usage(AccountKey("c"), "w", "n", "llm", "student-01", "sft", 0.5, start, end)
         >>> usage.get_gpu_seconds(start + dt.timedelta(hours=1))
         1800.0
         >>> usage.get_gpu_seconds(start + WEEK, since=start + dt.timedelta(minutes=90))

@@ -1,4 +1,4 @@
-"""Decides how a course is read for its week jobs: once for each of its versions, with its students by namespace."""
+"""Courses as their week jobs need them: read once for each version, with the students by namespace."""
 
 from __future__ import annotations
 

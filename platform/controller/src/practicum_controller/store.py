@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from practicum_controller.excerpt import read_version, trim
-from practicum_controller.observe import get_slices
+from practicum_controller.scene import get_slices
 from practicum_core import labels
 from practicum_core.phases import Phase
 
@@ -103,7 +103,7 @@ class Store:
             uid for family in self._families.values() for uid, child in family.children.items() if get_slices(child)
         }
 
-    def list_forsaken(self) -> list[Document]:
+    def list_orphans(self) -> list[Document]:
         """Return the children whose week job is gone."""
         return [
             child

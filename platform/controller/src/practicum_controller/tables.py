@@ -1,4 +1,4 @@
-"""Decides the tables of the history as the newest code sees them. Refuses to know how a database comes to have them.
+"""The tables of the history as the newest code sees them.
 
 The revisions under ``migrations`` make these tables step by step; a test compares the two.
 """
@@ -76,6 +76,7 @@ USAGE = sa.Table(
     "usage",
     METADATA,
     sa.Column("child_uid", sa.String(64), primary_key=True),
+    sa.Column("run", sa.Integer, primary_key=True, server_default="0"),
     sa.Column("week_job_uid", sa.String(64), nullable=False),
     sa.Column("namespace", sa.String(63), nullable=False),
     sa.Column("course", sa.String(63), nullable=False),

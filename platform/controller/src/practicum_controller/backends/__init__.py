@@ -1,16 +1,34 @@
-"""Decides which kind of object runs a step: a Job, or a RayJob where the stage computes on several workers."""
+"""Kinds of objects that run a step, one module each, and the one place where a step's kind is chosen."""
 
 from __future__ import annotations
 
-from practicum_controller.backends.batch_job import build_job
-from practicum_controller.backends.fit import get_reason_unfit
-from practicum_controller.backends.pods import ChildRequest
-from practicum_controller.backends.ray_job import build_ray_job, needs_ray
-from practicum_controller.client import Document
+from collections.abc import Mapping
+from types import MappingProxyType
 
-__all__ = ["ChildRequest", "build_child", "get_reason_unfit"]
+from practicum_controller.backends.backend import Backend
+from practicum_controller.backends.job import JobBackend
+from practicum_controller.backends.ray_job import RayJobBackend
+from practicum_controller.backends.request import ChildRequest
+from practicum_core.stages.spec import Runner
+
+__all__ = ["BACKENDS", "ChildRequest", "choose_backend", "get_backend"]
+
+_RUNNERS: Mapping[Runner, Backend] = MappingProxyType({Runner.PROCESS: JobBackend(), Runner.RAY: RayJobBackend()})
+BACKENDS: Mapping[str, Backend] = MappingProxyType(
+    {resource.kind: backend for backend in _RUNNERS.values() for resource in backend.resources}
+)
+"""Kind of an object -> the backend that makes such objects."""
 
 
-def build_child(request: ChildRequest) -> Document:
-    """Return the object that runs one attempt of a step."""
-    return build_ray_job(request) if needs_ray(request) else build_job(request)
+def choose_backend(request: ChildRequest) -> Backend:
+    """Return what runs a step, as its stage says for its configuration."""
+    return _RUNNERS[request.item.step.spec.choose_runner(request.item.step.config)]
+
+
+def get_backend(kind: str) -> Backend:
+    """Return the backend of a child by the kind of any of its objects.
+
+    >>> get_backend("RayJob").resources[0].plural
+    'rayjobs'
+    """
+    return BACKENDS[kind]

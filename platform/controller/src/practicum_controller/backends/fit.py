@@ -1,4 +1,4 @@
-"""Decides whether a child could ever run in its namespace, before it takes a place that others wait for. Pure.
+"""Whether children could ever run in their namespace, told before they take places that others wait for. Pure.
 
 The queue counts what the class shares, and lets a child out that the namespace's own quota then refuses: its places
 would stay taken, and unused, until its deadline.
@@ -6,10 +6,14 @@ would stay taken, and unused, until its deadline.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from practicum_controller.backends.pods import ChildRequest, build_resources
-from practicum_core.errors import Reason
+from practicum_controller.backends import choose_backend
+from practicum_controller.backends.backend import Needs
+from practicum_controller.backends.request import ChildRequest
+from practicum_core.course import StudentQuota
+from practicum_core.errors import ConfigError, Reason
 from practicum_core.plan import Hold
 
 _FACTORS = {
@@ -21,20 +25,30 @@ _FACTORS = {
 _DIGITS = "0123456789."
 
 
-def get_reason_unfit(request: ChildRequest) -> Hold | None:
-    """Say why a child would never run, however long it waited; ``None`` where it may."""
-    refusal = _refuse_priority(request) or _refuse_image(request)
-    if refusal is not None:
-        return Hold(Reason.CONFIG_INVALID, refusal)
-    num_pods = request.num_pods
-    problems = [
-        f"{name}: {num_pods} x {amount} are asked for and one student may hold {limit}"
-        for name, amount, limit in _list_amounts(request)
-        if num_pods * read_quantity(amount) > read_quantity(limit)
-    ]
-    if not problems:
-        return None
-    return Hold(Reason.QUOTA_EXCEEDED, f"{'; '.join(problems)}; ask for less, or the teacher for a larger quota")
+def find_unfit(requests: Iterable[ChildRequest]) -> Mapping[str, Hold]:
+    """Return why steps would never run, however long they waited, by the step's name.
+
+    Args:
+        requests: All children of one week job that would exist together. Each may be refused for itself; those that
+            may not run together for the quota are refused one and all, since each would wait for the others to end.
+    """
+    holds: dict[str, Hold] = {}
+    allowed: list[ChildRequest] = []
+    for request in requests:
+        refusal = _refuse(request)
+        if refusal is None:
+            allowed.append(request)
+        else:
+            holds[request.item.step.name] = Hold(Reason.CONFIG_INVALID, refusal)
+    excess = _describe_excess(allowed)
+    if excess:
+        hold = Hold(Reason.QUOTA_EXCEEDED, f"{excess}; ask for less, or the teacher for a larger quota")
+        holds |= {request.item.step.name: hold for request in allowed}
+    return holds
+
+
+def _refuse(request: ChildRequest) -> str | None:
+    return _refuse_priority(request) or _refuse_image(request)
 
 
 def _refuse_priority(request: ChildRequest) -> str | None:
@@ -52,20 +66,46 @@ def _refuse_priority(request: ChildRequest) -> str | None:
 
 
 def _refuse_image(request: ChildRequest) -> str | None:
-    if request.weekjob.spec.image is None or request.course.allow_images:
-        return None
-    return "image: this course runs its own images alone; leave it out, or ask the teacher for allowImages"
+    if request.weekjob.spec.image is not None and not request.course.allow_images:
+        return "image: this course runs its own images alone; leave it out, or ask the teacher for allowImages"
+    try:
+        request.get_image()
+    except ConfigError as error:
+        return f"{error.detail}; {error.fix}"
+    return None
 
 
-def _list_amounts(request: ChildRequest) -> list[tuple[str, str, str]]:
-    """Return each resource with the amount of one pod and the student's limit."""
-    quota = request.course.quota
-    asked = build_resources(request)["requests"]
+def _describe_excess(requests: Sequence[ChildRequest]) -> str:
+    """Say which resources all children together ask too much of; empty where they fit."""
+    if not requests:
+        return ""
+    quota = requests[0].course.quota
+    needs = [choose_backend(request).get_needs(request) for request in requests]
+    problems = [
+        f"{name}: {' + '.join(terms)} are asked for and one student may hold {limit}"
+        for name, terms, total, limit in _add_up(needs, quota)
+        if total > read_quantity(limit)
+    ]
+    return "; ".join(problems)
+
+
+def _add_up(needs: Sequence[Needs], quota: StudentQuota) -> list[tuple[str, list[str], Decimal, str]]:
+    """Return each resource with the terms of its sum, the sum, and the student's limit."""
+    amounts = (
+        ("cpu", [one.cpu for one in needs], quota.cpu),
+        ("memory", [one.memory for one in needs], quota.memory),
+        ("GPU slices", [str(one.slices) for one in needs], str(quota.slices)),
+        ("pods", ["1"] * len(needs), str(quota.pods)),
+    )
+    counts = [one.num_pods for one in needs]
     return [
-        ("cpu", asked["cpu"], quota.cpu),
-        ("memory", asked["memory"], quota.memory),
-        ("GPU slices", str(request.slices), str(quota.slices)),
-        ("pods", "1", str(quota.pods)),
+        (
+            name,
+            [f"{count} x {text}" for count, text in zip(counts, texts, strict=True)],
+            sum((count * read_quantity(text) for count, text in zip(counts, texts, strict=True)), Decimal(0)),
+            limit,
+        )
+        for name, texts, limit in amounts
     ]
 
 

@@ -1,16 +1,29 @@
-"""Decides the KubeRay RayJob of a step that trains: a head alone for one worker, head and workers for several.
+"""KubeRay RayJobs for steps that train on Ray: a head alone for one worker, head and workers for several.
 
 The head's container is the stage's own; KubeRay puts `ray start` in place of its command, and the entrypoint runs the
-stage. GPU counts are set by us: KubeRay does not recognise the resource names of shared GPUs.
+stage. GPU counts are set here: KubeRay does not recognise the resource names of shared GPUs.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from typing import Any
 
-from practicum_controller.backends.pods import ChildRequest, build_pod_template
-from practicum_controller.client import Document
-from practicum_core.stages.spec import Runner
+from practicum_controller.backends.backend import ChildState, Document, Needs, Sight, Standing
+from practicum_controller.backends.pod_status import (
+    explain_pods,
+    is_of_attempt,
+    is_pod_running,
+    read_pods_start,
+    read_pods_stop,
+)
+from practicum_controller.backends.pods import build_pod_template, get_needs
+from practicum_controller.backends.queueing import explain_pods_on_their_way, explain_queue, explain_start
+from practicum_controller.backends.request import ChildRequest
+from practicum_controller.documents import read_time
+from practicum_controller.kinds import RAY_JOBS, Resource
+from practicum_core.errors import Reason
 
 WORKER_GROUP = "workers"
 ENTRYPOINT = "python -m practicum_jobs.agent"
@@ -20,17 +33,72 @@ _GRACE_S = 300
 """Seconds for a checkpoint: `ray start`, the container's first process, does not pass SIGTERM on, the hook does."""
 _STOP = ("python", "-m", "practicum_jobs.agent", "--stop")
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
+_RAY_CLUSTER = "ray.io/cluster"
+_ENDED = frozenset({"Complete", "Failed", "ValidationFailed"})
 
 
-def needs_ray(request: ChildRequest) -> bool:
-    """Whether the step trains on Ray: the flat engine runs in one plain pod."""
-    step = request.item.step
-    return step.spec.choose_runner(step.config) is Runner.RAY
+class RayJobBackend:
+    """A Ray cluster of the step's pods, and the job that KubeRay submits to it, once: retries are the plan's."""
+
+    resources: tuple[Resource, ...] = (RAY_JOBS,)
+
+    def build(self, request: ChildRequest) -> list[dict[str, Any]]:
+        """Return the RayJob. It starts suspended: the queue lets it out."""
+        job = {
+            "apiVersion": RAY_JOBS.api_version,
+            "kind": RAY_JOBS.kind,
+            "metadata": request.build_metadata(),
+            "spec": {
+                "suspend": True,
+                "submissionMode": "HTTPMode",
+                "entrypoint": ENTRYPOINT,
+                "shutdownAfterJobFinishes": True,
+                "ttlSecondsAfterFinished": _FINISHED_TTL_S,
+                "backoffLimit": 0,
+                "rayClusterSpec": _build_cluster(request),
+            },
+        }
+        return [job]
+
+    def get_needs(self, request: ChildRequest) -> Needs:
+        """Return what the head and its workers hold."""
+        return get_needs(request)
+
+    def is_pod_of(self, pod: Document, main: Document) -> bool:
+        """Whether a pod is of the RayJob's present cluster."""
+        cluster = main.get("status", {}).get("rayClusterName")
+        marks = pod["metadata"].get("labels", {})
+        return is_of_attempt(pod, main) and (not cluster or marks.get(_RAY_CLUSTER, cluster) == cluster)
+
+    def read_state(self, sight: Sight) -> ChildState:
+        """Return how far the RayJob has come. Its cluster runs before the stage does, which waits for the head."""
+        status = sight.main.get("status", {})
+        if status.get("jobDeploymentStatus") in _ENDED:
+            said = status.get("message") or status.get("reason") or f"Ray job {status.get('jobStatus', 'ended')}"
+            return explain_pods(sight.pods) or ChildState(Standing.ENDED, Reason.STAGE_CRASHED, str(said))
+        if sight.main["spec"].get("suspend"):
+            return explain_queue(sight.workload)
+        fault = explain_pods_on_their_way(sight)
+        if fault is not None:
+            return fault
+        if status.get("jobStatus") == "RUNNING" and any(is_pod_running(pod) for pod in sight.pods):
+            return ChildState(Standing.RUNNING)
+        return explain_start(sight, may_lack_pods=True)
+
+    def read_start(self, sight: Sight) -> dt.datetime | None:
+        """Return since when its containers run; the pods of a Ray cluster go with it, and then its own time counts."""
+        status = sight.main.get("status", {})
+        # A job that was never submitted has no status.
+        is_over = status.get("jobStatus") and status.get("endTime")
+        return read_pods_start(sight.pods) or (read_time(status.get("startTime")) if is_over else None)
+
+    def read_stop(self, sight: Sight) -> dt.datetime | None:
+        """Return when the job ended: a Ray cluster outlives its job, and a worker may end before it."""
+        return read_time(sight.main.get("status", {}).get("endTime")) or read_pods_stop(sight.pods)
 
 
-def build_ray_job(request: ChildRequest) -> Document:
-    """Return the RayJob. It starts suspended: the queue lets it out."""
-    cluster: Document = {
+def _build_cluster(request: ChildRequest) -> dict[str, Any]:
+    cluster: dict[str, Any] = {
         "rayVersion": request.settings.ray_version,
         "enableInTreeAutoscaling": False,
         "headGroupSpec": {
@@ -49,23 +117,10 @@ def build_ray_job(request: ChildRequest) -> Document:
                 "template": _build_ray_pod(request),
             }
         ]
-    return {
-        "apiVersion": "ray.io/v1",
-        "kind": "RayJob",
-        "metadata": request.build_metadata(),
-        "spec": {
-            "suspend": True,
-            "submissionMode": "HTTPMode",
-            "entrypoint": ENTRYPOINT,
-            "shutdownAfterJobFinishes": True,
-            "ttlSecondsAfterFinished": _FINISHED_TTL_S,
-            "backoffLimit": 0,
-            "rayClusterSpec": cluster,
-        },
-    }
+    return cluster
 
 
-def _build_ray_pod(request: ChildRequest) -> Document:
+def _build_ray_pod(request: ChildRequest) -> dict[str, Any]:
     template = build_pod_template(request, is_restartable=True)
     template["spec"]["terminationGracePeriodSeconds"] = _GRACE_S
     container = template["spec"]["containers"][0]

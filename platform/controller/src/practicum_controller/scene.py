@@ -1,0 +1,161 @@
+"""One look at a week job, as values: what it is, who takes part, its children, its steps. Nothing in it changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from practicum_controller.backends import get_backend
+from practicum_controller.backends.backend import Document, Sight
+from practicum_controller.backends.pod_status import is_pod_running
+from practicum_controller.documents import read_time
+from practicum_controller.rosters import Roster
+from practicum_core import labels
+from practicum_core.errors import ConfigError
+from practicum_core.plan import ObservedStep
+from practicum_core.weekjob import WeekJob, WeekJobStatus
+
+
+@dataclass(frozen=True)
+class Child:
+    """One attempt of a step as the cluster shows it: its objects, the main one first, and its pods."""
+
+    objects: Sequence[Document]
+    pods: Sequence[Document] = ()
+
+    @property
+    def main(self) -> Document:
+        """The object that stands for the child."""
+        return self.objects[0]
+
+    @property
+    def uid(self) -> str:
+        """Uid of the main object."""
+        return str(self.main["metadata"]["uid"])
+
+    @property
+    def name(self) -> str:
+        """Name of the main object."""
+        return str(self.main["metadata"]["name"])
+
+    @property
+    def description(self) -> str:
+        """``Kind/name``."""
+        return f"{self.main['kind']}/{self.name}"
+
+    @property
+    def step(self) -> str:
+        """Name of the step."""
+        return str(self.main["metadata"].get("labels", {}).get(labels.STEP, ""))
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt of its step it is, from 1."""
+        return get_attempt(self.main)
+
+    @property
+    def slices(self) -> int:
+        """GPU slices that all its pods hold together."""
+        return get_slices(self.main)
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """Whether it was told to go."""
+        return bool(self.main["metadata"].get("deletionTimestamp"))
+
+    @property
+    def created_at(self) -> dt.datetime | None:
+        """When it was made, by the API server's clock."""
+        return read_time(self.main["metadata"].get("creationTimestamp"))
+
+    @functools.cached_property
+    def has_running_pods(self) -> bool:
+        """Whether a container of one of its pods runs."""
+        return any(is_pod_running(pod) for pod in self.pods)
+
+    @functools.cached_property
+    def started_at(self) -> dt.datetime | None:
+        """Since when its containers run; where none does any more, when the first of them began."""
+        return get_backend(self.main["kind"]).read_start(Sight(self.main, self.pods))
+
+    @functools.cached_property
+    def stopped_at(self) -> dt.datetime | None:
+        """When its last container ended, else when it did; ``None`` where neither is known."""
+        return get_backend(self.main["kind"]).read_stop(Sight(self.main, self.pods))
+
+
+@dataclass(frozen=True)
+class Membership:
+    """The course that a week job is part of; without one, why there is none.
+
+    A course that cannot be read admits nothing more, and what runs goes on: a teacher's slip of the pen stops no class.
+    """
+
+    roster: Roster | None
+    why_not: str = ""
+    is_readable: bool = True
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One look at a week job.
+
+    ``weekjob`` is ``None`` where its end is decided already, and where the specification cannot be read (``fault``
+    says why). ``left_pods`` names, by step, a pod that lives although its child was deleted. ``ends`` are the times at
+    which attempts reported their ends. ``over_budget`` says why no more GPU time may be used.
+    """
+
+    document: dict[str, Any]
+    now: dt.datetime
+    membership: Membership
+    children: Sequence[Child] = ()
+    left_pods: Mapping[str, str] = field(default_factory=dict)
+    previous: WeekJobStatus | None = None
+    weekjob: WeekJob | None = None
+    fault: ConfigError | None = None
+    steps: Mapping[str, ObservedStep] = field(default_factory=dict)
+    ends: Mapping[tuple[str, int], dt.datetime] = field(default_factory=dict)
+    over_budget: str | None = None
+
+    @property
+    def uid(self) -> str:
+        """Uid of the week job."""
+        return str(self.document["metadata"]["uid"])
+
+    @property
+    def namespace(self) -> str:
+        """The student's namespace."""
+        return str(self.document["metadata"]["namespace"])
+
+    @property
+    def roster(self) -> Roster | None:
+        """The course, where there is one that can be read."""
+        return self.membership.roster
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """Whether the week job was told to go."""
+        return bool(self.document["metadata"].get("deletionTimestamp"))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the status says that the week job ended: nothing of it is planned any more."""
+        return self.previous is not None and self.previous.phase.is_terminal
+
+    def is_current(self, child: Child) -> bool:
+        """Whether a child is the attempt at which its step is."""
+        step = self.steps.get(child.step)
+        return step is not None and step.attempt == child.attempt
+
+
+def get_attempt(document: Document) -> int:
+    """Return which attempt of its step an object belongs to."""
+    return int(document["metadata"].get("labels", {}).get(labels.ATTEMPT, "1"))
+
+
+def get_slices(document: Document) -> int:
+    """Return how many GPU slices a child asks for."""
+    return int(document["metadata"].get("labels", {}).get(labels.SLICES, "0"))

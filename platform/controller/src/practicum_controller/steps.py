@@ -1,0 +1,114 @@
+"""The state of a step, from its children and from what its pods reported. Pure: values in, observation out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from practicum_controller.backends import get_backend
+from practicum_controller.backends.backend import Document, Sight, Standing
+from practicum_controller.backends.pod_status import find_condition
+from practicum_controller.places import QueuePlace
+from practicum_controller.scene import Child
+from practicum_core.phases import Phase
+from practicum_core.plan import ObservedStep
+from practicum_core.reports import StepReport
+from practicum_core.weekjob import QueueStatus
+
+_PHASES = {
+    Standing.WAITING: Phase.QUEUED,
+    Standing.STARTING: Phase.INITIALIZING,
+    Standing.RUNNING: Phase.RUNNING,
+    Standing.READY: Phase.RUNNING,
+    # Whatever left a record reported it before.
+    Standing.ENDED: Phase.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """Everything that is known of one step of one week job. ``workloads`` and ``warnings`` may be of other steps."""
+
+    children: Sequence[Child] = ()
+    workloads: Sequence[Document] = ()
+    warnings: Sequence[Document] = ()
+    reports: Mapping[int, StepReport] = field(default_factory=dict)
+    places: Mapping[str, QueuePlace] = field(default_factory=dict)
+
+
+def observe_step(facts: StepFacts) -> ObservedStep | None:
+    """Return the state of a step; ``None`` where it was never started."""
+    child = max(facts.children, key=lambda one: one.attempt, default=None)
+    attempt = max(child.attempt if child else 0, max(facts.reports, default=0))
+    report = facts.reports.get(attempt)
+    if report is not None and report.is_final:
+        return _read_final(report, child)
+    if child is None or child.attempt < attempt:
+        # The attempt's object is gone and it never said how it ended: stopped, or deleted by a person.
+        return ObservedStep(Phase.SUSPENDED, attempt) if attempt else None
+    return _observe_child(child, facts, report)
+
+
+def _read_final(report: StepReport, child: Child | None) -> ObservedStep:
+    return ObservedStep(
+        Phase.SUCCEEDED if report.outcome == "succeeded" else Phase.FAILED,
+        report.attempt,
+        child=child.description if child else None,
+        reason=report.reason,
+        message=report.message,
+        fix=report.fix,
+        progress=1.0 if report.outcome == "succeeded" else report.progress,
+        duration_s=report.duration_s,
+        metrics=tuple(report.metrics),
+    )
+
+
+def _observe_child(child: Child, facts: StepFacts, report: StepReport | None) -> ObservedStep:
+    workload = next((one for one in facts.workloads if child.uid in one.get("owners", ())), None)
+    state = get_backend(child.main["kind"]).read_state(Sight(child.main, child.pods, workload, facts.warnings))
+    phase = _PHASES[state.standing]
+    return ObservedStep(
+        phase,
+        child.attempt,
+        child=child.description,
+        reason=state.reason,
+        message=state.message if phase is not Phase.RUNNING else (report.message if report else ""),
+        progress=report.progress if report else None,
+        eta_s=report.eta_s if report else None,
+        admitted_at=_read_admission(child, workload),
+        queue=_read_queue(facts.places.get(child.uid), state.message) if phase is Phase.QUEUED else None,
+    )
+
+
+def _read_queue(place: QueuePlace | None, message: str) -> QueueStatus:
+    if place is None:
+        return QueueStatus(message=message)
+    return QueueStatus(position=round_position(place.position), message=message, eta_seconds=place.eta_s)
+
+
+def round_position(position: int) -> int:
+    """Round a place in a long queue, so that one admission does not change every status behind it.
+
+    >>> [round_position(place) for place in (3, 27, 345, 4567)]
+    [3, 20, 300, 4000]
+    """
+    step = 1
+    while position >= 20 * step:
+        step *= 10
+    return position - position % step
+
+
+def _read_admission(child: Child, workload: Document | None) -> dt.datetime | None:
+    """Return when the child was let out of its queue, or its newest pod was made; in no queue, when it was made.
+
+    A pod that was made anew, since its node went, has the same time to start as the first. A child may be seen to run
+    before its Workload is seen to be admitted: then no time is known.
+    """
+    admitted = find_condition(workload, "Admitted") if workload else None
+    if workload is not None and admitted is None:
+        return None
+    since = admitted.get("lastTransitionTime") if admitted else child.main["metadata"].get("creationTimestamp")
+    made = [pod["metadata"].get("creationTimestamp") for pod in child.pods]
+    times = [dt.datetime.fromisoformat(text) for text in (since, *made) if text]
+    return max(times, default=None)
