@@ -166,7 +166,7 @@ def test_a_store_whose_package_is_missing_says_how_to_add_it(tmp_path):
     try:
         import s3fs  # noqa: F401, PLC0415
     except ImportError:
-        with pytest.raises(ConfigError, match="package that reads this store is missing") as caught:
+        with pytest.raises(ConfigError, match="package that reads this store is not installed") as caught:
             fetch_with_fsspec("s3://bucket/m", tmp_path)
         assert "s3fs" in caught.value.fix
     else:

@@ -36,7 +36,7 @@ from practicum_jobs.datasets.edits import (
 )
 from practicum_jobs.datasets.planted_values import PII, SECRETS
 from practicum_jobs.datasets.tickets import TicketOptions, build_rows
-from practicum_jobs.models.onceonly import ensure_folder
+from practicum_jobs.storage.onceonly import ensure_folder
 
 GENERATOR_VERSION = "tickets-flawed-1"
 DEFAULT_OPTIONS = TicketOptions(rows=2000, language="both", seed=7)

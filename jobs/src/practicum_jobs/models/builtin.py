@@ -13,7 +13,7 @@ from pathlib import Path
 
 from practicum_core.errors import ConfigError, Reason, suggest_similar
 from practicum_jobs.models.conversion import convert_gguf
-from practicum_jobs.models.onceonly import ensure_folder
+from practicum_jobs.storage.onceonly import ensure_folder
 
 PACKAGE_VARIABLE = "PRACTICUM_MODEL_PACKAGE"
 CONVERSION_VERSION = 2

@@ -1,7 +1,7 @@
-"""Decides how a cache folder comes to be made once: one builder at a time, whole or not there.
+"""Cache folders that are built once: one builder at a time, and a folder that exists is whole.
 
 The builder fills a partial folder beside the final one under an exclusive file lock; a rename makes it visible.
-What a killed builder left is swept by the next one. Refuses to know what is built.
+The next builder removes what a killed one left.
 """
 
 from __future__ import annotations

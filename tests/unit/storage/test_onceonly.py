@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from practicum_core.errors import PlatformError, Reason
-from practicum_jobs.models.onceonly import ensure_folder
+from practicum_jobs.storage.onceonly import ensure_folder
 
 BUILDER = """
 import sys, time
 from pathlib import Path
-from practicum_jobs.models.onceonly import ensure_folder
+from practicum_jobs.storage.onceonly import ensure_folder
 
 def build(partial):
     with open(sys.argv[2], "a") as log:
