@@ -23,8 +23,8 @@ from practicum_core.errors import (
     PlatformError,
     PracticumError,
     Reason,
-    suggest_similar,
 )
+from practicum_core.problems import list_problems
 from practicum_core.stage_process import ENDPOINTS_VARIABLE, resolve_endpoints
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_jobs.context import StageContext
@@ -69,15 +69,8 @@ def read_config(spec: StageSpec, path: Path) -> StageConfig:
     try:
         return spec.config.model_validate(resolve_endpoints(document, endpoints))
     except ValidationError as error:
-        problems = [_describe(spec, problem) for problem in error.errors()]
+        problems = list_problems(error, spec.config, noun="option")
         raise ConfigError(f"{path}: {'; '.join(problems)}", "mend the named options") from error
-
-
-def _describe(spec: StageSpec, problem: Any) -> str:  # noqa: ANN401 - pydantic's own mapping
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown option{suggest_similar(key, spec.config.model_fields)}"
-    return f"{key}: {problem['msg'].lower()}, got {problem['input']!r}"
 
 
 def _build_parser() -> argparse.ArgumentParser:

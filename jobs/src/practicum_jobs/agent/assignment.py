@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout, is_safe_name, resolve_inside
+from practicum_core.problems import describe_problems
 from practicum_core.reports import STEP_VARIABLE, PodStep
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 
@@ -91,7 +92,9 @@ def check_assignment(step: PodStep, experiments: Path) -> Assignment:
     try:
         config = stage.config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{step.step}: {_describe(error)}", "mend the named option") from error
+        raise ConfigError(
+            describe_problems(error, stage.config, prefix=f"{step.step}."), "mend the named option"
+        ) from error
     return Assignment(step, stage, config, run)
 
 
@@ -164,5 +167,5 @@ def _iter_links_stay(folder: Path, root: Path) -> Iterator[bool]:
 
 def _describe(error: ValueError) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors())
+        return describe_problems(error)
     return str(error)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from practicum_core.atomic import explain_os_errors, write_json_atomic
 from practicum_core.errors import DataError, Reason, suggest_similar
 from practicum_core.layout import RunLayout
+from practicum_core.problems import list_problems
 from practicum_core.rows import Row
 from practicum_core.stages.snapshot import DataLock, SplitLock
 from practicum_jobs.context import StageContext
@@ -104,7 +105,11 @@ def read_data_lock(layout: RunLayout) -> DataLock:
         return DataLock.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{path}: no data was locked", "run the snapshot step first", Reason.DATA_MISSING) from error
-    except (OSError, ValidationError) as error:
+    except ValidationError as error:
+        raise DataError(
+            f"{path}: {list_problems(error)[0]}", "run the snapshot step again", Reason.RUN_INCOMPLETE
+        ) from error
+    except OSError as error:
         raise DataError(f"{path}: {error}", "run the snapshot step again", Reason.RUN_INCOMPLETE) from error
 
 

@@ -21,6 +21,7 @@ from practicum_core.environment import RunEnvironment
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.factors import Comparison
 from practicum_core.layout import RunLayout
+from practicum_core.problems import list_problems
 from practicum_core.stages import STAGES, StageRecord
 from practicum_core.stages.model import ModelLock
 from practicum_core.stages.snapshot import DataLock
@@ -197,8 +198,7 @@ def _parse_line(line: bytes) -> Mapping[str, Any] | None:
 
 def _describe(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        problem = error.errors(include_url=False)[0]
-        return shorten(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".removeprefix(": "), 200)
+        return shorten(list_problems(error)[0], 200)
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return shorten(" ".join(str(error).split()), 200)

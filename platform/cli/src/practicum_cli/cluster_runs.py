@@ -14,6 +14,7 @@ from practicum_cli.standing import Standing
 from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_similar
 from practicum_core.layout import RunLayout, build_run_id
 from practicum_core.phases import Phase
+from practicum_core.problems import list_problems
 from practicum_core.weekjob import Metadata, WeekJob, WeekJobStatus
 
 FOLDER = "cluster"
@@ -115,10 +116,9 @@ def read_cluster_run(document: Mapping[str, Any]) -> ClusterRun:
             generation=metadata.get("generation", 1),
         )
     except ValidationError as error:
-        first = error.errors()[0]
         raise PlatformError(
             Reason.CLUSTER_MISSING,
-            f"{metadata['namespace']}/{metadata['name']}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}",
+            f"{metadata['namespace']}/{metadata['name']}: {list_problems(error)[0]}",
             "use a `practicum` of the same version as the cluster's",
         ) from error
 

@@ -14,6 +14,7 @@ from practicum_cli.weekjob_file import SUFFIXES, read_weekjob
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
 from practicum_core.machine import list_gpus
+from practicum_core.problems import describe_problems
 from practicum_core.resolve import resolve_steps
 from practicum_core.weekjob import DataSource, Metadata, ModelSource, WeekJob, WeekJobSpec
 
@@ -145,8 +146,7 @@ def _lay_over(weekjob: WeekJob, request: RunRequest) -> WeekJob:
     try:
         resolved = WeekJobSpec.model_validate({**spec.model_dump(), **_dump(changes)})
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, p['loc'][:2]))}: {p['msg'].lower()}" for p in error.errors()]
-        raise ConfigError("; ".join(dict.fromkeys(problems)), "mend the named options") from error
+        raise ConfigError(describe_problems(error, WeekJobSpec), "mend the named options") from error
     return weekjob.model_copy(update={"spec": resolved})
 
 

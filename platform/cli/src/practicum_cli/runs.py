@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from practicum_core.environment import RunEnvironment
 from practicum_core.errors import ConfigError, DataError, PlatformError, Reason, suggest_similar
 from practicum_core.layout import RunLayout, build_run_id, is_run_id
 from practicum_core.phases import Phase
+from practicum_core.problems import list_problems
 from practicum_core.resolve import ResolvedStep
 from practicum_core.step_files import build_incomplete, read_record
 from practicum_core.weekjob import WeekJob, WeekJobStatus
@@ -246,12 +247,7 @@ def _read_model(path: Path, model: type[_Model]) -> _Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise build_incomplete(path, _describe_first(error.errors())) from error
-
-
-def _describe_first(problems: Iterable[Any]) -> str:
-    problem = next(iter(problems))
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        raise build_incomplete(path, list_problems(error, model)[0]) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""Decides whether a week job's file is valid, and says of each problem where it stands: path, line, key."""
+"""Week jobs read from YAML files; each problem is told with path, line and key."""
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError, suggest_similar
+from practicum_core.problems import describe_problem
 from practicum_core.stages import get_stage
 from practicum_core.weekjob import WeekJob
 
@@ -48,21 +48,12 @@ def _validate(path: Path, document: dict[str, Any], root: yaml.Node) -> WeekJob:
     except ValidationError as error:
         for problem in error.errors():
             where = _strip_union_tags(root, problem["loc"])
-            problems.append((_find_line(root, where), _describe(problem, where)))
+            problems.append((_find_line(root, where), describe_problem(problem, where, WeekJob)))
     problems += _find_option_problems(document, root)
     if problems or weekjob is None:
         lines = [f"{path}:{line}: {text}" for line, text in sorted(set(problems))]
         raise ConfigError("\n  ".join(lines), "mend the named keys; `practicum weeks WEEK` lists the options of a week")
     return weekjob
-
-
-def _describe(problem: Any, where: Sequence[str | int]) -> str:  # noqa: ANN401 - pydantic's own mapping
-    key = ".".join(map(str, where))
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key{suggest_similar(str(where[-1]), _list_keys(where[:-1]))}"
-    if problem["type"] == "missing":
-        return f"{key}: missing"
-    return f"{key}: {problem['msg'].lower()}, got {problem['input']!r}"
 
 
 def _strip_union_tags(root: yaml.Node, location: Sequence[str | int]) -> tuple[str | int, ...]:
@@ -96,20 +87,6 @@ def _get_child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node]
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part].start_mark.line + 1, node.value[part]
     return None
-
-
-def _list_keys(location: Sequence[str | int]) -> list[str]:
-    model: type[BaseModel] | None = WeekJob
-    for part in location:
-        field = next((f for n, f in model.model_fields.items() if str(part) in (n, f.alias)), None) if model else None
-        model = _get_model(field.annotation) if field else None
-    return [field.alias or name for name, field in model.model_fields.items()] if model else []
-
-
-def _get_model(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any type expression
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in typing.get_args(annotation) if (found := _get_model(part))), None)
 
 
 def _find_option_problems(document: dict[str, Any], root: yaml.Node) -> list[tuple[int, str]]:

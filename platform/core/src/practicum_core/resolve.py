@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from practicum_core.curriculum import Step, Unit, get_unit, require_implemented
 from practicum_core.errors import ConfigError, suggest_similar
+from practicum_core.problems import list_problems
 from practicum_core.stage_process import RUN_SCHEME, get_endpoint_step, list_texts
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_core.weekjob import WeekJob
@@ -58,7 +59,7 @@ def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
         try:
             config = stage.config.model_validate(values)
         except ValidationError as error:
-            problems.extend(_describe_problems(step, stage.config, error))
+            problems += list_problems(error, stage.config, prefix=f"{step.name}.", noun="option")
             continue
         problems.extend(f"{step.name}: '{text}' leaves the run directory" for text in _find_escapes(config))
         steps.append(ResolvedStep(step.name, stage, config, _list_needs(unit, step)))
@@ -138,14 +139,3 @@ def _split_overrides(weekjob: WeekJob, unit: Unit) -> tuple[dict[str, dict[str, 
         else:
             overrides.setdefault(step, {})[option] = value
     return overrides, problems
-
-
-def _describe_problems(step: Step, model: type[StageConfig], error: ValidationError) -> list[str]:
-    described = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            described.append(f"{step.name}.{key}: unknown option{suggest_similar(key, model.model_fields)}")
-        else:
-            described.append(f"{step.name}.{key}: {problem['msg'].lower()}, got {problem['input']!r}")
-    return described

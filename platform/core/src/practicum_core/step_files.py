@@ -13,6 +13,7 @@ from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
+from practicum_core.problems import list_problems
 from practicum_core.stages import STAGES, StageRecord
 
 _NEEDED_TO_RESUME = frozenset({RunLayout(Path()).weekjob.name, RunLayout(Path()).environment.name})
@@ -41,8 +42,7 @@ def read_record(layout: RunLayout, step: str) -> StageRecord:
     try:
         return STAGES[stage].record.model_validate(document)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise build_incomplete(path, f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+        raise build_incomplete(path, list_problems(error)[0]) from error
 
 
 def build_incomplete(path: Path, what: str) -> DataError:
