@@ -8,6 +8,7 @@ import string
 import pytest
 
 from practicum_core.curriculum import UNITS
+from practicum_core.stages import STAGES
 from practicum_core.texts import Bilingual
 from practicum_jobs.audit.catalogue import CATALOGUE
 from practicum_jobs.report import messages, titles
@@ -22,13 +23,15 @@ def _list_texts():
         for name, value in vars(module).items():
             if name.isupper():
                 yield from ((f"{name}.{key}", text) for key, text in _walk(value))
+    for spec in STAGES.values():
+        yield spec.name, spec.title
+        yield from ((f"{spec.name}.{key}", title.title) for key, title in spec.metrics.items())
+        yield from ((f"{spec.name}.{key}", title) for key, title in spec.failures.items())
 
 
 def _walk(value, key=""):
     if isinstance(value, Bilingual):
         yield key, value
-    elif isinstance(value, titles.MetricTitle):
-        yield key, value.title
     elif isinstance(value, dict):
         for inner, one in value.items():
             yield from _walk(one, inner)

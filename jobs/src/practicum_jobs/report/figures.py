@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 
 from practicum_core.metrics import Metric
+from practicum_core.stages import STAGES
+from practicum_core.stages.titles import MetricTitle, Style
 from practicum_core.texts import Bilingual, Text
-from practicum_jobs.report.titles import (
-    FAILURE_KINDS,
-    FINDINGS,
-    METRICS,
-    PREFIXES,
-    SPLIT_ROWS,
-    SUFFIXES,
-    UNITS,
-    MetricTitle,
-    Style,
-)
+from practicum_jobs.report.titles import FINDINGS, SUFFIXES, UNITS
 
+_REST = "{rest}"
 _MINUTE_S = 60
 _HOUR_S = 3600
 _KIB = 1024
@@ -43,8 +35,8 @@ def get_title(name: str, unit: str = "", value: float = 0.0) -> MetricTitle:
     >>> get_title("field_order_tuned").title.zh
     '字段“order”正确（微调）'
     """
-    if name in METRICS:
-        return METRICS[name]
+    if (known := _find_exact(name)) is not None:
+        return known
     for suffix, pattern in SUFFIXES.items():
         stem = name.removesuffix(suffix)
         if stem and stem != name and (inner := _find_title(stem)):
@@ -52,19 +44,32 @@ def get_title(name: str, unit: str = "", value: float = 0.0) -> MetricTitle:
     return _find_title(name) or MetricTitle(Bilingual(name or "-", name or "-"), _guess_style(unit, value))
 
 
+def _find_exact(name: str) -> MetricTitle | None:
+    return next((spec.metrics[name] for spec in STAGES.values() if name in spec.metrics), None)
+
+
 def _find_title(name: str) -> MetricTitle | None:
-    if name in METRICS:
-        return METRICS[name]
-    split = re.fullmatch(r"num_(.+)_rows", name)
-    if split:
-        return MetricTitle(SPLIT_ROWS.format(rest=split[1]), "count")
-    for prefix, found in PREFIXES.items():
-        rest = name.removeprefix(prefix)
-        if rest and rest != name:
-            title = get_finding_title(rest) if prefix.endswith(":") else Bilingual(rest, rest)
+    """Find a title by the whole name, else by a name with something that varies; the longest such name wins."""
+    known = _find_exact(name)
+    if known is not None:
+        return known
+    patterns = {
+        pattern: title for spec in STAGES.values() for pattern, title in spec.metrics.items() if _REST in pattern
+    }
+    for pattern in sorted(patterns, key=len, reverse=True):
+        start, _, end = pattern.partition(_REST)
+        rest = name.removeprefix(start).removesuffix(end)
+        if rest and name == f"{start}{rest}{end}":
+            title = get_finding_title(rest) if start.endswith(":") else Bilingual(rest, rest)
             lowered = Bilingual(title.en[0].lower() + title.en[1:], title.zh)
-            return MetricTitle(found.title.format(rest=lowered), found.style)
+            return MetricTitle(patterns[pattern].title.format(rest=lowered), patterns[pattern].style)
     return None
+
+
+def rank_metric(name: str) -> int:
+    """Return the place of a metric among all that stages have titles for; names without one come last."""
+    names = [known for spec in STAGES.values() for known in spec.metrics]
+    return names.index(name) if name in names else len(names)
 
 
 def get_finding_title(name: str) -> Bilingual:
@@ -85,9 +90,10 @@ def name_failure(kind: str) -> Text:
     'wrong order, amount'
     """
     prefix, _, rest = kind.partition(":")
-    if prefix not in FAILURE_KINDS:
+    title = next((spec.failures[prefix] for spec in STAGES.values() if prefix in spec.failures), None)
+    if title is None:
         return kind
-    return FAILURE_KINDS[prefix].format(rest=rest.replace("+", ", "))
+    return title.format(rest=rest.replace("+", ", "))
 
 
 def _guess_style(unit: str, value: float) -> Style:

@@ -8,9 +8,9 @@ from practicum_core.metrics import StageMetric
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Charts, Column, Disclosure, Figure, Figures, Notice, Section, Table
 from practicum_jobs.render.charts import Chart, Interval, Tone, interval_plot
-from practicum_jobs.report.figures import format_figure, format_interval, format_metric, get_title
+from practicum_jobs.report.figures import format_figure, format_interval, format_metric, get_title, rank_metric
 from practicum_jobs.report.messages import NUMBERS, READING, SECTIONS
-from practicum_jobs.report.titles import METRICS, SUFFIXES, UNITS
+from practicum_jobs.report.titles import SUFFIXES, UNITS
 from practicum_jobs.report.verdict import Pack
 
 _SHOWN_ELSEWHERE = ("recall:", "precision:")
@@ -23,10 +23,9 @@ def build_numbers_section(pack: Pack) -> Section:
     if not metrics:
         return Section("numbers", SECTIONS["numbers"], [Notice(NUMBERS["none"], "bad")])
     gated = {(gate.step, gate.metric) for gate in pack.files.unit.gates}
-    order = list(METRICS)
     keys = sorted(
         (metric for metric in metrics if _is_key(metric, gated) and not _is_said_twice(metric, metrics)),
-        key=lambda metric: order.index(metric.name) if metric.name in order else len(order),
+        key=lambda metric: rank_metric(metric.name),
     )
     charts = _build_forests(metrics)
     blocks: list[Block] = []

@@ -1,103 +1,9 @@
-"""Decides what recorded names are called on a page: metrics, defects, course rows. Unknown names stay as they are."""
+"""What recorded names are called on a page: units, defects, course rows. Unknown names stay as they are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from practicum_core.texts import Bilingual as B  # noqa: N817 - a catalogue reads by its texts
 
-Style = Literal["share", "points", "width", "count", "number", "seconds", "bytes"]
-"""``points`` is a difference of shares, with its sign; ``width`` is the length of an interval of shares."""
-
-
-@dataclass(frozen=True)
-class MetricTitle:
-    """What a metric is called and how its figure is written. ``is_key`` puts it among the key numbers."""
-
-    title: B
-    style: Style
-    is_key: bool = False
-
-
-def _key(en: str, zh: str, style: Style) -> MetricTitle:
-    return MetricTitle(B(en, zh), style, is_key=True)
-
-
-def _plain(en: str, zh: str, style: Style) -> MetricTitle:
-    return MetricTitle(B(en, zh), style)
-
-
-METRICS: dict[str, MetricTitle] = {
-    "exact_match": _key("Exact match", "完全匹配率", "share"),
-    "exact_match_base": _key("Exact match, base model", "完全匹配率（基座）", "share"),
-    "exact_match_tuned": _key("Exact match, tuned model", "完全匹配率（微调）", "share"),
-    "exact_match_delta": _key("Exact match, tuned minus base", "完全匹配率之差（微调减基座）", "points"),
-    "exact_match_interval_width": _plain("Width of the exact-match interval", "完全匹配率区间宽度", "width"),
-    "validation_loss_drop": _key("Fall of validation loss", "验证损失下降", "number"),
-    "agreement": _key("Adapter and merged model agree", "适配器与合并模型一致率", "share"),
-    "num_rows": _plain("Rows", "行数", "count"),
-    "num_control_rows": _plain("Control rows", "对照样本数", "count"),
-    "num_prompts": _plain("Prompts", "提示数", "count"),
-    "control_mentioned": _key("Control rows answered", "对照样本答出率", "share"),
-    "control_mentioned_base": _key("Control rows answered, base model", "对照样本答出率（基座）", "share"),
-    "control_mentioned_tuned": _key("Control rows answered, tuned model", "对照样本答出率（微调）", "share"),
-    "control_mentioned_delta": _key("Control rows, tuned minus base", "对照样本之差（微调减基座）", "points"),
-    "wins": _plain("Rows put right by tuning", "微调后答对的样本", "count"),
-    "losses": _plain("Rows that got worse after tuning", "微调后变差的样本", "count"),
-    "mcnemar_p": _plain("McNemar's exact test, p", "McNemar 精确检验 p 值", "number"),
-    "control_wins": _plain("Control rows put right by tuning", "微调后答出的对照样本", "count"),
-    "control_losses": _plain("Control rows that got worse", "微调后变差的对照样本", "count"),
-    "control_mcnemar_p": _plain(
-        "McNemar's exact test on control rows, p", "对照样本的 McNemar 精确检验 p 值", "number"
-    ),
-    "json_valid": _plain("Answer is one JSON object", "回答是单个 JSON 对象", "share"),
-    "stopped_ratio": _plain("Answers that ended by themselves", "自行结束的回答占比", "share"),
-    "mean_answer_tokens": _plain("Mean length of an answer (tokens)", "回答的平均长度（词元）", "number"),
-    "generate_s": _plain("Time to generate", "生成耗时", "seconds"),
-    "rows_per_s": _plain("Rows per second", "每秒样本数", "number"),
-    "leaks_exact": _plain("Evaluation rows equal to training rows", "与训练样本完全相同的评测样本", "count"),
-    "leaks_near": _plain("Near duplicates of training rows", "与训练样本近似重复的评测样本", "count"),
-    "leaks_ngram": _plain("Rows sharing long passages with training", "与训练数据共享长片段的样本", "count"),
-    "data_size": _plain("Size of the data", "数据大小", "bytes"),
-    "num_clean_rows": _plain("Rows in the clean copy", "干净副本行数", "count"),
-    "duplicate_ratio": _plain("Duplicates, exact and near", "重复（完全与近似）占比", "share"),
-    "exact_duplicate_ratio": _plain("Exact duplicates", "完全重复占比", "share"),
-    "near_duplicate_ratio": _plain("Near duplicates", "近似重复占比", "share"),
-    "leaked_rows": _plain("Evaluation rows in the training data", "训练数据中的评测样本", "count"),
-    "pii_rows": _plain("Rows with personal data", "含个人信息的行", "count"),
-    "secret_rows": _plain("Rows with secrets", "含密钥的行", "count"),
-    "broken_rows": _plain("Lines that are no row", "无法读成行的位置", "count"),
-    "truncation_ratio": _plain("Rows longer than max_length", "超过 max_length 的行占比", "share"),
-    "gates_passed": _plain("Gates passed", "通过的门槛", "count"),
-    "html_bytes": _plain("Size of the page", "页面大小", "bytes"),
-    "num_parameters": _plain("Parameters", "参数量", "count"),
-    "size_bytes": _plain("Size", "大小", "bytes"),
-    "fetch_s": _plain("Time to fetch", "取得耗时", "seconds"),
-    "unwaived_leaks": _key("Leaked rows without a waiver", "未豁免的泄漏行", "count"),
-    "min_recall": _key("Lowest recall over planted flaws", "植入缺陷的最低召回率", "share"),
-    "min_precision": _key("Lowest precision over planted flaws", "植入缺陷的最低精确率", "share"),
-    "clean_copy_failures": _key("Failing findings in the clean copy", "干净副本中的不通过项", "count"),
-    "validation_loss": _plain("Validation loss, lowest", "最低验证损失", "number"),
-    "validation_loss_first": _plain("Validation loss, first", "首次验证损失", "number"),
-    "train_loss": _plain("Training loss, last", "最后的训练损失", "number"),
-    "tokens_per_s": _plain("Tokens per second", "每秒词元数", "number"),
-    "steps_per_s": _plain("Steps per second", "每秒步数", "number"),
-    "startup_s": _plain("Start-up time", "启动耗时", "seconds"),
-    "train_s": _plain("Training time", "训练耗时", "seconds"),
-    "peak_rss_gib": _plain("Peak memory", "内存峰值", "number"),
-    "estimated_memory_gib": _plain("Memory estimated before", "训练前估计的内存", "number"),
-    "truncated_ratio": _plain("Truncated rows", "被截断样本占比", "share"),
-}
-
-PREFIXES: dict[str, MetricTitle] = {
-    "recall:": _plain("Recall, {rest}", "召回率：{rest}", "share"),
-    "precision:": _plain("Precision, {rest}", "精确率：{rest}", "share"),
-    "tokens_": _plain("Tokens of a row, {rest}", "每行词元数，{rest}", "count"),
-    "field_": _plain("Field “{rest}” right", "字段“{rest}”正确", "share"),
-    "exact_match_": _plain("Exact match, {rest} rows", "完全匹配率，{rest} 类样本", "share"),
-}
-"""Names that end in something that varies; ``{rest}`` is that ending."""
 UNITS: dict[str, B] = {
     "nats per token": B("nats/token", "nat/词元"),
     "tokens/s": B("tokens/s", "词元/秒"),
@@ -105,7 +11,6 @@ UNITS: dict[str, B] = {
     "steps/s": B("steps/s", "步/秒"),
 }
 """Units that are words; others are written as they are recorded."""
-SPLIT_ROWS = B("Rows of the split “{rest}”", "划分“{rest}”的行数")
 SUFFIXES: dict[str, B] = {
     "_base": B("{title}, base model", "{title}（基座）"),
     "_tuned": B("{title}, tuned model", "{title}（微调）"),
@@ -150,22 +55,6 @@ FINDINGS: dict[str, B] = {
 }
 """Defects by name, or by class (before the colon) where a kind has no name of its own. A stage imports no other, so
 the audit keeps the same names in its catalogue; a test holds the two together."""
-
-FAILURE_KINDS = {
-    "worker_lost": B("worker lost", "工作进程丢失"),
-    "overfitting": B("overfitting", "过拟合"),
-    "truncated_rows": B("truncated rows", "样本被截断"),
-    "memory": B("memory", "内存"),
-    "diverged": B("diverged", "发散"),
-    "leakage": B("leakage", "数据泄漏"),
-    "not_json": B("not one JSON object", "不是单个 JSON 对象"),
-    "wrong_keys": B("other keys than asked for", "键与要求不符"),
-    "empty": B("empty answer", "空回答"),
-    "wrong_text": B("another text than expected", "文字与期望不符"),
-    "wrong": B("wrong {rest}", "{rest} 错误"),
-    "exports_differ": B("exports differ", "导出结果不一致"),
-    "no_stop": B("answer did not end", "回答没有结束"),
-}
 
 COURSE_ROWS: dict[str, B] = {
     "W1.1": B("Every execution leaves a full record", "每次执行都留下完整记录"),

@@ -31,7 +31,7 @@ def list_headlines(outcome: Outcome) -> list[str]:
     evidence = read_json_or_empty(RunLayout(outcome.path).evidence_json)
     measured = [StageMetric.model_validate(metric) for metric in evidence.get("metrics", [])]
     lines = [
-        STAGES[step.stage].describe_headline({metric.name: metric for metric in measured if metric.stage == step.name})
+        STAGES[step.stage].describe_result({metric.name: metric for metric in measured if metric.stage == step.name})
         for step in get_unit(spec.unit, spec.variant).steps
         if step.stage in STAGES
     ]

@@ -1,4 +1,4 @@
-"""Decides what one row per run says: which run, whether it is whole, its gates and its metrics."""
+"""One row per run for a table: which run, whether it is whole, its gates and its metrics."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from practicum_core.curriculum import UNITS
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
+from practicum_core.stages import STAGES
 
 _FIXED = ("unit", "run", "phase", "gates", "profile", "seed", "model", "data", "control", "factor", "seconds")
-HEADLINES = frozenset({"evaluate.exact_match", "evaluate.exact_match_delta", "sft.validation_loss"})
 
 
 def build_summary(root: Path, *, all_metrics: bool) -> tuple[list[str], list[list[str]]]:
@@ -46,8 +46,11 @@ def _describe(path: Path, *, all_metrics: bool) -> tuple[dict[str, str], dict[st
 
 def _choose(run: Run) -> frozenset[str]:
     unit = UNITS.get(run.weekjob.spec.unit)
-    gated = {f"{gate.step}.{gate.metric}" for gate in unit.gates} if unit else set()
-    return HEADLINES | gated
+    if unit is None:
+        return frozenset()
+    gated = {f"{gate.step}.{gate.metric}" for gate in unit.gates}
+    stages = [(step.name, STAGES[step.stage]) for step in unit.steps if step.stage in STAGES]
+    return frozenset(gated | {f"{step}.{metric}" for step, stage in stages for metric in stage.headlines})
 
 
 def _describe_fixed(run: Run) -> dict[str, str]:

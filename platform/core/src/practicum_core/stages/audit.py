@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import Export, StageSpec
+from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
 
@@ -105,6 +106,23 @@ class AuditRecord(StageRecord):
     )
 
 
+METRICS = {
+    "min_recall": key_figure("Lowest recall over planted flaws", "植入缺陷的最低召回率", "share"),
+    "min_precision": key_figure("Lowest precision over planted flaws", "植入缺陷的最低精确率", "share"),
+    "clean_copy_failures": key_figure("Failing findings in the clean copy", "干净副本中的不通过项", "count"),
+    "num_clean_rows": figure("Rows in the clean copy", "干净副本行数", "count"),
+    "duplicate_ratio": figure("Duplicates, exact and near", "重复（完全与近似）占比", "share"),
+    "exact_duplicate_ratio": figure("Exact duplicates", "完全重复占比", "share"),
+    "near_duplicate_ratio": figure("Near duplicates", "近似重复占比", "share"),
+    "leaked_rows": figure("Evaluation rows in the training data", "训练数据中的评测样本", "count"),
+    "pii_rows": figure("Rows with personal data", "含个人信息的行", "count"),
+    "secret_rows": figure("Rows with secrets", "含密钥的行", "count"),
+    "broken_rows": figure("Lines that are no row", "无法读成行的位置", "count"),
+    "truncation_ratio": figure("Rows longer than max_length", "超过 max_length 的行占比", "share"),
+    "recall:{rest}": figure("Recall, {rest}", "召回率：{rest}", "share"),
+    "precision:{rest}": figure("Precision, {rest}", "精确率：{rest}", "share"),
+    "tokens_{rest}": figure("Tokens of a row, {rest}", "每行词元数，{rest}", "count"),
+}
 SPEC = StageSpec(
     "audit",
     Bilingual("looks for defects row by row and writes a clean copy", "逐行查找缺陷并写出干净副本"),
@@ -112,4 +130,5 @@ SPEC = StageSpec(
     AuditConfig,
     AuditRecord,
     exports={"clean": Export("artifacts/clean.jsonl", "data")},
+    metrics=METRICS,
 )

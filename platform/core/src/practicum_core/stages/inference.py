@@ -6,6 +6,7 @@ from pydantic import Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
 
@@ -33,6 +34,14 @@ class InferenceRecord(StageRecord):
     num_threads: int = Field(default=0, description="Threads per operation; bit-equality holds for equal counts.")
 
 
+METRICS = {
+    "agreement": key_figure("Adapter and merged model agree", "适配器与合并模型一致率", "share"),
+    "num_prompts": figure("Prompts", "提示数", "count"),
+}
+FAILURES = {
+    "exports_differ": Bilingual("exports differ", "导出结果不一致"),
+    "no_stop": Bilingual("answer did not end", "回答没有结束"),
+}
 SPEC = StageSpec(
     "inference",
     Bilingual("loads the exported files in a fresh process and answers prompts", "在新进程中加载导出文件并作答"),
@@ -40,4 +49,6 @@ SPEC = StageSpec(
     InferenceConfig,
     InferenceRecord,
     uses_gpu=True,
+    metrics=METRICS,
+    failures=FAILURES,
 )

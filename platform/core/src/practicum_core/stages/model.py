@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.titles import figure
 from practicum_core.texts import Bilingual
 
 
@@ -53,6 +54,11 @@ class ModelRecord(StageRecord):
     sha256: str = Field(default="", description="Of all files, as in model.lock.json.")
 
 
+METRICS = {
+    "num_parameters": figure("Parameters", "参数量", "count"),
+    "size_bytes": figure("Size", "大小", "bytes"),
+    "fetch_s": figure("Time to fetch", "取得耗时", "seconds"),
+}
 SPEC = StageSpec(
     "model",
     Bilingual("brings the base model to this machine and hashes it", "取得基座模型并计算哈希"),
@@ -60,4 +66,5 @@ SPEC = StageSpec(
     ModelConfig,
     ModelRecord,
     locks=frozenset({"model"}),
+    metrics=METRICS,
 )

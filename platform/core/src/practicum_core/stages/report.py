@@ -6,6 +6,7 @@ from pydantic import Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.titles import figure
 from practicum_core.texts import Bilingual
 
 
@@ -23,6 +24,10 @@ class ReportRecord(StageRecord):
     html_sha256: str
 
 
+METRICS = {
+    "gates_passed": figure("Gates passed", "通过的门槛", "count"),
+    "html_bytes": figure("Size of the page", "页面大小", "bytes"),
+}
 SPEC = StageSpec(
     "report",
     Bilingual("builds this pack", "生成本证据包"),
@@ -30,4 +35,5 @@ SPEC = StageSpec(
     ReportConfig,
     ReportRecord,
     is_presentation=True,
+    metrics=METRICS,
 )

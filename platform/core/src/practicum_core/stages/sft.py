@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import Export, Runner, StageSpec
+from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
 USUAL_RATES = {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4}
@@ -97,6 +98,25 @@ def count_pods(config: SftConfig) -> int:
     return config.num_workers if config.engine == "ray" else 1
 
 
+METRICS = {
+    "validation_loss_drop": key_figure("Fall of validation loss", "验证损失下降", "number"),
+    "validation_loss": figure("Validation loss, lowest", "最低验证损失", "number"),
+    "validation_loss_first": figure("Validation loss, first", "首次验证损失", "number"),
+    "train_loss": figure("Training loss, last", "最后的训练损失", "number"),
+    "steps_per_s": figure("Steps per second", "每秒步数", "number"),
+    "startup_s": figure("Start-up time", "启动耗时", "seconds"),
+    "train_s": figure("Training time", "训练耗时", "seconds"),
+    "peak_rss_gib": figure("Peak memory", "内存峰值", "number"),
+    "estimated_memory_gib": figure("Memory estimated before", "训练前估计的内存", "number"),
+    "truncated_ratio": figure("Truncated rows", "被截断样本占比", "share"),
+}
+FAILURES = {
+    "worker_lost": Bilingual("worker lost", "工作进程丢失"),
+    "overfitting": Bilingual("overfitting", "过拟合"),
+    "truncated_rows": Bilingual("truncated rows", "样本被截断"),
+    "memory": Bilingual("memory", "内存"),
+    "diverged": Bilingual("diverged", "发散"),
+}
 SPEC = StageSpec(
     "sft",
     Bilingual("fine-tunes the model and exports adapter and merged model", "微调模型并导出适配器与合并模型"),
@@ -107,4 +127,7 @@ SPEC = StageSpec(
     choose_runner=choose_runner,
     count_pods=count_pods,
     exports={"merged": Export("artifacts/merged", "model"), "adapter": Export("artifacts/adapter", "adapter")},
+    metrics=METRICS,
+    headlines=("validation_loss",),
+    failures=FAILURES,
 )

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
 
@@ -65,6 +66,17 @@ class SnapshotRecord(StageRecord):
     leaks: list[Leak] = Field(default_factory=list)
 
 
+METRICS = {
+    "unwaived_leaks": key_figure("Leaked rows without a waiver", "未豁免的泄漏行", "count"),
+    "leaks_exact": figure("Evaluation rows equal to training rows", "与训练样本完全相同的评测样本", "count"),
+    "leaks_near": figure("Near duplicates of training rows", "与训练样本近似重复的评测样本", "count"),
+    "leaks_ngram": figure("Rows sharing long passages with training", "与训练数据共享长片段的样本", "count"),
+    "data_size": figure("Size of the data", "数据大小", "bytes"),
+    "num_{rest}_rows": figure("Rows of the split “{rest}”", "划分“{rest}”的行数", "count"),
+}
+FAILURES = {
+    "leakage": Bilingual("leakage", "数据泄漏"),
+}
 SPEC = StageSpec(
     "snapshot",
     Bilingual("freezes the data by content and looks for leakage", "按内容冻结数据并检查泄漏"),
@@ -72,4 +84,6 @@ SPEC = StageSpec(
     SnapshotConfig,
     SnapshotRecord,
     locks=frozenset({"data"}),
+    metrics=METRICS,
+    failures=FAILURES,
 )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from practicum_core.environments import get_environment
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.titles import MetricTitle
 from practicum_core.texts import Bilingual
 
 JOBS_PACKAGE = "practicum_jobs"
@@ -91,7 +92,10 @@ class StageSpec:
         is_presentation: Whether it only draws what others measured. Such a stage sees every other step's end, and its
             own figures are no result: comparisons and ``verify`` leave them out.
         locks: Which lock files of the run directory it writes.
-        describe_headline: The one sentence for a terminal that its metrics amount to; empty for none.
+        metrics: Titles of its metrics by name; ``{rest}`` in a name stands for what varies.
+        failures: Titles of the kinds of failure in its record; what follows a colon fills ``{rest}``.
+        headlines: Metrics that a table of runs shows, beside those of the gates.
+        describe_result: The one sentence for a terminal that its metrics amount to; empty for none.
         exports: What it leaves for other runs, by name; the first model or data set is what a reference without a
             path means.
     """
@@ -109,7 +113,10 @@ class StageSpec:
     is_presentation: bool = False
     locks: frozenset[LockKind] = frozenset()
     exports: Mapping[str, Export] = field(default_factory=dict)
-    describe_headline: Callable[[Mapping[str, Metric]], str] = _say_nothing
+    metrics: Mapping[str, MetricTitle] = field(default_factory=dict)
+    failures: Mapping[str, Bilingual] = field(default_factory=dict)
+    headlines: tuple[str, ...] = ()
+    describe_result: Callable[[Mapping[str, Metric]], str] = _say_nothing
 
     def __post_init__(self) -> None:
         """Refuse an environment that the table does not have, and name the usual program."""
