@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from practicum_core.atomic import append_json_line, write_json_atomic
+from practicum_core.atomic import append_json_line, write_json_atomic, write_text_atomic
 from practicum_core.errors import ConfigError, Stopped
 from practicum_core.layout import RunLayout, StageLayout, resolve_inside
 from practicum_core.machine import get_cache_dir
 from practicum_core.stage_process import RUN_SCHEME
 from practicum_core.stages.base import Artifact
+from practicum_core.stages.samples import Sample
 
 
 def utc_now() -> str:
@@ -75,9 +77,15 @@ class StageContext:
         """Append one line to the step's metric series, at once and without a barrier."""
         append_json_line(self.layout.metrics, {"step": step, "time_s": round(self.elapsed_s, 3), **values})
 
-    def add_sample(self, **sample: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Append one input with its output to ``samples.jsonl``."""
-        append_json_line(self.layout.samples, sample)
+    def add_sample(self, sample: Sample) -> None:
+        """Append one input with its output to ``samples.jsonl``, at once."""
+        append_json_line(self.layout.samples, sample.model_dump(mode="json", exclude_unset=True))
+
+    def write_samples(self, samples: Iterable[Sample]) -> None:
+        """Write ``samples.jsonl`` whole: samples of an earlier attempt do not stay."""
+        documents = (sample.model_dump(mode="json", exclude_unset=True) for sample in samples)
+        lines = (json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in documents)
+        write_text_atomic(self.layout.samples, "".join(f"{line}\n" for line in lines))
 
     def resolve_uri(self, uri: str) -> str:
         """Turn ``run:PATH`` into an absolute path inside the run directory; leave every other URI as it is.

@@ -20,6 +20,7 @@ from typing import Any
 from practicum_core.metrics import Metric
 from practicum_core.rows import Row
 from practicum_core.stages.base import Failure
+from practicum_core.stages.evaluate import EvaluationSample
 from practicum_jobs.scoring.answers import Score
 from practicum_jobs.scoring.intervals import (
     Bootstrap,
@@ -166,15 +167,15 @@ def _describe_failure(kind: str, ids: Sequence[str], num_rows: int) -> Failure:
     return Failure(kind=kind, where=named, text=f"{len(ids)} of {num_rows} answers: {text}")
 
 
-def build_samples(split: str, scored: Scored, texts: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """Return one line per row: prompt, expected answer, each model's answer and its score.
+def build_samples(split: str, scored: Scored, texts: Sequence[Sequence[str]]) -> list[EvaluationSample]:
+    """Return one sample per row: prompt, expected answer, each model's answer and its score.
 
     Args:
         split: Name of the split.
         scored: Rows and scores.
         texts: Answers of the base model and, with a candidate, of the candidate, in row order.
     """
-    lines = []
+    samples = []
     for place, row in enumerate(scored.rows):
         line: dict[str, Any] = {
             "id": row.id,
@@ -191,8 +192,8 @@ def build_samples(split: str, scored: Scored, texts: Sequence[Sequence[str]]) ->
             line |= {"base": texts[0][place], "candidate": texts[1][place]}
             line |= {"base_correct": scored.base[place].is_exact, "candidate_correct": scored.tuned[place].is_exact}
             line |= _describe_score("base_", scored.base[place]) | _describe_score("candidate_", scored.tuned[place])
-        lines.append(line)
-    return lines
+        samples.append(EvaluationSample(**line))
+    return samples
 
 
 def _describe_score(prefix: str, score: Score) -> dict[str, Any]:

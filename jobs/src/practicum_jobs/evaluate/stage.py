@@ -6,10 +6,8 @@ evidence.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
-from practicum_core.atomic import write_text_atomic
 from practicum_core.errors import DataError, Reason
 from practicum_core.metrics import Metric
 from practicum_core.rows import Row
@@ -114,12 +112,11 @@ def _score_row(row: Row, text: str) -> Score:
 
 
 def _write_samples(ctx: StageContext, scored: Mapping[str, Scored], answers: Sequence[Answers]) -> None:
-    lines = []
+    samples = []
     for split, one in scored.items():
         texts = [[answer.text for answer in given.by_split[split]] for given in answers]
-        lines += build_samples(split, one, texts)
-    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
-    write_text_atomic(ctx.layout.samples, text)
+        samples += build_samples(split, one, texts)
+    ctx.write_samples(samples)
 
 
 def _build_pace_metrics(answers: Sequence[Answers]) -> list[Metric]:

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from practicum_core.atomic import write_text_atomic
 from practicum_core.errors import DataError, Reason
 from practicum_core.metrics import Metric
 from practicum_core.rows import Row
 from practicum_core.stages.base import Failure
-from practicum_core.stages.inference import InferenceConfig, InferenceRecord
+from practicum_core.stages.inference import ExportSample, InferenceConfig, InferenceRecord
 from practicum_jobs.adapters.generation import Answer, generate_answers, get_num_threads, load_causal_lm
 from practicum_jobs.context import StageContext, hash_path
 from practicum_jobs.datasets.store import load_split
@@ -113,18 +112,16 @@ def _build_failures(rows: Sequence[Row], first: Sequence[Answer], second: Sequen
 
 
 def _write_samples(ctx: StageContext, rows: Sequence[Row], first: Sequence[Answer], second: Sequence[Answer]) -> None:
-    lines = [
-        {
-            "id": row.id,
-            "prompt": row.messages[-1].content,
-            "expected": row.answer,
-            "adapter": one.text,
-            "merged": other.text,
-        }
+    ctx.write_samples(
+        ExportSample(
+            id=row.id,
+            prompt=row.messages[-1].content,
+            expected=row.answer,
+            adapter=one.text,
+            merged=other.text,
+        )
         for row, one, other in zip(rows, first, second, strict=True)
-    ]
-    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
-    write_text_atomic(ctx.layout.samples, text)
+    )
 
 
 def _hash_texts(answers: Sequence[Answer]) -> str:

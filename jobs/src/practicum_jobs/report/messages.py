@@ -218,28 +218,7 @@ CURVES = {
 }
 
 SAMPLES = {
-    "prompt": B("Prompt", "提示"),
-    "expected": B("Expected", "期望"),
-    "base": B("Base model", "基座模型"),
-    "tuned": B("Tuned model", "微调模型"),
-    "answer": B("Answer", "回答"),
-    "adapter": B("Adapter", "适配器"),
-    "merged": B("Merged model", "合并模型"),
-    "failure": B("What is wrong", "错在何处"),
-    "control_losses": B("Control rows that got worse after tuning", "微调后变差的对照样本"),
-    "control_rest": B("Other control rows", "其他对照样本"),
-    "wins": B("Put right by the tuned model", "微调后答对"),
-    "losses": B("Got worse after tuning", "微调后变差"),
-    "both_wrong": B("Wrong before and after", "前后都错"),
-    "both_right": B("Right before and after", "前后都对"),
-    "right": B("Answered right", "答对"),
-    "wrong": B("Answered wrong", "答错"),
-    "disagree": B("Adapter and merged model differ", "适配器与合并模型回答不同"),
-    "agree": B("Adapter and merged model agree", "适配器与合并模型回答一致"),
     "group": B("{title}: {shown} of {total} recorded", "{title}：共记录 {total} 条，显示 {shown} 条"),
-    "no_losses": B("Among the recorded samples none got worse after tuning.", "在记录的样本中，没有微调后变差的。"),
-    "checkpoints": B("Answers as training went on", "训练过程中的回答"),
-    "at_step": B("Step {step}", "第 {step} 步"),
     "of_step": B("Recorded by the step “{step}”", "由步骤“{step}”记录"),
     "none": B("No step recorded a sample.", "没有任何步骤记录样本。"),
 }

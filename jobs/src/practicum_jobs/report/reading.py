@@ -24,8 +24,9 @@ from practicum_core.layout import RunLayout
 from practicum_core.problems import list_problems
 from practicum_core.stages import STAGES, StageRecord
 from practicum_core.stages.model import ModelLock
+from practicum_core.stages.samples import Sample
 from practicum_core.stages.snapshot import DataLock
-from practicum_core.stages.spec import LockKind
+from practicum_core.stages.spec import LockKind, SampleSpec
 from practicum_core.texts import Bilingual
 from practicum_core.weekjob import WeekJob
 from practicum_jobs.render.foreign_text import shorten
@@ -54,7 +55,7 @@ class StepFiles:
     record: StageRecord | None
     config: Mapping[str, Any] = field(default_factory=dict)
     curves: Curves = field(default_factory=Curves)
-    samples: tuple[Mapping[str, Any], ...] = ()
+    samples: tuple[Sample, ...] = ()
     error: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -139,7 +140,7 @@ class _Reader:
             record=self.read_model(layout.record, model),
             config=self.read_optional(layout.config, yaml.safe_load),
             curves=read_curves(json.dumps(line) for line in self.read_lines(layout.metrics)),
-            samples=self.read_lines(layout.samples),
+            samples=self.read_samples(layout.samples, STAGES[stage].samples if stage in STAGES else None),
             error=self.read_optional(layout.error),
         )
 
@@ -182,8 +183,25 @@ class _Reader:
             self._add_gap(path, GAPS["cut_lines"].format(count=num_broken))
         return tuple(lines)
 
+    def read_samples(self, path: Path, spec: SampleSpec | None) -> tuple[Sample, ...]:
+        """Read samples; a line that is none of the stage's is left out and counted."""
+        lines = self.read_lines(path)
+        if spec is None:
+            return ()
+        samples = [sample for line in lines if (sample := _parse_sample(line, spec)) is not None]
+        if len(samples) < len(lines):
+            self._add_gap(path, GAPS["cut_lines"].format(count=len(lines) - len(samples)))
+        return tuple(samples)
+
     def _add_gap(self, path: Path, why: Bilingual, detail: str = "") -> None:
         self.gaps.append(Gap(path.relative_to(self._layout.root).as_posix(), why, detail))
+
+
+def _parse_sample(line: Mapping[str, Any], spec: SampleSpec) -> Sample | None:
+    try:
+        return spec.model.model_validate(line)
+    except ValidationError:
+        return None
 
 
 def _parse_line(line: bytes) -> Mapping[str, Any] | None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field, field_validator
 
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import StageConfig, StageRecord
-from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.samples import (
+    ANSWER,
+    Sample,
+    SampleGroup,
+    SampleText,
+    describe_failure,
+    judge,
+    list_nonempty,
+)
+from practicum_core.stages.spec import SampleSpec, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
@@ -74,6 +83,102 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
     return f"The tuned model {verb} the base model on the test split by {gain}"
 
 
+class EvaluationSample(Sample):
+    """The answers to one row: ``output`` of one model, or ``base`` and ``candidate`` of two.
+
+    ``fields`` says of each field of a JSON answer whether it is right; ``mentioned`` whether the answer names what is
+    expected, whatever its form.
+    """
+
+    split: str = ""
+    task: str = ""
+    group: str = ""
+    output: str | None = None
+    correct: bool | None = None
+    failure: str = ""
+    mentioned: bool | None = None
+    fields: dict[str, bool] | None = None
+    base: str | None = None
+    base_correct: bool | None = None
+    base_failure: str = ""
+    base_mentioned: bool | None = None
+    base_fields: dict[str, bool] | None = None
+    candidate: str | None = None
+    candidate_correct: bool | None = None
+    candidate_failure: str = ""
+    candidate_mentioned: bool | None = None
+    candidate_fields: dict[str, bool] | None = None
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether two models answered."""
+        return self.candidate is not None
+
+    @property
+    def outcome(self) -> tuple[bool, bool]:
+        """Whether the base model, or the only one, was right, and whether the candidate was."""
+        return bool(self.base_correct if self.correct is None else self.correct), bool(self.candidate_correct)
+
+    def list_texts(self) -> list[SampleText]:
+        """List the prompt, each answer as judged, and what is wrong with the last."""
+        answers = [
+            (ANSWER, self.output, self.correct),
+            (_BASE, self.base, self.base_correct),
+            (_TUNED, self.candidate, self.candidate_correct),
+        ]
+        shown = [SampleText(label, text, judge(is_right)) for label, text, is_right in answers if text is not None]
+        return super().list_texts() + shown + describe_failure(self.candidate_failure or self.failure)
+
+
+_BASE = Bilingual("Base model", "基座模型")
+_TUNED = Bilingual("Tuned model", "微调模型")
+_LOSSES = Bilingual("Got worse after tuning", "微调后变差")
+_WINS = Bilingual("Put right by the tuned model", "微调后答对")
+_BOTH_WRONG = Bilingual("Wrong before and after", "前后都错")
+_BOTH_RIGHT = Bilingual("Right before and after", "前后都对")
+_WRONG = Bilingual("Answered wrong", "答错")
+_RIGHT = Bilingual("Answered right", "答对")
+_CONTROL_LOSSES = Bilingual("Control rows that got worse after tuning", "微调后变差的对照样本")
+_CONTROL_REST = Bilingual("Other control rows", "其他对照样本")
+_NO_LOSSES = Bilingual("Among the recorded samples none got worse after tuning.", "在记录的样本中，没有微调后变差的。")
+
+
+def group_samples(samples: Sequence[EvaluationSample]) -> list[SampleGroup]:
+    """Group the rows by what tuning changed, the worse ones first; the control split comes last."""
+    scored = [one for one in samples if one.split == samples[0].split]
+    control = [one for one in samples if one.split != samples[0].split]
+    worse = [one for one in control if one.base_mentioned and not one.candidate_mentioned]
+    rest = [one for one in control if not (one.base_mentioned and not one.candidate_mentioned)]
+    return _group_scored(scored) + list_nonempty(
+        SampleGroup(_CONTROL_LOSSES, "bad", worse), SampleGroup(_CONTROL_REST, "plain", rest)
+    )
+
+
+def _group_scored(samples: Sequence[EvaluationSample]) -> list[SampleGroup]:
+    if any(one.is_paired for one in samples):
+        by_outcome = {
+            outcome: [one for one in samples if one.outcome == outcome]
+            for outcome in ((True, False), (False, True), (False, False), (True, True))
+        }
+        return list_nonempty(
+            SampleGroup(_LOSSES, "bad", by_outcome[True, False]),
+            SampleGroup(_WINS, "good", by_outcome[False, True]),
+            SampleGroup(_BOTH_WRONG, "plain", by_outcome[False, False]),
+            SampleGroup(_BOTH_RIGHT, "plain", by_outcome[True, True]),
+        )
+    return list_nonempty(
+        SampleGroup(_WRONG, "bad", [one for one in samples if not one.outcome[0]]),
+        SampleGroup(_RIGHT, "good", [one for one in samples if one.outcome[0]]),
+    )
+
+
+def explain_no_losses(samples: Sequence[EvaluationSample]) -> Bilingual | None:
+    """Say of two models' answers that none got worse."""
+    return _NO_LOSSES if any(one.is_paired for one in samples) else None
+
+
+SAMPLES = SampleSpec(EvaluationSample, group_samples, explain_no_losses)
+
 METRICS = {
     "exact_match": key_figure("Exact match", "完全匹配率", "share"),
     "exact_match_base": key_figure("Exact match, base model", "完全匹配率（基座）", "share"),
@@ -119,6 +224,7 @@ SPEC = StageSpec(
     uses_gpu=True,
     describe_result=describe_result,
     headlines=("exact_match", "exact_match_delta"),
+    samples=SAMPLES,
     metrics=METRICS,
     failures=FAILURES,
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
-from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.samples import Sample, SampleGroup, SampleText, list_nonempty
+from practicum_core.stages.spec import SampleSpec, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
@@ -34,6 +37,33 @@ class InferenceRecord(StageRecord):
     num_threads: int = Field(default=0, description="Threads per operation; bit-equality holds for equal counts.")
 
 
+class ExportSample(Sample):
+    """What both exports answered."""
+
+    adapter: str = ""
+    merged: str = ""
+
+    def list_texts(self) -> list[SampleText]:
+        """List the prompt and both answers."""
+        return [*super().list_texts(), SampleText(_ADAPTER, self.adapter), SampleText(_MERGED, self.merged)]
+
+
+_ADAPTER = Bilingual("Adapter", "适配器")
+_MERGED = Bilingual("Merged model", "合并模型")
+_DISAGREE = Bilingual("Adapter and merged model differ", "适配器与合并模型回答不同")
+_AGREE = Bilingual("Adapter and merged model agree", "适配器与合并模型回答一致")
+
+
+def group_samples(samples: Sequence[ExportSample]) -> list[SampleGroup]:
+    """Tell the prompts that the exports answer differently from the others."""
+    return list_nonempty(
+        SampleGroup(_DISAGREE, "bad", [one for one in samples if one.adapter != one.merged]),
+        SampleGroup(_AGREE, "plain", [one for one in samples if one.adapter == one.merged]),
+    )
+
+
+SAMPLES = SampleSpec(ExportSample, group_samples)
+
 METRICS = {
     "agreement": key_figure("Adapter and merged model agree", "适配器与合并模型一致率", "share"),
     "num_prompts": figure("Prompts", "提示数", "count"),
@@ -49,6 +79,7 @@ SPEC = StageSpec(
     InferenceConfig,
     InferenceRecord,
     uses_gpu=True,
+    samples=SAMPLES,
     metrics=METRICS,
     failures=FAILURES,
 )

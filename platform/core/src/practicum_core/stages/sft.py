@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import StageConfig, StageRecord
-from practicum_core.stages.spec import Export, Runner, StageSpec
+from practicum_core.stages.samples import Sample, SampleGroup, SampleText, list_nonempty
+from practicum_core.stages.spec import Export, Runner, SampleSpec, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
@@ -98,6 +100,43 @@ def count_pods(config: SftConfig) -> int:
     return config.num_workers if config.engine == "ray" else 1
 
 
+class CheckpointSample(Sample):
+    """The answer to one prompt at one checkpoint."""
+
+    step: int = 0
+    output: str = ""
+
+
+class PromptHistory(Sample):
+    """The answers to one prompt as training went on, by optimizer step."""
+
+    answers: dict[int, str]
+
+    def list_texts(self) -> list[SampleText]:
+        """List the prompt and the answer at each checkpoint."""
+        steps = [SampleText(_AT_STEP.format(step=step), answer) for step, answer in sorted(self.answers.items())]
+        return super().list_texts() + steps
+
+
+_AT_STEP = Bilingual("Step {step}", "第 {step} 步")
+_CHECKPOINTS = Bilingual("Answers as training went on", "训练过程中的回答")
+
+
+def group_samples(samples: Sequence[CheckpointSample]) -> list[SampleGroup]:
+    """Bring the answers to one prompt together, in order of steps; the last answer of a step wins."""
+    answers: dict[str, dict[int, str]] = {}
+    for sample in samples:
+        answers.setdefault(sample.id, {})[sample.step] = sample.output
+    first = {sample.id: sample for sample in reversed(samples)}
+    joined = [
+        PromptHistory(id=key, prompt=first[key].prompt, expected=first[key].expected, answers=given)
+        for key, given in answers.items()
+    ]
+    return list_nonempty(SampleGroup(_CHECKPOINTS, "plain", joined, is_open=True))
+
+
+SAMPLES = SampleSpec(CheckpointSample, group_samples)
+
 METRICS = {
     "validation_loss_drop": key_figure("Fall of validation loss", "验证损失下降", "number"),
     "validation_loss": figure("Validation loss, lowest", "最低验证损失", "number"),
@@ -127,6 +166,7 @@ SPEC = StageSpec(
     choose_runner=choose_runner,
     count_pods=count_pods,
     exports={"merged": Export("artifacts/merged", "model"), "adapter": Export("artifacts/adapter", "adapter")},
+    samples=SAMPLES,
     metrics=METRICS,
     headlines=("validation_loss",),
     failures=FAILURES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from practicum_core.environments import get_environment
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.samples import Sample, SampleGroup
 from practicum_core.stages.titles import MetricTitle
 from practicum_core.texts import Bilingual
 
@@ -59,6 +60,23 @@ class Export:
     kind: Literal["model", "adapter", "data"]
 
 
+def _explain_nothing(samples: Sequence[Any]) -> Bilingual | None:
+    del samples
+    return None
+
+
+@dataclass(frozen=True)
+class SampleSpec:
+    """The samples of a stage: the model of a line, and the groups that a page shows.
+
+    ``explain_none_bad`` gives the sentence for samples of which no group is bad; ``None`` where that says nothing.
+    """
+
+    model: type[Sample]
+    group: Callable[[Sequence[Any]], list[SampleGroup]]
+    explain_none_bad: Callable[[Sequence[Any]], Bilingual | None] = _explain_nothing
+
+
 def _run_one_process(config: Any) -> Runner:  # noqa: ANN401 - each stage has its own config type
     del config
     return Runner.PROCESS
@@ -94,6 +112,7 @@ class StageSpec:
         locks: Which lock files of the run directory it writes.
         metrics: Titles of its metrics by name; ``{rest}`` in a name stands for what varies.
         failures: Titles of the kinds of failure in its record; what follows a colon fills ``{rest}``.
+        samples: Model of its recorded samples and how a page groups them; ``None`` for a stage that asks no model.
         headlines: Metrics that a table of runs shows, beside those of the gates.
         describe_result: The one sentence for a terminal that its metrics amount to; empty for none.
         exports: What it leaves for other runs, by name; the first model or data set is what a reference without a
@@ -115,6 +134,7 @@ class StageSpec:
     exports: Mapping[str, Export] = field(default_factory=dict)
     metrics: Mapping[str, MetricTitle] = field(default_factory=dict)
     failures: Mapping[str, Bilingual] = field(default_factory=dict)
+    samples: SampleSpec | None = None
     headlines: tuple[str, ...] = ()
     describe_result: Callable[[Mapping[str, Metric]], str] = _say_nothing
 
