@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-sft bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run test lint format bench bench-audit bench-sft bench-gpu bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -36,13 +36,16 @@ format: ## rewrite the code in its one format
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-bench: bench-audit bench-sft bench-controller ## every bench
+bench: bench-audit bench-sft bench-gpu bench-controller ## every bench
 
 bench-audit: ## the data audit beside datasketch and Presidio
 	tests/bench/bench-audit.sh
 
 bench-sft: ## fine-tuning beside a bare TRL script
 	tests/bench/bench-sft.sh
+
+bench-gpu: ## fine-tuning on a GPU beside a bare TRL script; for a machine without a package index see bench-gpu.sh
+	tests/bench/bench-gpu.sh
 
 cluster-up: ## a bare cluster with Kueue and KubeRay (root); $$KUBECONFIG or kind are used where there is one
 	$(CLUSTER) up

@@ -1,4 +1,4 @@
-"""The bare script that bench-sft measures beside the project: TRL and PEFT as their documentation shows them.
+"""The bare script that the benches measure beside the project: TRL and PEFT as their documentation shows them.
 
 python bare_trl.py SETTINGS.json RESULT.json
 """
@@ -12,17 +12,20 @@ from pathlib import Path
 
 import datasets
 import peft
+import torch
 import transformers
 import trl
+from gpu_memory import read_peaks
 
 
 class Clock(transformers.TrainerCallback):
-    """Measures what the project's own stage measures: start of training, seconds inside steps."""
+    """Measures what the project's own stage measures: start of training, seconds inside steps, when each was logged."""
 
     def __init__(self) -> None:
         self.began_at_s = 0.0
         self.step_began_s = 0.0
         self.step_s = 0.0
+        self.logged_at_s: list[float] = []
 
     def on_train_begin(self, *_args, **_kwargs) -> None:
         self.began_at_s = time.time()
@@ -33,12 +36,19 @@ class Clock(transformers.TrainerCallback):
     def on_step_end(self, *_args, **_kwargs) -> None:
         self.step_s += time.monotonic() - self.step_began_s
 
+    def on_log(self, *_args, logs: dict, **_kwargs) -> None:
+        if "loss" in logs:
+            self.logged_at_s.append(time.time())
+
 
 def main(settings_file: str, result_file: str) -> None:
     settings = json.loads(Path(settings_file).read_text())
     transformers.utils.logging.disable_progress_bar()
     datasets.utils.logging.disable_progress_bar()
     clock = Clock()
+    # The same numbers as the project uses: frozen weights in bfloat16 on a GPU, trained ones in float32.
+    has_gpu, is_full = torch.cuda.is_available(), settings["method"] == "full"
+    dtype = torch.bfloat16 if has_gpu and not is_full else torch.float32
     trainer = trl.SFTTrainer(
         model=settings["model"],
         args=trl.SFTConfig(
@@ -52,14 +62,17 @@ def main(settings_file: str, result_file: str) -> None:
             logging_steps=1,
             save_strategy="no",
             gradient_checkpointing=False,
-            bf16=False,
-            use_cpu=True,
+            model_init_kwargs={"dtype": dtype},
+            bf16=has_gpu,
+            use_cpu=not has_gpu,
             report_to="none",
             disable_tqdm=True,
         ),
         train_dataset=datasets.Dataset.from_list(settings["rows"]),
         processing_class=transformers.AutoTokenizer.from_pretrained(settings["model"]),
-        peft_config=peft.LoraConfig(
+        peft_config=None
+        if is_full
+        else peft.LoraConfig(
             r=settings["lora_r"], lora_alpha=settings["lora_alpha"], target_modules="all-linear", task_type="CAUSAL_LM"
         ),
         callbacks=[clock],
@@ -71,6 +84,9 @@ def main(settings_file: str, result_file: str) -> None:
         "step_s": clock.step_s,
         "num_tokens": logged[-1]["num_tokens"],
         "losses": [line["loss"] for line in logged],
+        "logged_at_s": clock.logged_at_s,
+        "logged_tokens": [line["num_tokens"] for line in logged],
+        "peaks_gib": read_peaks(),
     }
     Path(result_file).write_text(json.dumps(result))
 

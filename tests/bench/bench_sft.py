@@ -29,7 +29,15 @@ from practicum_jobs.datasets.store import write_data_lock, write_split
 from practicum_jobs.datasets.tickets import build_rows, read_ticket_options
 from practicum_jobs.models.sources import ensure_model
 
-OPTIONS = {"batch_size": 8, "learning_rate": 1e-3, "lora_r": 16, "lora_alpha": 32, "max_length": 512, "seed": 7}
+OPTIONS = {
+    "method": "lora",
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "lora_r": 16,
+    "lora_alpha": 32,
+    "max_length": 512,
+    "seed": 7,
+}
 
 
 def main() -> None:

@@ -356,7 +356,7 @@ def test_a_strategy_for_gpus_is_refused_without_one(tiny_model_dir, tmp_path):
 
 @pytest.mark.parametrize("strategy", ["deepspeed", "fsdp"])
 def test_strategies_reach_trls_arguments(strategy):
-    from practicum_jobs.adapters.trl_training import build_strategy
+    from practicum_jobs.adapters.trl_settings import build_strategy
 
     built = build_strategy(SftConfig(strategy=strategy, method="full"))
     assert strategy in built

@@ -1,4 +1,4 @@
-"""Decides how one process keeps its checkpoints: whole or not there, the best ones and the latest.
+"""A folder of checkpoints for one training process: the best ones and the latest, each complete.
 
 Used where training runs in the stage's own process; with several workers Ray Train does the same.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from practicum_core.atomic import write_json_atomic
-from practicum_jobs.adapters.training_export import settle_folder
+from practicum_jobs.adapters.atomic_folder import settle_folder
 from practicum_jobs.adapters.training_job import SavedCheckpoint
 
 _METRICS = "metrics.json"

@@ -33,7 +33,8 @@ from torch.nn import functional
 
 from practicum_core.atomic import append_json_line, open_atomic
 from practicum_core.stages.sft import SftConfig
-from practicum_jobs.adapters.training_export import ADAPTER, MERGED, replace_folder, save_model
+from practicum_jobs.adapters.atomic_folder import replace_folder
+from practicum_jobs.adapters.training_export import ADAPTER, MERGED, save_model
 from practicum_jobs.adapters.training_job import (
     IGNORED,
     Fault,

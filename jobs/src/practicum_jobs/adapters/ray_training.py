@@ -21,12 +21,11 @@ from typing import Any
 from practicum_core.atomic import append_json_line
 from practicum_core.curves import read_curves
 from practicum_core.errors import ConfigError, PlatformError, Reason
-from practicum_jobs.adapters.checkpoint_shelf import CheckpointShelf
+from practicum_jobs.adapters.local_training import CHECKPOINTS, train_in_this_process
 from practicum_jobs.adapters.ray_session import is_cluster_named, open_session
 from practicum_jobs.adapters.training_faults import build_platform_error, classify_fault
 from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, TrainingOutcome
 
-CHECKPOINTS = "checkpoints"
 UNSCORED = 1e30
 """Loss of a checkpoint that was made between evaluations: without a value Ray would keep it before scored ones."""
 _POLL_S = 0.2
@@ -75,10 +74,9 @@ def _train_here(job: TrainingJob) -> TrainingOutcome:
 
 
 def _run_here(settings: dict[str, Any]) -> TrainingOutcome:
-    from practicum_jobs.adapters.trl_training import run_training  # noqa: PLC0415 - after the session's decision
+    from ray import train  # noqa: PLC0415 - as above
 
-    job: TrainingJob = settings["job"]
-    return run_training(job, LocalLink(job))
+    return train_in_this_process(settings["job"], train.report)
 
 
 def _train_with_workers(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> TrainingOutcome:
@@ -180,34 +178,6 @@ class RayLink:
 def _read_loss(metrics: Mapping[str, float]) -> float | None:
     loss = metrics.get("eval_loss", UNSCORED)
     return loss if loss < UNSCORED else None
-
-
-class LocalLink:
-    """The only worker's side of Ray Train's local mode, which reports but keeps no checkpoints: a shelf does."""
-
-    rank = 0
-    world_size = 1
-
-    def __init__(self, job: TrainingJob) -> None:
-        from ray import train  # noqa: PLC0415 - as above
-
-        self._train = train
-        self._shelf = CheckpointShelf(job.open_context().layout.root / CHECKPOINTS, job.config.keep_checkpoints)
-
-    def get_resume_folder(self) -> Path | None:
-        """Return the last whole checkpoint of this run; ``None`` at a first start."""
-        saved = self._shelf.list()
-        return Path(saved[-1].path) if saved else None
-
-    def report(self, folder: Path | None, metrics: Mapping[str, float], name: str) -> None:
-        """Put a checkpoint on the shelf: a rename, so the next step does not wait for a copy."""
-        if folder is not None:
-            self._shelf.add(folder, name, metrics)
-        self._train.report(dict(metrics))
-
-    def list_checkpoints(self) -> list[SavedCheckpoint]:
-        """Return every kept checkpoint, oldest first."""
-        return self._shelf.list()
 
 
 def build_failure_writer(path: Path, curve: Path) -> Any:  # noqa: ANN401 - Ray's own class

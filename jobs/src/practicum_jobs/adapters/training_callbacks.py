@@ -1,24 +1,22 @@
 # ruff: noqa: N806, ANN401 - shapes stand in names; arguments are the library's own and untyped here
-"""Decides what happens beside the training loop: curves, stopping, samples, checkpoints. No callback adds a barrier.
+"""Callbacks of the training loop: curves, stopping, samples, checkpoints. None of them makes ranks wait for each other.
 
-Every rank sees the same logged loss, so every rank takes the same decision about a lost run by itself.
+Every rank sees the same logged loss, so every rank stops a diverged run after the same step by itself.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
 
 from practicum_core.atomic import append_json_line, write_json_atomic, write_text_atomic
 from practicum_core.curves import RESTART
+from practicum_jobs.adapters.training_interfaces import CountingTrainer, TrainerLink
 from practicum_jobs.adapters.training_job import Fault, TokenRow, TrainingJob, is_sharded, read_rows
-
-if TYPE_CHECKING:
-    from practicum_jobs.adapters.trl_training import CompletionTrainer, TrainerLink
 
 _CURVES = ("loss", "learning_rate", "grad_norm", "eval_loss", "num_tokens")
 
@@ -32,7 +30,7 @@ class CurveWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transf
         link: Only rank 0 writes.
     """
 
-    def __init__(self, job: TrainingJob, trainer: CompletionTrainer, link: TrainerLink) -> None:
+    def __init__(self, job: TrainingJob, trainer: CountingTrainer, link: TrainerLink) -> None:
         self._job = job
         self._trainer = trainer
         self._rank = link.rank
@@ -143,7 +141,7 @@ class StopSwitch(transformers.TrainerCallback):  # type: ignore[misc]  # transfo
 class SampleWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
     """Answers the first validation prompts greedily at each checkpoint; none of a sharded model."""
 
-    def __init__(self, job: TrainingJob, trainer: CompletionTrainer, rank: int) -> None:
+    def __init__(self, job: TrainingJob, trainer: CountingTrainer, rank: int) -> None:
         self._job = job
         self._trainer = trainer
         is_asked = rank == 0 and not is_sharded(job.config)
@@ -183,7 +181,7 @@ class SampleWriter(transformers.TrainerCallback):  # type: ignore[misc]  # trans
 class CheckpointReporter(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
     """Hands each checkpoint over: rank 0 its folder, the others nothing, all of them equally often."""
 
-    def __init__(self, link: TrainerLink, trainer: CompletionTrainer) -> None:
+    def __init__(self, link: TrainerLink, trainer: CountingTrainer) -> None:
         self._link = link
         self._trainer = trainer
 

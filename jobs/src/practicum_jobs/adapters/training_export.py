@@ -1,31 +1,23 @@
-"""Decides what training leaves behind: the adapter, and a stand-alone model with tokenizer and chat template.
-
-Both folders appear whole under their names or not at all.
-"""
+"""The folders that training exports: the adapter, and a stand-alone model with tokenizer and chat template."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import peft
 import torch
 import transformers
 
-from practicum_core.atomic import explain_os_errors
+from practicum_jobs.adapters.atomic_folder import replace_folder
+from practicum_jobs.adapters.training_interfaces import CountingTrainer
 from practicum_jobs.adapters.training_job import TrainingJob
-
-if TYPE_CHECKING:
-    from practicum_jobs.adapters.trl_training import CompletionTrainer
 
 ADAPTER = "adapter"
 MERGED = "merged"
 
 
-def export_training(job: TrainingJob, trainer: CompletionTrainer, checkpoint: Path | None) -> None:
+def export_training(job: TrainingJob, trainer: CountingTrainer, checkpoint: Path | None) -> None:
     """Write ``artifacts/adapter`` (LoRA, QLoRA) and ``artifacts/merged`` from the trained weights.
 
     Args:
@@ -43,28 +35,6 @@ def export_training(job: TrainingJob, trainer: CompletionTrainer, checkpoint: Pa
             replace_folder(artifacts / MERGED, lambda folder: _save_merged(artifacts / ADAPTER, job, tokenizer, folder))
         return
     replace_folder(artifacts / MERGED, lambda folder: _save_full(model, checkpoint, job.model_dir, tokenizer, folder))
-
-
-def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a partial folder, flush it to the disk, and let it take the name ``folder``."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    with explain_os_errors(folder):
-        partial.mkdir(parents=True)
-        fill(partial)
-        settle_folder(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-
-
-def settle_folder(folder: Path) -> None:
-    """Flush every file of a folder to the disk, so that a later rename tells the truth."""
-    for file in folder.rglob("*"):
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _save_adapter(model: peft.PeftModel, checkpoint: Path | None, model_dir: Path, folder: Path) -> None:

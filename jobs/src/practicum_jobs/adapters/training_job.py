@@ -71,6 +71,8 @@ class TrainingJob:
         watchdog: Detector of divergence; each worker gets its own copy.
         started_at_s: When the stage started, in seconds since the epoch.
         num_threads: Threads that torch may use in one worker; fixed, so that sums come out alike every time.
+        trainer: ``module:function`` that builds the trainer from the job and the worker's link. Only the worker
+            resolves it, so the process that starts workers does not import torch.
     """
 
     run_dir: Path
@@ -81,6 +83,7 @@ class TrainingJob:
     watchdog: Watchdog
     started_at_s: float
     num_threads: int
+    trainer: str = "practicum_jobs.adapters.sft_trainer:build_trainer"
 
     def open_context(self) -> StageContext:
         """Open the step's window on the run directory from a worker."""

@@ -1,10 +1,11 @@
-"""Decides the order of fine-tuning: rows to tokens, checks, training, detectors, record."""
+"""Supervised fine-tuning as a stage: rows to tokens, checks, training, detectors, record."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from practicum_core.curves import Curves, read_curves
@@ -32,6 +33,15 @@ GNU OpenMP's own default waits for milliseconds. Where anything else runs on the
 """
 
 
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A job that is ready to start, and what the checks before it measured."""
+
+    job: TrainingJob
+    checks: Preflight
+    num_rows: int
+
+
 def run(config: SftConfig, ctx: StageContext) -> SftRecord:
     """Fine-tune and return the record; a start in the same folder goes on from the last whole checkpoint.
 
@@ -40,6 +50,19 @@ def run(config: SftConfig, ctx: StageContext) -> SftRecord:
         GateFailed: Training diverged; the message says how and why.
         PlatformError: Workers were lost too often, or the disk refused.
         Stopped: A stop was requested; a checkpoint was written.
+    """
+    prepared = prepare_training(config, ctx)
+    ctx.progress(0.0, "starting the workers")
+    with explain_training_faults(ctx.layout.root):
+        outcome = train_job(prepared.job, ctx)
+    return conclude_training(prepared, ctx, outcome)
+
+
+def prepare_training(config: SftConfig, ctx: StageContext) -> PreparedTraining:
+    """Encode the rows, run every check, and write what the workers read.
+
+    Raises:
+        ConfigError: A check failed; every problem in one message.
     """
     started_at_s = time.time() - ctx.elapsed_s
     model_dir = ensure_model(config.model, ctx.cache_dir).path
@@ -68,10 +91,7 @@ def run(config: SftConfig, ctx: StageContext) -> SftRecord:
         num_threads=count_threads(config.num_workers),
     )
     _write_inputs(job, train, validation)
-    ctx.progress(0.0, "starting the workers")
-    with explain_training_faults(ctx.layout.root):
-        outcome = train_job(job, ctx)
-    return _conclude(job, ctx, outcome, checks, len(train))
+    return PreparedTraining(job, checks, len(train))
 
 
 def train_job(job: TrainingJob, ctx: StageContext) -> TrainingOutcome:
@@ -96,16 +116,20 @@ def _write_inputs(job: TrainingJob, train: list[EncodedRow], validation: list[En
     prepare_attempt(job)
 
 
-def _conclude(
-    job: TrainingJob, ctx: StageContext, outcome: TrainingOutcome, checks: Preflight, num_rows: int
-) -> SftRecord:
-    curves = read_curve_file(ctx.layout.metrics)
+def conclude_training(prepared: PreparedTraining, ctx: StageContext, outcome: TrainingOutcome) -> SftRecord:
+    """Return the record of a run that ended well.
+
+    Raises:
+        GateFailed: Training diverged; the message says how and why.
+        Stopped: A stop was requested; a checkpoint was written.
+    """
+    job, curves = prepared.job, read_curve_file(ctx.layout.metrics)
     if outcome.fault is not None:
         losses = [loss for step, loss in curves.series.get("loss", []) if step < outcome.fault.step]
         raise explain_divergence(outcome.fault, job.config, losses)
     if outcome.stopped:
         raise Stopped(f"stopped on request after step {outcome.num_steps} of {job.num_steps}; a checkpoint is written")
-    record = build_record(job, ctx, outcome, checks, curves, num_rows)
+    record = build_record(job, ctx, outcome, prepared.checks, curves, prepared.num_rows)
     shutil.rmtree(get_work_dir(ctx), ignore_errors=True)
     return record
 
