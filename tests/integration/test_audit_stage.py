@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import unicodedata
-from pathlib import Path
 
 import psutil
 import pytest
@@ -20,18 +19,13 @@ from practicum_core.stages.audit import AuditRecord
 from practicum_jobs.datasets.sources import open_source
 from practicum_jobs.models.sources import ensure_model
 
-ROOT = Path(__file__).parents[2]
-SOURCES = os.pathsep.join(str(ROOT / folder) for folder in ("platform/core/src", "jobs/src"))
-
 
 def run_audit(folder, **options):
     """Run the stage in a process of its own; return its exit code, output and run directory."""
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump({"model": None, "workers": 1, **options}, allow_unicode=True))
     command = [sys.executable, "-m", "practicum_jobs", "audit", "--config", folder / "config.yaml", "--run-dir", folder]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": SOURCES}, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stdout + done.stderr, folder / "stages" / "audit"
 
 
@@ -272,7 +266,7 @@ def test_a_killed_audit_leaves_no_process_and_no_half_copy(tmp_path):
         "data: builtin:tickets-flawed?rows=4000&language=en&seed=23\nmodel: null\nworkers: 2\n"
     )
     command = [sys.executable, "-m", "practicum_jobs", "audit", "--config", folder / "config.yaml", "--run-dir", folder]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": SOURCES})
+    process = subprocess.Popen(command)
     deadline = time.monotonic() + 60
     children = []
     while len(children) < 4 and time.monotonic() < deadline and process.poll() is None:
@@ -293,3 +287,22 @@ def test_another_limit_of_length_leaves_its_class_unscored(tmp_path):
     scores = {score.name: score for score in read_record(stage).scores}
     assert "over_long" not in scores
     assert min(score.precision for score in scores.values()) >= 0.95
+
+
+def test_a_full_disk_of_temporary_files_is_told_by_its_setting(tmp_path):
+    full = tmp_path / "full"
+    full.mkdir()
+    options = "data: builtin:tickets-flawed?rows=4000&language=en&seed=23\nmodel: null\nworkers: 2\n"
+    (tmp_path / "config.yaml").write_text(options)
+    mount = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
+    disk = f"mount -t tmpfs -o size=64k tmpfs {full} && "
+    if subprocess.run([*mount, f"{disk} true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs a user namespace that may mount a tmpfs")
+    stage = [sys.executable, "-m", "practicum_jobs", "audit", "--config", tmp_path / "config.yaml"]
+    command = [*mount, f'{disk} exec "$@"', "sh", *stage, "--run-dir", tmp_path]
+    variables = {**os.environ, "TMPDIR": str(full)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    error = json.loads((tmp_path / "stages/audit/error.json").read_text())
+    assert (done.returncode, error["reason"]) == (4, "DiskFull"), done.stderr
+    assert f"temporary files in TMPDIR ({full})" in error["detail"]
+    assert "Traceback" not in done.stderr

@@ -400,9 +400,7 @@ def test_a_sharded_model_is_asked_nothing_by_one_worker_alone(lora, tmp_path):
 
 def start_stage(folder: Path, cache: Path, options: dict) -> subprocess.Popen:
     (folder / "options.yaml").write_text(yaml.safe_dump(options))
-    source = [str(path) for path in map(Path, sys.path) if (path / "practicum_core").is_dir()]
-    source += [str(path) for path in map(Path, sys.path) if (path / "practicum_jobs").is_dir()]
-    environment = os.environ | {"PRACTICUM_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(source)}
+    environment = os.environ | {"PRACTICUM_CACHE": str(cache)}
     command = [sys.executable, "-m", "practicum_jobs", "sft", "--config", str(folder / "options.yaml")]
     with (folder / "log.txt").open("w") as log:
         return subprocess.Popen(

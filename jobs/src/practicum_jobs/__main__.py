@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from practicum_core.atomic import write_json_atomic
+from practicum_core.atomic import FULL_DISK, write_json_atomic
 from practicum_core.errors import (
     EXIT_INTERNAL,
     EXIT_OK,
@@ -46,10 +47,12 @@ def main(argv: list[str] | None = None) -> int:
         return _report(context, error)
     except MemoryError as error:
         return _report(context, _explain_memory(error))
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            return _report_fault(context)
+        return _report(context, _explain_full_disk(context, error))
     except Exception:  # noqa: BLE001 - the edge: every fault becomes one message and a full trace in the log
-        traceback.print_exc()
-        _write_error(context, Reason.INTERNAL, "a fault of the stage itself; the trace is in its log", "report it")
-        return EXIT_INTERNAL
+        return _report_fault(context)
     return EXIT_OK
 
 
@@ -94,6 +97,22 @@ def _clear_previous(context: StageContext) -> None:
 
 def _explain_memory(error: MemoryError) -> PlatformError:
     return PlatformError(Reason.OUT_OF_MEMORY, f"out of memory: {error}", "use a smaller batch_size or max_length")
+
+
+def _explain_full_disk(context: StageContext, error: OSError) -> PlatformError:
+    folder = tempfile.gettempdir()
+    what = f"{error.filename}: " if error.filename else ""
+    return PlatformError(
+        Reason.DISK_FULL,
+        f"{what}no space left on the disk; the run lies in {context.run.root}, temporary files in TMPDIR ({folder})",
+        "free some space there, or set TMPDIR to a folder with free space, then resume",
+    )
+
+
+def _report_fault(context: StageContext) -> int:
+    traceback.print_exc()
+    _write_error(context, Reason.INTERNAL, "a fault of the stage itself; the trace is in its log", "report it")
+    return EXIT_INTERNAL
 
 
 def _report(context: StageContext, error: PracticumError) -> int:

@@ -11,6 +11,7 @@ import pytest
 from practicum_core.errors import PlatformError, Reason
 from practicum_core.stages.sft import SftConfig
 from practicum_jobs.adapters.checkpoint_shelf import CheckpointShelf
+from practicum_jobs.adapters.ray_session import open_session
 from practicum_jobs.adapters.training_faults import explain_training_faults
 from practicum_jobs.adapters.training_job import IGNORED, TokenRow, TrainingJob, write_rows
 from practicum_jobs.sft.attempts import prepare_attempt
@@ -112,3 +113,9 @@ def test_faults_of_memory_and_disk_are_named(fault, reason, tmp_path):
 def test_other_faults_pass(tmp_path):
     with pytest.raises(RuntimeError, match="shapes"), explain_training_faults(tmp_path):
         raise RuntimeError("shapes do not match")
+
+
+def test_a_session_of_ray_has_room_for_its_sockets_or_says_which_setting_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(PlatformError, match=r"TMPDIR: the path .* sockets need one of 24 at most"), open_session(2, 1):
+        pass

@@ -1,7 +1,7 @@
-"""Decides how Ray runs on one machine: a private session that leaves nothing behind, or the cluster that is there.
+"""A Ray session: a private one on this machine that leaves nothing behind, or one of the cluster that is there.
 
-Each stage gets its own session: own folder under the system's temporary folder (short, since a socket's path may have
-107 characters), own ports, own token. Sessions side by side do not see each other.
+Each stage gets its own session: own folder under the folder of temporary files, own ports, own token. Sessions side by
+side do not see each other.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from practicum_runtime.temporary_folder import require_temporary_folder
+
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
@@ -25,6 +27,8 @@ _QUIET = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
+_FOLDER_BYTES = 32 * 2**20
+"""Sockets and logs of a session; with less Ray waits half a minute in vain and does not say for what."""
 _OBJECT_STORE_BYTES = 96 * 2**20
 """Rows travel by files; the store holds the job's description only."""
 
@@ -107,6 +111,13 @@ def _set_environment(num_threads: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _make_folder() -> Iterator[Path]:
+    """Make the folder of a private session; on a named cluster, where nothing is put into it, any folder will do.
+
+    Raises:
+        PlatformError: The folder of temporary files has a long path, or no space.
+    """
+    if not is_cluster_named():
+        require_temporary_folder(_FOLDER_BYTES)
     folder = Path(tempfile.mkdtemp(prefix="practicum-"))
     try:
         yield folder

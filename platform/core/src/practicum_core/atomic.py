@@ -1,4 +1,4 @@
-"""Decides how a file comes to be whole: temporary file, fsync, rename, fsync of the folder.
+"""Whole files: written to a temporary file, fsync, rename, fsync of the folder.
 
 A reader sees the old file or the new one, never a half of either. Faults of the disk become
 :class:`~practicum_core.errors.PlatformError` with what to do about them.
@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 
 from practicum_core.errors import PlatformError, Reason
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of the errors that say that a disk, or a share of it, is full."""
 _UNWRITABLE = (
     errno.EACCES,
     errno.EPERM,
@@ -104,7 +105,7 @@ def explain_os_errors(path: Path, setting: str = "") -> Iterator[None]:
         yield
     except OSError as error:
         elsewhere = f"set {setting} to a folder" if setting else "choose another --out"
-        if error.errno in _FULL:
+        if error.errno in FULL_DISK:
             raise PlatformError(
                 Reason.DISK_FULL, f"{path}: no space left on the disk", f"free some space, or {elsewhere}"
             ) from error

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from practicum_core.atomic import explain_os_errors
 from practicum_core.layout import StageLayout
 from practicum_runtime.child_note import write_child_note
 from practicum_runtime.process_tree import kill_group, kill_tree
+from practicum_runtime.temporary_folder import SETTING, make_short_link
 
 STOP_GRACE_S = 300.0
 """Seconds that a stage has to write its checkpoint after a stop request."""
@@ -20,6 +22,11 @@ STOP_GRACE_S = 300.0
 
 class StepProcess:
     """A step's process, started by this process.
+
+    Args:
+        process: The process.
+        attempt: Which start of the step it is.
+        link: Link to its folder of temporary files, removed with it; ``None`` where it has none.
 
     Attributes:
         attempt: Which start of the step it is.
@@ -29,8 +36,9 @@ class StepProcess:
         is_swept: Whether its end was dealt with, see :meth:`sweep`.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], attempt: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], attempt: int, link: Path | None = None) -> None:
         self._process = process
+        self._link = link
         self.attempt = attempt
         self.started_s = time.monotonic()
         self.stopped_s: float | None = None
@@ -86,6 +94,8 @@ class StepProcess:
         if not self.is_swept:
             kill_group(self.pid)
             self._process.wait()
+            if self._link is not None:
+                self._link.unlink(missing_ok=True)
             self.is_swept = True
 
 
@@ -97,28 +107,33 @@ def start_step(
     Args:
         layout: The step; its folder exists.
         command: Program and arguments.
-        variables: Its whole environment.
+        variables: Its whole environment. A long ``TMPDIR`` is replaced by a short link to it.
         attempt: Which start of the step it is.
         lock: Descriptor of the step's lock (:func:`practicum_runtime.step_lock.hold_step`), which it inherits.
 
     Raises:
         PlatformError: A file of the step cannot be written; then no process runs.
     """
-    with explain_os_errors(layout.log), layout.log.open("ab") as log:
+    with explain_os_errors(layout.log), layout.log.open("ab") as log, contextlib.ExitStack() as undo:
+        link = make_short_link(variables.get(SETTING))
+        if link is not None:
+            undo.callback(link.unlink, missing_ok=True)
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=dict(variables),
+            env={**variables, SETTING: str(link)} if link else dict(variables),
             cwd=layout.root.parent.parent,
             start_new_session=True,
             pass_fds=(lock,),
         )
-    started = StepProcess(process, attempt)
+        undo.pop_all()
+    started = StepProcess(process, attempt, link)
     try:
         write_child_note(layout, started.pid, attempt)
     except BaseException:
         started.kill()
+        started.sweep()
         raise
     return started
