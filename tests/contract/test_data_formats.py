@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from practicum_core.errors import DataError, Reason
 from practicum_core.rows import Row
 from practicum_jobs.datasets import json_stream
-from practicum_jobs.datasets.readers import Defect, iter_pieces, iter_rows, read_piece
+from practicum_jobs.datasets.readers import Defect, ReadOptions, iter_pieces, iter_rows, read_piece
 
 ALPACA = [
     {"instruction": "Add.", "input": "1 2", "output": "3", "system": ""},
@@ -158,7 +158,7 @@ def test_every_format_in_every_container(name, container, tmp_path):
     assert [simplify(row) for row in rows] == EXPECTED[name]
     assert [Row.model_validate(row.model_dump()) for row in rows] == rows
     explicit = {"sharegpt": "chat"}.get(name, name.partition("-")[0])
-    assert list(iter_rows(path, explicit)) == rows
+    assert list(iter_rows(path, ReadOptions(explicit))) == rows
     travelled = pickle.loads(pickle.dumps(list(iter_pieces(path))))  # noqa: S301 - what was pickled just here
     assert [read_piece(piece) for piece in travelled] == rows
 
@@ -231,7 +231,8 @@ def test_defects_are_named_and_reading_goes_on(line, kind, detail, tmp_path):
             "do not start alike",
         ),
         ({"mesages": []}, "missing_column", "did you mean 'messages'?"),
-        ({"text": "x"}, "missing_column", "no column of a known format"),
+        ({"text": "x"}, "missing_column", "plain text is not read"),
+        ({"body": "x"}, "missing_column", "no column of a known format, has body"),
     ],
 )
 def test_wrong_columns_are_named(record, kind, detail, tmp_path):
@@ -354,7 +355,7 @@ def test_files_of_another_kind(name, content, message, tmp_path):
 def test_a_long_row_is_passed_over(tmp_path):
     for writer in (write_jsonl, write_json, write_parquet):
         path = writer([ALPACA[0], {**ALPACA[0], "output": "x" * 5000}, ALPACA[0]], tmp_path)
-        first, defect, last = iter_rows(path, max_row_bytes=2000)
+        first, defect, last = iter_rows(path, ReadOptions(max_row_bytes=2000))
         assert isinstance(first, Row)
         assert isinstance(last, Row)
         assert defect.kind == "row_too_long"

@@ -31,7 +31,6 @@ def test_the_catalogue_names_everything_that_a_check_can_find():
     names = {f"pii:{kind}" for kind in PiiKind} | {f"secret:{kind}" for kind in SecretKind}
     names |= {str(defect) for defect in EncodingDefect}
     assert names <= set(CATALOGUE)
-    assert len(CATALOGUE) <= 64  # a row's findings are bits of one number
 
 
 def test_rows_are_checked_in_every_part():
@@ -75,7 +74,7 @@ def test_conflicts_are_whole_groups():
 
 def test_marks_name_the_findings_of_a_row():
     scan = Scan(num_rows=3, findings={"refusal": np.array([1]), "pii:email": np.array([1, 2])})
-    assert [read_marks(int(mark)) for mark in scan.build_marks()] == [[], ["refusal", "pii:email"], ["pii:email"]]
+    assert [read_marks(mark) for mark in scan.build_marks()] == [[], ["refusal", "pii:email"], ["pii:email"]]
 
 
 def test_levels_follow_the_share_and_overrides():
@@ -97,7 +96,7 @@ def test_a_clean_record_reads_back_as_the_row(rejected):
     messages = [Message(role="system", content="s"), Message(role="user", content="u")]
     row = Row(id="r1", messages=messages, answer="a", rejected=rejected, task="extract", language="en", group="g")
     record = build_record(row)
-    assert read_record(record, detect_format(record), "x") == row
+    assert read_record(record, detect_format(record), "x") == (row, ())
     assert read_row(write_place(row)) == row
 
 

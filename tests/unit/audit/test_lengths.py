@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from practicum_jobs.audit.content import Content
 from practicum_jobs.audit.lengths import LengthCounter
 
 CL100K = (
@@ -94,7 +95,7 @@ def test_a_text_counts_as_its_parts(counter, pieces):
 
 
 def test_conversations_count_as_training_renders_them(counter):
-    turns = [[{"role": "user", "content": text}, {"role": "assistant", "content": "ok 12"}] for text in CORPUS]
-    rendered = [counter._tokenizer.render(row, add_generation_prompt=False) for row in turns]
-    assert counter.count_conversations(turns) == counter._tokenizer.count_tokens(rendered)
-    assert counter.count_conversations(turns) == counter.count_conversations(turns)
+    rows = [Content((("user", text),), "ok 12", None) for text in CORPUS]
+    rendered = [counter._tokenizer.render(row.build_conversation(), add_generation_prompt=False) for row in rows]
+    assert counter.count_conversations(rows) == (counter._tokenizer.count_tokens(rendered), [], [])
+    assert counter.count_conversations(rows) == counter.count_conversations(rows)

@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import fsspec
+import pyarrow as pa
 import pytest
 
 from practicum_core.errors import ConfigError, DataError, PlatformError, Reason
@@ -77,12 +78,63 @@ def test_a_hub_style_data_folder(tmp_path):
     assert open_source(str(tmp_path), tmp_path).splits == ("train", "test")
 
 
-def test_names_that_say_no_split(tmp_path):
-    write(tmp_path / "a.jsonl")
-    write(tmp_path / "b.jsonl")
-    assert len(list(open_source(str(tmp_path), tmp_path).iter_split("train"))) == 2
-    write(tmp_path / "train.jsonl")
-    with pytest.raises(DataError, match=r"a\.jsonl: the name does not say which split"):
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("belle_train.jsonl", "belle_test.jsonl"), ("train", "test")),
+        (("json-train.arrow", "json-test.arrow"), ("train", "test")),
+        (("alpaca-dev.JSONL", "alpaca-training.JSONL"), ("train", "validation")),
+        (("trainData.json", "myTestSet.json"), ("train", "test")),
+        (("en/train.jsonl", "deep/er/test/part-0.jsonl"), ("train", "test")),
+        (("latest.jsonl",), ("train",)),
+        (("part-00000.jsonl", "part-00001.jsonl"), ("train",)),
+        (("train.jsonl", "._train.jsonl", ".cache/test.jsonl", "__MACOSX/x_test.jsonl"), ("train",)),
+        (("train_sft-0.jsonl", "train_gen-0.jsonl", "test_sft.jsonl"), ("train", "test")),
+    ],
+)
+def test_the_split_word_may_stand_anywhere_in_a_name(names, splits, tmp_path):
+    for name in names:
+        if name.endswith(".arrow"):
+            write_stream(tmp_path / name)
+        else:
+            write(tmp_path / name)
+    source = open_source(str(tmp_path), tmp_path)
+    assert source.splits == splits
+    rows = [row for split in splits for row in source.iter_split(split)]
+    assert all(isinstance(row, Row) for row in rows)
+    assert len(rows) == sum(not name.startswith((".", "_")) for name in names)
+
+
+def write_stream(path: Path) -> None:
+    table = pa.Table.from_pylist([RECORD])
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("a.jsonl", "b.jsonl"), "a.jsonl, b.jsonl"),
+        (("train.jsonl", "holdout.jsonl"), "holdout.jsonl"),
+        (("train_test.jsonl",), "train_test.jsonl"),
+        (("train/hard_test.jsonl", "train/easy.jsonl"), "train/hard_test.jsonl"),
+    ],
+)
+def test_names_that_do_not_say_one_split_are_refused_by_name(names, shown, tmp_path):
+    for name in names:
+        write(tmp_path / name)
+    with pytest.raises(DataError) as caught:
+        open_source(str(tmp_path), tmp_path)
+    assert f"which split these files are: {shown}" in caught.value.detail
+    assert "train, validation, test, control" in caught.value.fix
+
+
+def test_two_parts_of_a_saved_data_set_that_are_one_split_are_refused(tmp_path):
+    for part in ("train_sft", "train_gen"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "state.json").write_text(json.dumps({"_data_files": [{"filename": "a.arrow"}]}))
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train_sft", "train_gen"]}))
+    with pytest.raises(DataError, match="'train_sft' and 'train_gen' are both train"):
         open_source(str(tmp_path), tmp_path)
 
 
@@ -115,11 +167,26 @@ def test_a_data_set_with_an_index_file_says_what_to_do(tmp_path):
     assert "flatten_indices" in caught.value.fix
 
 
-def test_links_that_leave_a_data_folder_are_not_read(tmp_path):
-    write(tmp_path / "outside.jsonl")
-    write(tmp_path / "data" / "train.jsonl")
-    (tmp_path / "data" / "test.jsonl").symlink_to(tmp_path / "outside.jsonl")
-    assert open_source(str(tmp_path / "data"), tmp_path).splits == ("train",)
+def test_a_folder_of_links_is_read(tmp_path):
+    """The hub's cache: ``snapshots/REVISION`` holds links to ``blobs``, whose names say nothing."""
+    write(tmp_path / "blobs" / "0a1b")
+    snapshot = tmp_path / "snapshots" / "main"
+    (snapshot / "data").mkdir(parents=True)
+    for name in ("data/train-00000-of-00001.jsonl", "data/test-00000-of-00001.jsonl"):
+        (snapshot / name).symlink_to("../../../blobs/0a1b")
+    source = open_source(str(snapshot), tmp_path)
+    assert {split: len(list(source.iter_split(split))) for split in source.splits} == {"train": 1, "test": 1}
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "data").symlink_to(snapshot / "data")
+    (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "elsewhere")
+    assert open_source(str(tmp_path / "elsewhere"), tmp_path).splits == ("train", "test")
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    write(tmp_path / "train.jsonl")
+    (tmp_path / "test.jsonl").symlink_to("../blobs/gone")
+    with pytest.raises(DataError, match=r"test\.jsonl: a link that leads nowhere"):
+        open_source(str(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Decides what is computed of a batch of a data set in a worker process, from its bytes on."""
+"""The facts of a batch of a data set, computed from its bytes on in a worker process."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from practicum_core.rows import Row
-from practicum_jobs.audit.catalogue import LEAKED, OVER_LONG, RUN
+from practicum_jobs.audit.catalogue import LEAKED, OVER_LONG, RUN, TEMPLATE, UNRENDERED, UNWANTED
 from practicum_jobs.audit.checks import check_content
 from practicum_jobs.audit.content import Content, build_content, normalise_content
 from practicum_jobs.audit.lengths import LengthCounter
 from practicum_jobs.audit.places import write_place
-from practicum_jobs.datasets.formats import DefectKind
-from practicum_jobs.datasets.readers import Defect, Piece, read_piece
+from practicum_jobs.datasets.columns import DefectKind
+from practicum_jobs.datasets.readers import Defect, Piece, Place, read_piece, read_place
 from practicum_jobs.text.overlap import Kind, OverlapIndex, OverlapSettings, Prepared, prepare_normalised, prepare_texts
 from practicum_jobs.text.script import classify_numbers
 from practicum_jobs.text.shingles import Int64, UInt8, UInt32, UInt64, hash_text
@@ -32,14 +32,26 @@ class BatchFacts:
     sketches: Sketches
     prompts: UInt64
     answers: UInt64
+    ids: UInt64
     lengths: UInt32
     scripts: UInt8
     flags: list[tuple[int, str]]
     partners: Int64
     """Number of the evaluation row that a row repeats, or -1."""
+    unread: list[tuple[int, tuple[str, ...]]]
+    """Rows of the batch with the columns that they do not hold."""
     defects: list[DefectKind]
     lines: bytes
     """The places, rows and defects, as :mod:`practicum_jobs.audit.places` writes them, where they are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Evaluation rows: their ids and hashes, and the places from which none could be read."""
+
+    ids: list[str]
+    prepared: Prepared
+    defects: list[Defect]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +95,28 @@ class Analyser:
     def _counter(self) -> LengthCounter | None:
         return LengthCounter(self.model) if self.model else None
 
-    def prepare(self, pieces: Sequence[Piece]) -> tuple[list[str], Prepared]:
-        """Hash evaluation rows for an index; return their ids too."""
-        rows = [row for row in map(read_piece, pieces) if isinstance(row, Row)]
-        return [row.id for row in rows], prepare_texts([build_content(row).dialogue for row in rows], self.overlap)
+    def prepare(self, pieces: Sequence[Piece]) -> HeldOut:
+        """Hash evaluation rows for an index."""
+        places = [read_piece(piece) for piece in pieces]
+        rows = [row for row in places if isinstance(row, Row)]
+        prepared = prepare_texts([build_content(row).dialogue for row in rows], self.overlap)
+        return HeldOut([row.id for row in rows], prepared, [place for place in places if isinstance(place, Defect)])
 
     def analyse(self, pieces: Sequence[Piece], shared: Shared) -> BatchFacts:
         """Read a batch and compute its facts."""
-        places = [read_piece(piece) for piece in pieces]
-        batch = [build_content(place) for place in places if isinstance(place, Row)]
+        read = [read_place(piece) for piece in pieces]
+        places = [place.content for place in read]
+        rows = [place for place in places if isinstance(place, Row)]
+        batch = [build_content(row) for row in rows]
         normalised = [normalise_content(content) for content in batch]
         prepared = prepare_normalised([texts.dialogue for texts in normalised], self.overlap)
+        special = self._counter.special if self._counter else None
         flags = [
             (row, name)
             for row, (content, texts) in enumerate(zip(batch, normalised, strict=True))
-            for name in check_content(content, texts.dialogue)
+            for name in check_content(content, texts.dialogue, special)
         ]
+        flags += [(number, UNWANTED) for number, row in enumerate(rows) if row.label is False]
         partners = np.full(len(batch), -1, dtype=np.int64)
         if shared.held_out is not None:
             found = shared.held_out.match(prepared)
@@ -110,33 +128,46 @@ class Analyser:
         prompts = _hash([texts.prompt for texts in normalised])
         answers = _hash([texts.answers for texts in normalised])
         exact = prompts * _ODD + answers
-        lengths = self._count(batch, exact, shared.known_lengths)
+        lengths, failed = self._count(batch, exact, shared.known_lengths)
+        flags += failed
         flags += [(row, OVER_LONG) for row in np.flatnonzero(lengths > self.max_length).tolist()]
         return BatchFacts(
             sketches=replace(prepared.sketches, exact_N=exact),
             prompts=prompts,
             answers=answers,
+            ids=_hash([row.id for row in rows]),
             lengths=lengths,
             scripts=classify_numbers([texts.dialogue for texts in normalised]),
             flags=flags,
             partners=partners,
+            unread=_list_unread(read),
             defects=[place.kind for place in places if isinstance(place, Defect)],
             lines=b"".join(map(write_place, places)) if shared.keeps_lines else b"",
         )
 
-    def _count(self, batch: Sequence[Content], exact: UInt64, known: KnownLengths | None) -> UInt32:
+    def _count(
+        self, batch: Sequence[Content], exact: UInt64, known: KnownLengths | None
+    ) -> tuple[UInt32, list[tuple[int, str]]]:
+        """Return the rows' lengths in tokens, and findings about what the chat template does with them."""
         lengths = np.zeros(len(batch), dtype=np.uint32)
         if self._counter is None:
-            return lengths
+            return lengths, []
         is_open = np.ones(len(batch), dtype=np.bool_)
         if known is not None:
             positions = np.minimum(np.searchsorted(known.exact, exact), len(known.exact) - 1)
             is_open = known.exact[positions] != exact
             lengths[:] = known.lengths[positions]
-        rows = np.flatnonzero(is_open)
-        counts = self._counter.count_conversations([batch[row].build_conversation() for row in rows.tolist()])
-        lengths[rows] = np.array(counts, dtype=np.uint32)
-        return lengths
+        rows = np.flatnonzero(is_open).tolist()
+        counted = self._counter.count_conversations([batch[row] for row in rows])
+        lengths[rows] = np.array(counted.lengths, dtype=np.uint32)
+        failed = [(rows[number], TEMPLATE) for number in counted.refused]
+        failed += [(rows[number], UNRENDERED) for number in counted.unrendered]
+        return lengths, failed
+
+
+def _list_unread(read: Sequence[Place]) -> list[tuple[int, tuple[str, ...]]]:
+    rows = [place.unread for place in read if isinstance(place.content, Row)]
+    return [(number, unread) for number, unread in enumerate(rows) if unread]
 
 
 def _hash(texts: list[str]) -> UInt64:

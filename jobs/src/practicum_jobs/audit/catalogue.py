@@ -1,4 +1,4 @@
-"""Decides which findings an audit knows, how each is called in both languages, and from which share it is serious.
+"""The findings that an audit knows: their names in both languages, and the share from which each is serious.
 
 A level follows from the share of rows alone: above ``fail_ratio`` the finding fails, above zero it warns. What may
 never stand in training data (personal data, credentials, evaluation rows) fails with the first row.
@@ -21,12 +21,17 @@ Level = Literal["pass", "warn", "fail"]
 
 @dataclass(frozen=True)
 class FindingKind:
-    """One class of defect. ``fail_ratio`` is the share above which it fails; ``advice`` says what to do about it."""
+    """One class of defect.
+
+    ``fail_ratio`` is the share above which it fails; ``advice`` says what to do about it. A row stays in the clean copy
+    if all its findings are such that do not remove it.
+    """
 
     name: str
     title: Bilingual
     advice: Bilingual
     fail_ratio: float
+    removes: bool = True
 
 
 _REMOVE = Bilingual(
@@ -47,6 +52,10 @@ EXACT, NEAR, CONFLICT, LEAKED, RUN = (
     "shared_run",
 )
 OVER_LONG, EMPTY, REFUSAL = "over_long", "empty_answer", "refusal"
+PLACEHOLDER, EMPTY_PROMPT, REPEATED_TURN = "placeholder_answer", "empty_prompt", "repeated_turn"
+EQUAL_PAIR, EMPTY_REJECTED, SPECIAL_TOKEN = "equal_pair", "empty_rejected", "special_token"
+TEMPLATE, UNRENDERED, UNWANTED = "template_refusal", "unrendered_part", "unwanted_answer"
+DUPLICATE_ID, UNREAD, HELD_OUT = "duplicate_id", "unread_column", "unread_evaluation_row"
 
 _GENERAL = (
     FindingKind(EXACT, Bilingual("Exact duplicate", "完全重复"), _REMOVE, 0.01),
@@ -93,6 +102,90 @@ _GENERAL = (
         Bilingual("Removed; copied refusals make a model refuse.", "已移除；照搬的拒答会让模型学会拒答。"),
         0.02,
     ),
+    FindingKind(
+        PLACEHOLDER,
+        Bilingual("Placeholder for an answer (N/A, nan, ...)", "占位答案（N/A、nan、... 等）"),
+        Bilingual("Removed; most come from empty cells of a table.", "已移除；多半来自表格中的空单元格。"),
+        0.005,
+    ),
+    FindingKind(
+        EMPTY_PROMPT,
+        Bilingual("Empty prompt", "提示为空"),
+        Bilingual("Removed; there is nothing to answer.", "已移除；没有可回答的内容。"),
+        0.001,
+    ),
+    FindingKind(
+        REPEATED_TURN,
+        Bilingual("Two user turns in a row", "连续两个用户轮次"),
+        Bilingual(
+            "Removed; a turn between them was lost, or one text was cut in two.",
+            "已移除；中间丢失了一个轮次，或一段文字被切成两段。",
+        ),
+        0.01,
+    ),
+    FindingKind(
+        EQUAL_PAIR,
+        Bilingual("Chosen and rejected are equal", "chosen 与 rejected 相同"),
+        Bilingual("Removed; nothing is preferred.", "已移除；没有体现偏好。"),
+        0.01,
+    ),
+    FindingKind(
+        EMPTY_REJECTED,
+        Bilingual("Empty rejected answer", "rejected 为空"),
+        Bilingual("Removed; any answer is better than none.", "已移除；任何答案都比空好。"),
+        0.01,
+    ),
+    FindingKind(
+        SPECIAL_TOKEN,
+        Bilingual("Special token inside a text", "文本中含特殊词元"),
+        Bilingual("Removed; the model would take it for the end of a turn.", "已移除；模型会把它当作轮次的边界。"),
+        0.001,
+    ),
+    FindingKind(
+        TEMPLATE,
+        Bilingual("Refused by the model's chat template", "模型的对话模板不接受"),
+        Bilingual(
+            "Removed; mend the order of its roles, or use a model whose template takes it.",
+            "已移除；请修正角色顺序，或换用模板支持它的模型。",
+        ),
+        0.0,
+    ),
+    FindingKind(
+        UNRENDERED,
+        Bilingual("Tool calls or reasoning that the chat template leaves out", "对话模板未渲染的工具调用或推理"),
+        Bilingual(
+            "Removed; the model would never see them. Use a model whose template prints them.",
+            "已移除；模型不会看到它们。请使用模板支持它们的模型。",
+        ),
+        0.01,
+    ),
+    FindingKind(
+        UNWANTED,
+        Bilingual("Answer that the data marks as unwanted", "数据标为不良的答案"),
+        Bilingual(
+            "Kept; for training on labels (KTO) only, never for supervised training.",
+            "已保留；只能用于按标签训练（KTO），不可用于监督微调。",
+        ),
+        1.0,
+        removes=False,
+    ),
+    FindingKind(
+        DUPLICATE_ID,
+        Bilingual("Id that an earlier row has", "与先前行重复的 id"),
+        Bilingual("Kept; results by id would mix these rows up.", "已保留；按 id 汇总的结果会混淆这些行。"),
+        1.0,
+        removes=False,
+    ),
+    FindingKind(
+        UNREAD,
+        Bilingual("Columns that are not read", "未读取的列"),
+        Bilingual(
+            "The rows are kept without them; rename a column that should count (`practicum audit --help`).",
+            "行已保留但不含这些列；若某列应计入，请改名（见 `practicum audit --help`）。",
+        ),
+        1.0,
+        removes=False,
+    ),
 )
 _ENCODING: Mapping[EncodingDefect, Bilingual] = {
     EncodingDefect.REPLACEMENT: Bilingual("Lost characters (U+FFFD)", "字符丢失（U+FFFD）"),
@@ -123,9 +216,13 @@ _SECRETS: Mapping[SecretKind, Bilingual] = {
 _DEFECTS: Mapping[str, Bilingual] = {
     "broken_json": Bilingual("Broken JSON", "JSON 损坏"),
     "invalid_utf8": Bilingual("Invalid UTF-8", "非法 UTF-8"),
+    "broken_csv": Bilingual("Broken CSV or TSV", "CSV 或 TSV 损坏"),
+    "duplicate_key": Bilingual("Key that stands twice in a row", "同一行中重复的键"),
     "missing_column": Bilingual("Missing column", "缺少列"),
     "wrong_type": Bilingual("Wrong type", "类型错误"),
     "row_too_long": Bilingual("Row longer than any may be", "行超过长度上限"),
+    "unread_part": Bilingual("Part of a file that is no row", "文件中不属于任何行的部分"),
+    HELD_OUT: Bilingual("Evaluation row that cannot be read", "无法读取的评测样本"),
 }
 _CODE_ADVICE = Bilingual(
     "Removed; decode the source again, with the right encoding.", "已移除；请用正确的编码重新解码来源。"
@@ -144,6 +241,8 @@ CATALOGUE: Mapping[str, FindingKind] = {
 """Every finding, in the order of the report."""
 
 DEFECT_KINDS = tuple(_DEFECTS)
+ROW_FINDINGS = tuple(name for name in CATALOGUE if name not in _DEFECTS)
+"""Findings about rows; the others are about places that hold none."""
 
 
 def resolve_thresholds(overrides: Mapping[str, float]) -> dict[str, float]:

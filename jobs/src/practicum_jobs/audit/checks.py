@@ -1,11 +1,20 @@
-"""Decides what is wrong with one row, looked at alone, and how a text is shown without giving anything away."""
+"""What is wrong with one row, looked at alone, and excerpts of texts that give nothing away."""
 
 from __future__ import annotations
 
 import functools
 import re
 
-from practicum_jobs.audit.catalogue import EMPTY, REFUSAL
+from practicum_jobs.audit.catalogue import (
+    EMPTY,
+    EMPTY_PROMPT,
+    EMPTY_REJECTED,
+    EQUAL_PAIR,
+    PLACEHOLDER,
+    REFUSAL,
+    REPEATED_TURN,
+    SPECIAL_TOKEN,
+)
 from practicum_jobs.audit.content import Content
 from practicum_jobs.text.encoding import find_defects
 from practicum_jobs.text.pii import Match, find_pii, mask_matches, normalise_for_search
@@ -21,25 +30,87 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _REFUSAL_HEAD_CHARS = 300
+_PLACEHOLDER_CHARS = 12
 _REFUSAL_WORDS = ("as a", "m a", "sorry", "apolog", "作为", "我是", "我只是", "抱歉", "对不起")
 """One of these stands in every refusal; looking for them first is quicker than the pattern."""
 
 
-def check_content(content: Content, normalised: str | None = None) -> list[str]:
+_PLACEHOLDERS = frozenset(
+    {"n/a", "n.a.", "nan", "none", "null", "nil", "undefined", "todo", "tbd", "...", "…", "……", "-", "--", "—", "?"}
+)
+_UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e\u2800\u3164"))
+"""Characters that print nothing and that ``strip`` leaves."""
+_SPECIAL = re.compile(
+    r"<\|[A-Za-z0-9_]{2,40}\|>|<\uff5c[^<>\s]{2,40}\uff5c>|<(?:start|end)_of_turn>|<(?:bos|eos)>|\[/?INST\]|<</?SYS>>"
+)
+"""Marks of turns of the common chat templates."""
+
+
+def check_content(content: Content, normalised: str | None = None, special: re.Pattern[str] | None = None) -> list[str]:
     """Return the names of what is wrong with a row, each once.
 
     Args:
         content: The row.
         normalised: Its dialogue, normalised, where a caller has it.
+        special: The special tokens of the model, beside the common ones.
     """
-    found = set(check_text(content.dialogue, normalised))
-    if content.instructions:
-        found.update(_check_instructions(content.instructions))
-    if not content.answer.strip():
-        found.add(EMPTY)
-    if is_refusal(content.answer):
-        found.add(REFUSAL)
+    dialogue = content.dialogue
+    found = set(check_text(dialogue, normalised))
+    instructions = content.instructions
+    if instructions:
+        found.update(_check_instructions(instructions))
+    if has_special_token(dialogue, special) or (instructions and has_special_token(instructions, special)):
+        found.add(SPECIAL_TOKEN)
+    found.update(_check_answer(content.reply))
+    found.update(_check_turns(content))
+    if content.rejected is not None:
+        if not _strip(content.rejected):
+            found.add(EMPTY_REJECTED)
+        elif content.rejected.strip() == content.answer.strip():
+            found.add(EQUAL_PAIR)
     return sorted(found)
+
+
+def has_special_token(text: str, special: re.Pattern[str] | None = None) -> bool:
+    """Whether a text holds what a tokenizer or a chat template takes for a mark.
+
+    >>> has_special_token("a <|im_end|> b"), has_special_token("a < b | c > d [1]")
+    (True, False)
+    """
+    if ("<" in text or "[" in text) and _SPECIAL.search(text) is not None:
+        return True
+    return special is not None and special.search(text) is not None
+
+
+def _check_answer(answer: str) -> list[str]:
+    found = []
+    stripped = _strip(answer)
+    if not stripped:
+        found.append(EMPTY)
+    elif len(stripped) < _PLACEHOLDER_CHARS and stripped.lower() in _PLACEHOLDERS:
+        found.append(PLACEHOLDER)
+    if is_refusal(answer):
+        found.append(REFUSAL)
+    return found
+
+
+def _check_turns(content: Content) -> list[str]:
+    found = []
+    before = ""
+    for role, text in content.turns:
+        if role == "user":
+            if before == "user":
+                found.append(REPEATED_TURN)
+            if not _strip(text):
+                found.append(EMPTY_PROMPT)
+        before = role
+    return found
+
+
+def _strip(text: str) -> str:
+    """Strip a text of blanks and of characters that print nothing."""
+    stripped = text.strip()
+    return stripped if stripped.isascii() else stripped.translate(_UNSEEN).strip()
 
 
 def is_refusal(answer: str) -> bool:

@@ -1,13 +1,14 @@
-"""Decides what the second reading of the data leaves behind: the clean copy, its manifest, samples and scores.
+"""What the second reading of the data leaves behind: the clean copy, its manifest, samples and scores.
 
-The clean copy holds the rows without any finding, in reading order, as JSON lines of the chat or preference format.
-The manifest names every other row or place and why. Neither manifest nor samples hold personal data or secrets.
+The clean copy holds the rows without a finding that removes them, in reading order, as JSON lines of the chat or
+preference format. The manifest names every other row or place and why. Neither manifest nor samples hold personal
+data or secrets.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +17,7 @@ import numpy as np
 
 from practicum_core.atomic import explain_os_errors, open_atomic
 from practicum_core.rows import Row
-from practicum_jobs.audit.catalogue import CONFLICT, EXACT, LEAKED, NEAR, RUN
+from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, HELD_OUT, LEAKED, NEAR, RUN, UNREAD
 from practicum_jobs.audit.checks import has_private, write_excerpt
 from practicum_jobs.audit.content import build_content
 from practicum_jobs.audit.places import build_piece, is_defect, read_defect, read_row, write_line
@@ -25,6 +26,7 @@ from practicum_jobs.audit.truth import Truth, build_key
 from practicum_jobs.datasets.readers import Defect, Raw
 
 MAX_ID_CHARS = 80
+MAX_COLUMNS = 30
 NUM_CLUSTERS = 10
 _PAIRED = {EXACT: "repeats", NEAR: "resembles", LEAKED: "stands in", RUN: "shares a run with"}
 
@@ -63,6 +65,7 @@ class Cleaner:
     def __init__(self, scan: Scan, held_out_ids: list[str], num_samples: int, truth: Truth | None) -> None:
         self._scan = scan
         self._marks = scan.build_marks()
+        self._is_marked: list[bool] = (self._marks != 0).any(axis=1).tolist()
         self._held_out_ids = held_out_ids
         self._num_samples = num_samples
         self._truth = truth
@@ -76,6 +79,8 @@ class Cleaner:
         """What was found; complete when :meth:`walk` has ended."""
         largest = sorted(self._sizes.items(), key=lambda item: (-item[1], item[0]))[:NUM_CLUSTERS]
         clusters = [(self._leader_ids[row], size) for row, size in largest]
+        if self._scan.unread:
+            self._samples[UNREAD] = list_unread(self._scan.unread)
         return Cleaning(self._num_clean, self._samples, clusters)
 
     def walk(self, lines: Iterable[bytes], outputs: Outputs | None) -> Iterator[Raw]:
@@ -108,13 +113,17 @@ class Cleaner:
             number += 1
             if number in self._sizes:
                 self._leader_ids[number] = _show_id(read_row(line).id)
-            if self._marks[number]:
-                self._note_row(number, read_row(line), manifest)
-            else:
+            if not self._is_marked[number]:
+                yield line
+                continue
+            row = read_row(line)
+            found = read_marks(self._marks[number])
+            is_removed = any(CATALOGUE[name].removes for name in found)
+            self._note_row(number, row, found, manifest if is_removed else None)
+            if not is_removed:
                 yield line
 
-    def _note_row(self, number: int, row: Row, manifest: BinaryIO | None) -> None:
-        found = read_marks(int(self._marks[number]))
+    def _note_row(self, number: int, row: Row, found: list[str], manifest: BinaryIO | None) -> None:
         partners = {name: partner for name in found if (partner := self._get_partner(name, number))}
         shown_id = _show_id(row.id)
         if self._truth is not None:
@@ -123,10 +132,18 @@ class Cleaner:
             entry = {"row": number + 1, "id": shown_id, "findings": found, "partners": partners}
             manifest.write(write_line(entry))
         for name in found:
+            if name == UNREAD:
+                continue  # the columns are named, not the rows
             kept = self._samples.setdefault(name, [])
             if len(kept) < self._num_samples:
                 relation = f" ({_PAIRED[name]} {partners[name]})" if name in partners else ""
                 kept.append(f"{shown_id}{relation}: {_write_sample(row, name)}")
+
+    def note_held_out(self, defects: Iterable[Defect]) -> None:
+        """Keep samples of the places of evaluation splits from which no row could be read."""
+        self._samples[HELD_OUT] = [
+            f"{build_key(defect.file, defect.line)}: {write_excerpt(defect.detail)}" for defect in defects
+        ][: self._num_samples]
 
     def _note_defect(self, defect: Defect, manifest: BinaryIO | None) -> None:
         place = build_key(defect.file, defect.line)
@@ -147,6 +164,17 @@ class Cleaner:
         if name in {LEAKED, RUN} and number in self._scan.partners:
             return _show_id(self._held_out_ids[self._scan.partners[number]])
         return ""
+
+
+def list_unread(columns: Mapping[str, int]) -> list[str]:
+    """Name the columns that rows do not hold, the most frequent first.
+
+    >>> list_unread({"source": 1200, "score": 3})
+    ['source: 1,200 rows', 'score: 3 rows']
+    """
+    named = [f"{write_excerpt(name)}: {count:,} rows" for name, count in columns.items()]
+    more = [f"{len(named) - MAX_COLUMNS} more columns"] if len(named) > MAX_COLUMNS else []
+    return named[:MAX_COLUMNS] + more
 
 
 def _count_groups(scan: Scan) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Decides how many tokens a row has under the real tokenizer and chat template, at the pace of a million rows.
+"""The tokens of a row under the real tokenizer and chat template, counted at the pace of a million rows.
 
 Counting is exact (a test holds it against :meth:`ChatTokenizer.count_tokens` on whole texts). It is quick because
 texts of a data set repeat their parts: a rendered conversation is cut where the tokenizer itself cuts (at special
@@ -12,8 +12,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from practicum_core.errors import DataError
+from practicum_core.rows import Row
+from practicum_jobs.audit.content import Content
 from practicum_jobs.models.tokens import ChatTokenizer, read_chat_template
 
 MAX_KNOWN = 300_000
@@ -30,8 +33,22 @@ _LONE_PIECE = r"\s?(?:{first})\n?|\s"
 """The same where every blank stands alone: a lone line end closes a piece in every pattern."""
 _TWO_BLANKS = re.compile(r"\s\s")
 _DIGITS = "0123456789"
+_PLAIN_KEYS = 2
+"""Role and content."""
 _MARK = "\ue0a1"
 """A private character, which no template prints by itself."""
+
+
+class Counted(NamedTuple):
+    """Tokens of conversations.
+
+    A row that the chat template refuses has length 0 and its place in ``refused``. ``unrendered`` are those of whose
+    tool calls, or of whose answer's reasoning, the rendered text holds nothing.
+    """
+
+    lengths: list[int]
+    refused: list[int]
+    unrendered: list[int]
 
 
 class LengthCounter:
@@ -45,15 +62,30 @@ class LengthCounter:
         self._tokenizer = ChatTokenizer(folder)
         document = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         self._special = _build_special_pattern(document)
+        self.special = _build_mark_pattern(document)
+        """The special tokens that a text must not hold."""
         digits = self._tokenizer.count_tokens(list(_DIGITS))
         self._has_lone_digits = _has_lone_digits(document) and set(digits) == {1}
         self._pieces = _build_pieces(document, has_lone_digits=self._has_lone_digits)
         self._frames = _Frames(self._tokenizer, read_chat_template(folder))
         self._known: dict[str, int] = {}
 
-    def count_conversations(self, conversations: Sequence[Sequence[dict[str, str]]]) -> list[int]:
+    def count_conversations(self, conversations: Sequence[Content]) -> Counted:
         """Return the tokens of each conversation as training renders it, the answer included."""
-        return self.count_texts([self._frames.render(turns) for turns in conversations])
+        texts: list[str] = []
+        refused: list[int] = []
+        unrendered: list[int] = []
+        for number, conversation in enumerate(conversations):
+            try:
+                text = self._frames.render(conversation.build_conversation(), conversation.tools)
+            except DataError:
+                text = ""
+                refused.append(number)
+            else:
+                if conversation.rich is not None and not _shows_parts(text, conversation.rich):
+                    unrendered.append(number)
+            texts.append(text)
+        return Counted(self.count_texts(texts), refused, unrendered)
 
     def count_texts(self, texts: Sequence[str]) -> list[int]:
         """Return the tokens of each rendered text."""
@@ -86,6 +118,20 @@ def _build_special_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
         return None
     contents = sorted((token["content"] for token in tokens), key=len, reverse=True)
     return re.compile("(" + "|".join(re.escape(content) for content in contents) + ")") if contents else None
+
+
+def _build_mark_pattern(document: dict[str, Any]) -> re.Pattern[str] | None:
+    """Return what finds the special tokens in a text; words such as a bare ``mask`` are none."""
+    contents = [token["content"] for token in document.get("added_tokens") or [] if token.get("special")]
+    marks = [re.escape(content) for content in contents if content and not content.isalnum()]
+    return re.compile("|".join(marks)) if marks else None
+
+
+def _shows_parts(text: str, row: Row) -> bool:
+    """Whether a rendered text holds the names of the functions called, and what the answer was reasoned from."""
+    names = [call.name for turn in (*row.messages, row.reply) for call in turn.tool_calls]
+    reasoning = (row.reply.reasoning_content or "").strip()
+    return all(name in text for name in names) and reasoning in text
 
 
 @dataclass(frozen=True)
@@ -149,16 +195,17 @@ class _Frames:
         self._is_plain = _prints_contents_only(template)
         self._frames: dict[tuple[str, ...], list[str] | None] = {}
 
-    def render(self, turns: Sequence[dict[str, str]]) -> str:
+    def render(self, turns: Sequence[dict[str, Any]], tools: Sequence[Any] = ()) -> str:
         contents = [turn["content"] for turn in turns]
-        if self._is_plain and all(text == text.strip() and text for text in contents):
+        is_plain = self._is_plain and not tools and all(len(turn) == _PLAIN_KEYS for turn in turns)
+        if is_plain and all(text == text.strip() and text for text in contents):
             roles = tuple([turn["role"] for turn in turns])
             if roles not in self._frames:
                 self._frames[roles] = self._build(roles)
             frame = self._frames[roles]
             if frame is not None:
                 return "".join([part for pair in zip(frame, contents, strict=False) for part in pair]) + frame[-1]
-        return self._tokenizer.render(turns, add_generation_prompt=False)
+        return self._tokenizer.render(turns, add_generation_prompt=False, tools=tools)
 
     def _build(self, roles: tuple[str, ...]) -> list[str] | None:
         """Return what stands before, between and behind the contents; ``None`` where one is not printed just once."""

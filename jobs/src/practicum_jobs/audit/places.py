@@ -1,4 +1,4 @@
-"""Decides in what form a stream of rows is kept between its two readings: a JSON line for each of its places.
+"""The form in which a stream of rows is kept between its two readings: a JSON line for each of its places.
 
 A row's line is a record of the chat or preference format, which every reader of the course takes: what the clean copy
 holds. A defect's line is an array. So the second reading decodes no row but those that it has to speak of.
@@ -11,7 +11,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from practicum_core.rows import Row
+from practicum_core.rows import Message, Row
 from practicum_jobs.datasets.readers import Defect, Origin, Raw, read_piece
 
 _DEFECT_MARK = b"["
@@ -56,12 +56,31 @@ def build_piece(line: bytes, number: int) -> Raw:
 
 def build_record(row: Row) -> dict[str, Any]:
     """Return the row as a record of the chat or preference format, which every reader of the course takes."""
-    turns = [{"role": message.role, "content": message.content} for message in row.messages]
+    turns = [_build_turn(message) for message in row.messages]
     known = {"task": row.task, "language": row.language, "group": row.group}
-    extra = {name: value for name, value in known.items() if value}
+    extra: dict[str, Any] = {name: value for name, value in known.items() if value}
+    if row.label is not None:
+        extra["label"] = row.label
+    if row.tools:
+        extra["tools"] = row.tools
     if row.rejected is not None:
-        return {"id": row.id, "prompt": turns, "chosen": row.answer, "rejected": row.rejected, **extra}
-    return {"id": row.id, "messages": [*turns, {"role": "assistant", "content": row.answer}], **extra}
+        chosen = [_build_turn(row.answer_turn)] if row.answer_turn else row.answer
+        rejected = [_build_turn(row.rejected_turn)] if row.rejected_turn else row.rejected
+        return {"id": row.id, "prompt": turns, "chosen": chosen, "rejected": rejected, **extra}
+    return {"id": row.id, "messages": [*turns, _build_turn(row.reply)], **extra}
+
+
+def _build_turn(message: Message) -> dict[str, Any]:
+    if message.is_plain:
+        return {"role": message.role, "content": message.content}
+    turn = message.model_dump(exclude={"tool_calls"})
+    if message.tool_calls:
+        turn["tool_calls"] = [
+            {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            | ({"id": call.id} if call.id else {})
+            for call in message.tool_calls
+        ]
+    return turn
 
 
 def write_line(value: dict[str, Any] | list[Any]) -> bytes:

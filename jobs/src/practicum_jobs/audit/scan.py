@@ -1,4 +1,4 @@
-"""Decides what an audit keeps of a stream of rows: numbers by row, and which rows each finding is about.
+"""What an audit keeps of a stream of rows: numbers by row, and which rows each finding is about.
 
 Memory: some tens of bytes a row; sketches, and the places' lines where they are wanted, lie in a temporary folder.
 Rows are numbered from 0 in reading order, places from which no row could be read are kept apart.
@@ -17,7 +17,17 @@ from typing import BinaryIO
 import numpy as np
 
 from practicum_jobs.audit.analysis import BatchFacts, KnownLengths
-from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, NEAR, Level, get_level
+from practicum_jobs.audit.catalogue import (
+    CATALOGUE,
+    CONFLICT,
+    DUPLICATE_ID,
+    EXACT,
+    NEAR,
+    ROW_FINDINGS,
+    UNREAD,
+    Level,
+    get_level,
+)
 from practicum_jobs.audit.workers import Batch
 from practicum_jobs.datasets.readers import Piece, measure_piece
 from practicum_jobs.text.duplicates import NO_DUPLICATES, DuplicateIndex, Duplicates
@@ -26,10 +36,14 @@ from practicum_jobs.text.shingles import Int64, UInt64
 from practicum_jobs.text.sketches import SketchSettings
 
 Analyse = Callable[[Iterable[Batch]], Iterator[BatchFacts]]
-PROMPTS, ANSWERS, LENGTHS, LINES = "prompts", "answers", "lengths", "lines"
+PROMPTS, ANSWERS, IDS, LENGTHS, LINES = "prompts", "answers", "ids", "lengths", "lines"
 BATCH_ROWS = 1_000
 BATCH_BYTES = 2_000_000
-_BITS = {name: np.uint64(1 << number) for number, name in enumerate(CATALOGUE)}
+_WORD_BITS = 64
+_BITS = {name: divmod(number, _WORD_BITS) for number, name in enumerate(ROW_FINDINGS)}
+"""Word and bit of each finding in a row's marks."""
+_SPILLS = (PROMPTS, ANSWERS, IDS, LENGTHS, LINES)
+_NUM_WORDS = 1 + (len(ROW_FINDINGS) - 1) // _WORD_BITS
 
 
 @dataclass
@@ -47,6 +61,8 @@ class Scan:
     duplicates: Duplicates = NO_DUPLICATES
     partners: dict[int, int] = field(default_factory=dict)
     """Row number to the number of the evaluation row that it overlaps with."""
+    unread: dict[str, int] = field(default_factory=dict)
+    """Columns that no row holds, with the number of rows that had them."""
 
     @property
     def num_places(self) -> int:
@@ -62,20 +78,22 @@ class Scan:
         return {name: get_level(self.count(name), self.num_places, thresholds[name]) for name in CATALOGUE}
 
     def build_marks(self) -> UInt64:
-        """Return for every row the set of its findings as bits; :func:`read_marks` names them."""
-        marks = np.zeros(self.num_rows, dtype=np.uint64)
+        """Return for every row the set of its findings as bits of some words; :func:`read_marks` names them."""
+        marks = np.zeros((self.num_rows, _NUM_WORDS), dtype=np.uint64)
         for name, rows in self.findings.items():
-            marks[rows] |= _BITS[name]
+            word, bit = _BITS[name]
+            marks[rows, word] |= np.uint64(1 << bit)
         return marks
 
 
-def read_marks(mark: int) -> list[str]:
+def read_marks(marks: UInt64) -> list[str]:
     """Name the findings of one row, in the order of the catalogue.
 
-    >>> read_marks(0), read_marks(3)
-    ([], ['exact_duplicate', 'near_duplicate'])
+    >>> read_marks(np.array([3], np.uint64))
+    ['exact_duplicate', 'near_duplicate']
     """
-    return [name for name, bit in _BITS.items() if mark & int(bit)]
+    words = marks.tolist()
+    return [name for name, (word, bit) in _BITS.items() if words[word] >> bit & 1]
 
 
 def scan_pieces(
@@ -98,7 +116,7 @@ def scan_pieces(
     scan = Scan()
     index = DuplicateIndex(settings, folder)
     with contextlib.ExitStack() as stack:
-        spills = {name: stack.enter_context((folder / name).open("wb")) for name in (PROMPTS, ANSWERS, LENGTHS, LINES)}
+        spills = {name: stack.enter_context((folder / name).open("wb")) for name in _SPILLS}
         gathered = _Gathered(spills)
         for facts in analyse(cut_batches(pieces)):
             index.add(facts.sketches)
@@ -108,7 +126,12 @@ def scan_pieces(
     if scan.num_rows:
         conflicts = find_conflicts(np.fromfile(folder / PROMPTS, np.uint64), np.fromfile(folder / ANSWERS, np.uint64))
         scan.duplicates = index.find()
-        found = {CONFLICT: conflicts, EXACT: scan.duplicates.exact.rows, NEAR: scan.duplicates.near.rows}
+        found = {
+            CONFLICT: conflicts,
+            EXACT: scan.duplicates.exact.rows,
+            NEAR: scan.duplicates.near.rows,
+            DUPLICATE_ID: find_repeats(np.fromfile(folder / IDS, np.uint64)),
+        }
         scan.findings |= {name: numbers for name, numbers in found.items() if len(numbers)}
     return scan
 
@@ -140,12 +163,17 @@ class _Gathered:
         self._flags: dict[str, array.array[int]] = {}
         self._partners: dict[int, int] = {}
         self._defects: Counter[str] = Counter()
+        self._unread: Counter[str] = Counter()
 
     def add(self, facts: BatchFacts) -> None:
-        for name, numbers in ((PROMPTS, facts.prompts), (ANSWERS, facts.answers), (LENGTHS, facts.lengths)):
+        for name, numbers in ((PROMPTS, facts.prompts), (ANSWERS, facts.answers), (IDS, facts.ids)):
             self._spills[name].write(numbers.tobytes())
+        self._spills[LENGTHS].write(facts.lengths.tobytes())
         self._spills[LINES].write(facts.lines)
         self._defects.update(facts.defects)
+        for row, columns in facts.unread:
+            self._unread.update(columns)
+            self._flags.setdefault(UNREAD, array.array("q")).append(self.num_rows + row)
         counts = np.bincount(facts.lengths, minlength=len(self._length_counts))
         counts[: len(self._length_counts)] += self._length_counts
         self._length_counts = counts
@@ -162,10 +190,23 @@ class _Gathered:
         scan.num_defects, scan.defect_counts = self._defects.total(), dict(self._defects)
         scan.length_counts = self._length_counts
         scan.partners = self._partners
+        scan.unread = dict(self._unread.most_common())
         scan.scripts = {
             str(script): int(count) for script, count in zip(SCRIPTS, self._script_counts, strict=True) if count
         }
         scan.findings = {name: np.array(rows, dtype=np.int64) for name, rows in self._flags.items()}
+
+
+def find_repeats(hashes: UInt64) -> Int64:
+    """Return the rows whose hash an earlier row has, sorted.
+
+    >>> find_repeats(np.array([4, 5, 4, 4], np.uint64)).tolist()
+    [2, 3]
+    """
+    _, firsts = np.unique(hashes, return_index=True)
+    is_repeat = np.ones(len(hashes), dtype=np.bool_)
+    is_repeat[firsts] = False
+    return np.flatnonzero(is_repeat)
 
 
 def find_conflicts(prompts: UInt64, answers: UInt64) -> Int64:

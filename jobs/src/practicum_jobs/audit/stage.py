@@ -1,4 +1,4 @@
-"""Decides the course of an audit: read the data, judge it, write the clean copy, audit the copy, report."""
+"""The course of an audit: read the data, judge it, write the clean copy, audit the copy, report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from practicum_core.atomic import write_json_atomic, write_text_atomic
 from practicum_core.errors import DataError
 from practicum_core.stages.audit import AuditConfig, AuditRecord
 from practicum_jobs.audit.analysis import Analyser, Shared
-from practicum_jobs.audit.catalogue import OVER_LONG, resolve_thresholds
+from practicum_jobs.audit.catalogue import HELD_OUT, OVER_LONG, resolve_thresholds
 from practicum_jobs.audit.cleaning import Cleaner, Outputs
 from practicum_jobs.audit.plots import build_charts
 from practicum_jobs.audit.record import Result, build_document, build_record
@@ -21,7 +21,9 @@ from practicum_jobs.audit.scan import Analyse, Scan, cut_batches, iter_lines, re
 from practicum_jobs.audit.truth import Truth, read_truth
 from practicum_jobs.audit.workers import Workers, open_workers
 from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.containers import check_encoding
 from practicum_jobs.datasets.flaws import TRUTH_MAX_LENGTH
+from practicum_jobs.datasets.readers import Defect, ReadOptions
 from practicum_jobs.datasets.sources import Source, open_source
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.text.overlap import OverlapIndex, OverlapSettings
@@ -42,7 +44,8 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
         Stopped: On request; an audit starts anew when it is resumed.
     """
     thresholds = resolve_thresholds(config.fail_ratios)
-    source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir, config.format, max_row_bytes=config.max_row_bytes)
+    options = ReadOptions(config.format, config.max_row_bytes, check_encoding(config.encoding))
+    source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir, options)
     settings = _build_settings(config)
     model = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir).path if config.model else None
     analyser = Analyser(settings, config.max_length, model)
@@ -50,13 +53,16 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
     outputs = Outputs(ctx.layout.artifacts / CLEAN, ctx.layout.artifacts / MANIFEST) if config.clean_copy else None
     with open_workers(analyser, config.workers or os.cpu_count() or 1) as (workers, folder):
         ctx.progress(0.01, "indexing the evaluation rows")
-        held_out_ids = _index_held_out(source, settings, workers, folder)
+        held_out_ids, held_out_defects = _index_held_out(source, settings, workers, folder)
         first, second = folder / "data", folder / "copy"
         first.mkdir()
         second.mkdir()
         scan = _scan(source, workers.analyse, settings.sketch, first, ctx)
         truth = _read_truth(source, config)
         cleaner = Cleaner(scan, held_out_ids, config.num_samples, truth)
+        if held_out_defects:
+            scan.defect_counts[HELD_OUT] = len(held_out_defects)
+            cleaner.note_held_out(held_out_defects)
         copied = cleaner.walk(iter_lines(first), outputs)
         known = read_known_lengths(first)
         workers.share(replace(workers.shared, known_lengths=known, keeps_lines=False), folder)
@@ -75,17 +81,21 @@ def _build_settings(config: AuditConfig) -> OverlapSettings:
     return OverlapSettings(sketch=sketch)
 
 
-def _index_held_out(source: Source, settings: OverlapSettings, workers: Workers, folder: Path) -> list[str]:
-    """Index every split but the first; return the ids of the indexed rows."""
+def _index_held_out(
+    source: Source, settings: OverlapSettings, workers: Workers, folder: Path
+) -> tuple[list[str], list[Defect]]:
+    """Index every split but the first; return the ids of the indexed rows, and the places that hold no row."""
     pieces = itertools.chain.from_iterable(map(source.iter_pieces, source.splits[1:]))
     ids: list[str] = []
     prepared = []
-    for batch_ids, batch in workers.prepare(cut_batches(pieces)):
-        ids += batch_ids
-        prepared.append(batch)
+    defects: list[Defect] = []
+    for batch in workers.prepare(cut_batches(pieces)):
+        ids += batch.ids
+        prepared.append(batch.prepared)
+        defects += batch.defects
     if ids:
         workers.share(Shared(OverlapIndex(prepared, settings)), folder)
-    return ids
+    return ids, defects
 
 
 def _scan(source: Source, analyse: Analyse, settings: SketchSettings, folder: Path, ctx: StageContext) -> Scan:

@@ -1,4 +1,4 @@
-"""Decides how batches are analysed on several cores: in order, a few at a time, so that memory stays bounded.
+"""Batches analysed on several cores: in order, a few at a time, so that memory stays bounded.
 
 Workers come from a fork server that has used no native thread pool: a process that has (rensa and tokenizers keep
 one) must not be forked, its children would wait for threads that they do not have.
@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from practicum_core.errors import PlatformError, Reason
-from practicum_jobs.audit.analysis import Analyser, BatchFacts, Shared
+from practicum_jobs.audit.analysis import Analyser, BatchFacts, HeldOut, Shared
 from practicum_jobs.datasets.readers import Piece
-from practicum_jobs.text.overlap import Prepared
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,8 +50,8 @@ class Workers:
         self.shared = Shared()
         self._shared_file: Path | None = None
 
-    def prepare(self, batches: Iterable[Batch]) -> Iterator[tuple[list[str], Prepared]]:
-        """Hash batches of evaluation rows, in order; with their ids."""
+    def prepare(self, batches: Iterable[Batch]) -> Iterator[HeldOut]:
+        """Hash batches of evaluation rows, in order."""
         return self._map(_prepare, self._analyser.prepare, batches)
 
     def share(self, shared: Shared, folder: Path) -> None:
@@ -129,7 +128,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _prepare(batch: Batch) -> tuple[list[str], Prepared]:
+def _prepare(batch: Batch) -> HeldOut:
     return _adopted[0].prepare(batch)
 
 

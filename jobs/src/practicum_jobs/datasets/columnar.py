@@ -1,6 +1,6 @@
-"""Decides how records come out of Parquet files and Hugging Face data set folders, batch by batch.
+"""Records of Parquet and Arrow files and of Hugging Face data set folders, batch by batch.
 
-Read by pyarrow alone. Memory is bounded by one row group's page or one record batch. Refuses to know formats.
+Read by pyarrow alone. Memory is bounded by one row group's page or one record batch.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.layout import resolve_inside
-from practicum_jobs.datasets.formats import RowFault
+from practicum_jobs.datasets.columns import RowFault
 
 BATCH_ROWS = 1_000
+_ARROW_FILE = b"ARROW1"
 
 
 def iter_parquet(path: Path, max_row_bytes: int) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
@@ -35,19 +36,28 @@ def iter_parquet(path: Path, max_row_bytes: int) -> Iterator[tuple[int, dict[str
 
 
 def iter_arrow(path: Path, max_row_bytes: int) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
-    """Yield the records of an Arrow stream, as ``save_to_disk`` of Hugging Face ``datasets`` writes it.
+    """Yield the records of an Arrow stream (``save_to_disk`` of Hugging Face ``datasets``) or an Arrow file (Feather).
 
     Raises:
-        DataError: Not an Arrow stream.
+        DataError: Neither.
     """
     import pyarrow as pa  # noqa: PLC0415 - as above
 
     try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
-            yield from _iter_records(_cut_batches(reader), max_row_bytes)
+        with pa.memory_map(str(path)) as source:
+            is_file = source.read(len(_ARROW_FILE)) == _ARROW_FILE
+            source.seek(0)
+            if is_file:
+                reader = pa.ipc.open_file(source)
+                batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+                yield from _iter_records(_cut_batches(batches), max_row_bytes)
+            else:
+                with pa.ipc.open_stream(source) as stream:
+                    yield from _iter_records(_cut_batches(stream), max_row_bytes)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path}: not a readable Arrow stream ({_first_line(error)})", "save the data set again with save_to_disk"
+            f"{path}: not a readable Arrow stream or file ({_first_line(error)})",
+            "save the data set again with save_to_disk",
         ) from error
 
 

@@ -1,37 +1,39 @@
-"""Decides which files of a local path belong to which split.
+"""The files of a local path, by split.
 
-A file stands for ``train``; in a folder, names say the split: ``train.jsonl``, ``test-00000-of-00002.parquet``, or a
-folder per split. ``truth.jsonl`` names planted flaws and is no split.
+A file stands for ``train``. In a folder the names of files, or of the folders around them, say the split:
+``belle_train.jsonl``, ``test-00000-of-00002.parquet``, ``test/part-0.csv``. A name that says two splits, or none beside
+names that say one, is refused. Hidden files are passed over. ``truth.jsonl`` names planted flaws and is no split.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from practicum_core.data_formats import SUFFIXES, get_suffix
 from practicum_core.errors import DataError, Reason
 from practicum_jobs.datasets.columnar import find_dataset_files, is_dataset_folder
-from practicum_jobs.datasets.readers import SUFFIXES
+from practicum_jobs.datasets.split_names import ORDER, find_splits, get_rank
 
 TRUTH = "truth.jsonl"
-ALIASES: Mapping[str, str] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "eval": "validation",
-    "test": "test",
-    "testing": "test",
-    "control": "control",
-}
-"""First word of a file's or folder's name, to split; in the order in which splits are read."""
+MAX_FILES = 10_000
+SHOWN = 5
 
-_NO_DATA = frozenset({TRUTH, "manifest.json", "dataset_info.json", "dataset_infos.json", "state.json", "config.json"})
-_WORD = re.compile(r"[A-Za-z]+")
+_NO_DATA = frozenset(
+    {
+        TRUTH,
+        "manifest.json",
+        "dataset_info.json",
+        "dataset_infos.json",
+        "dataset_dict.json",
+        "state.json",
+        "config.json",
+    }
+)
+_DIGITS = re.compile(r"\d+")
 
 
 def find_split_files(path: Path) -> dict[str, tuple[Path, ...]]:
@@ -46,20 +48,48 @@ def find_split_files(path: Path) -> dict[str, tuple[Path, ...]]:
     if not stat.S_ISDIR(mode):
         raise DataError(f"{path}: neither a file nor a folder", "give a file or a folder of files", Reason.DATA_MISSING)
     if is_dataset_folder(path):
-        return _order(find_dataset_files(path))
-    files = [file for file in _list_files(path) if file.suffix in SUFFIXES and file.name not in _NO_DATA]
+        return _name_splits(path, find_dataset_files(path))
+    files = list_data_files(path)
     if not files:
         kinds = ", ".join(SUFFIXES)
-        raise DataError(f"{path}: no data files in this folder", f"give {kinds} files", Reason.DATA_MISSING)
-    splits: dict[str, list[Path]] = {}
-    unknown = [file for file in files if _get_split(file, path) is None]
-    if unknown and len(unknown) < len(files):
         raise DataError(
-            f"{unknown[0]}: the name does not say which split it is", f"start it with one of: {', '.join(ALIASES)}"
+            f"{path}: no data files in this folder", f"give {kinds} files; text also .gz and .zst", Reason.DATA_MISSING
         )
-    for file in files:
-        splits.setdefault(_get_split(file, path) or "train", []).append(file)
-    return _order({name: tuple(found) for name, found in splits.items()})
+    splits: dict[str, list[Path]] = {}
+    for file, split in _tell_splits(path, files).items():
+        splits.setdefault(split, []).append(file)
+    return {name: tuple(splits[name]) for name in sorted(splits, key=get_rank)}
+
+
+def list_data_files(folder: Path) -> list[Path]:
+    """List the data files below a folder, sorted; links are followed, hidden files and folders are not looked at.
+
+    Raises:
+        DataError: A link leads nowhere, or there are too many files.
+    """
+    found: list[Path] = []
+    walked: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        walked.add(os.path.realpath(root))
+        # A linked folder that leads back to one that is walked would never end.
+        folders[:] = sorted(
+            name for name in folders if _is_shown(name) and os.path.realpath(Path(root, name)) not in walked
+        )
+        found += [Path(root, name) for name in names if _is_shown(name) and _is_data(name)]
+        if len(found) > MAX_FILES:
+            raise DataError(f"{folder}: more than {MAX_FILES:,} data files", "name the folder of the data alone")
+    broken = next((file for file in found if file.is_symlink() and not file.exists()), None)
+    if broken is not None:
+        raise DataError(f"{broken}: a link that leads nowhere", "fetch the data set again", Reason.DATA_MISSING)
+    return sorted(file for file in found if file.is_file())
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith((".", "__MACOSX"))
+
+
+def _is_data(name: str) -> bool:
+    return get_suffix(name) in SUFFIXES and name not in _NO_DATA
 
 
 def _read_mode(path: Path) -> int:
@@ -75,26 +105,47 @@ def _read_mode(path: Path) -> int:
     return mode
 
 
-def _list_files(folder: Path) -> list[Path]:
-    """List the files of a folder and of the folders in it; links that leave it are not followed."""
-    root = folder.resolve()
-    try:
-        found = [*folder.iterdir(), *(file for sub in folder.iterdir() if sub.is_dir() for file in sub.iterdir())]
-    except OSError as error:
-        raise DataError(f"{folder}: {error.strerror}", "check its permissions", Reason.DATA_MISSING) from error
-    return sorted(file for file in found if file.is_file() and file.resolve().is_relative_to(root))
+def _tell_splits(root: Path, files: list[Path]) -> dict[Path, str]:
+    """Return the split of each file, all of one set being ``train``.
+
+    Raises:
+        DataError: Some names say no split or several.
+    """
+    told = {file: _find_splits(file.relative_to(root)) for file in files}
+    unclear = [file for file, splits in told.items() if len(splits) > 1]
+    if not any(told.values()) and _is_one_set(files):
+        return dict.fromkeys(files, "train")
+    unclear += [file for file, splits in told.items() if not splits]
+    if unclear:
+        shown = ", ".join(str(file.relative_to(root)) for file in unclear[:SHOWN])
+        more = f" and {len(unclear) - SHOWN} more" if len(unclear) > SHOWN else ""
+        raise DataError(
+            f"{root}: the names do not say which split these files are: {shown}{more}",
+            f"put one of these words into each name: {', '.join(ORDER)}",
+        )
+    return {file: next(iter(splits)) for file, splits in told.items()}
 
 
-def _get_split(file: Path, root: Path) -> str | None:
-    names = [file.stem] if file.parent == root else [file.parent.name, file.stem]
-    for name in names:
-        word = _WORD.match(name)
-        if word and word[0].lower() in ALIASES:
-            return ALIASES[word[0].lower()]
-    return None
+def _find_splits(relative: Path) -> set[str]:
+    """Return what the names of a file and of the folders around it say."""
+    stem = relative.name.partition(".")[0]
+    return find_splits([stem, *relative.parts[:-1]])
 
 
-def _order(splits: Mapping[str, tuple[Path, ...]]) -> dict[str, tuple[Path, ...]]:
-    known = list(dict.fromkeys(ALIASES.values()))
-    named = {ALIASES.get(name.lower(), name): files for name, files in splits.items()}
-    return dict(sorted(named.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known)))
+def _is_one_set(files: list[Path]) -> bool:
+    """Whether files are the parts of one set: their names differ in numbers alone."""
+    return len({_DIGITS.sub("0", str(file)) for file in files}) == 1
+
+
+def _name_splits(path: Path, parts: Mapping[str, tuple[Path, ...]]) -> dict[str, tuple[Path, ...]]:
+    """Give the parts of a saved data set the usual names of splits; a part of another name keeps it."""
+    named: dict[str, str] = {}
+    for part in parts:
+        splits = find_splits([part])
+        split = next(iter(splits)) if len(splits) == 1 else part
+        if split in named:
+            raise DataError(
+                f"{path}: the parts '{named[split]}' and '{part}' are both {split}", "name the folder of one part"
+            )
+        named[split] = part
+    return {split: parts[named[split]] for split in sorted(named, key=get_rank)}

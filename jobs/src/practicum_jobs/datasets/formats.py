@@ -1,48 +1,43 @@
-"""Decides how one record of a known format becomes a row: alpaca, chat messages and preference pairs.
+"""How one record of a known format becomes a row. :mod:`practicum_core.data_formats` lists the columns of each.
 
-- alpaca: ``instruction``, ``input`` (optional), ``output``; ``system`` is read where it is there.
-- chat: ``messages`` (or ``conversations``) of ``role``/``content`` or ``from``/``value``; the last assistant turn is
-  the answer. A column ``answer`` may hold it instead.
-- preference: ``prompt``, ``chosen``, ``rejected``, each a text or a list of messages; without ``prompt``, what the two
-  lists start with alike is the prompt.
-
-Every format may carry ``id``, ``task``, ``language`` and ``group``. Refuses to know files and lines.
+The format is told by the columns that have a value, row by row. Every format may carry ``id``, ``task``, ``language``,
+``group``, ``tools`` and a ``label`` (KTO). Files and lines are the readers' business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, cast
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from practicum_core.errors import ConfigError, suggest_similar
-from practicum_core.rows import Message, Role, Row
+from practicum_core.data_formats import Format
+from practicum_core.rows import Message, Row
+from practicum_jobs.datasets.columns import Columns, Record, RowFault, has_value, list_columns, name_type
+from practicum_jobs.datasets.preference import Pair, read_pair
+from practicum_jobs.datasets.turns import read_history, read_messages, read_tools
 
-Format = Literal["auto", "alpaca", "chat", "preference"]
-DefectKind = Literal["broken_json", "invalid_utf8", "missing_column", "wrong_type", "row_too_long"]
-Record = Mapping[str, Any]
-
-_ROLES: Mapping[str, Role] = {
-    "system": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "tool": "tool",
-    "function": "tool",
-    "observation": "tool",
-}
-"""Names of roles in the wild: OpenAI and Hugging Face, ShareGPT (human, gpt, observation), Gemma (model)."""
+PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
+"""Columns of a prompt, in the order of preference."""
+ANSWERS = ("output", "completion", "response", "answer", "solution")
+_DIALOGUES = ("messages", "conversations")
+_CONTEXTS = ("input", "context")
+_SYSTEMS = ("system", "system_prompt")
+_LABELS = ("label", "kto_tag")
+_SIDES = 2
 
 
-class RowFault(Exception):  # noqa: N818 - a finding about one row, turned into a Defect by the reader
-    """Why a record is no row."""
+class Reading(NamedTuple):
+    """A row, and the columns of its record that it does not hold."""
 
-    def __init__(self, kind: DefectKind, detail: str) -> None:
-        super().__init__(detail)
-        self.kind: DefectKind = kind
-        self.detail = detail
+    row: Row
+    unread: tuple[str, ...]
+
+
+class _Parts(NamedTuple):
+    """What a format reads of a record: the prompt's turns, and the answer or the pair of answers."""
+
+    messages: list[Message]
+    answer: Message
+    rejected: Message | None = None
 
 
 def detect_format(record: Record) -> Format:
@@ -50,193 +45,168 @@ def detect_format(record: Record) -> Format:
 
     >>> detect_format({"instruction": "Add.", "output": "3"}), detect_format({"text": "x"})
     ('alpaca', 'auto')
+    >>> detect_format({"instruction": "Add.", "output": "3", "conversations": None})
+    'alpaca'
     """
-    if "chosen" in record or "rejected" in record:
-        return "preference"
-    if "messages" in record or "conversations" in record:
-        return "chat"
-    if "instruction" in record or "output" in record:
-        return "alpaca"
-    return "auto"
+    for format_name, columns in _SIGNS:
+        if any(record.get(column) for column in columns):
+            return format_name
+    # No column of a format has a value: one that is empty says which format was meant.
+    for format_name, columns in _SIGNS:
+        if any(record.get(column) is not None for column in columns):
+            return format_name
+    return next((name for name, columns in _SIGNS if any(column in record for column in columns)), "auto")
 
 
-def check_format(name: str) -> Format:
-    """Return ``name`` as a format.
-
-    Raises:
-        ConfigError: No such format.
-    """
-    if name not in {"auto", *_READERS}:
-        known = ["auto", *_READERS]
-        raise ConfigError(f"unknown format '{name}'{suggest_similar(name, known)}", f"formats: {', '.join(known)}")
-    return cast("Format", name)
-
-
-def read_record(record: Record, format_name: Format, default_id: str) -> Row:
+def read_record(record: Record, format_name: Format, default_id: str) -> Reading:
     """Turn a record into a row.
 
     Args:
         record: Columns by name.
-        format_name: A format other than ``auto``; ``auto`` means that none was recognised.
+        format_name: ``auto`` takes the format that the record's columns tell.
         default_id: Id of a row that names none.
 
     Raises:
         RowFault: A column is missing or has the wrong type.
     """
     if format_name == "auto":
-        known = ("instruction", "output", "messages", "conversations", "prompt", "chosen", "rejected")
-        raise RowFault("missing_column", f"no column of a known format, has {_list_columns(record, known)}")
-    return _READERS[format_name](record, default_id)
+        format_name = detect_format(record)
+        if format_name == "auto":
+            raise _explain_unknown(record)
+    columns = Columns(record)
+    parts = READERS[format_name](columns)
+    row = _build_row(columns, default_id, parts)
+    return Reading(row, columns.list_unread())
 
 
-def _read_alpaca(record: Record, default_id: str) -> Row:
-    instruction = _get_text(record, "instruction")
-    given = record.get("input")
-    if given is not None and not isinstance(given, str):
-        raise RowFault("wrong_type", f"column 'input' must be text, got {_name_type(given)}")
-    answer = _get_text(record, "output")
-    messages = [_build_message("user", f"{instruction}\n{given}" if given else instruction)]
-    if record.get("system"):
-        messages.insert(0, _build_message("system", _get_text(record, "system")))
-    return _build_row(record, default_id, messages, answer)
+def _explain_unknown(record: Record) -> RowFault:
+    if set(record) == {"text"}:
+        return RowFault("missing_column", "only a column 'text', no prompt and answer: plain text is not read")
+    known = ("instruction", "output", *_DIALOGUES, "prompt", "completion", "chosen", "rejected")
+    return RowFault("missing_column", f"no column of a known format, has {list_columns(record, known)}")
 
 
-def _read_chat(record: Record, default_id: str) -> Row:
-    column = "conversations" if "conversations" in record and "messages" not in record else "messages"
-    messages = _read_messages(_get_column(record, column), column)
-    if record.get("answer") is not None:
-        return _build_row(record, default_id, messages, _get_text(record, "answer"))
-    if messages[-1].role != "assistant":
+def _read_single(columns: Columns, default_prompt: str, default_answer: str) -> _Parts:
+    """Read a prompt and an answer, each a text or a list of messages."""
+    asked = columns.take_one(PROMPTS) or (default_prompt, columns.require(default_prompt))
+    answered = columns.take_one(ANSWERS) or (default_answer, columns.require(default_answer))
+    messages = _read_prompt(columns, *asked)
+    column, answer = answered
+    if isinstance(answer, list) and len(answer) == _SIDES and all(isinstance(side, str) for side in answer):
+        better, worse = (Message(role="assistant", content=side) for side in answer)
+        return _Parts(messages, better, worse)
+    if isinstance(answer, list | dict):
+        turns = read_messages(answer, column, columns)
+        if turns[-1].role != "assistant":
+            raise RowFault("wrong_type", f"column '{column}' must end with an assistant turn, not {turns[-1].role}")
+        return _Parts([*messages, *turns[:-1]], turns[-1])
+    if not isinstance(answer, str):
+        raise RowFault("wrong_type", f"column '{column}' must be text, got {name_type(answer)}")
+    return _Parts(messages, Message(role="assistant", content=answer))
+
+
+def _read_alpaca(columns: Columns) -> _Parts:
+    return _read_single(columns, "instruction", "output")
+
+
+def _read_completion(columns: Columns) -> _Parts:
+    asked = next((name for name in PROMPTS if name in columns.record), "prompt")
+    return _read_single(columns, asked, "answer" if asked == "question" else "completion")
+
+
+def _read_chat(columns: Columns) -> _Parts:
+    column, value = columns.take_one(_DIALOGUES) or ("messages", columns.require("messages"))
+    messages = _add_system(columns, read_messages(value, column, columns))
+    if messages[-1].role == "assistant":
+        if len(messages) == 1:
+            raise RowFault("missing_column", f"column '{column}' has an answer and no prompt")
+        return _Parts(messages[:-1], messages[-1])
+    if columns.record.get("answer") is None:
         raise RowFault("missing_column", f"column '{column}' ends with a {messages[-1].role} turn: no answer")
-    if len(messages) == 1:
-        raise RowFault("missing_column", f"column '{column}' has an answer and no prompt")
-    return _build_row(record, default_id, messages[:-1], messages[-1].content)
+    return _Parts(messages, Message(role="assistant", content=columns.take_text("answer")))
 
 
-def _read_preference(record: Record, default_id: str) -> Row:
-    chosen, rejected = _get_column(record, "chosen"), _get_column(record, "rejected")
-    prompt = record.get("prompt")
-    if prompt is None:
-        if isinstance(chosen, str) or isinstance(rejected, str):
-            _get_column(record, "prompt")
-        messages, chosen, rejected = _split_pair(_read_messages(chosen, "chosen"), _read_messages(rejected, "rejected"))
-        return _build_row(record, default_id, messages, chosen, rejected)
-    messages = [_build_message("user", prompt)] if isinstance(prompt, str) else _read_messages(prompt, "prompt")
-    return _build_row(record, default_id, messages, _read_reply(chosen, "chosen"), _read_reply(rejected, "rejected"))
+def _read_preference(columns: Columns) -> _Parts:
+    pair = Pair(columns.require("chosen"), columns.require("rejected"))
+    dialogue = columns.take_one(_DIALOGUES) if not any(has_value(columns.record, name) for name in PROMPTS) else None
+    asked = dialogue or columns.take_one(PROMPTS)
+    prompt = None if asked is None else _read_prompt(columns, *asked)
+    text = asked[1] if asked is not None and isinstance(asked[1], str) else ""
+    messages, chosen, rejected = read_pair(pair, prompt, text, columns)
+    return _Parts(_add_system(columns, messages) if asked is None else messages, chosen, rejected)
 
 
-_READERS: Mapping[str, Callable[[Record, str], Row]] = {
+READERS: Mapping[Format, Callable[[Columns], _Parts]] = {
     "alpaca": _read_alpaca,
     "chat": _read_chat,
+    "completion": _read_completion,
     "preference": _read_preference,
 }
+_SIGNS: tuple[tuple[Format, tuple[str, ...]], ...] = (
+    ("preference", ("chosen", "rejected")),
+    ("chat", _DIALOGUES),
+    ("alpaca", ("instruction", "output")),
+    ("completion", ("prompt", "completion", "question", "query", "response", "problem")),
+)
+"""Columns of which one with a value tells the format; the first that fits counts."""
 
 
-def _split_pair(chosen: list[Message], rejected: list[Message]) -> tuple[list[Message], str, str]:
-    if chosen[-1].role != "assistant" or rejected[-1].role != "assistant":
-        raise RowFault("missing_column", "columns 'chosen' and 'rejected' must end with an assistant turn")
-    if len(chosen) == 1 or chosen[:-1] != rejected[:-1]:
-        raise RowFault("missing_column", "no column 'prompt', and 'chosen' and 'rejected' do not start alike")
-    return chosen[:-1], chosen[-1].content, rejected[-1].content
+def _read_prompt(columns: Columns, column: str, value: object) -> list[Message]:
+    """Read the turns before the answer: system, history, and the prompt with what belongs to it."""
+    if isinstance(value, dict) or (isinstance(value, list) and all(isinstance(turn, dict) for turn in value)):
+        messages = read_messages(value, column, columns)
+    elif isinstance(value, str):
+        context = columns.take_one([name for name in _CONTEXTS if name != column and name in columns.record])
+        if context is not None and not isinstance(context[1], str):
+            raise RowFault("wrong_type", f"column '{context[0]}' must be text, got {name_type(context[1])}")
+        given = context[1] if context else ""
+        messages = [Message(role="user", content=f"{value}\n{given}" if given else value)]
+    else:
+        raise RowFault("wrong_type", f"column '{column}' must be text, got {name_type(value)}")
+    if has_value(columns.record, "history"):
+        messages = read_history(columns.take("history"), "history") + messages
+    return _add_system(columns, messages)
 
 
-def _read_reply(value: object, column: str) -> str:
-    if isinstance(value, str):
-        return value
-    messages = _read_messages(value, column)
-    if messages[-1].role != "assistant":
-        raise RowFault("wrong_type", f"column '{column}' must end with an assistant turn, not {messages[-1].role}")
-    return messages[-1].content
+def _add_system(columns: Columns, messages: list[Message]) -> list[Message]:
+    """Put the text of a column for it before the turns, unless they start with that text."""
+    for name in _SYSTEMS:
+        if columns.record.get(name):
+            text = columns.take_text(name)
+            if messages and messages[0].role == "system" and messages[0].content == text:
+                return messages
+            return [Message(role="system", content=text), *messages]
+    return messages
 
 
-def _read_messages(value: object, column: str) -> list[Message]:
-    if not isinstance(value, list):
-        raise RowFault("wrong_type", f"column '{column}' must be a list of messages, got {_name_type(value)}")
-    if not value:
-        raise RowFault("wrong_type", f"column '{column}' is an empty list")
-    return [_read_message(turn, column, number) for number, turn in enumerate(value)]
-
-
-def _read_message(turn: object, column: str, number: int) -> Message:
-    if not isinstance(turn, dict):
-        raise RowFault("wrong_type", f"{column}[{number}] must be a message, got {_name_type(turn)}")
-    name = turn.get("role")
-    content = turn.get("content")
-    if name is None and content is None:
-        name, content = turn.get("from"), turn.get("value")
-    role = _ROLES.get(name) if isinstance(name, str) else None
-    if role is None:
-        raise _explain_role(turn, name, f"{column}[{number}]")
-    if isinstance(content, list):
-        content = _join_parts(content, f"{column}[{number}]")
-    if not isinstance(content, str):
-        raise RowFault("wrong_type", f"{column}[{number}]: the content must be text, got {_name_type(content)}")
-    return _build_message(role, content)
-
-
-def _explain_role(turn: Record, name: object, where: str) -> RowFault:
-    if name is None:
-        known = ("role", "content", "from", "value")
-        return RowFault("missing_column", f"{where} has neither 'role' nor 'from', has {_list_columns(turn, known)}")
-    hint = suggest_similar(name, _ROLES) if isinstance(name, str) else ""
-    return RowFault("wrong_type", f"{where}: unknown role {str(name)[:40]!r}{hint}")
-
-
-def _join_parts(parts: Iterable[object], where: str) -> str:
-    """Join the text parts of a message (OpenAI's content list)."""
-    texts = []
-    for part in parts:
-        text = part.get("text") if isinstance(part, dict) else None
-        if not isinstance(text, str):
-            raise RowFault("wrong_type", f"{where}: only text parts are read")
-        texts.append(text)
-    return "".join(texts)
-
-
-def _get_column(record: Record, column: str) -> object:
-    value = record.get(column)
-    if value is None:
-        state = "is empty" if column in record else f"is missing, has {_list_columns(record, (column,))}"
-        raise RowFault("missing_column", f"column '{column}' {state}")
-    return value
-
-
-def _get_text(record: Record, column: str) -> str:
-    value = _get_column(record, column)
-    if not isinstance(value, str):
-        raise RowFault("wrong_type", f"column '{column}' must be text, got {_name_type(value)}")
-    return value
-
-
-def _list_columns(record: Record, known: Iterable[str]) -> str:
-    """Name the columns that are there, and the closest one to what is wanted."""
-    columns = [str(column)[:40] for column in list(record)[:12]]
-    hints = (suggest_similar(column, known) for column in columns)
-    return (", ".join(columns) or "none") + next((hint for hint in hints if hint), "")
-
-
-def _name_type(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
-    return "nothing" if value is None else names.get(type(value), type(value).__name__)
-
-
-def _build_message(role: Role, content: str) -> Message:
-
-    return Message(role=role, content=content)
-
-
-def _build_row(
-    record: Record, default_id: str, messages: list[Message], answer: str, rejected: str | None = None
-) -> Row:
+def _build_row(columns: Columns, default_id: str, parts: _Parts) -> Row:
+    record = columns.record
     given = record.get("id")
     is_named = isinstance(given, str | int) and not isinstance(given, bool) and given != ""
-    task, language, group = record.get("task"), record.get("language"), record.get("group")
+    rejected = None if parts.rejected is None else parts.rejected.content
     return Row(
-        id=str(given) if is_named else default_id,
-        messages=messages,
-        answer=answer,
+        id=str(columns.take("id")) if is_named else default_id,
+        messages=parts.messages,
+        answer=parts.answer.content,
         rejected=rejected,
-        task=task if isinstance(task, str) else "",
-        language=language if isinstance(language, str) else "",
-        group=group if isinstance(group, str) else "",
+        task=columns.take("task") if isinstance(record.get("task"), str) else "",
+        language=columns.take("language") if isinstance(record.get("language"), str) else "",
+        group=columns.take("group") if isinstance(record.get("group"), str) else "",
+        **_read_more(columns, parts),
     )
+
+
+def _read_more(columns: Columns, parts: _Parts) -> dict[str, Any]:
+    """Return the fields that few rows have."""
+    more: dict[str, Any] = {}
+    if not parts.answer.is_plain:
+        more["answer_turn"] = parts.answer
+    if parts.rejected is not None and not parts.rejected.is_plain:
+        more["rejected_turn"] = parts.rejected
+    for name in _LABELS:
+        if isinstance(columns.record.get(name), bool):
+            more["label"] = columns.take(name)
+            break
+    if has_value(columns.record, "tools"):
+        more["tools"] = read_tools(columns.take("tools"))
+    return more

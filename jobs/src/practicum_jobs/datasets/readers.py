@@ -1,4 +1,4 @@
-"""Decides how rows are read from files, whatever format and container they have: one internal row, errors with a place.
+"""Rows read from files, whatever format and container they have: one internal row, errors with a place.
 
 Streaming: memory is bounded by the longest row that is allowed, not by the file. What cannot be read as a row becomes
 a :class:`Defect` and reading goes on; only a file that cannot be read at all raises. Cutting a file into pieces and
@@ -7,24 +7,43 @@ reading a piece are two steps, so that the second, which is the work, may be don
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from practicum_core.errors import DataError, Reason, suggest_similar
+from practicum_core.data_formats import Format
+from practicum_core.errors import DataError, Reason
 from practicum_core.rows import Row
 from practicum_jobs.datasets.columnar import find_dataset_files, is_dataset_folder, iter_arrow, iter_parquet, measure
-from practicum_jobs.datasets.formats import DefectKind, Format, Record, RowFault, detect_format, read_record
-from practicum_jobs.datasets.json_stream import decode_record, iter_elements, iter_lines
+from practicum_jobs.datasets.columns import DefectKind, Record, RowFault
+from practicum_jobs.datasets.containers import get_kind, open_text
+from practicum_jobs.datasets.delimited import cut_delimited
+from practicum_jobs.datasets.formats import read_record
+from practicum_jobs.datasets.json_layout import cut_json
+from practicum_jobs.datasets.json_text import decode_record
 
 MAX_ROW_BYTES = 1_000_000
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow")
-_WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
-_HEAD_BYTES = 1 << 16
 
 Numbered = Iterator[tuple[int, bytes | Record | RowFault]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How files are read.
+
+    Attributes:
+        format_name: Of the records; ``auto`` tells it by each record's columns.
+        max_row_bytes: A longer record is a defect and is not held in memory (text), or not passed on (columnar).
+        encoding: Of text files; empty means UTF-8.
+    """
+
+    format_name: Format = "auto"
+    max_row_bytes: int = MAX_ROW_BYTES
+    encoding: str = ""
+
+
+DEFAULT = ReadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,42 +86,50 @@ Piece = Raw | Row | Defect
 """A place of a data set, of which perhaps nothing but its borders is known yet; :func:`read_piece` reads it."""
 
 
-def iter_rows(
-    source: Path, format_name: Format = "auto", *, label: str = "", max_row_bytes: int = MAX_ROW_BYTES
-) -> Iterator[Row | Defect]:
+class Place(NamedTuple):
+    """What was read at a place of a data set, and the columns there that a row does not hold."""
+
+    content: Row | Defect
+    unread: tuple[str, ...] = ()
+
+
+def iter_rows(source: Path, options: ReadOptions = DEFAULT, *, label: str = "") -> Iterator[Row | Defect]:
     """Yield the rows of a file and a defect for what is no row; takes and raises what :func:`iter_pieces` does."""
-    return map(read_piece, iter_pieces(source, format_name, label=label, max_row_bytes=max_row_bytes))
+    return map(read_piece, iter_pieces(source, options, label=label))
 
 
-def iter_pieces(
-    source: Path, format_name: Format = "auto", *, label: str = "", max_row_bytes: int = MAX_ROW_BYTES
-) -> Iterator[Piece]:
+def iter_pieces(source: Path, options: ReadOptions = DEFAULT, *, label: str = "") -> Iterator[Piece]:
     """Yield the places of a file, or of a data set folder with one split.
 
     Args:
-        source: JSON (an array, or one record a line), JSONL, Parquet or Arrow file, or a folder of ``save_to_disk``.
-        format_name: ``auto`` takes the format of the first record that has a known one.
+        source: A file of :data:`practicum_core.data_formats.FILE_KINDS`, or a folder of ``save_to_disk``.
+        options: How it is read.
         label: Of the :class:`Origin`; the file's name without it.
-        max_row_bytes: A longer record is a defect and is not held in memory (JSON), or not passed on (columnar).
 
     Raises:
         DataError: The file is missing, unreadable, empty, or not of its kind.
     """
     for file in _find_files(source):
-        yield from _iter_file(Origin(file, label or file.name, format_name), max_row_bytes)
+        yield from _iter_file(Origin(file, label or file.name, options.format_name), options)
 
 
 def read_piece(piece: Piece) -> Row | Defect:
-    """Decode and check a record. Where the origin's format is ``auto``, the record's own columns tell it."""
+    """Decode and check a record."""
+    return read_place(piece).content
+
+
+def read_place(piece: Piece) -> Place:
+    """Decode and check a record; name what of it the row does not hold."""
     if not isinstance(piece, Raw):
-        return piece
+        return Place(piece)
     origin = piece.origin
     try:
         record = decode_record(piece.record) if isinstance(piece.record, bytes) else piece.record
-        format_name = detect_format(record) if origin.format_name == "auto" else origin.format_name
-        return read_record(record, format_name, f"{origin.label}:{piece.number}")
+        return Place(*read_record(record, origin.format_name, f"{origin.label}:{piece.number}"))
     except RowFault as fault:
-        return Defect(origin.file, piece.number, fault.kind, fault.detail)
+        return Place(Defect(origin.file, piece.number, fault.kind, fault.detail))
+    except RecursionError:
+        return Place(Defect(origin.file, piece.number, "broken_json", "nested too deeply"))
 
 
 def measure_piece(piece: Piece) -> int:
@@ -123,49 +150,30 @@ def _find_files(source: Path) -> tuple[Path, ...]:
     return (source,)
 
 
-def _iter_file(origin: Origin, max_row_bytes: int) -> Iterator[Piece]:
+def _iter_file(origin: Origin, options: ReadOptions) -> Iterator[Piece]:
     is_empty = True
-    for number, record in _iter_records(origin.file, max_row_bytes):
+    for number, record in _iter_records(origin.file, options):
         is_empty = False
         if isinstance(record, RowFault):
             yield Defect(origin.file, number, record.kind, record.detail)
-            continue
-        if origin.format_name == "auto":
-            origin = replace(origin, format_name=_detect(record))
-        yield Raw(origin, number, record)
+        else:
+            yield Raw(origin, number, record)
     if is_empty:
         raise DataError(f"{origin.file}: holds no rows", "give a file with at least one row")
 
 
-def _detect(record: bytes | Record) -> Format:
+def _iter_records(path: Path, options: ReadOptions) -> Numbered:
     try:
-        return detect_format(decode_record(record) if isinstance(record, bytes) else record)
-    except RowFault:
-        return "auto"
-
-
-def _iter_records(path: Path, max_row_bytes: int) -> Numbered:
-    try:
-        with path.open("rb") as handle:
-            if path.suffix == ".parquet":
-                yield from iter_parquet(path, max_row_bytes)
-            elif path.suffix == ".arrow":
-                yield from iter_arrow(path, max_row_bytes)
-            elif path.suffix in SUFFIXES:
-                yield from _cut(path, handle, max_row_bytes)
-            else:
-                hint = suggest_similar(path.suffix, SUFFIXES)
-                raise DataError(f"{path}: unknown kind of file{hint}", f"known: {', '.join(SUFFIXES)}")
+        kind = get_kind(path)
+        if kind == "parquet":
+            yield from iter_parquet(path, options.max_row_bytes)
+        elif kind == "arrow":
+            yield from iter_arrow(path, options.max_row_bytes)
+        else:
+            with open_text(path, options.encoding) as handle:
+                cut = cut_json if kind == "json" else cut_delimited
+                yield from cut(path, handle, options.max_row_bytes)
     except OSError as error:
         raise DataError(
             f"{path}: {error.strerror or error}", "check the path and its permissions", Reason.DATA_MISSING
         ) from error
-
-
-def _cut(path: Path, handle: BinaryIO, max_row_bytes: int) -> Iterator[tuple[int, bytes | RowFault]]:
-    head = handle.read(_HEAD_BYTES)
-    handle.seek(0)
-    if head.startswith(_WIDE_BOMS):
-        raise DataError(f"{path}: UTF-16 or UTF-32", f"convert it: iconv -f UTF-16 -t UTF-8 {path.name}")
-    is_array = path.suffix == ".json" and head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
-    return iter_elements(handle, max_row_bytes) if is_array else iter_lines(handle, max_row_bytes)

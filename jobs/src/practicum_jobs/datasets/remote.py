@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from practicum_core.data_formats import SUFFIXES, get_suffix
 from practicum_core.errors import DataError, Reason
-from practicum_jobs.datasets.readers import SUFFIXES
 from practicum_jobs.storage.stores import Wanted, copy_from_store
 
 
@@ -20,8 +20,13 @@ def fetch_files(uri: str, cache_dir: Path) -> tuple[Path, str]:
         PlatformError: The store did not answer.
     """
     wanted = Wanted(
-        lambda name: PurePosixPath(name).suffix in SUFFIXES,
+        _is_data,
         lambda detail, fix: DataError(detail, fix, Reason.DATA_MISSING),
         ("no data files lie there", f"kinds: {', '.join(SUFFIXES)}"),
     )
     return copy_from_store(uri, cache_dir / "datasets", wanted)
+
+
+def _is_data(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return get_suffix(parts[-1]) in SUFFIXES and not any(part.startswith(".") for part in parts)

@@ -1,7 +1,7 @@
-"""Decides what a data URI means: which splits it has and how their rows are had, one after the other.
+"""Data sets by URI: their splits, and the rows of each split one after the other.
 
 Rows of ``builtin:tickets`` are generated, all others are read from local files; what lies elsewhere is copied to the
-cache first. Refuses to know what rows are for.
+cache first.
 """
 
 from __future__ import annotations
@@ -17,8 +17,16 @@ from practicum_core.errors import ConfigError, DataError, Reason, suggest_simila
 from practicum_core.rows import Row
 from practicum_jobs.datasets import flaws, tickets
 from practicum_jobs.datasets.folders import TRUTH, find_split_files
-from practicum_jobs.datasets.formats import Format
-from practicum_jobs.datasets.readers import MAX_ROW_BYTES, Defect, Piece, iter_pieces, read_piece
+from practicum_jobs.datasets.readers import (
+    DEFAULT,
+    Defect,
+    Piece,
+    Place,
+    ReadOptions,
+    iter_pieces,
+    read_piece,
+    read_place,
+)
 from practicum_jobs.datasets.remote import fetch_files
 from practicum_jobs.datasets.tickets import SPLITS, build_rows, read_ticket_options
 
@@ -53,6 +61,10 @@ class Source:
         """Yield the rows of a split, and a defect for each place where none could be read; see :meth:`iter_pieces`."""
         return map(read_piece, self.iter_pieces(split))
 
+    def iter_places(self, split: str) -> Iterator[Place]:
+        """Yield the same with the columns of each record that its row does not hold."""
+        return map(read_place, self.iter_pieces(split))
+
     def iter_pieces(self, split: str) -> Iterator[Piece]:
         """Yield the places of a split, of which those of files are not read yet.
 
@@ -68,16 +80,13 @@ class Source:
         return self.openers[split]()
 
 
-def open_source(
-    uri: str, cache_dir: Path, format_name: Format = "auto", *, max_row_bytes: int = MAX_ROW_BYTES
-) -> Source:
+def open_source(uri: str, cache_dir: Path, options: ReadOptions = DEFAULT) -> Source:
     """Open a data set by URI or path.
 
     Args:
         uri: One of the forms of :data:`FORMS`, or a path.
         cache_dir: Folder for files that are made or fetched.
-        format_name: Of the files' records.
-        max_row_bytes: A longer record is a defect.
+        options: How files are read.
 
     Raises:
         ConfigError: The URI is malformed or names nothing.
@@ -87,15 +96,15 @@ def open_source(
     match = _SCHEME.match(uri)
     scheme, rest = (match[1].lower(), uri[match.end() :]) if match else ("", uri)
     if scheme == "builtin":
-        return _open_builtin(rest.removeprefix("//"), cache_dir, max_row_bytes)
+        return _open_builtin(rest.removeprefix("//"), cache_dir, options)
     if scheme in {"hf", "s3"}:
-        return _open_remote(uri, rest, cache_dir, format_name, max_row_bytes)
+        return _open_remote(uri, rest, cache_dir, options)
     if scheme == "pvc":
         raise ConfigError(f"{uri}: pvc:// names a volume of a cluster", "on this machine give file:///PATH")
     if scheme not in {"", "file"}:
         hint = suggest_similar(scheme, ["builtin", "file", "hf", "s3"])
         raise ConfigError(f"{uri}: unknown scheme '{scheme}'{hint}", f"give one of: {FORMS}")
-    return _open_path(_get_path(uri, scheme, rest), "", format_name, max_row_bytes)
+    return _open_path(_get_path(uri, scheme, rest), "", options)
 
 
 def _get_path(uri: str, scheme: str, rest: str) -> Path:
@@ -107,12 +116,12 @@ def _get_path(uri: str, scheme: str, rest: str) -> Path:
     return Path(unquote(location))
 
 
-def _open_builtin(name_and_query: str, cache_dir: Path, max_row_bytes: int) -> Source:
+def _open_builtin(name_and_query: str, cache_dir: Path, options: ReadOptions) -> Source:
     name, _, query = name_and_query.partition("?")
     if name == "tickets":
         return _open_tickets(query)
     if name == "tickets-flawed":
-        return _open_flawed(query, cache_dir, max_row_bytes)
+        return _open_flawed(query, cache_dir, options)
     hint = suggest_similar(name, ["tickets", "tickets-flawed"])
     raise ConfigError(f"unknown data set 'builtin:{name}'{hint}", "data sets: builtin:tickets, builtin:tickets-flawed")
 
@@ -123,30 +132,31 @@ def _open_tickets(query: str) -> Source:
     return Source(f"builtin:tickets?{options.to_query()}", openers, tickets.GENERATOR_VERSION)
 
 
-def _open_flawed(query: str, cache_dir: Path, max_row_bytes: int) -> Source:
-    options = read_ticket_options(query, flaws.DEFAULT_OPTIONS)
-    folder = flaws.ensure_flawed(options, cache_dir)
-    uri = f"builtin:tickets-flawed?{options.to_query()}"
-    return replace(_open_path(folder, uri, "auto", max_row_bytes), generator_version=flaws.GENERATOR_VERSION)
+def _open_flawed(query: str, cache_dir: Path, options: ReadOptions) -> Source:
+    made = read_ticket_options(query, flaws.DEFAULT_OPTIONS)
+    folder = flaws.ensure_flawed(made, cache_dir)
+    uri = f"builtin:tickets-flawed?{made.to_query()}"
+    how = ReadOptions(max_row_bytes=options.max_row_bytes)
+    return replace(_open_path(folder, uri, how), generator_version=flaws.GENERATOR_VERSION)
 
 
-def _open_remote(uri: str, rest: str, cache_dir: Path, format_name: Format, max_row_bytes: int) -> Source:
+def _open_remote(uri: str, rest: str, cache_dir: Path, options: ReadOptions) -> Source:
     if not rest.startswith("//") or (uri.startswith("hf:") and not rest.startswith("//datasets/")):
         raise ConfigError(f"{uri}: not of a known form", "give hf://datasets/OWNER/NAME[@REVISION] or s3://BUCKET/PATH")
     folder, _ = fetch_files(uri, cache_dir)
-    return _open_path(folder, uri, format_name, max_row_bytes)
+    return _open_path(folder, uri, options)
 
 
-def _open_path(path: Path, uri: str, format_name: Format, max_row_bytes: int) -> Source:
+def _open_path(path: Path, uri: str, options: ReadOptions) -> Source:
     files = find_split_files(path)
     root = path if path.is_dir() else path.parent
-    openers = {split: partial(_iter_files, found, root, format_name, max_row_bytes) for split, found in files.items()}
+    openers = {split: partial(_iter_files, found, root, options) for split, found in files.items()}
     truth = root / TRUTH
     is_named = path.is_dir() and truth.is_file()
     return Source(uri or path.resolve().as_uri(), openers, files=files, truth=truth if is_named else None)
 
 
-def _iter_files(files: tuple[Path, ...], root: Path, format_name: Format, max_row_bytes: int) -> Iterator[Piece]:
+def _iter_files(files: tuple[Path, ...], root: Path, options: ReadOptions) -> Iterator[Piece]:
     for file in files:
         label = str(file.relative_to(root)) if file.is_relative_to(root) else file.name
-        yield from iter_pieces(file, format_name, label=label, max_row_bytes=max_row_bytes)
+        yield from iter_pieces(file, options, label=label)

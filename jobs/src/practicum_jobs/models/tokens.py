@@ -1,4 +1,4 @@
-"""Decides how a conversation becomes tokens, without torch: chat template by jinja2, tokenizer.json by tokenizers.
+"""Conversations as tokens, without torch: chat template by jinja2, tokenizer.json by tokenizers.
 
 Gives the same tokens as ``transformers``' ``apply_chat_template`` (a test holds the two together), so that lengths
 measured in a light environment are the lengths that training and inference see.
@@ -19,11 +19,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from practicum_core.errors import ConfigError, DataError, Reason
-from practicum_core.rows import Message
+from practicum_core.rows import Message, ToolCall
 
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
-Turn = Message | Mapping[str, str]
+Turn = Message | Mapping[str, Any]
 
 
 class ChatTokenizer:
@@ -44,19 +44,30 @@ class ChatTokenizer:
         self._template = _compile_template(template, folder)
         self._special_tokens = read_special_tokens(folder)
 
-    def render(self, messages: Sequence[Turn], *, add_generation_prompt: bool) -> str:
+    def render(self, messages: Sequence[Turn], *, add_generation_prompt: bool, tools: Sequence[Any] = ()) -> str:
         """Return the text that the model sees for ``messages``.
 
+        Args:
+            messages: The turns.
+            add_generation_prompt: Whether the text ends where an answer begins.
+            tools: Definitions of the tools that the assistant may call.
+
         Raises:
-            DataError: The template refuses the conversation, such as two user turns in a row.
+            DataError: The template refuses the conversation, such as two user turns in a row, or fails at it.
         """
-        turns = [turn.model_dump() if isinstance(turn, Message) else dict(turn) for turn in messages]
+        turns = [build_turn(turn) if isinstance(turn, Message) else dict(turn) for turn in messages]
         try:
             return self._template.render(
-                messages=turns, tools=None, add_generation_prompt=add_generation_prompt, **self._special_tokens
+                messages=turns,
+                tools=list(tools) or None,
+                add_generation_prompt=add_generation_prompt,
+                **self._special_tokens,
             )
         except TemplateError as error:
             raise DataError(f"the chat template refuses a conversation: {error}", "mend its roles") from error
+        except Exception as error:  # a template is a program of others: what it raises is about this conversation
+            detail = f"the chat template fails at a conversation: {type(error).__name__}: {error}"
+            raise DataError(detail, "mend the conversation, or use a model with another template") from error
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of ``text``; special tokens are recognised in it and none are added."""
@@ -69,6 +80,27 @@ class ChatTokenizer:
     def count_tokens(self, texts: list[str]) -> list[int]:
         """Return the number of tokens of each text; batches run on every core."""
         return [len(encoding) for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def build_turn(message: Message) -> dict[str, Any]:
+    """Return a turn as chat templates take it: tool calls as OpenAI writes them, their arguments as an object.
+
+    >>> build_turn(Message(role="user", content="hi"))
+    {'role': 'user', 'content': 'hi'}
+    """
+    turn = message.model_dump(exclude={"tool_calls"})
+    if message.tool_calls:
+        turn["tool_calls"] = [_build_call(call) for call in message.tool_calls]
+    return turn
+
+
+def _build_call(call: ToolCall) -> dict[str, Any]:
+    try:
+        arguments = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        arguments = call.arguments
+    named = {"id": call.id} if call.id else {}
+    return {**named, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def read_chat_template(folder: Path) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 
-from practicum_core.rows import Message, Row
+from practicum_core.rows import Row
 from practicum_jobs.adapters.training_job import IGNORED, TokenRow
 from practicum_jobs.models.tokens import ChatTokenizer
 
@@ -48,9 +48,9 @@ def encode_rows(rows: Iterable[Row], tokenizer: ChatTokenizer, max_length: int) 
 
 def encode_row(row: Row, tokenizer: ChatTokenizer, max_length: int) -> EncodedRow:
     """Encode one row: the loss starts where the prompt's tokens and the conversation's part ways."""
-    prompt = tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True))
-    answer = Message(role="assistant", content=row.answer)
-    input_ids = tokenizer.encode(tokenizer.render([*row.messages, answer], add_generation_prompt=False))
+    prompt = tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True, tools=row.tools))
+    turns = [*row.messages, row.reply]
+    input_ids = tokenizer.encode(tokenizer.render(turns, add_generation_prompt=False, tools=row.tools))
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt, input_ids, strict=False)))
     labels = [IGNORED] * shared + input_ids[shared:]
     tokens = TokenRow(row.id, input_ids[:max_length], labels[:max_length])

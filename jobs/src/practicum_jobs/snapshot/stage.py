@@ -1,4 +1,4 @@
-"""Decides what freezing data means: every split in the store under its hash, no leakage that nobody accepted, one lock.
+"""Frozen data: every split in the store under its hash, no leakage that nobody accepted, one lock.
 
 ``data.lock.json`` is written last: a run whose data is malformed or leaks has none, so no later step can read it.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from practicum_jobs.snapshot.leakage import (
 from practicum_jobs.text.overlap import Kind
 
 DEFECTS_SHOWN = 5
+UNREAD_SHOWN = 20
 STOP_PERIOD = 5_000
 """Rows between two looks at whether the run was stopped."""
 
@@ -47,7 +49,8 @@ def run(config: SnapshotConfig, ctx: StageContext) -> SnapshotRecord:
     ctx.run.data_lock.unlink(missing_ok=True)
     source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir)
     check_waivers(config.waive_leakage, source.splits)
-    lock = _freeze(source, ctx)
+    unread: Counter[str] = Counter()
+    lock = _freeze(source, ctx, unread)
     found, leaks = _find_leaks(config, ctx, lock)
     artifacts = _write_leaked_rows(found, ctx)
     _refuse_leaks(leaks, ctx.run.root / artifacts[0].path)
@@ -57,33 +60,47 @@ def run(config: SnapshotConfig, ctx: StageContext) -> SnapshotRecord:
         **ctx.build_record_fields(),
         metrics=_build_metrics(lock, leaks),
         artifacts=artifacts,
-        notes=[f"{lock.uri} frozen as {', '.join(f'{name} {_short(split)}' for name, split in lock.splits.items())}"],
+        notes=[
+            f"{lock.uri} frozen as {', '.join(f'{name} {_short(split)}' for name, split in lock.splits.items())}",
+            *_describe_unread(unread),
+        ],
         lock=lock,
         leaks=leaks,
     )
 
 
-def _freeze(source: Source, ctx: StageContext) -> DataLock:
+def _freeze(source: Source, ctx: StageContext, unread: Counter[str]) -> DataLock:
     splits: dict[str, SplitLock] = {}
     for number, split in enumerate(source.splits):
         ctx.progress(0.6 * number / len(source.splits), f"freezing {split}")
-        splits[split] = write_split(_read_strictly(source, split, ctx), ctx.cache_dir)
+        splits[split] = write_split(_read_strictly(source, split, ctx, unread), ctx.cache_dir)
     return DataLock(uri=source.uri, generator_version=source.generator_version, splits=splits)
 
 
-def _read_strictly(source: Source, split: str, ctx: StageContext) -> Iterator[Row]:
-    """Yield rows; read to the end on a defect, and raise there with the first ones and their number."""
+def _read_strictly(source: Source, split: str, ctx: StageContext, unread: Counter[str]) -> Iterator[Row]:
+    """Yield rows; read to the end on a defect, and raise there with the first ones and their number.
+
+    Args:
+        source: Of the rows.
+        split: Which of them.
+        ctx: Of the stage.
+        unread: Takes the columns that no row holds, and parts of files that are no row.
+    """
     defects: list[Defect] = []
     num_defects = 0
-    for number, row in enumerate(source.iter_split(split)):
+    for number, place in enumerate(source.iter_places(split)):
         if number % STOP_PERIOD == 0:
             ctx.raise_if_stopped()
-        if isinstance(row, Defect):
+        unread.update(place.unread)
+        if isinstance(place.content, Row):
+            if not num_defects:
+                yield place.content
+        elif place.content.kind == "unread_part":
+            unread[f"{place.content.file.name}:{place.content.line} ({place.content.detail})"] += 1
+        else:
             num_defects += 1
             if len(defects) < DEFECTS_SHOWN:
-                defects.append(row)
-        elif not num_defects:
-            yield row
+                defects.append(place.content)
     if num_defects:
         shown = "; ".join(str(defect) for defect in defects)
         more = f"; and {num_defects - len(defects)} more" if num_defects > len(defects) else ""
@@ -91,6 +108,15 @@ def _read_strictly(source: Source, split: str, ctx: StageContext) -> Iterator[Ro
             f"split {split}: {num_defects} rows cannot be read: {shown}{more}",
             "mend the lines, or run `practicum audit` on the data and use the clean copy that it writes",
         )
+
+
+def _describe_unread(unread: Counter[str]) -> list[str]:
+    """Name what the frozen rows do not hold, the most frequent first."""
+    if not unread:
+        return []
+    named = [f"{name} ({count:,})" for name, count in unread.most_common(UNREAD_SHOWN)]
+    more = [f"and {len(unread) - UNREAD_SHOWN} more"] if len(unread) > UNREAD_SHOWN else []
+    return [f"not read, with the number of rows that had it: {', '.join([*named, *more])}"]
 
 
 def _find_leaks(config: SnapshotConfig, ctx: StageContext, lock: DataLock) -> tuple[list[LeakedRow], list[Leak]]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from practicum_core.data_formats import Format
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import Export, StageSpec
 from practicum_core.stages.titles import figure, key_figure
@@ -19,7 +20,8 @@ class AuditConfig(StageConfig):
     model: str | None = Field(
         default="builtin:smollm2-135m", description="Model whose tokenizer and chat template measure lengths."
     )
-    format: Literal["auto", "alpaca", "chat", "preference"] = "auto"
+    format: Format = Field(default="auto", description="Of the rows; auto tells it row by row by their columns.")
+    encoding: str = Field(default="utf-8", description="Of text files, such as gbk, gb18030, big5 or utf-16.")
     max_length: int = Field(default=1024, ge=16, description="Tokens after which a row would be truncated.")
     near_duplicate_threshold: float = Field(default=0.8, gt=0, le=1, description="Jaccard similarity of shingles.")
     num_permutations: int = Field(default=36, ge=16, le=1024)
