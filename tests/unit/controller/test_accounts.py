@@ -17,6 +17,7 @@ from practicum_controller.rosters import Roster
 from practicum_controller.scene import Child, Membership, Scene
 from practicum_core import labels
 from practicum_core.course import Course, CourseSpec
+from practicum_core.errors import PlatformError, Reason
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.weekjob import Metadata
@@ -42,8 +43,8 @@ def places(history):
 
 
 @pytest.fixture
-def accounts(history, places):
-    return Accounts(history, places)
+def accounts(history):
+    return Accounts(history)
 
 
 def build_pod(started_at=None, ended_at=None, *, is_running=False):
@@ -142,7 +143,31 @@ def test_an_account_is_settled_when_nothing_holds_it(accounts, history, phase, p
     assert list_times(history) == [(NOW, None if is_held else NOW + HOUR)]
 
 
+DELETED = {"metadata": {**WEEK_JOB["metadata"], "deletionTimestamp": NOW.isoformat()}}
+
+
 def test_a_week_job_that_is_deleted_settles_everything(accounts, history):
     look(accounts, Phase.RUNNING, NOW)
-    asyncio.run(accounts.settle(Scene(WEEK_JOB, NOW + HOUR, Membership(ROSTER))))
+    asyncio.run(accounts.charge(Scene(DELETED, NOW + HOUR, Membership(ROSTER))))
     assert list_times(history) == [(NOW, NOW + HOUR)]
+
+
+def test_a_week_job_that_is_deleted_does_not_wait_for_the_history(accounts, history, monkeypatch):
+    look(accounts, Phase.RUNNING, NOW)
+
+    def fail(key, ended_at):
+        raise PlatformError(Reason.UPSTREAM_UNAVAILABLE, "the database is away")
+
+    monkeypatch.setattr(history, "close_usage", fail)
+    asyncio.run(accounts.charge(Scene(DELETED, NOW + HOUR, Membership(ROSTER))))
+    assert list_times(history) == [(NOW, None)]
+
+
+def test_a_wait_is_kept_once_where_the_place_was_known(places, history):
+    asyncio.run(places.set_places("llm", {"c1": 2}, {"c1"}))
+    meta = CHILD["metadata"] | {"creationTimestamp": NOW.isoformat()}
+    children = [Child((CHILD | {"metadata": meta},))]
+    for phase in (Phase.QUEUED, Phase.RUNNING, Phase.RUNNING):
+        steps = {"sft": ObservedStep(phase, admitted_at=NOW + HOUR)}
+        asyncio.run(places.record_admissions(Scene(WEEK_JOB, NOW + HOUR, Membership(ROSTER), children, steps=steps)))
+    assert history.list_waits("llm", with_gpu=True) == [Wait("c1", "llm", 2, 3600.0, NOW + HOUR, 1)]

@@ -19,7 +19,7 @@ from practicum_controller.reports import Reports
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
-from practicum_core.errors import PlatformError, Reason
+from practicum_core.errors import Reason
 from practicum_core.plan import plan
 from practicum_core.reports import StepReport
 
@@ -78,38 +78,29 @@ class FakeHistory:
 class FakeAccounts:
     """Nothing was used."""
 
-    def __init__(self, fault=None):
-        self.fault = fault
-        self.scene = None
-
-    def get_reason_over_budget(self, roster, namespace, now):
+    def get_reason_over_budget(self, roster, weekjob, now):
         return None
 
     async def charge(self, scene):
         self.scene = scene
 
-    async def settle(self, scene):
-        if self.fault is not None:
-            raise self.fault
-
 
 class School:
     """A course of one student with one week job."""
 
-    def __init__(self, *, fault=None, status=None, finalizers=(), deleted=None, course=None, **spec):
+    def __init__(self, *, status=None, finalizers=(), deleted=None, course=None, **spec):
         self.cluster, self.history, self.store = FakeCluster(), FakeHistory(), Store()
-        self.accounts, self.reports, places = FakeAccounts(fault), Reports(self.history), Places(self.history)
+        self.accounts, self.reports, places = FakeAccounts(), Reports(self.history), Places(self.history)
         meta = {"name": "student-01", "uid": "ns", "labels": {labels.COURSE: "llm"}, "resourceVersion": "1"}
         self.store.put("Namespace", {"kind": "Namespace", "metadata": meta})
         self.put_course(**(course or {}))
         self.put_week_job({"unit": "sft", "profile": "quick", **spec}, status, finalizers, deleted)
         self.now = NOW
-        self.settings = Settings()
-        observer = Observer(self.store, self.reports, places, self.accounts, self.settings)
-        self.children = children = Children(self.store, self.cluster, self.accounts)
-        endings = Endings(self.cluster, children, self.reports, self.accounts)
-        publisher = Publisher(self.store, self.cluster, self.reports, endings)
-        self.reconciler = Reconciler(observer, children, publisher, self.settings, lambda: self.now)
+        observer = Observer(self.store, self.reports, places, self.accounts)
+        self.children = Children(self.store, self.cluster, Settings())
+        endings = Endings(self.cluster, self.children, self.reports)
+        publisher = Publisher(self.store, self.cluster, self.reports, places, self.accounts, endings)
+        self.reconciler = Reconciler(observer, self.children, publisher, 1800, lambda: self.now)
 
     def put_course(self, version=1, **spec):
         document = {
@@ -206,7 +197,7 @@ def test_a_list_from_before_its_end_does_not_start_a_week_job_again():
     school.reconcile()
     ended = school.cluster.status
     assert (ended["phase"], school.history.ended) == ("Succeeded", ["Succeeded"])
-    assert not school.reports.is_open(UID)
+    assert school.reports.get(UID) == {}
     listed = {"metadata": {**before["metadata"], "resourceVersion": "1"}, "spec": before["spec"]}
     school.store.replace("WeekJob", [{"kind": "WeekJob", **listed, "status": {"phase": "Running"}}])
     school.reconcile()
@@ -252,9 +243,8 @@ def test_what_fits_the_quota_exactly_and_is_allowed_is_queued():
     assert school.cluster.made == ["week-03-sft-1"]
 
 
-def test_a_week_job_is_let_go_though_the_history_is_away():
-    fault = PlatformError(Reason.UPSTREAM_UNAVAILABLE, "the database is away")
-    school = School(fault=fault, finalizers=[labels.FINALIZER, "other"], deleted=NOW.isoformat())
+def test_a_week_job_that_is_deleted_is_let_go():
+    school = School(finalizers=[labels.FINALIZER, "other"], deleted=NOW.isoformat())
     school.reconcile()
     assert [body["metadata"]["finalizers"] for *_, body in school.cluster.patches] == [["other"]]
 

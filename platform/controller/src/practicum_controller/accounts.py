@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -18,16 +19,18 @@ from practicum_controller.ledger import (
     Usage,
     count_gpu_hours,
     get_cap_h,
-    get_gpus,
     get_last_reset,
     get_reason_over_budget,
 )
-from practicum_controller.places import Admission, Places
 from practicum_controller.rosters import Roster
 from practicum_controller.scene import Child, Scene
 from practicum_core.course import Course
+from practicum_core.errors import PlatformError
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
+from practicum_core.weekjob import WeekJob
+
+LOGGER = logging.getLogger(__name__)
 
 
 class Accounts:
@@ -35,12 +38,10 @@ class Accounts:
 
     Args:
         history: Where everything is kept.
-        places: Who is told when a child leaves its queue.
     """
 
-    def __init__(self, history: History, places: Places) -> None:
+    def __init__(self, history: History) -> None:
         self._history = history
-        self._places = places
         self._usage: defaultdict[str, dict[AccountKey, Usage]] = defaultdict(dict)
 
     async def load(self, now: dt.datetime) -> None:
@@ -48,10 +49,11 @@ class Accounts:
         for usage in await asyncio.to_thread(self._history.list_usage, None, now - WEEK):
             self._usage[usage.namespace][usage.key] = usage
 
-    def get_reason_over_budget(self, roster: Roster, namespace: str, now: dt.datetime) -> str | None:
-        """Say why the student may use no more GPU time, if so."""
-        student = roster.students.get(namespace)
-        if student is None:
+    def get_reason_over_budget(self, roster: Roster | None, weekjob: WeekJob, now: dt.datetime) -> str | None:
+        """Say why a week job that asks for GPUs may use no more GPU time, if so."""
+        namespace = weekjob.metadata.namespace
+        student = roster.students.get(namespace) if roster is not None else None
+        if roster is None or student is None or not weekjob.spec.resources.gpu.slices:
             return None
         spec = roster.course.spec
         used_h = self.count_gpu_hours(roster.course, namespace, now)
@@ -64,6 +66,9 @@ class Accounts:
 
     async def charge(self, scene: Scene) -> None:
         """Bring the accounts of a week job to what its children hold now."""
+        if scene.is_being_deleted:
+            await self._settle(scene)
+            return
         is_held = build_hold_test(scene)
         ends = {child.uid: child.stopped_at for child in scene.children}
         for usage in self._list_open(scene.namespace, scene.uid):
@@ -72,13 +77,17 @@ class Accounts:
         if scene.roster is None:
             return
         for child in scene.children:
-            if scene.is_current(child):
+            if child.uid in scene.current_uids:
                 await self._charge_child(child, scene, scene.roster)
 
-    async def settle(self, scene: Scene) -> None:
-        """Close every account of a week job that is being deleted."""
-        for usage in self._list_open(scene.namespace, scene.uid):
-            await self._close(usage, scene.now)
+    async def _settle(self, scene: Scene) -> None:
+        """Close every account of a week job that is being deleted, which is let go whatever comes."""
+        try:
+            for usage in self._list_open(scene.namespace, scene.uid):
+                await self._close(usage, scene.now)
+        except PlatformError as error:
+            # The sweep closes the accounts of children that are gone, once the history is back.
+            LOGGER.warning("%s: the accounts stay open for now: %s", scene.uid, error.detail)
 
     async def close_missing(self, children: Collection[str], now: dt.datetime) -> None:
         """Close accounts of children that are gone."""
@@ -100,20 +109,17 @@ class Accounts:
 
     async def _charge_child(self, child: Child, scene: Scene, roster: Roster) -> None:
         step = scene.steps[child.step]
-        if step.phase is not Phase.QUEUED:
-            created_at, admitted_at = child.created_at or scene.now, step.admitted_at or scene.now
-            course = roster.course.metadata.name
-            await self._places.record_admission(Admission(child.uid, course, created_at, admitted_at, child.slices))
         if not child.slices:
             return
         times = [usage for usage in self._usage[scene.namespace].values() if usage.key.child_uid == child.uid]
         opened = next((usage for usage in times if usage.ended_at is None), None)
-        if step.phase is Phase.RUNNING and opened is None:
+        is_running = step.phase in (Phase.RUNNING, Phase.SERVING)
+        if is_running and opened is None:
             # A child that was preempted runs again under its old uid: each time is an account of its own.
             last_end = max((usage.ended_at for usage in times if usage.ended_at is not None), default=None)
             started_at = choose_time(child.started_at, last_end, scene.now)
             await self._open(AccountKey(child.uid, len(times)), child, started_at, scene, roster)
-        elif step.phase is not Phase.RUNNING and opened is not None and not _runs_on(step, child):
+        elif not is_running and opened is not None and not _runs_on(step, child):
             await self._close(opened, choose_time(child.stopped_at, opened.started_at, scene.now))
         elif step.phase.is_terminal and not times and child.started_at is not None:
             # It began and ended between two looks, as while no controller ran.
@@ -133,7 +139,7 @@ class Accounts:
             course.metadata.name,
             student.name if student else scene.namespace,
             child.step,
-            get_gpus(course.spec, child.slices),
+            child.slices / course.spec.gpu.slices_per_gpu,
             started_at,
         )
         await asyncio.to_thread(self._history.open_usage, usage)
@@ -150,7 +156,7 @@ def build_hold_test(scene: Scene) -> Callable[[Usage], bool]:
 
     A child may: the current attempt of its step, or an earlier one whose pods run yet. So may pods that outlive it.
     """
-    holding = {child.uid for child in scene.children if scene.is_current(child) or child.has_running_pods}
+    holding = scene.current_uids | {child.uid for child in scene.children if child.has_running_pods}
     return lambda usage: usage.key.child_uid in holding or usage.step in scene.left_pods
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from practicum_controller.accounts import Accounts
 from practicum_controller.backends import ChildRequest, choose_backend
 from practicum_controller.backends.backend import Document
+from practicum_controller.backends.fit import find_unfit
 from practicum_controller.client import ApiFault, Cluster
-from practicum_controller.kinds import WEEK_JOBS, get_resource
+from practicum_controller.kinds import KINDS, WEEK_JOBS
 from practicum_controller.planner import Desired
 from practicum_controller.scene import Child, Scene
+from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.errors import Reason
@@ -24,18 +25,19 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass
 class Applied:
-    """What became of the changes. ``refusals`` names the steps of which the API server took none, and what it said."""
+    """What became of the changes. ``refusals`` says by step why a child was not made, or not deleted.
+
+    ``fault`` is the first that the API server answered.
+    """
 
     has_made: bool = False
     refusals: dict[str, Hold] = field(default_factory=dict)
     fault: ApiFault | None = None
 
-    def note_fault(self, step: str, fault: ApiFault) -> None:
-        """Take note that the API server refused a change, or did not answer."""
-        said = "refuses it" if fault.is_refusal else "does not take it now, and is asked again"
-        reason = Reason.POD_REFUSED if fault.is_refusal else Reason.UPSTREAM_UNAVAILABLE
-        self.refusals[step] = Hold(reason, f"the cluster {said}: {fault.detail}")
-        self.fault = self.fault or fault
+    @property
+    def is_news(self) -> bool:
+        """Whether the week job is to be looked at again before its status is written."""
+        return self.has_made or bool(self.refusals)
 
 
 class Children:
@@ -44,13 +46,13 @@ class Children:
     Args:
         store: What the cluster looks like: children are in it as soon as they are made.
         cluster: Where changes are made.
-        accounts: What ran is charged before it is changed.
+        settings: The controller's settings.
     """
 
-    def __init__(self, store: Store, cluster: Cluster, accounts: Accounts) -> None:
+    def __init__(self, store: Store, cluster: Cluster, settings: Settings) -> None:
         self._store = store
         self._cluster = cluster
-        self._accounts = accounts
+        self._settings = settings
 
     async def apply_children(self, scene: Scene, desired: Desired) -> Applied:
         """Bring the children of a week job to what is desired. A fault at one child does not stop the others."""
@@ -59,27 +61,23 @@ class Children:
             # The garbage collector deletes them once the week job is gone, which a foreign finalizer may put off.
             await self.delete(scene.children)
             return applied
-        if scene.fault is None:
-            await self._accounts.charge(scene)
         if desired.is_frozen:
             return applied
-        missing = dict(desired.children)
+        wanted = self._build_requests(scene, desired)
+        missing = dict(wanted)
         for child in scene.children:
-            request = desired.children.get(child.step)
+            request = wanted.get(child.step)
             is_wanted = request is not None and child.name == request.name
             if child.is_being_deleted or is_wanted:
                 missing.pop(child.step, None)
             if not child.is_being_deleted and not _is_kept(child, request if is_wanted else None, scene):
-                try:
-                    await self.delete([child])
-                except ApiFault as fault:
-                    applied.note_fault(child.step, fault)
+                await self._attempt_deletion(child, applied)
+        # What is there already counts, and is not refused for it.
+        unfit = find_unfit(wanted.values())
+        applied.refusals |= {step: hold for step, hold in unfit.items() if step in missing}
         for step, request in missing.items():
-            try:
-                await self._make(request, scene)
-                applied.has_made = True
-            except ApiFault as fault:
-                applied.note_fault(step, fault)
+            if step not in unfit:
+                await self._attempt_making(step, request, scene, applied)
         return applied
 
     async def delete(self, children: Iterable[Child]) -> None:
@@ -96,19 +94,34 @@ class Children:
             except ApiFault as fault:
                 LOGGER.warning("an orphan was not deleted: %s", fault.detail)
 
-    async def _delete_object(self, document: Document) -> None:
-        metadata = document["metadata"]
-        if not metadata.get("deletionTimestamp"):
-            resource = get_resource(document)
-            await self._cluster.delete(resource, metadata["namespace"], metadata["name"], metadata["uid"])
+    def _build_requests(self, scene: Scene, desired: Desired) -> Mapping[str, ChildRequest]:
+        if scene.roster is None or scene.weekjob is None:
+            return {}
+        course = scene.roster.course
+        shared = (scene.weekjob, scene.uid, scene.created_at)
+        return {
+            item.step.name: ChildRequest(*shared, item, course.metadata.name, course.spec, self._settings)
+            for item in desired.items
+        }
 
-    async def _make(self, request: ChildRequest, scene: Scene) -> None:
-        if request.slices:
-            await self._ensure_finalizer(scene)
-        for document in choose_backend(request).build(request):
-            made = await self._cluster.make(get_resource(document), document)
-            if made.get("metadata", {}).get("uid"):
-                self._store.put(made["kind"], made, is_own=True)
+    async def _attempt_deletion(self, child: Child, applied: Applied) -> None:
+        try:
+            await self.delete([child])
+        except ApiFault as fault:
+            _note_fault(applied, child.step, fault)
+
+    async def _attempt_making(self, step: str, request: ChildRequest, scene: Scene, applied: Applied) -> None:
+        try:
+            if request.slices:
+                await self._ensure_finalizer(scene)
+            for document in choose_backend(request).build(request):
+                made = await self._cluster.make(KINDS[document["kind"]], document)
+                if made.get("metadata", {}).get("uid"):
+                    self._store.put(made["kind"], made, is_own=True)
+        except ApiFault as fault:
+            _note_fault(applied, step, fault)
+        else:
+            applied.has_made = True
 
     async def _ensure_finalizer(self, scene: Scene) -> None:
         """Hold a week job that uses GPU time until its account is closed."""
@@ -118,6 +131,20 @@ class Children:
             return
         body = {"metadata": {"uid": metadata["uid"], "finalizers": [*held, labels.FINALIZER]}}
         await self._cluster.patch(WEEK_JOBS, metadata["namespace"], metadata["name"], body)
+
+    async def _delete_object(self, document: Document) -> None:
+        metadata = document["metadata"]
+        if not metadata.get("deletionTimestamp"):
+            resource = KINDS[document["kind"]]
+            await self._cluster.delete(resource, metadata["namespace"], metadata["name"], metadata["uid"])
+
+
+def _note_fault(applied: Applied, step: str, fault: ApiFault) -> None:
+    """Take note that the API server refused a change, or did not answer."""
+    said = "refuses it" if fault.is_refusal else "does not take it now, and is asked again"
+    reason = Reason.POD_REFUSED if fault.is_refusal else Reason.UPSTREAM_UNAVAILABLE
+    applied.refusals[step] = Hold(reason, f"the cluster {said}: {fault.detail}")
+    applied.fault = applied.fault or fault
 
 
 def _is_kept(child: Child, request: ChildRequest | None, scene: Scene) -> bool:

@@ -83,12 +83,13 @@ class Controller:
         self._watched = watched
         self._history = history
         self._reports, self._places = Reports(history), Places(history)
-        self._accounts = Accounts(history, self._places)
-        self._children = Children(self.store, cluster, self._accounts)
-        observer = Observer(self.store, self._reports, self._places, self._accounts, settings)
-        endings = Endings(cluster, self._children, self._reports, self._accounts)
-        publisher = Publisher(self.store, cluster, self._reports, endings)
-        self._reconciler = Reconciler(observer, self._children, publisher, settings, get_now)
+        self._accounts = Accounts(history)
+        self._children = Children(self.store, cluster, settings)
+        observer = Observer(self.store, self._reports, self._places, self._accounts)
+        endings = Endings(cluster, self._children, self._reports)
+        publisher = Publisher(self.store, cluster, self._reports, self._places, self._accounts, endings)
+        deadline_s = settings.pre_running_deadline_s
+        self._reconciler = Reconciler(observer, self._children, publisher, deadline_s, get_now)
         self._course_reconciler = CourseReconciler(
             self.store, cluster, self._accounts, settings, read_authority, get_now
         )

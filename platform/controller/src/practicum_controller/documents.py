@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +10,10 @@ from pydantic import ValidationError
 
 from practicum_core.course import Course, CourseSpec
 from practicum_core.errors import ConfigError
-from practicum_core.labels import MANAGER
 from practicum_core.phases import Phase
 from practicum_core.weekjob import Metadata, Resource, WeekJob, WeekJobSpec, WeekJobStatus
 
 Document = dict[str, Any]
-_MAX_EVENT_MESSAGE = 1000
 _MAX_TEXT = 4096
 """Length of a status text in the custom resource definition."""
 
@@ -127,61 +124,3 @@ def read_time(text: str | None) -> dt.datetime | None:
     '2026-01-02T03:04:05+00:00'
     """
     return dt.datetime.fromisoformat(text) if text else None
-
-
-def build_event(document: Mapping[str, Any], status: WeekJobStatus, now: dt.datetime) -> Document:
-    """Return the Kubernetes Event of a transition. Its name is a content hash, so a repeated event is a no-op."""
-    metadata = document["metadata"]
-    attempts = "".join(str(stage.attempt) for stage in status.stages)
-    told = f"{metadata['uid']}|{status.phase}|{status.reason}|{status.stage}|{attempts}"
-    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {
-            "name": f"{metadata['name']}.{hashlib.sha256(told.encode()).hexdigest()[:16]}",
-            "namespace": metadata["namespace"],
-        },
-        "involvedObject": {
-            "apiVersion": "practicum.dev/v1alpha1",
-            "kind": "WeekJob",
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-            "uid": metadata["uid"],
-        },
-        "type": "Warning" if status.phase is Phase.FAILED else "Normal",
-        "reason": str(status.reason or status.phase),
-        "message": status.message[:_MAX_EVENT_MESSAGE],
-        "source": {"component": MANAGER},
-        "firstTimestamp": time,
-        "lastTimestamp": time,
-        "count": 1,
-    }
-
-
-def build_evidence(document: Mapping[str, Any], page: str) -> Document:
-    """Return the ConfigMap that holds a week job's evidence page, gzip in base64."""
-    metadata = document["metadata"]
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": get_evidence_name(metadata["name"]),
-            "namespace": metadata["namespace"],
-            "labels": {"app.kubernetes.io/managed-by": MANAGER},
-            "ownerReferences": [
-                {
-                    "apiVersion": "practicum.dev/v1alpha1",
-                    "kind": "WeekJob",
-                    "name": metadata["name"],
-                    "uid": metadata["uid"],
-                }
-            ],
-        },
-        "binaryData": {"index.html.gz": page},
-    }
-
-
-def get_evidence_name(weekjob: str) -> str:
-    """Return the name of the ConfigMap with the evidence page."""
-    return f"{weekjob}-evidence"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import logging
 
-from practicum_controller.accounts import Accounts
 from practicum_controller.children import Children
 from practicum_controller.client import Cluster
 from practicum_controller.documents import read_time
@@ -14,7 +13,6 @@ from practicum_controller.kinds import WEEK_JOBS
 from practicum_controller.reports import Reports
 from practicum_controller.scene import Child, Scene
 from practicum_core import labels
-from practicum_core.errors import PlatformError
 from practicum_core.weekjob import WeekJobStatus
 
 LOGGER = logging.getLogger(__name__)
@@ -29,48 +27,43 @@ class Endings:
         cluster: Where changes are made.
         children: What deletes children.
         reports: What stages reported, and the way into the history.
-        accounts: What was used.
     """
 
-    def __init__(self, cluster: Cluster, children: Children, reports: Reports, accounts: Accounts) -> None:
+    def __init__(self, cluster: Cluster, children: Children, reports: Reports) -> None:
         self._cluster = cluster
         self._children = children
         self._reports = reports
-        self._accounts = accounts
 
-    async def release(self, scene: Scene) -> None:
-        """Close the accounts of a week job that is being deleted, and let it go whatever comes."""
+    async def conclude(self, scene: Scene, status: WeekJobStatus) -> float | None:
+        """Do what a week job's end asks for, whose status and accounts are written.
+
+        Returns:
+            Seconds after which there is more to do; ``None`` where there is nothing.
+        """
+        if scene.is_being_deleted:
+            await self._release(scene)
+            return None
+        linger_s = await self._end_lingering(scene)
+        left_s = _get_time_to_live(scene) if status.phase.is_terminal else None
+        if status.phase.is_terminal:
+            entry = _build_entry(scene, status)
+            await self._reports.record_end(entry, status)
+        if left_s is not None and left_s <= 0 and scene.is_over:
+            metadata = scene.document["metadata"]
+            await self._cluster.delete(WEEK_JOBS, metadata["namespace"], metadata["name"], metadata["uid"])
+            left_s = None
+        return min((delay_s for delay_s in (linger_s, left_s) if delay_s is not None), default=None)
+
+    async def _release(self, scene: Scene) -> None:
+        """Let a week job go that is being deleted."""
         metadata = scene.document["metadata"]
         if labels.FINALIZER not in metadata.get("finalizers", ()):
             return
-        try:
-            await self._accounts.settle(scene)
-        except PlatformError as error:
-            # The sweep closes the accounts of children that are gone, once the history is back.
-            LOGGER.warning("%s: the accounts stay open for now: %s", metadata["uid"], error.detail)
         rest = [name for name in metadata["finalizers"] if name != labels.FINALIZER]
         body = {"metadata": {"uid": metadata["uid"], "finalizers": rest or None}}
         await self._cluster.patch(WEEK_JOBS, metadata["namespace"], metadata["name"], body)
 
-    async def record(self, scene: Scene, status: WeekJobStatus) -> None:
-        """Write into the history that a week job ended."""
-        metadata, roster = scene.document["metadata"], scene.roster
-        student = roster.students.get(scene.namespace) if roster else None
-        entry = WeekJobEntry(
-            uid=scene.uid,
-            namespace=scene.namespace,
-            name=metadata["name"],
-            unit=scene.document["spec"]["unit"],
-            course=roster.course.metadata.name if roster else "",
-            student=student.name if student else scene.namespace,
-            phase=status.phase,
-            created_at=read_time(metadata["creationTimestamp"]) or scene.now,
-            started_at=read_time(status.start_time),
-            ended_at=read_time(status.completion_time),
-        )
-        await self._reports.close(entry)
-
-    async def end_lingering(self, scene: Scene) -> float | None:
+    async def _end_lingering(self, scene: Scene) -> float | None:
         """Delete children that ended a while ago and whose pods run on; return when the next of them is due."""
         left: list[float] = []
         for child in scene.children:
@@ -85,18 +78,34 @@ class Endings:
                 await self._children.delete([child])
         return min(left, default=None)
 
-    async def expire(self, scene: Scene, status: WeekJobStatus) -> float | None:
-        """Delete a finished week job when its time to live is over; return the seconds until then."""
-        ttl_s: float | None = scene.document["spec"].get("ttlSecondsAfterFinished")
-        ended_at = read_time(status.completion_time)
-        if ttl_s is None or ended_at is None:
-            return None
-        left_s = ttl_s - (scene.now - ended_at).total_seconds()
-        if left_s > 0:
-            return left_s
-        metadata = scene.document["metadata"]
-        await self._cluster.delete(WEEK_JOBS, metadata["namespace"], metadata["name"], metadata["uid"])
-        return None
+
+def _get_time_to_live(scene: Scene) -> float | None:
+    """Return the seconds until a week job that ended is deleted; the whole time, where it ended just now.
+
+    One that ended just now is never deleted at once: whoever follows it is to see its end.
+    """
+    ttl_s: float | None = scene.document["spec"].get("ttlSecondsAfterFinished")
+    if ttl_s is None or scene.ended_at is None:
+        return ttl_s
+    return ttl_s - (scene.now - scene.ended_at).total_seconds()
+
+
+def _build_entry(scene: Scene, status: WeekJobStatus) -> WeekJobEntry:
+    """Return what the history keeps of a week job that ended."""
+    roster, metadata = scene.roster, scene.document["metadata"]
+    student = roster.students.get(scene.namespace) if roster else None
+    return WeekJobEntry(
+        uid=scene.uid,
+        namespace=scene.namespace,
+        name=metadata["name"],
+        unit=scene.document["spec"]["unit"],
+        course=roster.course.metadata.name if roster else "",
+        student=student.name if student else scene.namespace,
+        phase=status.phase,
+        created_at=scene.created_at,
+        started_at=read_time(status.start_time),
+        ended_at=read_time(status.completion_time),
+    )
 
 
 def _has_ended(child: Child, scene: Scene) -> bool:
@@ -111,6 +120,5 @@ def _get_end(child: Child, scene: Scene) -> dt.datetime | None:
     All of it is in the history and on the cluster, so that a restart begins no time anew.
     """
     again = [one.created_at for one in scene.children if one.step == child.step and one.attempt > child.attempt]
-    over = read_time(scene.previous.completion_time) if scene.previous is not None and scene.is_over else None
-    times = [scene.ends.get((child.step, child.attempt)), *again, over]
+    times = [scene.ends.get((child.step, child.attempt)), *again, scene.ended_at]
     return min((time for time in times if time is not None), default=None)

@@ -82,6 +82,12 @@ class History:
         with self._database.read() as connection:
             return [WeekJobEntry(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's name
 
+    def list_ended_uids(self) -> set[str]:
+        """Return the uids of the week jobs that ended and are not gone from the cluster."""
+        is_present = sa.and_(WEEK_JOBS.c.ended_at.is_not(None), WEEK_JOBS.c.forgotten_at.is_(None))
+        with self._database.read() as connection:
+            return set(connection.execute(sa.select(WEEK_JOBS.c.uid).where(is_present)).scalars())
+
     def save_report(self, report: StepReport, now: dt.datetime) -> bool:
         """Keep ``report`` as the last of its attempt; return whether anything changed.
 

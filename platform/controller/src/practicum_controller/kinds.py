@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,3 @@ KINDS: Mapping[str, Resource] = MappingProxyType(
     {value.kind: value for value in list(globals().values()) if isinstance(value, Resource)}
 )
 """Kind -> where its objects live."""
-
-
-def get_resource(document: Mapping[str, Any]) -> Resource:
-    """Return where an object lives.
-
-    >>> get_resource({"kind": "RayJob"}).plural
-    'rayjobs'
-    """
-    return KINDS[document["kind"]]

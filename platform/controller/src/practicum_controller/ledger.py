@@ -85,16 +85,6 @@ def get_cap_h(course: CourseSpec, student: Student) -> float | None:
     return course.budget.gpu_hours_per_week if student.gpu_hours_per_week is None else student.gpu_hours_per_week
 
 
-def get_gpus(course: CourseSpec, slices: int) -> float:
-    """Return how many whole GPUs ``slices`` are.
-
-    >>> from practicum_core.course import GpuSharing
-    >>> get_gpus(CourseSpec(gpu=GpuSharing(slices_per_gpu=4)), 2)
-    0.5
-    """
-    return slices / course.gpu.slices_per_gpu
-
-
 def get_reason_over_budget(used_h: float, cap_h: float | None, budget: Budget, now: dt.datetime) -> str | None:
     """Return why no child that needs GPUs may start, or None while hours are left or there is no cap.
 

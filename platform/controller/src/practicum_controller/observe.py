@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from practicum_controller.accounts import Accounts
 from practicum_controller.backends import get_backend
 from practicum_controller.backends.backend import Document
 from practicum_controller.backends.pod_status import is_pod_alive
 from practicum_controller.documents import read_status, read_week_job
-from practicum_controller.history import Attempt, KeptReport
 from practicum_controller.places import Places
 from practicum_controller.reports import Reports
 from practicum_controller.rosters import Rosters
 from practicum_controller.scene import Child, Membership, Scene, get_attempt
-from practicum_controller.settings import Settings
-from practicum_controller.steps import StepFacts, observe_step
+from practicum_controller.steps import observe_steps
 from practicum_controller.store import Family, Key, Store
 from practicum_core import labels
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError
-from practicum_core.plan import ObservedStep
-from practicum_core.weekjob import WeekJob
-
-_MAX_PRE_RUNNING_S = 86_400
 
 
 class Observer:
@@ -36,15 +31,13 @@ class Observer:
         reports: What stages reported.
         places: Places in queues.
         accounts: What was used.
-        settings: The controller's settings.
     """
 
-    def __init__(self, store: Store, reports: Reports, places: Places, accounts: Accounts, settings: Settings) -> None:
+    def __init__(self, store: Store, reports: Reports, places: Places, accounts: Accounts) -> None:
         self._store = store
         self._reports = reports
         self._places = places
         self._accounts = accounts
-        self._settings = settings
         self._rosters = Rosters()
 
     def observe_week_job(self, key: Key, now: dt.datetime) -> Scene | None:
@@ -52,42 +45,36 @@ class Observer:
         document = self._store.week_jobs.get(key)
         if document is None:
             return None
-        uid = document["metadata"]["uid"]
-        family = self._store.get_family(uid)
+        uid, home = document["metadata"]["uid"], key[0]
+        family, course = self._store.get_family(uid), self._store.get_course(home)
+        membership = self._find_membership(course, home)
         children = list_children(family)
+        scene = Scene(document, now, membership, children, _find_left_pods(family, children))
         previous = read_status(document)
         if previous is None or not previous.phase.is_terminal:
             previous = self._reports.get_end(uid) or previous
-        membership = self._find_membership(key[0])
-        left_pods = _find_left_pods(family, children)
-        scene = Scene(document, now, membership, children, left_pods, previous)
+        scene = replace(scene, previous=previous)
         if scene.is_being_deleted or scene.is_over:
             return scene
         try:
-            weekjob = self._limit_start(read_week_job(document))
+            weekjob = read_week_job(document)
+            unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
         except ConfigError as error:
             return replace(scene, fault=error)
         reports = self._reports.get(uid)
         return replace(
             scene,
             weekjob=weekjob,
-            steps=self._observe_steps(weekjob, children, family, reports),
+            unit=unit,
+            steps=observe_steps(children, family, reports, self._places.get()),
             ends={attempt: kept.received_at for attempt, kept in reports.items() if kept.report.is_final},
-            over_budget=self._get_reason_over_budget(weekjob, membership, now),
+            over_budget=self._accounts.get_reason_over_budget(membership.roster, weekjob, now),
         )
 
-    def _limit_start(self, weekjob: WeekJob) -> WeekJob:
-        """Bound the time that a step may take to start: it holds its GPU meanwhile."""
-        wanted_s = weekjob.spec.pre_running_deadline_seconds or self._settings.pre_running_deadline_s
-        limit = {"pre_running_deadline_seconds": min(wanted_s, _MAX_PRE_RUNNING_S)}
-        return weekjob.model_copy(update={"spec": weekjob.spec.model_copy(update=limit)})
-
-    def _find_membership(self, home: str) -> Membership:
-        course = self._store.get_course(home)
+    def _find_membership(self, course: dict[str, Any] | None, home: str) -> Membership:
         if course is None:
-            return Membership(
-                None, f"namespace {home} belongs to no course: ask the teacher to add it to the course's students"
-            )
+            why = f"namespace {home} belongs to no course: ask the teacher to add it to the course's students"
+            return Membership(None, why)
         name = course["metadata"]["name"]
         try:
             roster = self._rosters.read(course)
@@ -95,37 +82,9 @@ class Observer:
             why = f"course {name} cannot be read, the teacher must mend it: {error.detail}"
             return Membership(None, why, is_readable=False)
         if home not in roster.students:
-            return Membership(
-                None, f"namespace {home} is no longer among the students of course {name}: ask the teacher"
-            )
+            why = f"namespace {home} is no longer among the students of course {name}: ask the teacher"
+            return Membership(None, why)
         return Membership(roster)
-
-    def _get_reason_over_budget(self, weekjob: WeekJob, membership: Membership, now: dt.datetime) -> str | None:
-        if membership.roster is None or not weekjob.spec.resources.gpu.slices:
-            return None
-        return self._accounts.get_reason_over_budget(membership.roster, weekjob.metadata.namespace, now)
-
-    def _observe_steps(
-        self,
-        weekjob: WeekJob,
-        children: Iterable[Child],
-        family: Family,
-        reports: Mapping[Attempt, KeptReport],
-    ) -> dict[str, ObservedStep]:
-        places = self._places.get()
-        observed: dict[str, ObservedStep] = {}
-        for step in get_unit(weekjob.spec.unit, weekjob.spec.variant).steps:
-            facts = StepFacts(
-                [child for child in children if child.step == step.name],
-                list(family.workloads.values()),
-                list(family.warnings.values()),
-                {attempt.number: kept.report for attempt, kept in reports.items() if attempt.step == step.name},
-                places,
-            )
-            seen = observe_step(facts)
-            if seen is not None:
-                observed[step.name] = seen
-        return observed
 
 
 def list_children(family: Family) -> list[Child]:

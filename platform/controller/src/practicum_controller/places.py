@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from practicum_controller import metrics
 from practicum_controller.eta import Wait, estimate_wait_s
 from practicum_controller.history import History
+from practicum_controller.scene import Scene
+from practicum_core.phases import Phase
 
 _ROUND_ETA_S = 60
 
@@ -20,17 +21,6 @@ class QueuePlace:
 
     position: int
     eta_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Admission:
-    """A child that was let out of its queue. ``slices`` are the GPU slices that it waited for."""
-
-    child_uid: str
-    course: str
-    created_at: dt.datetime
-    admitted_at: dt.datetime
-    slices: int
 
 
 class Places:
@@ -75,17 +65,22 @@ class Places:
                 changed.add(uid)
         return changed
 
-    async def record_admission(self, admission: Admission) -> None:
-        """Keep how long a child waited, once, where its place was known."""
-        uid = admission.child_uid
-        if uid not in self._first or uid in self._recorded:
+    async def record_admissions(self, scene: Scene) -> None:
+        """Keep how long the children of a week job waited that left their queue, once, where the place was known."""
+        if scene.roster is None:
             return
-        self._recorded.add(uid)
-        waited_s = max((admission.admitted_at - admission.created_at).total_seconds(), 0.0)
-        position = self._first.pop(uid)
-        metrics.QUEUE_WAIT_S.observe(waited_s)
-        wait = Wait(uid, admission.course, position, waited_s, admission.admitted_at, admission.slices)
-        await asyncio.to_thread(self._history.record_wait, wait)
+        course = scene.roster.course.metadata.name
+        for child in scene.children:
+            if child.uid not in scene.current_uids or scene.steps[child.step].phase is Phase.QUEUED:
+                continue
+            if child.uid not in self._first or child.uid in self._recorded:
+                continue
+            self._recorded.add(child.uid)
+            admitted_at = scene.steps[child.step].admitted_at or scene.now
+            waited_s = max((admitted_at - (child.created_at or scene.now)).total_seconds(), 0.0)
+            metrics.QUEUE_WAIT_S.observe(waited_s)
+            wait = Wait(child.uid, course, self._first.pop(child.uid), waited_s, admitted_at, child.slices)
+            await asyncio.to_thread(self._history.record_wait, wait)
 
     def keep_waiting(self, children: Collection[str]) -> None:
         """Forget the places of children that wait no more."""

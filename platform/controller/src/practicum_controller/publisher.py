@@ -1,25 +1,33 @@
-"""What people are told of a week job: its status, an event at each transition, its evidence, and its end."""
+"""What people are told of a week job: its status, an event at each transition, its evidence page."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Mapping
+from typing import Any
 
+from practicum_controller.accounts import Accounts
 from practicum_controller.client import ApiFault, Cluster
-from practicum_controller.documents import build_event, build_evidence, build_status_patch, get_evidence_name
+from practicum_controller.documents import build_status_patch
 from practicum_controller.endings import Endings
 from practicum_controller.kinds import CONFIG_MAPS, EVENTS, WEEK_JOBS
+from practicum_controller.places import Places
 from practicum_controller.planner import Desired
 from practicum_controller.reports import Reports
 from practicum_controller.scene import Scene
 from practicum_controller.store import Store
+from practicum_core.labels import MANAGER
 from practicum_core.phases import Phase
 from practicum_core.weekjob import WeekJobStatus
 
 LOGGER = logging.getLogger(__name__)
+Document = dict[str, Any]
 _CHECK_S = 10.0
 """Seconds after which a week job with a running clock (a deadline, a pod that does not start) is looked at again."""
 _HELD_S = 60.0
 _NOT_KEPT = "; its evidence page is not kept yet: "
+_MAX_EVENT_MESSAGE = 1000
 
 
 class Publisher:
@@ -28,56 +36,39 @@ class Publisher:
     Args:
         store: What the cluster looks like: a status is in it as soon as it is written.
         cluster: Where changes are made.
-        reports: Where evidence pages come from, and which ends were written.
+        reports: Where evidence pages come from.
+        places: Where it is kept how long children waited.
+        accounts: What is charged for what runs.
         endings: What is done at the end of a week job.
     """
 
-    def __init__(self, store: Store, cluster: Cluster, reports: Reports, endings: Endings) -> None:
+    def __init__(
+        self, store: Store, cluster: Cluster, reports: Reports, places: Places, accounts: Accounts, endings: Endings
+    ) -> None:
         self._store = store
         self._cluster = cluster
         self._reports = reports
+        self._places = places
+        self._accounts = accounts
         self._endings = endings
 
     async def publish_status(self, scene: Scene, desired: Desired) -> float | None:
-        """Write what is desired of the status, and bring to its end what ended.
+        """Write what is desired of the status, charge what runs, and bring to its end what ended.
 
         Returns:
             Seconds after which to look again even though nothing changes; ``None`` for not before something does.
         """
-        if scene.is_being_deleted:
-            await self._endings.release(scene)
-            return None
-        if scene.is_over and scene.previous is not None:
-            return await self._finish(scene, scene.previous)
-        status = desired.status or WeekJobStatus()
-        if not status.phase.is_terminal:
-            await self._write(scene, status)
-            linger_s = await self._endings.end_lingering(scene)
-            return _get_soonest(linger_s, _get_next_look(scene, status))
-        return await self._end(scene, status)
-
-    async def _end(self, scene: Scene, status: WeekJobStatus) -> float | None:
-        """Write that a week job ended, into its status and into the history."""
-        if not self._reports.is_open(scene.uid):
-            # First into the history: nothing of it would tell the next process that the entry is missing.
-            await self._endings.record(scene, status)
-        status = await self._keep_evidence(scene, status)
-        await self._write(scene, status)
-        self._reports.note_end(scene.uid, status)
-        if self._reports.is_open(scene.uid):
-            await self._endings.record(scene, status)
-        linger_s = await self._endings.end_lingering(scene)
-        return _get_soonest(linger_s, _get_retry(status), scene.document["spec"].get("ttlSecondsAfterFinished"))
-
-    async def _finish(self, scene: Scene, status: WeekJobStatus) -> float | None:
-        """Do what is left to do of a week job that ended."""
-        if self._reports.is_open(scene.uid):
-            await self._endings.record(scene, status)
-        if _NOT_KEPT in status.message:
+        status = desired.status or scene.previous or WeekJobStatus()
+        is_ending = status.phase.is_terminal and not scene.is_being_deleted
+        if is_ending and (desired.status is not None or _NOT_KEPT in status.message):
             status = await self._keep_evidence(scene, status)
+        look_s = _get_next_look(scene, status)
+        if status is not scene.previous and not scene.is_being_deleted:
             await self._write(scene, status)
-        linger_s = await self._endings.end_lingering(scene)
-        return _get_soonest(linger_s, _get_retry(status), await self._endings.expire(scene, status))
+        await self._places.record_admissions(scene)
+        await self._accounts.charge(scene)
+        end_s = await self._endings.conclude(scene, status)
+        return min((delay_s for delay_s in (look_s, end_s) if delay_s is not None), default=None)
 
     async def _keep_evidence(self, scene: Scene, status: WeekJobStatus) -> WeekJobStatus:
         """Keep the evidence page in a ConfigMap; where the cluster takes none, say so: the week ends all the same."""
@@ -93,13 +84,14 @@ class Publisher:
         return status.model_copy(update={"message": said, "evidence": f"configmap/{name}"})
 
     async def _write(self, scene: Scene, status: WeekJobStatus) -> None:
+        event = build_event(scene, status)
         patch = build_status_patch(scene.document.get("status") or {}, status)
         if patch is None:
             return
-        previous, metadata = scene.previous, scene.document["metadata"]
-        if previous is None or (previous.phase, previous.reason) != (status.phase, status.reason):
+        metadata = scene.document["metadata"]
+        if event is not None:
             try:
-                await self._cluster.make(EVENTS, build_event(scene.document, status, scene.now))
+                await self._cluster.make(EVENTS, event)
             except ApiFault as fault:
                 LOGGER.warning("%s: the event was not written: %s", metadata["uid"], fault.detail)
         body = {"metadata": {"uid": metadata["uid"]}, "status": patch}
@@ -110,21 +102,75 @@ class Publisher:
             self._store.put("WeekJob", written, is_own=True)
 
 
-def _get_retry(status: WeekJobStatus) -> float | None:
-    return _HELD_S if _NOT_KEPT in status.message else None
-
-
 def _get_next_look(scene: Scene, status: WeekJobStatus) -> float | None:
-    if status.phase is Phase.QUEUED:
+    """Return after how many seconds the status may be another although nothing happened."""
+    if scene.is_being_deleted:
+        return None
+    if status.phase is Phase.QUEUED or _NOT_KEPT in status.message:
         return _HELD_S
     has_deadline = scene.weekjob is not None and scene.weekjob.spec.active_deadline_seconds is not None
-    return _CHECK_S if has_deadline or status.phase is Phase.INITIALIZING else None
+    is_clocked = has_deadline or status.phase is Phase.INITIALIZING
+    return _CHECK_S if is_clocked and not status.phase.is_terminal else None
 
 
-def _get_soonest(*times_s: float | None) -> float | None:
-    """Return the soonest of some times, of which any may be none.
+def build_event(scene: Scene, status: WeekJobStatus) -> Document | None:
+    """Return the Kubernetes Event of a transition; ``None`` where phase and reason are those of before.
 
-    >>> _get_soonest(None, 3.0), _get_soonest(2.0, 3.0), _get_soonest(None, None)
-    (3.0, 2.0, None)
+    Its name is a content hash, so a repeated event is a no-op.
     """
-    return min((time_s for time_s in times_s if time_s is not None), default=None)
+    previous, metadata, now = scene.previous, scene.document["metadata"], scene.now
+    if previous is not None and (previous.phase, previous.reason) == (status.phase, status.reason):
+        return None
+    attempts = "".join(str(stage.attempt) for stage in status.stages)
+    told = f"{metadata['uid']}|{status.phase}|{status.reason}|{status.stage}|{attempts}"
+    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{metadata['name']}.{hashlib.sha256(told.encode()).hexdigest()[:16]}",
+            "namespace": metadata["namespace"],
+        },
+        "involvedObject": {
+            "apiVersion": "practicum.dev/v1alpha1",
+            "kind": "WeekJob",
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "type": "Warning" if status.phase is Phase.FAILED else "Normal",
+        "reason": str(status.reason or status.phase),
+        "message": status.message[:_MAX_EVENT_MESSAGE],
+        "source": {"component": MANAGER},
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }
+
+
+def build_evidence(document: Mapping[str, Any], page: str) -> Document:
+    """Return the ConfigMap that holds a week job's evidence page, gzip in base64."""
+    metadata = document["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": get_evidence_name(metadata["name"]),
+            "namespace": metadata["namespace"],
+            "labels": {"app.kubernetes.io/managed-by": MANAGER},
+            "ownerReferences": [
+                {
+                    "apiVersion": "practicum.dev/v1alpha1",
+                    "kind": "WeekJob",
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                }
+            ],
+        },
+        "binaryData": {"index.html.gz": page},
+    }
+
+
+def get_evidence_name(weekjob: str) -> str:
+    """Return the name of the ConfigMap with the evidence page."""
+    return f"{weekjob}-evidence"

@@ -8,11 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from practicum_controller.children import Children
+from practicum_controller.children import Applied, Children
 from practicum_controller.observe import Observer
 from practicum_controller.planner import plan_week_job
 from practicum_controller.publisher import Publisher
-from practicum_controller.settings import Settings
 from practicum_controller.store import Key
 
 
@@ -23,7 +22,7 @@ class Reconciler:
         observer: Looks at a week job.
         children: Makes and deletes what runs its steps.
         publisher: Says what became of it.
-        settings: The controller's settings.
+        pre_running_deadline_s: Seconds that a step may take to start, where the week job does not say.
         get_now: The clock, with a time zone.
     """
 
@@ -32,13 +31,13 @@ class Reconciler:
         observer: Observer,
         children: Children,
         publisher: Publisher,
-        settings: Settings,
+        pre_running_deadline_s: int,
         get_now: Callable[[], dt.datetime],
     ) -> None:
         self._observer = observer
         self._children = children
         self._publisher = publisher
-        self._settings = settings
+        self._pre_running_deadline_s = pre_running_deadline_s
         self._get_now = get_now
 
     async def reconcile(self, key: Key) -> float | None:
@@ -51,15 +50,18 @@ class Reconciler:
             ApiFault: The API server refused a change; the status says so, and the caller tries again.
         """
         now = self._get_now()
-        scene = self._observer.observe_week_job(key, now)
-        if scene is None:
-            return None
-        desired = plan_week_job(scene, self._settings)
-        applied = await self._children.apply_children(scene, desired)
-        if applied.has_made or applied.refusals:
-            # What was made is in the store: the status says so at once, instead of in a second patch.
-            scene = self._observer.observe_week_job(key, now) or scene
-            desired = plan_week_job(scene, self._settings, applied.refusals)
+        applied: Applied | None = None
+        while True:
+            scene = self._observer.observe_week_job(key, now)
+            if scene is None:
+                return None
+            desired = plan_week_job(scene, applied.refusals if applied else {}, self._pre_running_deadline_s)
+            if applied is not None:
+                # The second look: what was made and what was refused stands in the status at once.
+                break
+            applied = await self._children.apply_children(scene, desired)
+            if not applied.is_news:
+                break
         delay_s = await self._publisher.publish_status(scene, desired)
         if applied.fault is not None:
             raise applied.fault

@@ -7,7 +7,6 @@ import datetime as dt
 from collections.abc import Collection, Mapping
 
 from practicum_controller.history import Attempt, Attempts, History, KeptReport, WeekJobEntry
-from practicum_core.phases import Phase
 from practicum_core.reports import StepReport
 from practicum_core.weekjob import WeekJobStatus
 
@@ -29,9 +28,11 @@ class Reports:
         # it, and the reports are gone by then: the week would run again. A process that starts lists everything after
         # the last write of the one before it, so it needs no such memory.
         self._ended: dict[str, WeekJobStatus] = {}
+        self._recorded: set[str] = set()
 
     async def load(self) -> None:
         """Read what a controller before this one left of week jobs that have not ended."""
+        self._recorded |= await asyncio.to_thread(self._history.list_ended_uids)
         kept = await asyncio.to_thread(self._history.load_reports, with_ended=False)
         for attempts in kept.values():
             # One that came in meanwhile is newer and stands.
@@ -51,10 +52,6 @@ class Reports:
         """Return the last report of each attempt of a week job."""
         return self._kept.get(uid, _NOTHING)
 
-    def is_open(self, uid: str) -> bool:
-        """Whether reports are held at hand, as they are until the history knows that the week job ended."""
-        return uid in self._kept
-
     async def read_evidence(self, uid: str) -> str | None:
         """Return the evidence page of a week job: gzip, then base64."""
         return await asyncio.to_thread(self._history.read_last_evidence, uid, _EVIDENCE_STEP)
@@ -63,13 +60,16 @@ class Reports:
         """Return how a week job ended, where this process wrote its end."""
         return self._ended.get(uid)
 
-    def note_end(self, uid: str, status: WeekJobStatus) -> None:
-        """Remember that the end of a week job was written into its status."""
-        self._ended[uid] = WeekJobStatus(phase=Phase(status.phase), completion_time=status.completion_time)
+    async def record_end(self, entry: WeekJobEntry, status: WeekJobStatus) -> None:
+        """Write into the history, once, that a week job ended whose status says so, and let go of its reports.
 
-    async def close(self, entry: WeekJobEntry) -> None:
-        """Write into the history that a week job ended, and let go of its reports: a restart does not load them."""
+        A restart does not load them.
+        """
+        self._ended[entry.uid] = WeekJobStatus(phase=status.phase, completion_time=status.completion_time)
+        if entry.uid in self._recorded:
+            return
         await asyncio.to_thread(self._history.save_week_job, entry)
+        self._recorded.add(entry.uid)
         self._kept.pop(entry.uid, None)
 
     async def forget_missing(self, uids: Collection[str], now: dt.datetime) -> None:
@@ -77,4 +77,5 @@ class Reports:
         for kept in (self._kept, self._ended):
             for uid in kept.keys() - set(uids):
                 del kept[uid]
+        self._recorded &= set(uids)
         await asyncio.to_thread(self._history.forget_missing, uids, now)

@@ -14,6 +14,7 @@ from practicum_controller.backends.pod_status import is_pod_running
 from practicum_controller.documents import read_time
 from practicum_controller.rosters import Roster
 from practicum_core import labels
+from practicum_core.curriculum import Unit
 from practicum_core.errors import ConfigError
 from practicum_core.plan import ObservedStep
 from practicum_core.weekjob import WeekJob, WeekJobStatus
@@ -103,9 +104,9 @@ class Membership:
 class Scene:
     """One look at a week job.
 
-    ``weekjob`` is ``None`` where its end is decided already, and where the specification cannot be read (``fault``
-    says why). ``left_pods`` names, by step, a pod that lives although its child was deleted. ``ends`` are the times at
-    which attempts reported their ends. ``over_budget`` says why no more GPU time may be used.
+    ``weekjob`` and ``unit`` are ``None`` where the end is decided already, and where the specification cannot be read
+    (``fault`` says why). ``left_pods`` names, by step, a pod that lives although its child was deleted. ``ends`` are
+    the times at which attempts reported their ends. ``over_budget`` says why no more GPU time may be used.
     """
 
     document: dict[str, Any]
@@ -115,6 +116,7 @@ class Scene:
     left_pods: Mapping[str, str] = field(default_factory=dict)
     previous: WeekJobStatus | None = None
     weekjob: WeekJob | None = None
+    unit: Unit | None = None
     fault: ConfigError | None = None
     steps: Mapping[str, ObservedStep] = field(default_factory=dict)
     ends: Mapping[tuple[str, int], dt.datetime] = field(default_factory=dict)
@@ -145,10 +147,21 @@ class Scene:
         """Whether the status says that the week job ended: nothing of it is planned any more."""
         return self.previous is not None and self.previous.phase.is_terminal
 
-    def is_current(self, child: Child) -> bool:
-        """Whether a child is the attempt at which its step is."""
-        step = self.steps.get(child.step)
-        return step is not None and step.attempt == child.attempt
+    @functools.cached_property
+    def current_uids(self) -> frozenset[str]:
+        """Uids of the children that are the attempts at which their steps are."""
+        attempts = {(name, step.attempt) for name, step in self.steps.items()}
+        return frozenset(child.uid for child in self.children if (child.step, child.attempt) in attempts)
+
+    @property
+    def created_at(self) -> dt.datetime:
+        """When the week job was made."""
+        return read_time(self.document["metadata"]["creationTimestamp"]) or self.now
+
+    @property
+    def ended_at(self) -> dt.datetime | None:
+        """When the week job ended, as its status says."""
+        return read_time(self.previous.completion_time) if self.previous is not None and self.is_over else None
 
 
 def get_attempt(document: Document) -> int:

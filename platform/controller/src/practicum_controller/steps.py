@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from practicum_controller.backends import get_backend
 from practicum_controller.backends.backend import Document, Sight, Standing
 from practicum_controller.backends.pod_status import find_condition
+from practicum_controller.history import Attempt, KeptReport
 from practicum_controller.places import QueuePlace
 from practicum_controller.scene import Child
+from practicum_controller.store import Family
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.reports import StepReport
@@ -20,7 +22,7 @@ _PHASES = {
     Standing.WAITING: Phase.QUEUED,
     Standing.STARTING: Phase.INITIALIZING,
     Standing.RUNNING: Phase.RUNNING,
-    Standing.READY: Phase.RUNNING,
+    Standing.READY: Phase.SERVING,
     # Whatever left a record reported it before.
     Standing.ENDED: Phase.FAILED,
 }
@@ -35,6 +37,25 @@ class StepFacts:
     warnings: Sequence[Document] = ()
     reports: Mapping[int, StepReport] = field(default_factory=dict)
     places: Mapping[str, QueuePlace] = field(default_factory=dict)
+
+
+def observe_steps(
+    children: Sequence[Child],
+    family: Family,
+    reports: Mapping[Attempt, KeptReport],
+    places: Mapping[str, QueuePlace],
+) -> dict[str, ObservedStep]:
+    """Return the state of each step that was ever started, by its name."""
+    names = {child.step for child in children} | {attempt.step for attempt in reports}
+    workloads, warnings = list(family.workloads.values()), list(family.warnings.values())
+    observed: dict[str, ObservedStep] = {}
+    for name in names:
+        own = [child for child in children if child.step == name]
+        told = {attempt.number: kept.report for attempt, kept in reports.items() if attempt.step == name}
+        seen = observe_step(StepFacts(own, workloads, warnings, told, places))
+        if seen is not None:
+            observed[name] = seen
+    return observed
 
 
 def observe_step(facts: StepFacts) -> ObservedStep | None:

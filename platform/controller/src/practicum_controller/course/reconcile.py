@@ -20,7 +20,7 @@ from practicum_controller.client import ApiFault, Cluster
 from practicum_controller.course.homes import STUDENT_ROLE, build_home, build_local_queue, build_namespace
 from practicum_controller.course.queues import build_shared
 from practicum_controller.documents import build_status_patch, read_course
-from practicum_controller.kinds import COURSES, NAMESPACES, ROLE_BINDINGS, get_resource
+from practicum_controller.kinds import COURSES, KINDS, NAMESPACES, ROLE_BINDINGS
 from practicum_controller.ledger import get_cap_h
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
@@ -145,12 +145,12 @@ class CourseReconciler:
             wanted["metadata"]["ownerReferences"] = [owner]
         digest = _hash(shared)
         queue = next(wanted for wanted in shared if wanted["kind"] == "ClusterQueue")
-        known = await self._cluster.read(get_resource(queue).build_path(None, queue["metadata"]["name"]))
+        known = await self._cluster.read(KINDS[queue["kind"]].build_path(None, queue["metadata"]["name"]))
         if not is_healed and known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
             return
         queue["metadata"]["annotations"] = {APPLIED_HASH: digest}
         for wanted in sorted(shared, key=lambda one: one is queue):
-            await self._cluster.apply(get_resource(wanted), wanted)
+            await self._cluster.apply(KINDS[wanted["kind"]], wanted)
 
     async def _apply_home(self, course: Course, student: Student, authority: str, *, is_healed: bool) -> None:
         namespace = build_namespace(course, student)
@@ -165,7 +165,7 @@ class CourseReconciler:
             await self._cluster.apply(NAMESPACES, namespace)
         for wanted in content:
             if not (is_whole and wanted["kind"] in _UNHEALED):
-                await self._cluster.apply(get_resource(wanted), wanted)
+                await self._cluster.apply(KINDS[wanted["kind"]], wanted)
         # Only now: a namespace that bears the hash has everything.
         namespace["metadata"]["annotations"] = {APPLIED_HASH: digest}
         self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
@@ -183,7 +183,7 @@ class CourseReconciler:
                 continue
             student = Student(name=marks.get(labels.STUDENT, name), namespace=name)
             queue = build_local_queue(course, student, is_archived=True)
-            await self._cluster.apply(get_resource(queue), queue)
+            await self._cluster.apply(KINDS[queue["kind"]], queue)
             await self._cluster.delete(ROLE_BINDINGS, name, STUDENT_ROLE)
             namespace = build_namespace(course, student)
             namespace["metadata"]["labels"][labels.ARCHIVED] = "true"
