@@ -22,9 +22,15 @@ import transformers
 
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.rows import Message
+from practicum_jobs.storage.stores import describe_error
 
 Turn = Message | Mapping[str, str]
 
+_LOADING_FAULTS = (
+    *(OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, ImportError),
+    safetensors.SafetensorError,
+)
+"""What transformers and PEFT raise for a folder that is wrong: they read its values without checking them."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -92,9 +98,9 @@ def load_causal_lm(folder: Path, adapter: Path | None = None, dtype: str = "auto
             import peft  # noqa: PLC0415 - seconds, for adapters only
 
             model = peft.PeftModel.from_pretrained(model, adapter)
-    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+    except _LOADING_FAULTS as error:
         raise ConfigError(
-            f"{adapter or folder}: the model cannot be loaded ({str(error).strip().splitlines()[0]})",
+            f"{adapter or folder}: the model cannot be loaded ({describe_error(error)[:300]})",
             "check that the folder is whole, and that an adapter belongs to this base model",
             Reason.MODEL_MISSING,
         ) from error

@@ -47,7 +47,7 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
     options = ReadOptions(config.format, config.max_row_bytes, check_encoding(config.encoding))
     source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir, options)
     settings = _build_settings(config)
-    model = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir).path if config.model else None
+    model = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir, has_weights=False).path if config.model else None
     analyser = Analyser(settings, config.max_length, model)
     ctx.layout.artifacts.mkdir(parents=True, exist_ok=True)
     outputs = Outputs(ctx.layout.artifacts / CLEAN, ctx.layout.artifacts / MANIFEST) if config.clean_copy else None

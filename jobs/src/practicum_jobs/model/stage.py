@@ -1,4 +1,4 @@
-"""Decides what the run remembers of its base model: ``model.lock.json`` and a record of the same facts."""
+"""The stage ``model``: fetches the base model, opens what later steps load, and writes ``model.lock.json``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from practicum_core.atomic import write_json_atomic
 from practicum_core.metrics import Metric
 from practicum_core.stages.model import ModelConfig, ModelRecord
 from practicum_jobs.context import StageContext
+from practicum_jobs.models.folder import check_vocabulary
 from practicum_jobs.models.sources import ensure_model
 
 
 def run(config: ModelConfig, ctx: StageContext) -> ModelRecord:
-    """Fetch or convert the model where the cache does not hold it yet, hash its files, write the lock.
+    """Fetch or convert the model where the cache does not hold it yet, open it, hash its files, write the lock.
 
     Raises:
-        ConfigError: The model does not exist or is no chat model.
+        ConfigError: The model does not exist, is cut off, or is of a kind that later steps cannot load.
         PlatformError: A hub or store did not answer, or the disk refused.
     """
     ctx.progress(0.0, f"looking for {config.model}")
     files = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir)
     fetch_s = ctx.elapsed_s
+    check_vocabulary(files.path, config.model)
     ctx.progress(0.8, "hashing its files")
     lock = files.build_lock().model_copy(update={"uri": config.model})
     write_json_atomic(ctx.run.model_lock, lock.model_dump(mode="json"))

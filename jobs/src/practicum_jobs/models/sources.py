@@ -1,4 +1,4 @@
-"""Decides where a model's files come from: every URI ends as one local folder that every stage can load."""
+"""Models by their URI: each becomes one local folder that every stage can load."""
 
 from __future__ import annotations
 
@@ -31,11 +31,16 @@ class ModelFiles:
         return build_model_lock(self.path, self.uri, self.revision)
 
 
-def ensure_model(uri: str, cache_dir: Path) -> ModelFiles:
+def ensure_model(uri: str, cache_dir: Path, *, has_weights: bool = True) -> ModelFiles:
     """Bring the model that ``uri`` names to this machine and return its files; a second call finds them there.
 
+    Args:
+        uri: Where the model lies.
+        cache_dir: Where what is fetched or converted is kept.
+        has_weights: Whether the weights will be loaded, and so are checked.
+
     Raises:
-        ConfigError: The URI is malformed, or what it names does not exist or is no chat model.
+        ConfigError: The URI is malformed, or what it names does not exist, is cut off, or is no chat model.
         PlatformError: A hub or store did not answer, or the disk refused.
     """
     parsed = parse_model_uri(uri)
@@ -48,5 +53,5 @@ def ensure_model(uri: str, cache_dir: Path) -> ModelFiles:
             path, revision = fetch_with_fsspec(uri, cache_dir)
         case "file":
             path, revision = Path(parsed.name), ""
-    check_model_folder(path, uri)
+    check_model_folder(path, uri, has_weights=has_weights)
     return ModelFiles(uri, path, revision)

@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.rows import Message, ToolCall
+from practicum_jobs.models.json_files import describe_stand_in, read_object
 
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -43,6 +44,11 @@ class ChatTokenizer:
             raise _build_model_error(f"{folder}: no chat template", "name an instruction-tuned model")
         self._template = _compile_template(template, folder)
         self._special_tokens = read_special_tokens(folder)
+
+    @property
+    def num_base_tokens(self) -> int:
+        """Size of the vocabulary without the tokens that were added to it."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=False))
 
     def render(self, messages: Sequence[Turn], *, add_generation_prompt: bool, tools: Sequence[Any] = ()) -> str:
         """Return the text that the model sees for ``messages``.
@@ -107,15 +113,21 @@ def read_chat_template(folder: Path) -> str:
     """Return the chat template of a model folder: chat_template.jinja, else tokenizer_config.json; empty without one.
 
     Where a configuration names several templates, ``default`` is taken.
+
+    Raises:
+        ConfigError: A file cannot be read.
     """
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
-    template = _read_object(folder / "tokenizer_config.json").get("chat_template", "")
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise _build_model_error(f"{file}: {error}", "fetch the model again") from error
+    template = _read_object(folder / "tokenizer_config.json").get("chat_template")
     if isinstance(template, list):
-        named = {entry["name"]: entry["template"] for entry in template}
-        template = named.get("default", "")
-    return str(template or "")
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    return template if isinstance(template, str) else ""
 
 
 def read_special_tokens(folder: Path) -> dict[str, str]:
@@ -135,25 +147,28 @@ def _build_model_error(detail: str, fix: str) -> ConfigError:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise _build_model_error(f"{path}: {error}", "fetch the model again") from error
-    return document if isinstance(document, dict) else {}
+    return read_object(path) if path.exists() else {}
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception for every fault
-        raise ConfigError(
-            f"{path}: not a tokenizer ({error})", "fetch the model again", Reason.MODEL_MISSING
+        raise _build_model_error(
+            f"{path}: {_explain_tokenizer(path, error)}", "fetch the model again, whole"
         ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _explain_tokenizer(path: Path, error: Exception) -> str:
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(64)
+    except OSError as fault:
+        return fault.strerror or str(fault)
+    return describe_stand_in(start) or f"not a tokenizer ({' '.join(str(error).split())[:200]})"
 
 
 class _GenerationTag(Extension):
@@ -179,9 +194,9 @@ def _compile_template(text: str, folder: Path) -> Template:
     environment.globals["strftime_now"] = lambda pattern: dt.datetime.now().astimezone().strftime(pattern)
     try:
         return environment.from_string(text)
-    except TemplateError as error:
+    except Exception as error:  # RecursionError and SyntaxError among them, where jinja2 itself does not look
         raise ConfigError(
-            f"{folder}: the chat template is broken ({error})", "mend it", Reason.MODEL_MISSING
+            f"{folder}: the chat template is broken ({str(error)[:200]})", "mend it", Reason.MODEL_MISSING
         ) from error
 
 

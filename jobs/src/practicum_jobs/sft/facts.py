@@ -15,8 +15,8 @@ from practicum_core.machine import list_gpus, read_free_gpu_memory, read_unused_
 from practicum_core.rows import Message
 from practicum_core.stages.sft import SftConfig
 from practicum_jobs.adapters.ray_session import is_cluster_named
-from practicum_jobs.models.folder import count_parameters
 from practicum_jobs.models.tokens import ChatTokenizer, read_special_tokens
+from practicum_jobs.models.weights import count_parameters
 from practicum_jobs.sft.memory import GIB, Room, read_model_shape
 from practicum_jobs.sft.preflight import ModelFacts
 
