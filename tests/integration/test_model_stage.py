@@ -16,6 +16,7 @@ from practicum_jobs import model
 from practicum_jobs.adapters.generation import generate_answers, load_causal_lm
 from practicum_jobs.context import StageContext, hash_path
 from practicum_jobs.models.gguf import GgufFile
+from practicum_jobs.models.loading import list_causal_types
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.models.tokens import ChatTokenizer
 
@@ -54,6 +55,12 @@ def test_a_model_that_is_there_needs_no_torch_and_under_two_seconds_of_the_proce
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(seconds) < 2.0
+
+
+def test_the_model_types_read_from_the_source_of_transformers_are_those_that_it_loads():
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES  # noqa: PLC0415 - as below
+
+    assert list_causal_types() == set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
 
 @pytest.mark.slow
