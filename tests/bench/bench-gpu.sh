@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 if [ "$(df --output=avail -k /dev/shm | tail -1)" -gt $((32 << 20)) ]; then
   export TMPDIR=/dev/shm
 fi
-export HF_HUB_OFFLINE=1 PYTHONPATH=platform/core/src:jobs/src
+export HF_HUB_OFFLINE=1 PYTHONPATH=platform/core/src:platform/runtime/src:jobs/src
 if [ -n "${PRACTICUM_BENCH_PACKAGES:-}" ]; then
   PYTHONPATH=$PRACTICUM_BENCH_PACKAGES:$PYTHONPATH exec "${PYTHON:-python3}" tests/bench/bench_gpu.py "$@"
 fi

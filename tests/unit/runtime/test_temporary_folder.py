@@ -86,10 +86,10 @@ def test_a_process_that_is_killed_leaves_no_link(layout, long_folder):
 
 
 def test_a_program_that_does_not_start_leaves_no_link(layout, long_folder):
-    before = set(Path("/tmp").glob("p-*"))  # noqa: S108 - a short path is what this is about
+    before = set(Path("/tmp").glob("prac-*"))  # noqa: S108 - a short path is what this is about
     with hold_step(layout) as lock, pytest.raises(PlatformError):
         start_step(layout, [layout.root / "missing"], {"TMPDIR": str(long_folder)}, 1, lock)
-    made = set(Path("/tmp").glob("p-*")) - before  # noqa: S108 - as above
+    made = set(Path("/tmp").glob("prac-*")) - before  # noqa: S108 - as above
     assert not [link for link in made if link.is_symlink() and link.readlink() == long_folder]
 
 
@@ -98,12 +98,20 @@ def test_no_link_is_made_for_a_short_path(folder):
     assert make_short_link(folder) is None
 
 
-def test_bytes_count_and_not_letters(tmp_path):
+def test_bytes_count_and_not_letters():
     link = make_short_link("/" + "临" * 8)
     try:
         assert link.readlink() == Path("/" + "临" * 8)
     finally:
         link.unlink()
+
+
+def test_a_link_that_was_left_behind_goes_when_its_folder_has_gone(long_folder, tmp_path):
+    left, kept = make_short_link(str(long_folder)), make_short_link(str(tmp_path))
+    long_folder.rmdir()
+    make_short_link(str(tmp_path)).unlink()
+    assert (left.is_symlink(), kept.is_symlink()) == (False, True)
+    kept.unlink()
 
 
 def test_where_no_link_can_be_made_the_error_names_the_setting(monkeypatch, long_folder):

@@ -1,4 +1,4 @@
-"""Decides how a report reaches the controller: over TLS that the course's own authority signs, with the pod's token.
+"""Reports to the controller: over TLS that the course's own authority signs, with the pod's token.
 
 Token and authority are read anew for each request, since the kubelet renews both. Whether a refusal may pass is told
 from its code: a service that is not up yet answers like one that is not there.

@@ -1,4 +1,4 @@
-"""Decides what a pod tells the controller: progress, and one final word on how its attempt ended."""
+"""Contents of a pod's reports: its progress, and how its attempt ended."""
 
 from __future__ import annotations
 

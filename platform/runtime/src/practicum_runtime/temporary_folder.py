@@ -19,6 +19,7 @@ MAX_FOLDER_BYTES = 24
 """What is left of the 107 by Ray: ``/practicum-xxxxxxxx/session_<date>_<time>_<micros>_<pid>/sockets/plasma_store``."""
 SETTING = "TMPDIR"
 _PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a link is made there, by an unguessable name
+_PREFIX = "prac-"
 _FIX = f"set {SETTING} to a folder with a short path and free space"
 _MIB = 2**20
 
@@ -31,10 +32,11 @@ def make_short_link(folder: str | None) -> Path | None:
     """
     if not folder or len(os.fsencode(folder)) <= MAX_FOLDER_BYTES:
         return None
-    for place in _PLACES:
+    for place in map(Path, _PLACES):
         # Nobody else can have made a link of this name, or can replace it: these folders are sticky.
-        link = Path(place) / f"p-{secrets.token_hex(4)}"
+        link = place / f"{_PREFIX}{secrets.token_hex(4)}"
         with contextlib.suppress(OSError):
+            _remove_dangling(place)
             link.symlink_to(Path(folder).absolute(), target_is_directory=True)
             return link
     return None
@@ -62,3 +64,11 @@ def require_temporary_folder(min_free_bytes: int) -> Path:
             _FIX,
         )
     return folder
+
+
+def _remove_dangling(place: Path) -> None:
+    """Remove own links whose folder is gone: whoever was to remove them was killed."""
+    for link in place.glob(f"{_PREFIX}????????"):
+        with contextlib.suppress(OSError):
+            if link.is_symlink() and not link.exists() and link.lstat().st_uid == os.getuid():
+                link.unlink()
