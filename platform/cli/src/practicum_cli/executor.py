@@ -18,13 +18,15 @@ from practicum_cli import environments
 from practicum_cli.observation import observe_step
 from practicum_cli.run_lock import hold_run
 from practicum_cli.runs import is_step_whole, read_run, write_status, write_step_config
+from practicum_cli.servers import Servers
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
 from practicum_core.errors import PracticumError, Stopped
 from practicum_core.events import build_event_line, describe_end
 from practicum_core.layout import RunLayout
 from practicum_core.machine import get_cache_dir
+from practicum_core.observed import Observed, ObservedStep
 from practicum_core.phases import Phase
-from practicum_core.plan import Observed, ObservedStep, Plan, StepObject, plan
+from practicum_core.plan import Plan, StepObject, plan
 from practicum_core.resolve import ResolvedStep, resolve_steps
 from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_stage_variables, list_texts
 from practicum_core.weekjob import WeekJob, WeekJobStatus
@@ -105,6 +107,7 @@ class LocalExecutor:
         self._guard = guard
         self._stop_grace_s = stop_grace_s
         self._processes = StepProcesses()
+        self._servers = Servers(run)
         self._seen: dict[str, ObservedStep] = {}
         self._status: WeekJobStatus | None = None
         self._written_s = 0.0
@@ -126,6 +129,7 @@ class LocalExecutor:
                 return self._loop()
             finally:
                 self._processes.end_all(_LAST_GRACE_S)
+                self._servers.close()
 
     def _recover(self) -> None:
         orphans = [step.name for step in self._steps if is_step_held(self._run.stage(step.name))]
@@ -169,15 +173,20 @@ class LocalExecutor:
 
     def _observe(self, step: ResolvedStep) -> None:
         before = self._seen.get(step.name)
-        if before is not None and before.phase is Phase.SUCCEEDED:
-            return
         process = self._processes.get(step.name)
-        seen = observe_step(self._run, step.name, process)
+        if before is not None and before.phase is Phase.SUCCEEDED and not step.spec.is_server:
+            return
+        seen = observe_step(self._run, step, process)
         if seen is None:
             return
+        if step.spec.is_server:
+            seen = self._servers.describe(step.name, seen)
+            if seen.phase is Phase.SERVING and (before is None or before.phase is not Phase.SERVING):
+                self._emit("server_ready", step=step.name, endpoint=seen.endpoint)
         self._seen[step.name] = seen
-        if process is not None and not process.is_swept and seen.phase is not Phase.RUNNING:
+        if process is not None and not process.is_swept and not seen.is_alive:
             process.sweep()
+            self._servers.forget(step.name)
             self._emit_end(step.name, seen, round(time.monotonic() - process.started_s, 3))
 
     def _emit_end(self, step: str, seen: ObservedStep, wall_s: float | None = None) -> None:
@@ -186,7 +195,7 @@ class LocalExecutor:
     def _apply(self, desired: Plan) -> None:
         wanted = {item.step.name for item in desired.objects}
         for name, process in self._processes.list_running():
-            if name not in wanted:
+            if name not in wanted or self._servers.is_late(name):
                 process.stop(self._stop_grace_s, is_forced=self._stop.is_forced)
         for item in desired.objects:
             if not self._is_unsettled(item.step.name):
@@ -210,6 +219,7 @@ class LocalExecutor:
         with hold_step(layout) as lock:
             process = start_step(layout, command, variables, item.attempt, lock)
         self._processes.add(item.step.name, process)
+        self._servers.watch(item.step)
         self._emit("step_started", step=item.step.name, attempt=item.attempt)
 
     def _clear(self, item: StepObject) -> None:
@@ -223,7 +233,7 @@ class LocalExecutor:
         if environments.find_python(step.environment) is None:
             self._emit("environment_starting", step=step.name, environment=step.environment)
         python = self._runtime.find_python(step.environment, self._is_stop_requested)
-        variables = self._runtime.build_variables(step, self._is_stop_requested)
+        variables = self._runtime.build_variables(step, self._is_stop_requested) | self._servers.build_variables(step)
         elapsed_s = time.monotonic() - started_s
         if elapsed_s > 1:
             self._emit(

@@ -1,4 +1,4 @@
-"""Decides how it is told where runs stand, on this machine and on a cluster: one in full, many as a table. Pure."""
+"""Where runs stand, as text for a terminal: one in full, many as a table. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def describe_standing(standing: Standing) -> str:
             stage.phase,
             "" if stage.progress is None else f"{stage.progress:.0%}",
             "" if stage.duration_seconds is None else f"{stage.duration_seconds:.1f}",
-            stage.message,
+            " ".join(filter(None, (stage.endpoint, stage.message))),
         ]
         for stage in status.stages
     ]

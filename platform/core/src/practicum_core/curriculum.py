@@ -37,6 +37,11 @@ class Step:
         """Whether its stage only draws what the others measured."""
         return self.stage in STAGES and STAGES[self.stage].is_presentation
 
+    @property
+    def is_server(self) -> bool:
+        """Whether its stage answers requests until it is stopped."""
+        return self.stage in STAGES and STAGES[self.stage].is_server
+
 
 @dataclass(frozen=True)
 class Unit:

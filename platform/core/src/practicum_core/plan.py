@@ -33,7 +33,9 @@ TRANSIENT_REASONS = frozenset(
         Reason.SERVER_NOT_READY,
     }
 )
-"""Failures that are tried again, up to ``backoffLimit``; a server's up to ``serving.maxRestarts``."""
+"""Failures that are tried again, up to ``backoffLimit``."""
+SERVER_TRANSIENT_REASONS = TRANSIENT_REASONS | {Reason.OUT_OF_MEMORY}
+"""Failures of a server that are tried again, up to ``serving.maxRestarts``: a burst of requests may take memory."""
 _USUAL_RESTARTS = 3
 
 
@@ -164,7 +166,8 @@ class _Look:
         if seen is None or not (seen.phase is Phase.FAILED or (step.spec.is_server and seen.phase is Phase.SUCCEEDED)):
             return False
         # A server that ends by itself with a record has died all the same: something needs it.
-        is_transient = seen.phase is Phase.SUCCEEDED or seen.reason in TRANSIENT_REASONS
+        transient = SERVER_TRANSIENT_REASONS if step.spec.is_server else TRANSIENT_REASONS
+        is_transient = seen.phase is Phase.SUCCEEDED or seen.reason in transient
         num_failures = seen.attempt - count_resumes(step.name, seen, self._observed.previous)
         return not (is_transient and num_failures <= self._get_retries(step))
 

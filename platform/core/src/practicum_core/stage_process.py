@@ -11,6 +11,7 @@ from typing import Any
 
 from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.layout import RunLayout
+from practicum_core.stages import list_added_packages
 from practicum_core.stages.base import StageConfig
 
 STAGE_PACKAGES = ("practicum_core", "practicum_jobs", "practicum_runtime")
@@ -102,12 +103,12 @@ def list_texts(config: StageConfig) -> list[str]:
 
 
 def find_stage_packages() -> dict[str, Path]:
-    """Find the folder of each of :data:`STAGE_PACKAGES`, without importing them.
+    """Find the folder of each of :data:`STAGE_PACKAGES` and of each package that adds stages, without importing them.
 
     Raises:
         PlatformError: One is not installed.
     """
-    return {name: _find_package(name) for name in STAGE_PACKAGES}
+    return {name: _find_package(name) for name in (*STAGE_PACKAGES, *list_added_packages())}
 
 
 def _find_package(name: str) -> Path:
