@@ -216,7 +216,12 @@ BAD = {
     "empty": (lambda path: path.write_bytes(b""), {}, r"rows\.jsonl: holds no rows"),
     "blank": (lambda path: path.write_bytes(b"\n\n"), {}, r"rows\.jsonl: holds no rows"),
     "broken": (lambda path: path.write_bytes(b"{oops\n"), {}, r"none of its 1 lines is a row; most often: broken_json"),
-    "column": (lambda path: path.write_bytes(b'{"question": "a", "reply": "b"}\n'), {}, r"most often: missing_column"),
+    "column": (
+        lambda path: path.write_bytes(b'{"question": "a", "reply": "b"}\n'),
+        {},
+        r"most often: missing_column \(1\); first: rows\.jsonl:1: .*columns seen: question, reply",
+    ),
+    "pointer": (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), {}, r"git lfs pull"),
     "utf8": (lambda path: path.write_bytes(b'{"messages": "\xff\xfe"}\n'), {}, r"most often: invalid_utf8"),
     "utf16": (lambda path: path.write_bytes('{"a": 1}\n'.encode("utf-16")), {}, r"UTF-16"),
     "giant": (make_giant, {}, r"most often: row_too_long"),
@@ -306,3 +311,53 @@ def test_a_full_disk_of_temporary_files_is_told_by_its_setting(tmp_path):
     assert (done.returncode, error["reason"]) == (4, "DiskFull"), done.stderr
     assert f"temporary files in TMPDIR ({full})" in error["detail"]
     assert "Traceback" not in done.stderr
+
+
+def test_findings_that_keep_a_row_and_columns_that_are_left_out(tmp_path):
+    rows = [
+        {"id": str(n % 9), "instruction": f"Question {n}?", "output": f"Yes, {n}.", "source": "w"} for n in range(10)
+    ]
+    rows[3]["score"] = 0.5
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_lines(folder / "my_train.jsonl", rows)
+    (folder / "my_test.jsonl").write_text('{"instruction": "q", "output": "a"}\n{"instruction": 3}\n')
+    code, output, stage = run_audit(tmp_path / "run", data=str(folder))
+    assert code == 0, output
+    record = read_record(stage)
+    found = {finding.name: finding for finding in record.findings if finding.num_rows}
+    assert {name: finding.num_rows for name, finding in found.items()} == {
+        "duplicate_id": 1,
+        "unread_column": 10,
+        "unread_evaluation_row": 1,
+    }
+    assert found["unread_column"].samples == ["source: 10 rows", "score: 1 rows"]
+    assert found["unread_evaluation_row"].samples[0].startswith("my_test.jsonl:2: ")
+    assert (record.num_clean_rows, record.num_rows) == (10, 10)
+    assert (stage / "artifacts" / "manifest.jsonl").read_text() == ""
+    assert "Columns that are not read" in (stage / "artifacts" / "audit.html").read_text()
+
+
+def test_rows_that_differ_in_what_was_once_lost_are_no_conflict(tmp_path):
+    question = [{"from": "human", "value": "继续"}]
+    rows = [
+        {"conversations": [*question, {"from": "gpt", "value": f"a{n}"}], "system": f"客户手机 1390013900{n}"}
+        for n in range(2)
+    ]
+    rows += [{"instruction": "go on", "output": f"b{n}", "history": [["q", f"user{n}@example.com"]]} for n in range(2)]
+    code, output, stage = run_audit(tmp_path / "run", data=write_lines(tmp_path / "rows.jsonl", rows))
+    assert code == 0, output
+    assert count(read_record(stage)) == {"pii:cn_mobile": 2, "pii:email": 2}
+
+
+def test_another_encoding(tmp_path):
+    (tmp_path / "rows.jsonl").write_bytes('{"instruction": "客户问", "output": "回答"}\n'.encode("gbk") * 3)
+    code, output, _ = run_audit(tmp_path / "a", data=str(tmp_path / "rows.jsonl"))
+    assert code == 3
+    assert "--encoding gbk" in output
+    code, output, stage = run_audit(tmp_path / "b", data=str(tmp_path / "rows.jsonl"), encoding="gbk")
+    assert code == 0, output
+    assert "客户问" in (stage / "artifacts" / "clean.jsonl").read_text(encoding="utf-8")
+    code, output, _ = run_audit(tmp_path / "c", data=str(tmp_path / "rows.jsonl"), encoding="gkb")
+    assert code == 2
+    assert "unknown encoding" in output

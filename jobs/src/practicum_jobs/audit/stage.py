@@ -13,15 +13,17 @@ from practicum_core.errors import DataError
 from practicum_core.stages.audit import AuditConfig, AuditRecord
 from practicum_jobs.audit.analysis import Analyser, Shared
 from practicum_jobs.audit.catalogue import HELD_OUT, OVER_LONG, resolve_thresholds
+from practicum_jobs.audit.checks import write_excerpt
 from practicum_jobs.audit.cleaning import Cleaner, Outputs
 from practicum_jobs.audit.plots import build_charts
 from practicum_jobs.audit.record import Result, build_document, build_record
 from practicum_jobs.audit.report import build_page
 from practicum_jobs.audit.scan import Analyse, Scan, cut_batches, iter_lines, read_known_lengths, scan_pieces
-from practicum_jobs.audit.truth import Truth, read_truth
+from practicum_jobs.audit.truth import Truth, build_key, read_truth
 from practicum_jobs.audit.workers import Workers, open_workers
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.containers import check_encoding
+from practicum_jobs.datasets.diagnosis import diagnose
 from practicum_jobs.datasets.flaws import TRUTH_MAX_LENGTH
 from practicum_jobs.datasets.readers import Defect, ReadOptions
 from practicum_jobs.datasets.sources import Source, open_source
@@ -103,13 +105,22 @@ def _scan(source: Source, analyse: Analyse, settings: SketchSettings, folder: Pa
         source.iter_pieces(source.splits[0]), analyse, settings, folder, _build_observer(ctx, 0.05, 0.55)
     )
     if not scan.num_rows:
-        worst = max(scan.defect_counts, key=lambda name: scan.defect_counts[name])
-        raise DataError(
-            f"{source.uri}: none of its {scan.num_defects:,} lines is a row; most often: {worst} "
-            f"({scan.defect_counts[worst]:,})",
-            "give alpaca, chat or preference records; docs: `practicum audit --help`",
-        )
+        raise _explain_no_row(source, scan)
     return scan
+
+
+def _explain_no_row(source: Source, scan: Scan) -> DataError:
+    worst = max(scan.defect_counts, key=lambda name: scan.defect_counts[name])
+    found = diagnose(source.iter_pieces(source.splits[0]))
+    first = "; ".join(
+        f"{build_key(defect.file, defect.line)}: {write_excerpt(defect.detail)}" for defect in found.defects
+    )
+    columns = f"; columns seen: {write_excerpt(', '.join(found.columns))}" if found.columns else ""
+    return DataError(
+        f"{source.uri}: none of its {scan.num_defects:,} lines is a row; most often: {worst} "
+        f"({scan.defect_counts[worst]:,}); first: {first}{columns}",
+        found.hint,
+    )
 
 
 def _build_observer(ctx: StageContext, start: float, end: float) -> Callable[[int], None]:

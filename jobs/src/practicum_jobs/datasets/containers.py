@@ -19,6 +19,7 @@ from practicum_core.data_formats import COMPRESSIONS, SUFFIXES, TEXT_SUFFIXES, g
 from practicum_core.errors import ConfigError, DataError, suggest_similar
 
 HEAD_BYTES = 1 << 16
+_MAGIC_BYTES = 32
 Kind = Literal["json", "csv", "parquet", "arrow"]
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -60,10 +61,13 @@ def get_kind(path: Path) -> Kind:
         hint = suggest_similar(suffix, SUFFIXES)
         raise DataError(f"{path}: unknown kind of file{hint}", f"known: {', '.join(SUFFIXES)}; text also .gz and .zst")
     with path.open("rb") as handle:
-        head = handle.read(8)
+        head = handle.read(_MAGIC_BYTES)
     if head.startswith(b"PAR1"):
         return "parquet"
-    return "arrow" if head.startswith(b"ARROW1") else _KINDS.get(suffix, "json")
+    kind: Kind = "arrow" if head.startswith(b"ARROW1") else _KINDS.get(suffix, "json")
+    if kind in {"parquet", "arrow"}:
+        _refuse_foreign(path, head)
+    return kind
 
 
 def check_encoding(name: str) -> str:
@@ -156,7 +160,7 @@ class _Recoded(io.RawIOBase):
 def _refuse_foreign(path: Path, head: bytes) -> None:
     if head.startswith(_WIDE_BOMS):
         raise DataError(f"{path}: UTF-16 or UTF-32", "tell the audit: --encoding utf-16 (or utf-32)")
-    start = head.lstrip()[:32].lower()
+    start = head.lstrip()[:_MAGIC_BYTES].lower()
     for magic, what, fix in _FOREIGN:
         if start.startswith(magic.lower()):
             raise DataError(f"{path}: {what}", fix)

@@ -34,7 +34,8 @@ def cut_delimited(path: Path, handle: BufferedReader, max_row_bytes: int) -> Ite
         except StopIteration:
             break
         except csv.Error as error:
-            fault = RowFault("broken_csv", f"not a row of the table: {error}")
+            where = f" (lines {number} to {lines.number})" if lines.number > number else ""
+            fault = RowFault("broken_csv", f"not a row of the table: {error}{where}")
             yield number, lines.take_fault() or fault
             continue
         if (long := lines.take_fault()) is not None:

@@ -48,12 +48,12 @@ def detect_format(record: Record) -> Format:
     >>> detect_format({"instruction": "Add.", "output": "3", "conversations": None})
     'alpaca'
     """
-    for format_name, columns in _SIGNS:
+    for format_name, columns in _ANSWER_SIGNS:
         if any(record.get(column) for column in columns):
             return format_name
-    # No column of a format has a value: one that is empty says which format was meant.
+    # No answer: an empty text, or a prompt alone, says which format was meant.
     for format_name, columns in _SIGNS:
-        if any(record.get(column) is not None for column in columns):
+        if any(record.get(column) not in (None, []) for column in columns):
             return format_name
     return next((name for name, columns in _SIGNS if any(column in record for column in columns)), "auto")
 
@@ -142,13 +142,20 @@ READERS: Mapping[Format, Callable[[Columns], _Parts]] = {
     "completion": _read_completion,
     "preference": _read_preference,
 }
+_ANSWER_SIGNS: tuple[tuple[Format, tuple[str, ...]], ...] = (
+    ("preference", ("chosen", "rejected")),
+    ("chat", _DIALOGUES),
+    ("alpaca", ("output",)),
+    ("completion", ("completion", "response", "answer", "solution")),
+)
+"""Columns of answers, of which one with a value tells the format; the first that fits counts."""
 _SIGNS: tuple[tuple[Format, tuple[str, ...]], ...] = (
     ("preference", ("chosen", "rejected")),
     ("chat", _DIALOGUES),
     ("alpaca", ("instruction", "output")),
-    ("completion", ("prompt", "completion", "question", "query", "response", "problem")),
+    ("completion", ("prompt", "completion", "question", "query", "response", "problem", "solution")),
 )
-"""Columns of which one with a value tells the format; the first that fits counts."""
+"""All columns that tell a format."""
 
 
 def _read_prompt(columns: Columns, column: str, value: object) -> list[Message]:

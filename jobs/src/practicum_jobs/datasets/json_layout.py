@@ -85,10 +85,12 @@ def find_layout(head: bytes, *, is_whole: bool) -> Layout:
     while start < len(text) and text[start] in _BLANK:
         start += 1
     line, _, rest = text[start:].partition("\n")
+    # A first line that is a value of its own, with another behind it: one value a line.
+    is_lines = rest.lstrip(_BLANK)[:1] in {"{", "["} and _is_value(line)
     if line.startswith("["):
-        is_lines = bool(rest.strip()) and rest.lstrip()[:1] in "[{" and _is_value(line)
-        return Layout("lines" if is_lines else "array")
-    if not line.startswith("{"):
+        are_arrays = rest.lstrip(_BLANK).startswith("[") and line[1:].lstrip(_BLANK).startswith("{")
+        return Layout("lines" if is_lines and not are_arrays else "array")
+    if is_lines or not line.startswith("{"):
         return Layout("lines")
     layout = _find_list(text, start, is_whole=is_whole)
     if layout is not None:

@@ -13,6 +13,7 @@ from practicum_cli.console import build_listener
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.session import Outcome, describe_outcome, execute_run, start_run
 from practicum_cli.tables import format_table
+from practicum_core.data_formats import COMMON_COLUMNS, COMPRESSIONS, FILE_KINDS, FORMATS
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
@@ -24,9 +25,37 @@ _DEFAULT_MODEL = "builtin:smollm2-135m"
 _NO_MODEL = "none"
 
 
-@click.command()
+def _describe_formats() -> str:
+    """Return what can be read, for the help: formats with their columns, and kinds of files."""
+    formats = [f"{name}: {columns}." for name, columns in FORMATS.items()]
+    kinds = [f"{names}: {content}." for names, content in FILE_KINDS.items()]
+    parts = [
+        "Formats, told row by row by the columns that have a value:",
+        *formats,
+        f"Every format may carry {COMMON_COLUMNS}. A column that is not read is a finding.",
+        f"Files, text ones also compressed ({', '.join(COMPRESSIONS)}):",
+        *kinds,
+        "In a folder, the names of files or folders say the split: train, validation, test or control.",
+    ]
+    return "\n\n".join(parts)
+
+
+@click.command(epilog=_describe_formats())
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--format", "style", type=click.Choice(["auto", "alpaca", "chat", "preference"]), default="auto")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["auto", *FORMATS]),
+    default="auto",
+    show_default=True,
+    help="Read every row in this format.",
+)
+@click.option(
+    "--encoding",
+    default="utf-8",
+    show_default=True,
+    help="Of text files, such as gbk, gb18030, big5 or utf-16; the clean copy is UTF-8.",
+)
 @click.option(
     "--model",
     default=_DEFAULT_MODEL,
@@ -38,14 +67,21 @@ _NO_MODEL = "none"
 @experiments_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def audit(
-    *, files: tuple[str, ...], style: str, model: str, overrides: tuple[str, ...], experiments: Path, as_json: bool
+    *,
+    files: tuple[str, ...],
+    style: str,
+    encoding: str,
+    model: str,
+    overrides: tuple[str, ...],
+    experiments: Path,
+    as_json: bool,
 ) -> int:
-    """Audit each FILE (JSON, JSONL, Parquet, a folder of splits, or a URI).
+    """Audit each FILE: a file of rows, a folder of splits, or a URI.
 
     Exit 0 where the verdict is pass or warn, 1 where it is fail, 3 where the data cannot be read.
     """
     unit = "audit" if model == _NO_MODEL else "audit-tokens"
-    extra = {"audit.format": style, **({"audit.model": None} if model == _NO_MODEL else {})}
+    extra = {"audit.format": style, "audit.encoding": encoding, **({"audit.model": None} if model == _NO_MODEL else {})}
     chosen = None if model == _NO_MODEL else model
     requests = [RunRequest(overrides=overrides, data=file, model=chosen, extra_set=extra) for file in files]
     weekjobs = [build_weekjobs((unit,), request)[0] for request in requests]
