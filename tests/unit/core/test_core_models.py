@@ -228,3 +228,26 @@ def test_two_students_of_one_namespace_are_refused():
     with pytest.raises(ValidationError, match=r"several students have one namespace \(team-1\)"):
         CourseSpec.model_validate({"students": students})
     assert len(CourseSpec.model_validate({"students": students[1:]}).students) == 2
+
+
+def get_needed_splits(**spec):
+    return next(step.config.needed_splits for step in resolve_steps(build_weekjob(**spec)) if step.name == "snapshot")
+
+
+def test_the_step_that_freezes_the_data_is_told_what_later_steps_read():
+    assert get_needed_splits() == {
+        "train": ["sft"],
+        "validation": ["sft", "inference"],
+        "test": ["evaluate"],
+    }
+    options = {"evaluate.split": "held-out", "evaluate.control_split": "control", "inference.split": "control"}
+    assert get_needed_splits(set=options) == {
+        "train": ["sft"],
+        "validation": ["sft"],
+        "control": ["inference", "evaluate"],
+        "held-out": ["evaluate"],
+    }
+
+
+def test_a_unit_that_only_measures_needs_no_training_rows():
+    assert get_needed_splits(unit="experiments") == {"test": ["evaluate"]}

@@ -109,3 +109,8 @@ def test_hashes_decide_where_both_runs_have_them():
 def test_order_of_the_runs_does_not_change_what_differs():
     first, second = build_facts(seed=8), build_facts(set={"sft.method": "full"})
     assert name_factors(first, second) == name_factors(second, first) == ["seed", "sft.method"]
+
+
+def test_another_split_is_one_factor_although_the_snapshot_is_told_of_it():
+    first, second = build_facts(), build_facts(set={"evaluate.control_split": "control"})
+    assert name_factors(first, second) == ["evaluate.control_split"]

@@ -1,3 +1,4 @@
+import gzip
 import json
 import subprocess
 import sys
@@ -232,3 +233,53 @@ def test_the_stage_as_a_process(tmp_path):
     assert "from 200 to 1000000" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (run_dir / "stages" / "snapshot" / "record.json").exists()
+
+
+NEEDED = {"train": ["sft"], "validation": ["sft", "inference"], "test": ["evaluate"]}
+
+
+def refuse_splits(context, data, **options):
+    config = SnapshotConfig(data=str(data), needed_splits=NEEDED, **options)
+    with pytest.raises(DataError) as caught:
+        run(config, context)
+    assert caught.value.reason is Reason.DATA_MISSING
+    assert not (context.cache_dir / "objects").exists(), "rows were frozen before the splits were looked at"
+    return caught.value
+
+
+def test_a_missing_split_is_refused_before_anything_is_frozen_and_the_file_to_add_is_named(tmp_path, context):
+    error = refuse_splits(context, write_data(tmp_path / "set", train=build_texts("a", 3), test=build_texts("b", 3)))
+    assert error.detail.endswith("no split 'validation' (read by sft and inference); found: train, test")
+    assert error.fix == "add validation.jsonl to the data"
+
+
+def test_a_single_file_is_train_and_the_rest_is_named(tmp_path, context):
+    write_data(tmp_path, mine=build_texts("a", 3))
+    error = refuse_splits(context, tmp_path / "mine.jsonl")
+    assert "no split 'validation' (read by sft and inference), 'test' (read by evaluate); found: train" in error.detail
+    assert "train.jsonl, and beside it validation.jsonl and test.jsonl, and give that folder" in error.fix
+
+
+def test_compressed_files_are_asked_for_by_their_whole_ending(tmp_path, context):
+    (tmp_path / "set").mkdir()
+    for split in ("train", "validation"):
+        text = "".join(json.dumps(build_record(text)) + "\n" for text in build_texts(split, 3))
+        (tmp_path / "set" / f"{split}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    assert refuse_splits(context, tmp_path / "set").fix == "add test.jsonl.gz to the data"
+
+
+def test_a_mistyped_split_is_suggested(context):
+    with pytest.raises(DataError, match=r"no split 'tset' \(read by evaluate\); did you mean 'test'"):
+        run(SnapshotConfig(data="builtin:tickets?rows=200", needed_splits={"tset": ["evaluate"]}), context)
+
+
+def test_an_empty_split_that_a_later_step_reads_is_refused(tmp_path, context):
+    data = write_data(tmp_path / "set", train=build_texts("a", 3), validation=build_texts("b", 3), test=[])
+    with pytest.raises(DataError, match="test"):
+        run(SnapshotConfig(data=data, needed_splits=NEEDED), context)
+    assert not context.run.data_lock.exists()
+
+
+def test_splits_that_nobody_reads_may_be_missing(tmp_path, context):
+    data = write_data(tmp_path / "set", train=build_texts("a", 3))
+    assert run(SnapshotConfig(data=data, needed_splits={"train": ["sft"]}), context).lock.splits.keys() == {"train"}

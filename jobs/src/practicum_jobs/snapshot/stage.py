@@ -29,6 +29,7 @@ from practicum_jobs.snapshot.leakage import (
     find_leaked_rows,
     list_pairs,
 )
+from practicum_jobs.snapshot.needed_splits import check_filled_splits, check_needed_splits
 from practicum_jobs.text.overlap import Kind
 
 DEFECTS_SHOWN = 5
@@ -42,15 +43,18 @@ def run(config: SnapshotConfig, ctx: StageContext) -> SnapshotRecord:
 
     Raises:
         ConfigError: The URI or a waiver is wrong.
-        DataError: Data is missing or malformed, or leaks without a waiver; what leaks is in ``leaks.jsonl`` then.
+        DataError: Data is missing or malformed, lacks a split that later steps read, or leaks without a waiver; what
+            leaks is in ``leaks.jsonl`` then.
         PlatformError: A store did not answer, or the disk is full.
         Stopped: On request.
     """
     ctx.run.data_lock.unlink(missing_ok=True)
     source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir)
+    check_needed_splits(config.needed_splits, source)
     check_waivers(config.waive_leakage, source.splits)
     unread: Counter[str] = Counter()
     lock = _freeze(source, ctx, unread)
+    check_filled_splits(config.needed_splits, lock)
     found, leaks = _find_leaks(config, ctx, lock)
     artifacts = _write_leaked_rows(found, ctx)
     _refuse_leaks(leaks, ctx.run.root / artifacts[0].path)

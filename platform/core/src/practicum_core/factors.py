@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.curriculum import get_unit
 from practicum_core.environment import RunEnvironment
+from practicum_core.resolve import NEEDED_SPLITS
 from practicum_core.stages.model import ModelLock
 from practicum_core.stages.snapshot import DataLock
 from practicum_core.weekjob import WeekJobSpec
@@ -132,14 +133,14 @@ def _add_steps(table: _Table, facts: RunFacts, other: RunFacts) -> None:
 
 
 def _is_shared(spec: WeekJobSpec, key: str, value: object) -> bool:
-    """Whether an option only repeats what the week job says once for all steps."""
+    """Whether an option only repeats what the week job, or another step, says already."""
     shared: dict[str, object] = {
         "seed": spec.seed,
         "model": spec.model.uri,
         "data": spec.data.uri if spec.data else None,
         "waive_leakage": list(spec.waive_leakage),
     }
-    return key in shared and shared[key] == value
+    return key == NEEDED_SPLITS or (key in shared and shared[key] == value)
 
 
 def _add_surroundings(table: _Table, facts: RunFacts, other: RunFacts) -> None:

@@ -6,7 +6,7 @@ Gathers every problem and raises once. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +18,9 @@ from practicum_core.problems import list_problems
 from practicum_core.stage_process import RUN_SCHEME, get_endpoint_step, list_texts
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_core.weekjob import WeekJob
+
+NEEDED_SPLITS = "needed_splits"
+"""The option that is filled in from the options of later steps, and so is no factor of its own."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,21 @@ def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
     problems += _refuse_serving(weekjob, unit) + _refuse_endpoints(steps)
     if problems:
         raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
-    return tuple(steps)
+    return tuple(_tell_needed_splits(steps))
+
+
+def _tell_needed_splits(steps: Sequence[ResolvedStep]) -> list[ResolvedStep]:
+    """Tell each step that asks for it which splits the steps after it read, so that it can refuse data without them."""
+    told = list(steps)
+    for place, step in enumerate(steps):
+        if NEEDED_SPLITS not in type(step.config).model_fields or NEEDED_SPLITS in step.config.model_fields_set:
+            continue
+        needed: dict[str, list[str]] = {}
+        for later in steps[place + 1 :]:
+            for split in later.config.list_splits():
+                needed.setdefault(split, []).append(later.name)
+        told[place] = replace(step, config=step.config.model_copy(update={NEEDED_SPLITS: needed}))
+    return told
 
 
 def _list_needs(unit: Unit, step: Step) -> tuple[str, ...]:

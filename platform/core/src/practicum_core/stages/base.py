@@ -29,6 +29,10 @@ class StageConfig(BaseModel):
             raise PydanticCustomError("claim_as_value", "input should be a value, not true or false")
         return value
 
+    def list_splits(self) -> tuple[str, ...]:
+        """List the splits of the run's data that the stage reads with these options."""
+        return ()
+
 
 class Artifact(BaseModel):
     """A file or folder that a stage leaves behind."""

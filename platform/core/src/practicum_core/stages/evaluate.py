@@ -51,6 +51,10 @@ class EvaluateConfig(StageConfig):
             raise ValueError(f"models are made with the split {split}: score rows that none has seen, such as test")
         return split
 
+    def list_splits(self) -> tuple[str, ...]:
+        """List the splits that are scored."""
+        return (self.split, self.control_split) if self.control_split else (self.split,)
+
 
 class EvaluateRecord(StageRecord):
     """Scores with intervals; per-row results lie in ``samples.jsonl``."""

@@ -24,6 +24,10 @@ class InferenceConfig(StageConfig):
     batch_size: int = Field(default=16, ge=1)
     max_new_tokens: int = Field(default=64, ge=1)
 
+    def list_splits(self) -> tuple[str, ...]:
+        """List the split whose prompts are answered."""
+        return (self.split,)
+
 
 class InferenceRecord(StageRecord):
     """Whether adapter and merged model say the same."""

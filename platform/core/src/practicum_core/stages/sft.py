@@ -63,6 +63,10 @@ class SftConfig(StageConfig):
     )
     export_merged: bool = True
 
+    def list_splits(self) -> tuple[str, ...]:
+        """List the splits that training reads."""
+        return ("train", "validation")
+
 
 class CheckpointInfo(BaseModel):
     """One kept checkpoint."""

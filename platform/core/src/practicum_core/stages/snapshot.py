@@ -18,6 +18,10 @@ class SnapshotConfig(StageConfig):
     ngram_chars: int = Field(default=24, ge=10, description="Length of overlapping character n-grams (Chinese text).")
     near_duplicate_threshold: float = Field(default=0.8, gt=0, le=1, description="Jaccard similarity of shingles.")
     waive_leakage: list[str] = Field(default_factory=list, description="Findings accepted by name.")
+    needed_splits: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Splits that later steps read, each with their names; filled in from their options.",
+    )
 
 
 class SplitLock(BaseModel):
