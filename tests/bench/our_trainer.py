@@ -12,21 +12,22 @@ from pathlib import Path
 
 from gpu_memory import read_peaks
 
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.sft import SftConfig, SftRecord
 from practicum_jobs.adapters.local_training import train_in_this_process
 from practicum_jobs.adapters.training_job import IGNORED, read_rows
 from practicum_jobs.context import StageContext
-from practicum_jobs.sft.stage import conclude_training, prepare_training
+from practicum_jobs.sft.stage import prepare
+from practicum_jobs.training.conclusion import conclude_training
 
 
 def main(settings_file: str, result_file: str) -> None:
     settings = json.loads(Path(settings_file).read_text())
     ctx = StageContext(Path(settings["run_dir"]), "sft", "sft", cache_dir=Path(settings["run_dir"]) / "cache")
-    prepared = prepare_training(SftConfig(**settings["config"]), ctx)
+    prepared = prepare(SftConfig(**settings["config"]), ctx)
     rows = read_rows(prepared.job.work_dir / "train.npz")
     outcome = train_in_this_process(prepared.job)
     peaks = read_peaks()
-    conclude_training(prepared, ctx, outcome)
+    conclude_training(SftRecord, prepared, ctx, outcome)
     logged = [json.loads(line) for line in ctx.layout.metrics.read_text().splitlines()]
     steps = [line for line in logged if "loss" in line]
     num_tokens = sum(len(row.input_ids) for row in rows)

@@ -28,7 +28,7 @@ from practicum_jobs.context import StageContext, hash_path
 from practicum_jobs.datasets.store import write_data_lock, write_split
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.sft import run
-from practicum_jobs.sft.encoding import encode_rows
+from practicum_jobs.training.encoding import encode_rows
 
 pytestmark = [
     pytest.mark.training,
@@ -391,7 +391,7 @@ def test_a_sharded_model_is_asked_nothing_by_one_worker_alone(lora, tmp_path):
 
     _, ctx = lora
     step = SftConfig(strategy="fsdp", num_sample_prompts=1)
-    job = TrainingJob(tmp_path, "sft", ctx.run.root, step, NUM_STEPS, None, 0.0, 1)
+    job = TrainingJob(tmp_path, "sft", "sft", ctx.run.root, step, NUM_STEPS, None, 0.0, 1, "no trainer is built")
     write_rows(job.work_dir / "validation.npz", [TokenRow("a", [1, 2], [-100, 2])])
     # No model is at hand: asking one would be an error.
     SampleWriter(job, None, rank=0).on_save(None, None, None)

@@ -23,8 +23,9 @@ from practicum_core.stages.evaluate import EvaluateRecord
 from practicum_core.stages.inference import InferenceRecord
 from practicum_core.stages.model import ModelFile, ModelLock, ModelRecord
 from practicum_core.stages.report import ReportConfig, ReportRecord
-from practicum_core.stages.sft import CheckpointInfo, SftRecord
+from practicum_core.stages.sft import SftRecord
 from practicum_core.stages.snapshot import DataLock, Leak, SnapshotRecord, SplitLock
+from practicum_core.stages.training import CheckpointInfo
 from practicum_core.weekjob import WeekJob
 from practicum_jobs import report
 from practicum_jobs.context import StageContext

@@ -32,7 +32,7 @@ from torch import nn
 from torch.nn import functional
 
 from practicum_core.atomic import append_json_line, open_atomic
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.atomic_folder import replace_folder
 from practicum_jobs.adapters.training_export import ADAPTER, MERGED, save_model
 from practicum_jobs.adapters.training_job import (
@@ -55,7 +55,7 @@ class LoraLinear(nn.Module):  # type: ignore[misc]  # torch is untyped here
     in which PEFT makes them, so that one seed gives both the same A.
     """
 
-    def __init__(self, base: nn.Linear, config: SftConfig) -> None:
+    def __init__(self, base: nn.Linear, config: TrainingConfig) -> None:
         super().__init__()
         self.base = base
         self.lora_A = nn.Linear(base.in_features, config.lora_r, bias=False)  # (R, in)
@@ -71,7 +71,7 @@ class LoraLinear(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return low
 
 
-def add_adapters(model: nn.Module, config: SftConfig) -> dict[str, LoraLinear]:
+def add_adapters(model: nn.Module, config: TrainingConfig) -> dict[str, LoraLinear]:
     """Freeze the model, put an adapter on every linear layer but the LM head, and return them by name."""
     model.requires_grad_(requires_grad=False)
     names = [name for name, part in model.named_modules() if isinstance(part, nn.Linear) and name != "lm_head"]
@@ -86,7 +86,7 @@ def add_adapters(model: nn.Module, config: SftConfig) -> dict[str, LoraLinear]:
 # 2. The batches -------------------------------------------------------------------------------------------------------
 
 
-def iter_batches(rows: list[TokenRow], config: SftConfig) -> Iterator[list[TokenRow]]:
+def iter_batches(rows: list[TokenRow], config: TrainingConfig) -> Iterator[list[TokenRow]]:
     """Yield batches without end: each epoch draws a new order from ``seed + epoch``."""
     epoch = 0
     while True:
@@ -124,7 +124,7 @@ def sum_loss(model: Any, rows: list[TokenRow], pad_id: int) -> tuple[torch.Tenso
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # as above
-def evaluate(model: Any, rows: list[TokenRow], config: SftConfig, pad_id: int) -> float:  # noqa: ANN401 - untyped
+def evaluate(model: Any, rows: list[TokenRow], config: TrainingConfig, pad_id: int) -> float:  # noqa: ANN401 - untyped
     """Return the mean loss per token over all rows, weighting each batch by its rows as the composed trainer does."""
     model.eval()
     total = 0.0
@@ -139,7 +139,7 @@ def evaluate(model: Any, rows: list[TokenRow], config: SftConfig, pad_id: int) -
 # 4. The loop ----------------------------------------------------------------------------------------------------------
 
 
-def get_learning_rate(step: int, num_steps: int, config: SftConfig) -> float:
+def get_learning_rate(step: int, num_steps: int, config: TrainingConfig) -> float:
     """Return the rate of step ``step`` (from 0): it rises over the warm-up, then falls or stays."""
     warmup = math.ceil(num_steps * config.warmup_ratio)
     if step < warmup:

@@ -1,7 +1,7 @@
-"""A Ray session: a private one on this machine that leaves nothing behind, or one of the cluster that is there.
+"""Ray sessions: a private one on this machine that leaves nothing behind, or a connection to a named cluster.
 
-Each stage gets its own session: own folder under the folder of temporary files, own ports, own token. Sessions side by
-side do not see each other.
+Each private session has its own folder, ports and token, so sessions on one machine do not see each other. The folder
+is in the system's temporary folder because the path of a socket may have 107 characters at most.
 """
 
 from __future__ import annotations

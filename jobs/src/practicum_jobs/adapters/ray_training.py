@@ -1,11 +1,11 @@
-"""Decides how Ray Train runs the workers: how many, where checkpoints go, and what a lost worker means.
+"""Training with Ray Train: number of workers, storage of checkpoints, replacement of lost workers.
 
-Two ways, both Ray Train's ``TorchTrainer``. Several workers are Ray actors under a controller that replaces lost ones.
-A single worker uses Ray Train's local mode, on a named cluster too: the stage's own process trains. That starts half
-a minute sooner on two cores than a cluster of five processes, and spares the memory of two more that import torch
-(1.9 GiB measured in a head of KubeRay); a lost worker is then a lost stage, which the executor starts again.
-Checkpoints lie in ``<step>/checkpoints`` either way; a run started again in the same folder goes on from the last
-whole one.
+Both ways use Ray Train's ``TorchTrainer``. Several workers are Ray actors under a controller that replaces lost ones. A
+single worker uses Ray Train's local mode, on a named cluster too: the stage's own process trains. That starts half a
+minute sooner on two cores than a cluster of five processes, and needs 1.9 GiB less (measured in a head of KubeRay),
+because two processes fewer import torch. A lost worker is then a lost stage, which the executor starts again.
+Checkpoints are in ``<step>/checkpoints`` either way; a run started again in the same folder resumes from the last
+complete one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ from typing import Any
 
 from practicum_core.atomic import append_json_line
 from practicum_core.curves import read_curves
-from practicum_core.errors import ConfigError, PlatformError, Reason
+from practicum_core.errors import ConfigError, Reason
 from practicum_jobs.adapters.local_training import CHECKPOINTS, train_in_this_process
 from practicum_jobs.adapters.ray_session import is_cluster_named, open_session
-from practicum_jobs.adapters.training_faults import build_platform_error, classify_fault
-from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, TrainingOutcome
+from practicum_jobs.adapters.training_job import (
+    SavedCheckpoint,
+    TrainingJob,
+    TrainingOutcome,
+    WorkersFailedError,
+    get_last_line,
+)
 
 UNSCORED = 1e30
 """Loss of a checkpoint that was made between evaluations: without a value Ray would keep it before scored ones."""
@@ -33,14 +38,15 @@ _TAIL = 50
 
 
 def train_with_ray(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> TrainingOutcome:
-    """Run the job on its workers and return what rank 0 says.
+    """Run the job on its workers and return what rank 0 reports.
 
     Args:
         job: What to train.
         is_stop_requested: Asked a few times a second; once true, the workers stop after a checkpoint.
 
     Raises:
-        PlatformError: Workers were lost more often than the job allows, or training itself failed.
+        ConfigError: The strategy needs GPUs and there are none.
+        WorkersFailedError: Workers were lost more often than the job allows, or training itself failed.
     """
     _check_strategy(job)
     if job.config.num_workers == 1:
@@ -50,7 +56,7 @@ def train_with_ray(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> T
 
 
 def _check_strategy(job: TrainingJob) -> None:
-    """Refuse a strategy that shards state over GPUs where there is none; on a cluster the workers may have them."""
+    """Refuse a strategy that shards state over GPUs on a machine without one; a cluster's workers may have them."""
     if job.config.strategy != "ddp" and not is_cluster_named() and not _has_gpu():
         raise ConfigError(
             f"strategy={job.config.strategy} shards a model over GPUs, and this machine has none",
@@ -105,20 +111,20 @@ def _train_with_workers(job: TrainingJob, is_stop_requested: Callable[[], bool])
         try:
             result = trainer.fit()
         except train.TrainingFailedError as error:
-            raise _explain_failure(error, job) from error
+            raise _build_failure(error) from error
         return _take_outcome(result)
 
 
 def _take_outcome(result: Any) -> TrainingOutcome:  # noqa: ANN401 - Ray is untyped here
     outcome = result.return_value
     if not isinstance(outcome, TrainingOutcome):
-        raise PlatformError(Reason.WORKER_LOST, "training ended without a result", "see the step's log.txt")
+        raise WorkersFailedError({}, "training ended without a result")
     return outcome
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Ray's own notes out of the step's log."""
+    """Keep Ray's own messages out of the step's log."""
     logger = logging.getLogger("ray")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -194,7 +200,7 @@ def build_failure_writer(path: Path, curve: Path) -> Any:  # noqa: ANN401 - Ray'
 
         def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ANN401, ARG002
             """Write which ranks failed and how."""
-            errors = {str(rank): _first_line(error) for rank, error in worker_exceptions.items()}
+            errors = {str(rank): get_last_line(_describe(error)) for rank, error in worker_exceptions.items()}
             append_json_line(path, {"at_s": time.time(), "step": read_last_step(curve), "errors": errors})
 
     return FailureWriter()
@@ -232,20 +238,10 @@ def _has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def _explain_failure(error: Exception, job: TrainingJob) -> PlatformError:
+def _build_failure(error: Exception) -> WorkersFailedError:
     causes = getattr(error, "worker_failures", {})
-    for cause in causes.values():
-        reason = classify_fault(str(cause))
-        if reason is not None:
-            return build_platform_error(reason, _first_line(cause), job.open_context().layout.root)
-    text = "; ".join(f"worker {rank}: {_first_line(cause)}" for rank, cause in sorted(causes.items()))
-    return PlatformError(
-        Reason.WORKER_LOST,
-        f"training failed after {job.config.max_failures} replacements: {text or _first_line(error)}",
-        "see the step's log.txt; a worker killed for memory needs a smaller sft.batch_size or sft.max_length",
-    )
+    return WorkersFailedError({rank: _describe(cause) for rank, cause in causes.items()}, get_last_line(str(error)))
 
 
-def _first_line(error: object) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else type(error).__name__
+def _describe(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__

@@ -22,7 +22,7 @@ _CURVES = ("loss", "learning_rate", "grad_norm", "eval_loss", "num_tokens")
 
 
 class CurveWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Appends each logged step to the metric series, publishes progress, and asks the watchdog.
+    """Appends each logged step to the metric series, publishes progress, and checks for divergence.
 
     Args:
         job: What is trained.
@@ -48,7 +48,7 @@ class CurveWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transf
     def on_train_begin(
         self, _args: Any, state: transformers.TrainerState, _control: transformers.TrainerControl, **_: Any
     ) -> None:
-        """Mark where this attempt goes on from."""
+        """Start the clock; note the step from which this attempt resumes."""
         self._began_s = time.monotonic()
         self.startup_s = time.time() - self._job.started_at_s
         if self.resumed_from_step is not None:
@@ -88,7 +88,7 @@ class CurveWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transf
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Write the curve's next point; stop training when the watchdog says that it is lost."""
+        """Write the curve's next point; stop training when the watchdog reports a fault."""
         point = {name: float(logs[name]) for name in _CURVES if logs and name in logs}
         if not point:
             return
@@ -109,8 +109,8 @@ class CurveWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transf
 class StopSwitch(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
     """Ends training after a checkpoint when the stage is asked to stop.
 
-    Rank 0 names a step two ahead. Gradients are exchanged in every step, so no rank can be past the next one when that
-    name is written: all stop after the same step, and none waits for it.
+    Rank 0 writes the number of the step after the next one. Gradients are exchanged in every step, so no rank can be
+    more than one step ahead when the number is written: all ranks stop after the same step without waiting.
     """
 
     def __init__(self, job: TrainingJob, rank: int) -> None:
@@ -139,7 +139,7 @@ class StopSwitch(transformers.TrainerCallback):  # type: ignore[misc]  # transfo
 
 
 class SampleWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Answers the first validation prompts greedily at each checkpoint; none of a sharded model."""
+    """Answers the first validation prompts greedily at each checkpoint; none where the model is sharded."""
 
     def __init__(self, job: TrainingJob, trainer: CountingTrainer, rank: int) -> None:
         self._job = job
@@ -179,7 +179,7 @@ class SampleWriter(transformers.TrainerCallback):  # type: ignore[misc]  # trans
 
 
 class CheckpointReporter(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Hands each checkpoint over: rank 0 its folder, the others nothing, all of them equally often."""
+    """Reports each checkpoint: rank 0 its folder, the others none. Every rank reports equally often."""
 
     def __init__(self, link: TrainerLink, trainer: CountingTrainer) -> None:
         self._link = link

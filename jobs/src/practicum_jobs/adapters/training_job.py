@@ -1,11 +1,11 @@
-"""Decides what a training worker is told and what it tells back: plain values that travel between processes.
+"""The description of a training job and its outcome: plain values that travel between processes.
 
 Imports nothing heavy, so that the process that starts the workers stays small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.context import StageContext
 
 IGNORED = -100
@@ -38,7 +38,7 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why training must not go on: what happened at which step."""
+    """Why training has to stop: what happened at which step."""
 
     kind: str
     step: int
@@ -47,7 +47,7 @@ class Fault:
 
 
 class Watchdog(Protocol):
-    """Looks at every logged step and says when training is lost."""
+    """Looks at every logged step and says when training has diverged."""
 
     def resume(self, losses: Sequence[float]) -> None:
         """Take in the losses of the steps before the one that training goes on from, oldest first."""
@@ -60,10 +60,11 @@ class Watchdog(Protocol):
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """Everything that a worker needs to know. Paths lie on a disk that every worker sees.
+    """Everything that a worker needs to know. Its paths are on a disk that every worker mounts.
 
     Attributes:
         run_dir: The run directory.
+        stage: Name of the stage.
         step: Name of the unit's step.
         model_dir: Folder of the base model.
         config: The stage's configuration.
@@ -76,22 +77,23 @@ class TrainingJob:
     """
 
     run_dir: Path
+    stage: str
     step: str
     model_dir: Path
-    config: SftConfig
+    config: TrainingConfig
     num_steps: int
     watchdog: Watchdog
     started_at_s: float
     num_threads: int
-    trainer: str = "practicum_jobs.adapters.sft_trainer:build_trainer"
+    trainer: str
 
     def open_context(self) -> StageContext:
-        """Open the step's window on the run directory from a worker."""
-        return StageContext(self.run_dir, "sft", self.step)
+        """Return the step's context in the run directory, for a worker."""
+        return StageContext(self.run_dir, self.stage, self.step)
 
     @property
     def work_dir(self) -> Path:
-        """Folder of what the step needs while it runs and nobody reads later."""
+        """Folder of files that only the running step reads."""
         return get_work_dir(self.open_context())
 
     @property
@@ -107,7 +109,7 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class SavedCheckpoint:
-    """A checkpoint that is whole."""
+    """A completely written checkpoint."""
 
     step: int
     validation_loss: float | None
@@ -116,16 +118,18 @@ class SavedCheckpoint:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What rank 0 tells back.
+    """What rank 0 reports at the end.
 
     Attributes:
         num_steps: Last optimizer step that was done.
         stopped: Training ended early because it was asked to.
-        fault: Training ended early because it was lost.
+        fault: Training ended early because it diverged.
         startup_s: From the start of the stage to the first optimizer step of this attempt.
         train_s: From the first to the last step of this attempt, evaluation and checkpoints included.
         step_s: Seconds inside optimizer steps alone, this attempt.
         step_tokens: Tokens in those steps, padding left out.
+        peak_rss_gib: Most memory of this process.
+        peak_gpu_gib: Most memory of its GPU that tensors took; ``None`` without one.
     """
 
     num_steps: int
@@ -140,34 +144,59 @@ class TrainingOutcome:
     step_s: float
     step_tokens: int
     peak_rss_gib: float
+    peak_gpu_gib: float | None = None
     best_step: int | None = None
     checkpoints: list[SavedCheckpoint] = field(default_factory=list)
 
 
-def is_sharded(config: SftConfig) -> bool:
-    """Whether no worker holds the whole model: its weights come together in checkpoints alone.
+class WorkersFailedError(Exception):
+    """Training ended because its workers failed.
 
-    A worker that asks such a model anything by itself waits for the others forever.
+    Args:
+        causes: Text of each failed worker's last error, by rank; empty where none is known.
+        text: Text of the engine's own error.
+    """
 
-    >>> is_sharded(SftConfig(strategy="fsdp")), is_sharded(SftConfig(strategy="deepspeed", method="lora"))
+    def __init__(self, causes: Mapping[int, str], text: str) -> None:
+        super().__init__(text)
+        self.causes = dict(causes)
+
+
+def get_last_line(text: str) -> str:
+    r"""Return the last line of an error's text, where Python names the exception; empty for an empty text.
+
+    >>> get_last_line("Traceback (most recent call last):\n  ...\nValueError: shapes do not match\n")
+    'ValueError: shapes do not match'
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""
+
+
+def is_sharded(config: TrainingConfig) -> bool:
+    """Whether each worker holds only a part of the weights. Only checkpoints then hold all of them.
+
+    A forward pass by one worker alone would wait for the others forever.
+
+    >>> fsdp = TrainingConfig(learning_rate=1e-4, strategy="fsdp")
+    >>> is_sharded(fsdp), is_sharded(fsdp.model_copy(update={"strategy": "deepspeed"}))
     (True, False)
     """
     return config.strategy == "fsdp" or (config.strategy == "deepspeed" and config.method == "full")
 
 
-def has_float32_weights(config: SftConfig) -> bool:
-    """Whether weights stay in float32 though sums may be in bfloat16, where small steps of training would vanish.
+def has_float32_weights(config: TrainingConfig) -> bool:
+    """Whether weights are kept in float32 even where the computation is in bfloat16.
 
-    DeepSpeed keeps such a copy itself.
+    In bfloat16 a small update of a weight would be rounded away. DeepSpeed keeps a float32 copy itself.
 
-    >>> has_float32_weights(SftConfig(method="full")), has_float32_weights(SftConfig(method="lora"))
-    (True, False)
+    >>> [has_float32_weights(TrainingConfig(learning_rate=1e-4, method=method)) for method in ("full", "lora")]
+    [True, False]
     """
     return config.method == "full" and config.strategy != "deepspeed"
 
 
 def get_work_dir(context: StageContext) -> Path:
-    """Return the step's folder for what only the running stage reads."""
+    """Return the step's folder for files that only the running stage reads."""
     return context.layout.root / "work"
 
 

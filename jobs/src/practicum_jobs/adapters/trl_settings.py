@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import peft
 import torch
 import transformers
 
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.training_job import TrainingJob, is_sharded
 
 
@@ -27,14 +28,14 @@ def prepare_quantized_training(model: torch.nn.Module, dtype: torch.dtype) -> No
             parameter.data = parameter.data.to(dtype)
 
 
-def choose_dtype(config: SftConfig) -> torch.dtype:
+def choose_dtype(config: TrainingConfig) -> torch.dtype:
     """Return the type of sums, and of weights that are not trained: bfloat16 on a GPU, float32 on a CPU."""
     if config.dtype == "auto":
         return torch.bfloat16 if torch.cuda.is_available() else torch.float32
     return torch.float32 if config.dtype == "float32" else torch.bfloat16
 
 
-def build_adapter(config: SftConfig) -> peft.LoraConfig | None:
+def build_adapter(config: TrainingConfig) -> peft.LoraConfig | None:
     """Return the LoRA settings; ``None`` trains every weight."""
     if config.method == "full":
         return None
@@ -47,7 +48,7 @@ def build_adapter(config: SftConfig) -> peft.LoraConfig | None:
     )
 
 
-def build_quantization(config: SftConfig) -> transformers.BitsAndBytesConfig | None:
+def build_quantization(config: TrainingConfig) -> transformers.BitsAndBytesConfig | None:
     """Return the 4-bit settings of QLoRA (Dettmers et al., 2023: nf4, double quantization)."""
     if config.method != "qlora":
         return None
@@ -76,7 +77,7 @@ def build_arguments(job: TrainingJob, world_size: int) -> dict[str, Any]:
         "gradient_accumulation_steps": config.gradient_accumulation_steps,
         "learning_rate": config.learning_rate,
         "lr_scheduler_type": config.lr_scheduler if config.lr_scheduler != "constant" else "constant_with_warmup",
-        "warmup_steps": -(-job.num_steps * config.warmup_ratio // 1),
+        "warmup_steps": math.ceil(job.num_steps * config.warmup_ratio),
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
         "logging_strategy": "steps",
@@ -98,7 +99,7 @@ def build_arguments(job: TrainingJob, world_size: int) -> dict[str, Any]:
     }
 
 
-def build_strategy(config: SftConfig) -> dict[str, Any]:
+def build_strategy(config: TrainingConfig) -> dict[str, Any]:
     """Return the arguments that make several GPUs share one model's state; nothing for plain data parallelism."""
     if config.strategy == "deepspeed":
         return {"deepspeed": build_deepspeed(config)}
@@ -110,7 +111,7 @@ def build_strategy(config: SftConfig) -> dict[str, Any]:
     return {}
 
 
-def build_deepspeed(config: SftConfig) -> dict[str, Any]:
+def build_deepspeed(config: TrainingConfig) -> dict[str, Any]:
     """Return DeepSpeed's configuration: ZeRO stage 2 for adapters, 3 for full tuning; ``auto`` follows the trainer."""
     return {
         "train_micro_batch_size_per_gpu": "auto",

@@ -14,7 +14,7 @@ import datasets
 import torch
 import transformers
 
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.training_callbacks import CheckpointReporter, CurveWriter, SampleWriter, StopSwitch
 from practicum_jobs.adapters.training_export import export_training
 from practicum_jobs.adapters.training_interfaces import CountingTrainer, TrainerLink
@@ -22,11 +22,11 @@ from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, T
 
 
 def run_training(job: TrainingJob, link: TrainerLink) -> TrainingOutcome:
-    """Train from the last whole checkpoint or from the start, export on rank 0, and tell what was done.
+    """Train from the last complete checkpoint or from the start, export on rank 0, and return what was done.
 
     Args:
         job: What to train.
-        link: The way to whoever started this worker.
+        link: Connection to whoever started this worker.
     """
     _prepare_process(job)
     trainer: CountingTrainer = pkgutil.resolve_name(job.trainer)(job, link)
@@ -58,6 +58,7 @@ def run_training(job: TrainingJob, link: TrainerLink) -> TrainingOutcome:
         step_s=curve.step_s,
         step_tokens=curve.step_tokens,
         peak_rss_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        peak_gpu_gib=torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None,
         best_step=best.step if best else None,
         checkpoints=checkpoints,
     )
@@ -69,8 +70,8 @@ def choose_best(checkpoints: list[SavedCheckpoint]) -> SavedCheckpoint | None:
     return min(scored, key=lambda checkpoint: (checkpoint.validation_loss, checkpoint.step), default=None)
 
 
-def choose_export(config: SftConfig, checkpoints: list[SavedCheckpoint], last_step: int) -> Path | None:
-    """Return the checkpoint whose weights are exported: the best; ``None`` where the trainer holds them, whole."""
+def choose_export(config: TrainingConfig, checkpoints: list[SavedCheckpoint], last_step: int) -> Path | None:
+    """Return the checkpoint to export, the best one; ``None`` where the trainer itself holds exactly its weights."""
     best = choose_best(checkpoints) or (checkpoints[-1] if checkpoints else None)
     if best is None or (best.step == last_step and not is_sharded(config)):
         return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from practicum_core.stages import STAGES
 from practicum_core.stages.base import StageRecord
-from practicum_core.stages.sft import SftRecord
+from practicum_core.stages.training import TrainingRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import (
     Block,
@@ -112,7 +112,7 @@ def build_curves_section(pack: Pack) -> Section | None:
 
 def _build_curves(step: StepFiles) -> list[Block]:
     series = {name: points for name, points in step.curves.series.items() if name not in _UNDRAWN}
-    record = step.record if isinstance(step.record, SftRecord) else None
+    record = step.record if isinstance(step.record, TrainingRecord) else None
     marks = _build_marks(step, record)
     blocks: list[Block] = []
     charts = _build_loss_charts(step.name, series, marks)
@@ -135,7 +135,7 @@ def _build_curves(step: StepFiles) -> list[Block]:
     return blocks
 
 
-def _build_marks(step: StepFiles, record: SftRecord | None) -> list[Mark]:
+def _build_marks(step: StepFiles, record: TrainingRecord | None) -> list[Mark]:
     marks = [Mark(at, CURVES["restart"], "bad") for at in step.curves.restarts]
     if record is not None and record.best_step is not None:
         marks.append(Mark(record.best_step, CURVES["best"], "good"))
@@ -176,7 +176,7 @@ def _build_series_chart(
     return chart, CURVES.get(f"{name}_reading")
 
 
-def _build_training_facts(record: SftRecord) -> Facts:
+def _build_training_facts(record: TrainingRecord) -> Facts:
     share = record.num_trainable_parameters / record.num_parameters if record.num_parameters else 0.0
     facts = [
         Fact(CURVES["method"], record.method),
@@ -191,7 +191,7 @@ def _build_training_facts(record: SftRecord) -> Facts:
     return Facts(facts)
 
 
-def _build_checkpoints(record: SftRecord) -> Table:
+def _build_checkpoints(record: TrainingRecord) -> Table:
     columns = [
         Column(CURVES["step"], "number"),
         Column(CURVES["validation_loss"], "number"),

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: checks before it, detectors around it, and the record after it."""
+"""Supervised fine-tuning."""
 
 from practicum_jobs.sft.stage import run
 

@@ -1,12 +1,12 @@
-"""Decides which tokens a row becomes and which of them count in the loss: the answer's, its stop token included.
+"""Rows as tokens, and which of them count in the loss: those of the answer, its stop token included.
 
-The same ids and labels as TRL makes of ``{"prompt": messages, "completion": [assistant]}`` (a test holds the two
-together). Refuses to know how training uses them.
+The ids and labels are those that TRL makes of ``{"prompt": messages, "completion": [assistant]}`` (a test compares
+them).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -17,7 +17,7 @@ from practicum_jobs.models.tokens import ChatTokenizer
 
 @dataclass(frozen=True)
 class EncodedRow:
-    """A row with what the checks need to know about it.
+    """A row as tokens, with what the checks read.
 
     Attributes:
         tokens: As trained on, cut to the longest allowed length.
@@ -41,13 +41,13 @@ class EncodedRow:
         return sum(label != IGNORED for label in self.tokens.labels)
 
 
-def encode_rows(rows: Iterable[Row], tokenizer: ChatTokenizer, max_length: int) -> list[EncodedRow]:
+def encode_rows(rows: Sequence[Row], tokenizer: ChatTokenizer, max_length: int) -> list[EncodedRow]:
     """Encode every row; a longer row keeps its first ``max_length`` tokens."""
     return [encode_row(row, tokenizer, max_length) for row in rows]
 
 
 def encode_row(row: Row, tokenizer: ChatTokenizer, max_length: int) -> EncodedRow:
-    """Encode one row: the loss starts where the prompt's tokens and the conversation's part ways."""
+    """Encode one row: the loss starts at the first token where prompt and conversation differ."""
     prompt = tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True, tools=row.tools))
     turns = [*row.messages, row.reply]
     input_ids = tokenizer.encode(tokenizer.render(turns, add_generation_prompt=False, tools=row.tools))

@@ -1,4 +1,4 @@
-"""Decides whether a start in a used folder goes on or begins anew: the same inputs go on, other inputs begin anew."""
+"""Restarts in a used folder: a run with the same inputs resumes, a run with other inputs starts from nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RESULTS = ("metrics", "samples")
 
 
 def prepare_attempt(job: TrainingJob) -> None:
-    """Clear what an earlier attempt left half-done; clear everything of it when its inputs were others."""
+    """Remove the unfinished files of an earlier attempt, and all its files when its inputs were different."""
     layout = job.open_context().layout
     file = layout.root / "checkpoints" / "inputs.sha256"
     key = hash_inputs(job)
@@ -33,7 +33,7 @@ def prepare_attempt(job: TrainingJob) -> None:
 
 
 def hash_inputs(job: TrainingJob) -> str:
-    """Return the SHA-256 of everything that decides the weights: configuration, tokens, steps, model folder."""
+    """Return the SHA-256 of everything that the weights depend on: configuration, tokens, steps, model folder."""
     rows = [hash_path(job.work_dir / f"{split}.npz") for split in ("train", "validation")]
     config = job.config.model_dump(mode="json")
     text = json.dumps([config, rows, job.num_steps, str(job.model_dir), _stamp(job.model_dir)], sort_keys=True)
@@ -41,5 +41,5 @@ def hash_inputs(job: TrainingJob) -> str:
 
 
 def _stamp(folder: Path) -> list[list[str | int]]:
-    """Name every weight file with its size; their content is hashed by the step ``model``."""
+    """Return name and size of every weight file; the step ``model`` hashes their content."""
     return [[file.name, file.stat().st_size] for file in sorted(folder.glob("*.safetensors"))]

@@ -1,7 +1,4 @@
-"""Decides, before anything is trained, whether training would be wasted. Gathers every problem into one message.
-
-Refuses to know how training runs: it reads the encoded rows, the model's configuration and the free memory.
-"""
+"""Checks before training: rows, chat template, options and memory. Every problem found is in one message."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from practicum_core.errors import ConfigError, Reason
-from practicum_core.stages.sft import SftConfig
-from practicum_jobs.sft.encoding import EncodedRow
-from practicum_jobs.sft.memory import MemoryEstimate, ModelShape, Room, estimate_memory
+from practicum_core.stages.training import TrainingConfig
+from practicum_jobs.training.encoding import EncodedRow
+from practicum_jobs.training.memory import MemoryEstimate, ModelShape, Room, estimate_memory
 
 _MARKER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:start|end)_of_turn>")
 _SHOWN = 5
@@ -53,13 +50,13 @@ class Preflight:
         if self.problems:
             raise ConfigError(
                 "; ".join(self.problems),
-                "mend the named rows or options; nothing was trained",
+                "correct the named rows or options; nothing was trained",
                 Reason.PREFLIGHT_FAILED,
             )
 
 
 def check_before_training(
-    rows: Sequence[EncodedRow], template_text: str, model: ModelFacts, config: SftConfig, room: Room
+    rows: Sequence[EncodedRow], template_text: str, model: ModelFacts, config: TrainingConfig, room: Room
 ) -> Preflight:
     """Run every check.
 
@@ -84,8 +81,8 @@ def check_before_training(
     return Preflight(truncated_ratio, memory, tuple(problem for problem in found if problem))
 
 
-def check_options(config: SftConfig) -> list[str]:
-    """Return combinations of options that cannot work."""
+def check_options(config: TrainingConfig) -> list[str]:
+    """Return a problem for each combination of options that cannot work."""
     problems = []
     if config.engine == "flat" and (config.method != "lora" or config.num_workers > 1):
         problems.append("engine=flat trains with method=lora and num_workers=1 only")
@@ -95,9 +92,9 @@ def check_options(config: SftConfig) -> list[str]:
 
 
 def check_template(text: str, model: ModelFacts) -> str | None:
-    """Return a problem when the template writes markers that this model's vocabulary does not have as single tokens.
+    """Return a problem when the template writes markers that are no single tokens of this model's vocabulary.
 
-    A template of another family renders fine and trains fine, and the model never learns to stop.
+    With the template of another family of models training seems to succeed, but the model never learns to stop.
     """
     foreign = sorted({marker for marker in _MARKER.findall(text) if marker not in model.special_ids})
     if foreign:
@@ -112,7 +109,7 @@ def check_template(text: str, model: ModelFacts) -> str | None:
 
 
 def check_prompts(rows: Sequence[EncodedRow]) -> str | None:
-    """Return a problem when the prompt renders otherwise alone than inside the conversation."""
+    """Return a problem when a prompt renders to other tokens alone than inside the conversation."""
     changed = [row.row.id for row in rows if not row.is_prompt_kept]
     if changed:
         return (
@@ -143,7 +140,7 @@ def check_stop_token(rows: Sequence[EncodedRow], stop_ids: AbstractSet[int]) -> 
     return None
 
 
-def check_truncation(ratio: float, config: SftConfig) -> str | None:
+def check_truncation(ratio: float, config: TrainingConfig) -> str | None:
     """Return a problem when too many rows would be cut."""
     if ratio > config.max_truncation_ratio:
         return (
@@ -154,7 +151,7 @@ def check_truncation(ratio: float, config: SftConfig) -> str | None:
 
 
 def check_memory(memory: MemoryEstimate, room: Room) -> str | None:
-    """Return a problem when the workers would not fit."""
+    """Return a problem when the workers would not fit into the free memory."""
     needed = memory.total * room.num_workers
     if needed > room.free_gib:
         where = "free on the GPU" if room.is_gpu else "free"
@@ -166,7 +163,7 @@ def check_memory(memory: MemoryEstimate, room: Room) -> str | None:
 
 
 def estimate_largest_batch(
-    rows: Sequence[EncodedRow], shape: ModelShape, config: SftConfig, room: Room
+    rows: Sequence[EncodedRow], shape: ModelShape, config: TrainingConfig, room: Room
 ) -> MemoryEstimate:
     """Estimate memory for the batch of the longest rows, which a shuffled epoch may draw."""
     longest = sorted((len(row.tokens.input_ids) for row in rows), reverse=True)[: config.batch_size]

@@ -1,4 +1,4 @@
-"""Decides whether a run learned its rows by heart: validation loss leaves its best while training loss falls. Pure."""
+"""Detection of overfitting: validation loss rises above its lowest while training loss falls. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MARGIN = 0.01
 
 @dataclass(frozen=True)
 class Overfitting:
-    """Since when validation loss has been above its best.
+    """Where validation loss was lowest, and where its rise was noticed.
 
     Attributes:
         best_step: Evaluation with the lowest validation loss.

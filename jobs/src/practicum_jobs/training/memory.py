@@ -1,4 +1,4 @@
-"""Decides how much memory training will need, from the model's configuration and the rows. Pure."""
+"""The memory that training will need, estimated from the model's configuration and the rows. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.training_job import has_float32_weights, is_sharded
 
 GIB = 2**30
@@ -18,7 +18,7 @@ NF4_BYTES = 0.53
 
 @dataclass(frozen=True)
 class ModelShape:
-    """The sizes that memory follows from.
+    """The model's sizes that memory depends on.
 
     Attributes:
         num_parameters: Weights in total.
@@ -42,9 +42,9 @@ class Room:
     """Memory that training may take.
 
     Attributes:
-        free_gib: Free in one place: this machine, a pod, or a GPU.
-        num_workers: Workers that share the place.
-        is_gpu: It is a GPU's.
+        free_gib: Free memory of the machine, the pod or the GPU.
+        num_workers: Workers that share it.
+        is_gpu: It is the memory of a GPU.
     """
 
     free_gib: float
@@ -54,7 +54,7 @@ class Room:
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """GiB by what takes them, for one worker."""
+    """Memory of one worker in GiB, by what takes it."""
 
     process: float
     weights: float
@@ -101,7 +101,7 @@ def count_adapter_parameters(shape: ModelShape, rank: int) -> int:
 
 
 def estimate_memory(
-    shape: ModelShape, config: SftConfig, batch_tokens: int, counted_tokens: int, *, is_gpu: bool = False
+    shape: ModelShape, config: TrainingConfig, batch_tokens: int, counted_tokens: int, *, is_gpu: bool = False
 ) -> MemoryEstimate:
     """Estimate the memory of one worker at its largest batch.
 

@@ -1,4 +1,4 @@
-"""Decides what the checks are told about model and machine: reads configuration files, free memory, cores."""
+"""Facts about model and machine for the checks: configuration files, free memory, cores."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import psutil
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.machine import list_gpus, read_free_gpu_memory, read_unused_limit
 from practicum_core.rows import Message
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.ray_session import is_cluster_named
 from practicum_jobs.models.tokens import ChatTokenizer, read_special_tokens
 from practicum_jobs.models.weights import count_parameters
-from practicum_jobs.sft.memory import GIB, Room, read_model_shape
-from practicum_jobs.sft.preflight import ModelFacts
+from practicum_jobs.training.memory import GIB, Room, read_model_shape
+from practicum_jobs.training.preflight import ModelFacts
 
 
 def read_model_facts(folder: Path) -> ModelFacts:
@@ -35,13 +35,13 @@ def read_model_facts(folder: Path) -> ModelFacts:
 
 
 def render_empty(tokenizer: ChatTokenizer) -> str:
-    """Return a conversation with plain contents, so that only the template's own markers stand in it."""
+    """Render a conversation with plain contents: every marker in it is the template's own."""
     turns = [Message(role="user", content="question"), Message(role="assistant", content="answer")]
     return tokenizer.render(turns, add_generation_prompt=False)
 
 
-def measure_room(config: SftConfig) -> Room:
-    """Return the memory that training may take. Each worker has a GPU, or a pod of a cluster, to itself."""
+def measure_room(config: TrainingConfig) -> Room:
+    """Return the memory that training may take. A GPU, or a pod of a cluster, is not shared by workers."""
     is_gpu = bool(list_gpus())
     num_sharing = 1 if is_gpu or is_cluster_named() else config.num_workers
     free_gib = config.memory_limit_gib
@@ -51,7 +51,7 @@ def measure_room(config: SftConfig) -> Room:
 
 
 def _measure_free_gpu_memory(num_workers: int) -> float:
-    """Return the GiB free on a GPU; without end where the driver does not say, as for a part of one."""
+    """Return the GiB free on a GPU; infinite where the driver does not tell, as for a slice of a GPU."""
     free = read_free_gpu_memory(num_workers)
     return math.inf if free is None else free / GIB
 

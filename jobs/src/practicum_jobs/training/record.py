@@ -1,38 +1,52 @@
-"""Decides what the record says about a training run that ended well: figures, failure points, diagnosis, artifacts."""
+"""The record of a training run that ended well: figures, failures, diagnosis, artifacts."""
 
 from __future__ import annotations
 
 import json
 import time
 from pathlib import Path
+from typing import TypeVar
 
 from practicum_core.curves import Curves
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Artifact, Failure
-from practicum_core.stages.sft import CheckpointInfo, SftRecord
-from practicum_jobs.adapters.training_job import TrainingJob, TrainingOutcome
+from practicum_core.stages.training import CheckpointInfo, TrainingRecord
+from practicum_jobs.adapters.training_job import TrainingOutcome
 from practicum_jobs.context import StageContext
-from practicum_jobs.sft.overfitting import Overfitting, find_overfitting
-from practicum_jobs.sft.preflight import Preflight
+from practicum_jobs.training.overfitting import Overfitting, find_overfitting
+from practicum_jobs.training.preflight import Preflight
+from practicum_jobs.training.preparation import PreparedTraining
 
 _EXPORTS = {"adapter": "LoRA adapter in PEFT's format", "merged": "stand-alone model with tokenizer and chat template"}
 
 
+Record = TypeVar("Record", bound=TrainingRecord)
+
+
 def build_record(
-    job: TrainingJob, ctx: StageContext, outcome: TrainingOutcome, checks: Preflight, curves: Curves, num_rows: int
-) -> SftRecord:
-    """Build the record from what rank 0 said and what the curves show."""
+    model: type[Record], prepared: PreparedTraining, ctx: StageContext, outcome: TrainingOutcome, curves: Curves
+) -> Record:
+    """Build the record from the outcome that rank 0 reported and from the curves.
+
+    Args:
+        model: The stage's record. A stage that adds fields gives them defaults and sets them with ``model_copy``.
+        prepared: What was trained.
+        ctx: The step's context.
+        outcome: What rank 0 reported.
+        curves: The metric series.
+    """
+    job = prepared.job
     validation, train = curves.series.get("eval_loss", []), curves.series.get("loss", [])
     overfitting = find_overfitting(validation, train, job.config.overfit_patience)
     losses = read_lost_workers(job.work_dir / "failures.jsonl", job.started_at_s)
     failures = [*losses, *_describe_overfitting(overfitting)]
-    return SftRecord(
-        metrics=build_metrics(outcome, checks, curves),
+    return model(
+        metrics=build_metrics(outcome, prepared.checks, curves),
         failures=failures,
         artifacts=_describe_exports(ctx),
         method=job.config.method,
         num_steps=outcome.num_steps,
-        num_train_rows=num_rows,
+        num_train_rows=prepared.num_rows,
         num_trainable_parameters=outcome.num_trainable_parameters,
         num_parameters=outcome.num_parameters,
         num_tokens=outcome.num_tokens,
@@ -53,7 +67,7 @@ def build_record(
 
 
 def build_metrics(outcome: TrainingOutcome, checks: Preflight, curves: Curves) -> list[Metric]:
-    """Return the figures; the exported weights are those of the lowest validation loss."""
+    """Return the figures. The exported weights are those with the lowest validation loss."""
     validation = curves.series.get("eval_loss", [])
     first = validation[0][1]
     best = dict(validation).get(outcome.best_step or -1, validation[-1][1])
@@ -67,6 +81,7 @@ def build_metrics(outcome: TrainingOutcome, checks: Preflight, curves: Curves) -
         ("startup_s", outcome.startup_s, "s"),
         ("train_s", outcome.train_s, "s"),
         ("peak_rss_gib", outcome.peak_rss_gib, "GiB"),
+        ("peak_gpu_gib", outcome.peak_gpu_gib, "GiB"),
         ("estimated_memory_gib", checks.memory.total, "GiB"),
         ("truncated_ratio", checks.truncated_ratio, ""),
     ]
@@ -93,7 +108,7 @@ def diagnose(curves: Curves, overfitting: Overfitting | None, outcome: TrainingO
 
 
 def read_lost_workers(path: Path, started_at_s: float) -> list[Failure]:
-    """Read where workers were lost: one failure per restart of the group."""
+    """Read at which steps workers were lost: one failure for each restart of the group."""
     if not path.is_file():
         return []
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

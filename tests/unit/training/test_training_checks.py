@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pytest
+from pydantic import ValidationError
 
 from practicum_core.curves import read_curves
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.rows import Message, Row
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.sft import SftConfig, SftRecord
+from practicum_core.stages.training import TrainingConfig, TrainingRecord
 from practicum_jobs.adapters.training_job import IGNORED, Fault, TokenRow, read_rows, write_rows
-from practicum_jobs.sft import facts
-from practicum_jobs.sft.divergence import DivergenceWatchdog, explain_divergence, list_cause_hints
-from practicum_jobs.sft.encoding import EncodedRow
-from practicum_jobs.sft.memory import ModelShape, Room, count_adapter_parameters, estimate_memory
-from practicum_jobs.sft.overfitting import find_overfitting
-from practicum_jobs.sft.preflight import ModelFacts, check_before_training
-from practicum_jobs.sft.schedule import count_steps, count_warmup_steps
+from practicum_jobs.training import facts
+from practicum_jobs.training.divergence import DivergenceWatchdog, explain_divergence, list_cause_hints
+from practicum_jobs.training.encoding import EncodedRow
+from practicum_jobs.training.memory import ModelShape, Room, count_adapter_parameters, estimate_memory
+from practicum_jobs.training.overfitting import find_overfitting
+from practicum_jobs.training.preflight import ModelFacts, check_before_training
+from practicum_jobs.training.schedule import count_steps
 
 STOP = 2
 SMOLLM2 = ModelShape(134_515_008, hidden=576, intermediate=1536, layers=30, heads=9, vocab=49152)
@@ -139,11 +142,6 @@ def test_steps_of_480_rows(options, steps):
     assert count_steps(480, SftConfig(**options)) == steps
 
 
-def test_warmup_rounds_up():
-    assert count_warmup_steps(10, SftConfig(warmup_ratio=0.01)) == 1
-    assert count_warmup_steps(10, SftConfig(warmup_ratio=0)) == 0
-
-
 def test_adapter_parameters_of_smollm2_are_close_to_pefts_count():
     # PEFT says 4,884,480 for r=16 on all linear layers (grouped keys and values are narrower than assumed here).
     assert count_adapter_parameters(SMOLLM2, 16) == pytest.approx(4_884_480, rel=0.12)
@@ -197,7 +195,7 @@ def test_the_watchdog_bears_one_hard_batch():
 
 def test_divergence_says_what_happened_and_what_to_try():
     error = explain_divergence(
-        Fault("loss_exploded", 9, 30.0, "the loss averaged 30"), SftConfig(learning_rate=1), [2.0]
+        Fault("loss_exploded", 9, 30.0, "the loss averaged 30"), SftConfig(learning_rate=1), [2.0], "tune"
     )
     assert error.reason is Reason.TRAINING_DIVERGED
     assert error.exit_code == 1
@@ -207,8 +205,8 @@ def test_divergence_says_what_happened_and_what_to_try():
 
 def test_a_sudden_nan_points_at_the_rows_and_the_weights():
     fault = Fault("loss_not_finite", 9, math.nan, "")
-    assert "steady before step 9" in list_cause_hints(fault, SftConfig(), [2.0, 1.9, 1.8])[0]
-    assert not any("steady" in hint for hint in list_cause_hints(fault, SftConfig(), [2.0, 4.0, 8.0]))
+    assert "steady before step 9" in list_cause_hints(fault, SftConfig(), [2.0, 1.9, 1.8], "tune")[0]
+    assert not any("steady" in hint for hint in list_cause_hints(fault, SftConfig(), [2.0, 4.0, 8.0], "tune"))
 
 
 @pytest.mark.parametrize(
@@ -261,3 +259,55 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path):
 def test_the_learning_rate_goes_by_the_method_unless_it_is_named(method, rate):
     assert SftConfig(method=method).learning_rate == rate
     assert SftConfig(method=method, learning_rate=5e-4).learning_rate == 5e-4
+
+
+class _OtherConfig(TrainingConfig):
+    """Options of a made-up second trainer: one engine, other rates."""
+
+    highest_usual_rates: ClassVar[dict[str, float]] = {"full": 1e-6, "lora": 5e-5, "qlora": 5e-5}
+    engine: Literal["ray"] = "ray"
+    learning_rate: float = 1e-5
+
+
+def test_another_trainers_options_serve_every_check_and_detector():
+    config = _OtherConfig(batch_size=4, num_workers=2)
+    assert list(_OtherConfig.model_fields) == list(SftConfig.model_fields)
+    assert count_steps(480, config) == 60
+    checks = check_before_training([_row()], CHATML, FACTS, config, Room(64.0, 2))
+    assert checks.problems == ()
+    high = config.model_copy(update={"learning_rate": 1e-4})
+    hints = list_cause_hints(Fault("loss_exploded", 9, 30.0, ""), high, [2.0], "align")
+    assert hints[0].startswith("the learning rate 0.0001 is far above what lora usually bears (5e-05): set align.")
+    with pytest.raises(ValidationError):
+        _OtherConfig(engine="flat")
+
+
+def test_a_record_of_the_first_version_still_loads():
+    text = json.dumps(
+        {
+            "schema_version": 1,
+            "stage": "sft",
+            "step": "sft",
+            "started_at": "2026-01-02T00:00:00.000+00:00",
+            "finished_at": "2026-01-02T00:04:00.000+00:00",
+            "duration_s": 240.0,
+            "metrics": [{"name": "validation_loss", "value": 0.3, "unit": "nats per token"}],
+            "failures": [{"kind": "overfitting", "where": "step 40", "text": "validation loss rose"}],
+            "artifacts": [],
+            "notes": [],
+            "method": "lora",
+            "num_steps": 60,
+            "num_train_rows": 480,
+            "num_trainable_parameters": 4_884_480,
+            "num_parameters": 139_399_488,
+            "num_tokens": 40_000,
+            "num_restarts": 0,
+            "resumed_from_step": None,
+            "checkpoints": [{"step": 60, "validation_loss": 0.3, "path": "stages/sft/checkpoints/step-000060"}],
+            "best_step": 60,
+            "diagnosis": "No overfitting was seen.",
+        }
+    )
+    record = SftRecord.model_validate_json(text)
+    assert isinstance(record, TrainingRecord)
+    assert json.loads(record.model_dump_json(exclude_unset=True)) == json.loads(text)

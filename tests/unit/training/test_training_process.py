@@ -12,17 +12,18 @@ from practicum_core.errors import PlatformError, Reason
 from practicum_core.stages.sft import SftConfig
 from practicum_jobs.adapters.checkpoint_shelf import CheckpointShelf
 from practicum_jobs.adapters.ray_session import open_session
-from practicum_jobs.adapters.training_faults import explain_training_faults
-from practicum_jobs.adapters.training_job import IGNORED, TokenRow, TrainingJob, write_rows
-from practicum_jobs.sft.attempts import prepare_attempt
-from practicum_jobs.sft.divergence import DivergenceWatchdog
+from practicum_jobs.adapters.training_job import IGNORED, TokenRow, TrainingJob, WorkersFailedError, write_rows
+from practicum_jobs.training.attempts import prepare_attempt
+from practicum_jobs.training.divergence import DivergenceWatchdog
+from practicum_jobs.training.faults import explain_training_faults
 
 
 def _make_job(folder: Path, **options) -> TrainingJob:
     model = folder / "model"
     model.mkdir(parents=True, exist_ok=True)
     (model / "model.safetensors").write_bytes(b"weights")
-    job = TrainingJob(folder / "run", "sft", model, SftConfig(**options), 10, DivergenceWatchdog(3.0), 0.0, 1)
+    config, watchdog = SftConfig(**options), DivergenceWatchdog(3.0)
+    job = TrainingJob(folder / "run", "sft", "tune", model, config, 10, watchdog, 0.0, 1, "no trainer is built")
     for split in ("train", "validation"):
         write_rows(job.work_dir / f"{split}.npz", [TokenRow("a", [1, 2], [IGNORED, 2])])
     return job
@@ -104,14 +105,30 @@ def test_every_rank_stops_after_the_same_step(tmp_path, num_workers):
     ],
 )
 def test_faults_of_memory_and_disk_are_named(fault, reason, tmp_path):
-    with pytest.raises(PlatformError) as caught, explain_training_faults(tmp_path):
+    with pytest.raises(PlatformError) as caught, explain_training_faults(_make_job(tmp_path)):
         raise fault
     assert caught.value.reason is reason
     assert caught.value.exit_code == 4
 
 
+@pytest.mark.parametrize(
+    ("causes", "reason", "words"),
+    [
+        ({0: "in a worker:\nRuntimeError: CUDA out of memory"}, Reason.OUT_OF_MEMORY, "(RuntimeError: CUDA out"),
+        ({1: "it crashed", 0: "ValueError: shapes"}, Reason.WORKER_LOST, "worker 0: ValueError: shapes; worker 1: it"),
+        ({}, Reason.WORKER_LOST, "after 2 replacements: training ended without a result"),
+    ],
+)
+def test_failed_workers_are_explained_with_the_options_of_the_step(causes, reason, words, tmp_path):
+    with pytest.raises(PlatformError) as caught, explain_training_faults(_make_job(tmp_path)):
+        raise WorkersFailedError(causes, "training ended without a result")
+    assert caught.value.reason is reason
+    assert words in caught.value.detail
+    assert "tune.batch_size" in caught.value.fix
+
+
 def test_other_faults_pass(tmp_path):
-    with pytest.raises(RuntimeError, match="shapes"), explain_training_faults(tmp_path):
+    with pytest.raises(RuntimeError, match="shapes"), explain_training_faults(_make_job(tmp_path)):
         raise RuntimeError("shapes do not match")
 
 

@@ -1,4 +1,4 @@
-"""Decides when a training run is lost, and what probably caused it. Pure: figures in, a fault or nothing out."""
+"""Detection of a diverged training run, and its probable causes. Pure: figures in, a fault or nothing out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from practicum_core.errors import GateFailed, Reason
-from practicum_core.stages.sft import SftConfig
+from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.training_job import Fault
 
 WINDOW = 3
@@ -28,9 +28,9 @@ class DivergenceWatchdog:
     recent: list[float] = field(default_factory=list)
 
     def resume(self, losses: Sequence[float]) -> None:
-        """Take in the losses of the steps before the one that training goes on from, oldest first.
+        """Take in the losses of the steps before a resume, oldest first.
 
-        Without them a resumed run, whose loss is low already, would be held against its first loss after the resume.
+        Without them the loss of a resumed run, low already, would be compared with its first loss after the resume.
         """
         self.first_loss = losses[0] if losses else None
         self.recent = list(losses[-WINDOW:])
@@ -52,16 +52,17 @@ class DivergenceWatchdog:
         return None
 
 
-def explain_divergence(fault: Fault, config: SftConfig, previous_losses: list[float]) -> GateFailed:
+def explain_divergence(fault: Fault, config: TrainingConfig, previous_losses: list[float], step: str) -> GateFailed:
     """Turn a fault into an error that says what happened, what it looked like before, and what to try.
 
     Args:
         fault: What the watchdog saw.
-        config: What the run was told.
+        config: Options of the run.
         previous_losses: Losses of the steps before, oldest first.
+        step: Name of the unit's step, under which its options are set.
     """
     before = ", ".join(f"{loss:.3f}" for loss in previous_losses[-5:]) or "none"
-    hints = list_cause_hints(fault, config, previous_losses)
+    hints = list_cause_hints(fault, config, previous_losses, step)
     return GateFailed(
         f"{fault.text}; losses before: {before}; learning_rate={config.learning_rate:g}",
         "; ".join(hints),
@@ -69,18 +70,18 @@ def explain_divergence(fault: Fault, config: SftConfig, previous_losses: list[fl
     )
 
 
-def list_cause_hints(fault: Fault, config: SftConfig, previous_losses: list[float]) -> list[str]:
+def list_cause_hints(fault: Fault, config: TrainingConfig, previous_losses: list[float], step: str) -> list[str]:
     """Return probable causes with what to do, the likeliest first.
 
-    >>> list_cause_hints(Fault("loss_exploded", 9, 30.0, ""), SftConfig(learning_rate=0.5), [2.0, 4.0])[0]
-    'the learning rate 0.5 is far above what lora usually bears (0.002): set sft.learning_rate lower'
+    >>> list_cause_hints(Fault("loss_exploded", 9, 30.0, ""), TrainingConfig(learning_rate=0.5), [2.0, 4.0], "tune")[0]
+    'the learning rate 0.5 is far above what lora usually bears (0.002): set tune.learning_rate lower'
     """
-    usual = 2e-3 if config.method != "full" else 1e-4
+    usual = config.highest_usual_rates[config.method]
     hints: list[str] = []
     if config.learning_rate > usual:
         hints.append(
             f"the learning rate {config.learning_rate:g} is far above what {config.method} usually bears ({usual:g}): "
-            "set sft.learning_rate lower"
+            f"set {step}.learning_rate lower"
         )
     if fault.kind != "loss_exploded" and not _is_rising(previous_losses):
         hints.append(
@@ -88,10 +89,10 @@ def list_cause_hints(fault: Fault, config: SftConfig, previous_losses: list[floa
             "(the audit of week 2 finds broken rows)"
         )
     if config.dtype != "float32":
-        hints.append("set sft.dtype=float32 to rule out the range of a shorter type")
+        hints.append(f"set {step}.dtype=float32 to rule out the range of a shorter type")
     if config.warmup_ratio == 0:
-        hints.append("give sft.warmup_ratio a value, so that the first steps are small")
-    hints.append(f"or lower sft.max_grad_norm (now {config.max_grad_norm:g})")
+        hints.append(f"give {step}.warmup_ratio a value, so that the first steps are small")
+    hints.append(f"or lower {step}.max_grad_norm (now {config.max_grad_norm:g})")
     return hints
 
 
