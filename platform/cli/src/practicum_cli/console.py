@@ -1,16 +1,14 @@
-"""Decides how a run is shown while it goes: a progress bar on a terminal, JSON lines otherwise. Writes to stderr."""
+"""What a person sees of a run on stderr: a progress bar on a terminal, JSON lines otherwise."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import click
-
+from practicum_cli.streams import tell_json
 from practicum_core.phases import Phase
 from practicum_core.weekjob import WeekJobStatus
 
@@ -36,7 +34,7 @@ class JsonLines:
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """Print the event."""
-        click.echo(json.dumps(event, ensure_ascii=False), err=True)
+        tell_json(event, err=True)
 
     def on_status(self, status: WeekJobStatus) -> None:
         """Print the running step's progress, at most every few seconds."""
@@ -50,7 +48,7 @@ class JsonLines:
             line["message"] = stage.message
         if stage.eta_seconds is not None:
             line["eta_s"] = round(stage.eta_seconds, 1)
-        click.echo(json.dumps(line, ensure_ascii=False), err=True)
+        tell_json(line, err=True)
 
 
 class ProgressBar:
@@ -72,7 +70,7 @@ class ProgressBar:
             TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
         )
         self._tasks: dict[str, Any] = {}
@@ -90,11 +88,15 @@ class ProgressBar:
         """Show what the bars do not: environments being made, orphans ended, why a cluster lets it wait."""
         name = event["event"]
         if name == "environment_starting":
-            self._progress.console.print(f"making the environment '{event['environment']}' (first use)")
+            self._print(f"making the environment '{event['environment']}' (first use)")
         elif name == "orphan_found":
-            self._progress.console.print(f"ending the process that an earlier run of '{event['step']}' left behind")
+            self._print(f"ending the process that an earlier run of '{event['step']}' left behind")
         elif name in {"waiting", "cluster_silent"}:
-            self._progress.console.print(event["message"], markup=False, highlight=False)
+            self._print(event["message"])
+
+    def _print(self, text: str) -> None:
+        """Print a line above the bars; brackets in it are no markup."""
+        self._progress.console.print(text, markup=False, highlight=False)
 
     def on_status(self, status: WeekJobStatus) -> None:
         """Move the bars."""

@@ -1,4 +1,4 @@
-"""The entry point of the command: which subcommands exist, and how faults are told. Imports each one on use."""
+"""The entry point of the command: its subcommands, imported on use, and the text and exit code of every fault."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import click
+
+from practicum_cli.streams import prepare_streams, silence, tell
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 4
@@ -98,15 +100,17 @@ def practicum() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code. No fault leaves a traceback on the terminal."""
+    prepare_streams()
     try:
         result = practicum.main(args=arguments, prog_name="practicum", standalone_mode=False)
     except click.ClickException as error:
         return _report_usage(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+        tell("stopped", err=True)
         return 130
-    except BrokenPipeError:
-        _silence_stdout()
+    except SystemExit:  # click's answer to a reader that went away, and to nothing else outside of standalone mode
+        silence("stdout")
+        silence("stderr")
         return 0
     except Exception as error:  # noqa: BLE001 - the edge: every fault becomes one message
         return _report(error)
@@ -117,7 +121,7 @@ def _report_usage(error: click.ClickException) -> int:
     text = error.format_message().strip()
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "practicum"
-    click.echo(f"error: ConfigInvalid: {text}\n  fix: see `{path} --help`", err=True)
+    tell(f"error: ConfigInvalid: {text}\n  fix: see `{path} --help`", err=True)
     return EXIT_USAGE
 
 
@@ -126,7 +130,7 @@ def _report(error: Exception) -> int:
 
     if isinstance(error, PracticumError):
         fix = f"\n  fix: {error.fix}" if error.fix else ""
-        click.echo(f"error: {error.reason}: {error.detail}{fix}", err=True)
+        tell(f"error: {error.reason}: {error.detail}{fix}", err=True)
         return error.exit_code
     if isinstance(error, OSError):
         return _report_os_error(error)
@@ -138,7 +142,7 @@ def _report_os_error(error: OSError) -> int:
     from practicum_core.errors import PracticumError  # noqa: PLC0415 - as above
 
     if isinstance(error, FileNotFoundError) and error.filename is None:
-        click.echo(
+        tell(
             "error: PermissionDenied: the folder that this command was started in is gone\n"
             "  fix: go to a folder that exists",
             err=True,
@@ -160,7 +164,7 @@ def _report_internal(error: Exception) -> int:
         kept = f"the trace is in {_keep_trace(error)}"
     except OSError as fault:
         kept = f"{type(error).__name__}: {error} (no trace was kept: {fault.strerror})"
-    click.echo(
+    tell(
         f"error: Internal: a fault of Practicum itself{where}; {kept}\n"
         "  fix: report it with that; nothing already written is lost",
         err=True,
@@ -172,15 +176,11 @@ def _keep_trace(error: Exception) -> str:
     import tempfile  # noqa: PLC0415 - faults only
     import traceback  # noqa: PLC0415 - faults only
 
-    with tempfile.NamedTemporaryFile("w", prefix="practicum-fault-", suffix=".txt", delete=False) as handle:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="practicum-fault-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as handle:
         traceback.print_exception(error, file=handle)
     return handle.name
-
-
-def _silence_stdout() -> None:
-    import os  # noqa: PLC0415 - a closed pipe only
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Decides what a person asked for: turns words of the command line into week jobs, validated before anything starts."""
+"""Week jobs from the words of the command line, validated before anything starts."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def normalize_uri(uri: str, kind: str) -> str:
         return uri
     problem = _find_path_problem(uri)
     if not problem:
-        found = str(Path(uri).expanduser().resolve())
+        found = str(_expand(uri).resolve())
         return f"file://{found.replace('%', '%25') if kind == 'data' else found}"
     scheme = uri.split(":", 1)[0] + ":" if ":" in uri else ""
     fix = f"give an existing path or a URI: {' '.join(SCHEMES)}"
@@ -105,17 +105,31 @@ def _find_path_problem(text: str) -> str:
         return "the name is empty"
     try:
         text.encode()
-        path = Path(text).expanduser()
-        mode = path.stat().st_mode
+        mode = _expand(text).stat().st_mode
     except FileNotFoundError:
         return "no such file or folder"
     except OSError as error:
         return error.strerror or str(error)
     except UnicodeEncodeError:
         return "the name is not UTF-8 in this locale; rename it, or set LC_ALL=C.UTF-8"
-    except (RuntimeError, ValueError) as error:
+    except ValueError as error:
         return str(error)
     return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "neither a file nor a folder"
+
+
+def _expand(text: str) -> Path:
+    """Return the path that a text names: ``~`` alone is the home folder, ``~x.jsonl`` a file of that name.
+
+    >>> _expand("~x.jsonl")
+    PosixPath('~x.jsonl')
+    """
+    path = Path(text)
+    if path.parts[:1] != ("~",):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # this user has no home folder
+        return path
 
 
 def _build_weekjob(word: str, request: RunRequest) -> WeekJob:

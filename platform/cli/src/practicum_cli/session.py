@@ -1,4 +1,4 @@
-"""Decides the course of one run from its week job to its final status: make or find the directory, execute, export."""
+"""One run from its week job to its final status: make or find the directory, execute it, export it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from practicum_cli.console import JsonLines, ProgressBar
 from practicum_cli.control import recheck_control
 from practicum_cli.executor import LocalExecutor, StageRuntime
@@ -17,6 +15,7 @@ from practicum_cli.mlflow_export import export_run
 from practicum_cli.provenance import build_environment, get_command_line, read_code_version
 from practicum_cli.run_lock import is_run_held
 from practicum_cli.runs import create_run, mend_status, read_run
+from practicum_cli.streams import tell
 from practicum_core.atomic import append_json_line
 from practicum_core.errors import PlatformError, Reason
 from practicum_core.layout import RunLayout
@@ -107,7 +106,7 @@ def execute_run(
         raise
     warning = None if was_finished else export_run(path)
     if warning:
-        click.echo(f"warning: {warning}", err=True)
+        tell(f"warning: {warning}", err=True)
     return Outcome(path, weekjob, status)
 
 

@@ -53,6 +53,7 @@ def build_stage_variables(
     variables = {
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",  # logs are UTF-8, whatever the terminal is
         "OMP_NUM_THREADS": str(num_threads),
         "OMP_WAIT_POLICY": inherited.get("OMP_WAIT_POLICY", "PASSIVE"),
         "TOKENIZERS_PARALLELISM": "false",

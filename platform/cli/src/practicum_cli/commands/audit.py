@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code
 from practicum_cli.console import build_listener
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.session import Outcome, describe_outcome, execute_run, start_run
+from practicum_cli.streams import tell, tell_json
 from practicum_cli.tables import format_table
 from practicum_core.data_formats import COMMON_COLUMNS, COMPRESSIONS, FILE_KINDS, FORMATS
 from practicum_core.errors import EXIT_GATE, EXIT_OK
@@ -93,11 +93,11 @@ def audit(
         if stop.is_requested:
             break
     if as_json:
-        click.echo(json.dumps([describe_outcome(outcome) for outcome in outcomes], ensure_ascii=False))
+        tell_json([describe_outcome(outcome) for outcome in outcomes])
     else:
-        click.echo("\n\n".join(_describe(outcome) for outcome in outcomes))
+        tell("\n\n".join(_describe(outcome) for outcome in outcomes))
     for fault in filter(None, map(describe_fault, outcomes)):
-        click.echo(fault, err=True)
+        tell(fault, err=True)
     return max(_get_exit_code(outcome) for outcome in outcomes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.control import read_facts
 from practicum_cli.runs import find_run, read_checked_run
+from practicum_cli.streams import tell_json
 from practicum_cli.tables import format_table
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.factors import count_factors, find_differences
@@ -31,7 +31,7 @@ def diff(*, first: str, second: str, experiments: Path, as_json: bool) -> int:
     differences = find_differences(read_facts(runs[0]), read_facts(runs[1]))
     count = count_factors(differences)
     if as_json:
-        click.echo(json.dumps({"factors": count, "differences": [asdict(difference) for difference in differences]}))
+        tell_json({"factors": count, "differences": [asdict(difference) for difference in differences]})
     else:
         names = [difference.name for difference in differences if difference.kind == "factor"]
         named = f": {', '.join(names)}" if names else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.health import Check, check_machine, check_stages
+from practicum_cli.streams import tell_json
 from practicum_cli.tables import format_table
 from practicum_core.errors import EXIT_ENVIRONMENT, EXIT_OK
 
@@ -22,7 +22,7 @@ def doctor(*, experiments: Path, as_json: bool) -> int:
     checks, stages = check_machine(experiments), check_stages()
     if as_json:
         document = {"machine": [asdict(check) for check in checks], "stages": [asdict(check) for check in stages]}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        tell_json(document)
     else:
         click.echo(_format("MACHINE", checks))
         click.echo()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import webbrowser
@@ -17,6 +16,7 @@ from practicum_cli.commands.options import cluster_options, experiments_option
 from practicum_cli.run_lock import is_run_held
 from practicum_cli.runs import Run, find_run, iter_run_dirs, read_checked_run, read_run
 from practicum_cli.standing import HEADER, Standing, describe_gate, describe_standing
+from practicum_cli.streams import tell_json
 from practicum_cli.tables import format_table
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError, DataError, PracticumError, Reason, suggest_similar
@@ -46,7 +46,7 @@ def status(*, run: str | None, experiments: Path, as_json: bool, place: Place | 
         return
     standing = _find_standing(run, experiments, place)
     if as_json:
-        click.echo(json.dumps(standing.status.model_dump(mode="json", by_alias=True, exclude_none=True)))
+        tell_json(standing.status.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
         click.echo(describe_standing(standing))
 
@@ -83,7 +83,7 @@ def describe_phase(run: Run) -> str:
 def _list_runs(root: Path, place: Place | None, *, as_json: bool) -> None:
     rows = list(_iter_rows(root)) if place is None else _list_cluster_rows(place)
     if as_json:
-        click.echo(json.dumps([dict(zip(map(str.lower, HEADER), row, strict=True)) for row in rows]))
+        tell_json([dict(zip(map(str.lower, HEADER), row, strict=True)) for row in rows])
     elif rows:
         click.echo(format_table(HEADER, rows))
     elif place is None:

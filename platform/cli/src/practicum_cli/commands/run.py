@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ from practicum_cli.control import FairComparison, check_control
 from practicum_cli.request import RunRequest, build_weekjobs, choose_profile
 from practicum_cli.runs import find_run
 from practicum_cli.session import Outcome, continue_run, describe_outcome, execute_run, start_run
+from practicum_cli.streams import tell, tell_json
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.weekjob import WeekJob
 from practicum_runtime.stop_request import StopRequest
@@ -71,11 +71,11 @@ def run(  # noqa: PLR0913 - one parameter per option of the command
         outcomes = _run_all(prepared, experiments)
     if as_json:
         documents = [describe_outcome(outcome) for outcome in outcomes]
-        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False))
+        tell_json(documents[0] if len(documents) == 1 else documents)
     else:
-        click.echo(describe_end(outcomes))
+        tell(describe_end(outcomes))
     for fault in filter(None, map(describe_fault, outcomes)):
-        click.echo(fault, err=True)
+        tell(fault, err=True)
     codes = [get_exit_code_of(outcome.status) for outcome in outcomes]
     return next((code for code in reversed(codes) if code not in (EXIT_OK, EXIT_GATE)), max(codes))
 
@@ -93,7 +93,7 @@ def _say_profile(weekjobs: list[WeekJob], profile: str | None) -> None:
     if profile is None:
         chosen, why = choose_profile()
         if any(weekjob.spec.profile == chosen for weekjob in weekjobs):
-            click.echo(f"profile: {chosen} ({why}); choose with --profile", err=True)
+            tell(f"profile: {chosen} ({why}); choose with --profile", err=True)
 
 
 def _run_all(prepared: list[tuple[WeekJob, FairComparison | None]], root: Path) -> list[Outcome]:
@@ -103,13 +103,13 @@ def _run_all(prepared: list[tuple[WeekJob, FairComparison | None]], root: Path) 
         path = start_run(root, weekjob)
         if comparison is not None:
             comparison.write(path)
-            click.echo(comparison.sentence, err=True)
+            tell(comparison.sentence, err=True)
         outcomes.append(execute_run(path, weekjob, build_listener(), stop))
         if get_exit_code_of(outcomes[-1].status) not in (EXIT_OK, EXIT_GATE):
             break
     left = [weekjob.metadata.name for weekjob, _ in prepared[len(outcomes) :]]
     if left:
-        click.echo(f"not started: {', '.join(left)}", err=True)
+        tell(f"not started: {', '.join(left)}", err=True)
     return outcomes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from practicum_cli.cluster_runs import ClusterRun, Place
 from practicum_cli.commands.options import experiments_option, place_options
 from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
 from practicum_cli.console import build_listener
+from practicum_cli.streams import tell, tell_json
 from practicum_cli.weekjob_file import read_weekjob
 from practicum_core.errors import EXIT_OK, PracticumError
 from practicum_core.resolve import resolve_steps
@@ -38,13 +38,13 @@ def submit(*, file: Path, is_followed: bool, as_json: bool, experiments: Path, p
     server = click.get_current_context().with_resource(connect(place))
     submission = cluster_session.submit(server, weekjob, place.namespace)
     run = submission.run
-    click.echo(submission.describe(), err=as_json or is_followed)
+    tell(submission.describe(), err=as_json or is_followed)
     if not is_followed:
         return _say_standing(run, place, experiments, as_json=as_json)
     try:
         run = cluster_session.follow(server, run, build_listener())
     except KeyboardInterrupt:
-        click.echo(f"{run.title} goes on; look at it with: {_describe_look(run, place)}", err=True)
+        tell(f"{run.title} goes on; look at it with: {_describe_look(run, place)}", err=True)
         return _EXIT_INTERRUPTED
     return _conclude(server, run, place, experiments, as_json=as_json)
 
@@ -57,7 +57,7 @@ def _say_standing(run: ClusterRun, place: Place, experiments: Path, *, as_json: 
     if as_json:
         _print_json(cluster_session.build_outcome(run, place, experiments))
     else:
-        click.echo(f"look at it with: {_describe_look(run, place)}")
+        tell(f"look at it with: {_describe_look(run, place)}")
     return EXIT_OK
 
 
@@ -66,17 +66,17 @@ def _conclude(server: ApiServer, run: ClusterRun, place: Place, experiments: Pat
         cluster_session.fetch_evidence(server, run, experiments)
     except PracticumError as error:
         # The week has ended all the same: its end is told, and the exit code is the week's.
-        click.echo(f"warning: the evidence pack was not fetched: {error.detail}", err=True)
+        tell(f"warning: the evidence pack was not fetched: {error.detail}", err=True)
     outcome = cluster_session.build_outcome(run, place, experiments)
     if as_json:
         _print_json(outcome)
     else:
-        click.echo(describe_end([outcome]))
+        tell(describe_end([outcome]))
     fault = describe_fault(outcome)
     if fault:
-        click.echo(fault, err=True)
+        tell(fault, err=True)
     return get_exit_code_of(run.status)
 
 
 def _print_json(outcome: cluster_session.ClusterOutcome) -> None:
-    click.echo(json.dumps(cluster_session.describe_run(outcome), ensure_ascii=False))
+    tell_json(cluster_session.describe_run(outcome))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code
 from practicum_cli.console import build_listener
 from practicum_cli.runs import find_run, read_run, read_whole_run
 from practicum_cli.session import execute_run, start_run
+from practicum_cli.streams import tell, tell_json
 from practicum_cli.tables import format_table
 from practicum_cli.verification import (
     DEFAULT_TOLERANCE,
@@ -48,15 +48,17 @@ def verify(*, run: str, experiments: Path, tolerance: float, as_json: bool) -> i
     path = start_run(recorded.layout.root / "verify", weekjob)
     outcome = execute_run(path, weekjob, build_listener(), StopRequest())
     if outcome.status.phase is not Phase.SUCCEEDED:
-        click.echo(describe_end([outcome]), err=True)
-        click.echo(describe_fault(outcome), err=True, nl=bool(describe_fault(outcome)))
+        tell(describe_end([outcome]), err=True)
+        fault = describe_fault(outcome)
+        if fault:
+            tell(fault, err=True)
         return get_exit_code_of(outcome.status)
     result = compare_runs(recorded, read_run(path), tolerance)
     write_json_atomic(path / "verification.json", _to_document(recorded.name, result))
     if as_json:
-        click.echo(json.dumps(_to_document(recorded.name, result)))
+        tell_json(_to_document(recorded.name, result))
     else:
-        click.echo(_describe(recorded.name, path, result))
+        tell(_describe(recorded.name, path, result))
     return EXIT_GATE if result.agreement is Agreement.DIFFERENT else EXIT_OK
 
 
