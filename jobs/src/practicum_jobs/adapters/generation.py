@@ -173,7 +173,7 @@ def get_num_threads() -> int:
 
 
 def _encode(tokenizer: Any, conversation: Sequence[Turn]) -> list[int]:  # noqa: ANN401 - untyped library object
-    turns = [turn.model_dump() if isinstance(turn, Message) else dict(turn) for turn in conversation]
+    turns = [turn.build_turn() if isinstance(turn, Message) else dict(turn) for turn in conversation]
     ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
     return [int(token) for token in ids]
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from practicum_core.rows import Message, Row
-from practicum_jobs.models.tokens import build_turn
 from practicum_jobs.text.shingles import normalise_text
 
 
@@ -57,7 +56,7 @@ class Content(NamedTuple):
     def build_conversation(self) -> list[dict[str, Any]]:
         """Return the turns with the answer as a chat template takes them."""
         if self.rich is not None:
-            return [build_turn(turn) for turn in (*self.rich.messages, self.rich.reply)]
+            return [turn.build_turn() for turn in (*self.rich.messages, self.rich.reply)]
         turns: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in self.turns]
         turns.append({"role": "assistant", "content": self.answer})
         return turns

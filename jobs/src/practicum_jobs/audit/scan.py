@@ -114,8 +114,9 @@ def scan_pieces(
         on_batch: Called with the number of rows done; may raise to stop.
     """
     scan = Scan()
-    index = DuplicateIndex(settings, folder)
     with contextlib.ExitStack() as stack:
+        index = DuplicateIndex(settings, folder)
+        stack.callback(index.close)
         spills = {name: stack.enter_context((folder / name).open("wb")) for name in _SPILLS}
         gathered = _Gathered(spills)
         for facts in analyse(cut_batches(pieces)):

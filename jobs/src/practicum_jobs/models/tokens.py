@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from practicum_core.errors import ConfigError, DataError, Reason
-from practicum_core.rows import Message, ToolCall
+from practicum_core.rows import Message
 from practicum_jobs.models.json_files import describe_stand_in, read_object
 
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -61,7 +61,7 @@ class ChatTokenizer:
         Raises:
             DataError: The template refuses the conversation, such as two user turns in a row, or fails at it.
         """
-        turns = [build_turn(turn) if isinstance(turn, Message) else dict(turn) for turn in messages]
+        turns = [turn.build_turn() if isinstance(turn, Message) else dict(turn) for turn in messages]
         try:
             return self._template.render(
                 messages=turns,
@@ -86,27 +86,6 @@ class ChatTokenizer:
     def count_tokens(self, texts: list[str]) -> list[int]:
         """Return the number of tokens of each text; batches run on every core."""
         return [len(encoding) for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
-
-def build_turn(message: Message) -> dict[str, Any]:
-    """Return a turn as chat templates take it: tool calls as OpenAI writes them, their arguments as an object.
-
-    >>> build_turn(Message(role="user", content="hi"))
-    {'role': 'user', 'content': 'hi'}
-    """
-    turn = message.model_dump(exclude={"tool_calls"})
-    if message.tool_calls:
-        turn["tool_calls"] = [_build_call(call) for call in message.tool_calls]
-    return turn
-
-
-def _build_call(call: ToolCall) -> dict[str, Any]:
-    try:
-        arguments = json.loads(call.arguments)
-    except (ValueError, RecursionError):
-        arguments = call.arguments
-    named = {"id": call.id} if call.id else {}
-    return {**named, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def read_chat_template(folder: Path) -> str:

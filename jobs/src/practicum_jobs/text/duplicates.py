@@ -96,8 +96,7 @@ class DuplicateIndex:
 
     def find(self) -> Duplicates:
         """Group the rows. May be called once; the index takes no more batches afterwards."""
-        for handle in (self._exact, *self._bands, self._signatures, self._shingles):
-            handle.close()
+        self.close()
         if not self._num_rows:
             return NO_DUPLICATES
         exact = group_equal(np.fromfile(self._folder / "exact.bin", dtype=np.uint64))
@@ -112,6 +111,11 @@ class DuplicateIndex:
                 for pairs in _regroup(self._propose(band, active)):
                     _join_similar(groups, verifier, pairs)
         return Duplicates(exact, groups.build_members())
+
+    def close(self) -> None:
+        """Close the index's files; :meth:`find` does it by itself."""
+        for handle in (self._exact, *self._bands, self._signatures, self._shingles):
+            handle.close()
 
     def _create(self, name: str) -> BinaryIO:
         return (self._folder / f"{name}.bin").open("wb", buffering=1 << 16)

@@ -6,6 +6,7 @@ field is added here.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +27,15 @@ class ToolCall(BaseModel):
     arguments: str = Field(description="JSON text; any other text is kept as the data has it.")
     id: str | None = Field(default=None, exclude_if=_is_unset)
 
+    def build_turn_part(self) -> dict[str, Any]:
+        """Return the call as an entry of a turn's ``tool_calls``."""
+        try:
+            arguments = json.loads(self.arguments)
+        except (ValueError, RecursionError):
+            arguments = self.arguments
+        named = {"id": self.id} if self.id else {}
+        return {**named, "type": "function", "function": {"name": self.name, "arguments": arguments}}
+
 
 class Message(BaseModel):
     """One turn of a dialogue."""
@@ -45,6 +55,17 @@ class Message(BaseModel):
     def is_plain(self) -> bool:
         """Whether role and content are all there is."""
         return not (self.reasoning_content or self.tool_calls or self.tool_call_id or self.name)
+
+    def build_turn(self) -> dict[str, Any]:
+        """Return the turn as chat templates take it: tool calls as OpenAI writes them, their arguments as an object.
+
+        >>> Message(role="user", content="hi").build_turn()
+        {'role': 'user', 'content': 'hi'}
+        """
+        turn = self.model_dump(exclude={"tool_calls"})
+        if self.tool_calls:
+            turn["tool_calls"] = [call.build_turn_part() for call in self.tool_calls]
+        return turn
 
 
 class Row(BaseModel):
