@@ -10,9 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.rows import Row
 from practicum_jobs.adapters.training_job import IGNORED, TokenRow
 from practicum_jobs.models.tokens import ChatTokenizer
+
+SHOWN = 5
+"""Rows, and kinds of problems, that a message names."""
+_UNWANTED = "the data marks the answer as unwanted (label false), which supervised training would teach"
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,50 @@ class EncodedRow:
 
 
 def encode_rows(rows: Sequence[Row], tokenizer: ChatTokenizer, max_length: int) -> list[EncodedRow]:
-    """Encode every row; a longer row keeps its first ``max_length`` tokens."""
-    return [encode_row(row, tokenizer, max_length) for row in rows]
+    """Encode every row for supervised training; a longer row keeps its first ``max_length`` tokens.
+
+    Raises:
+        ConfigError: The chat template refuses rows or leaves their tool calls out, or their answers are marked as
+            unwanted. All such rows are counted and the first of them named.
+    """
+    encoded: list[EncodedRow] = []
+    faults: dict[str, list[str]] = {}
+    for row in rows:
+        fault = _UNWANTED if row.label is False else ""
+        if not fault:
+            try:
+                encoded.append(encode_row(row, tokenizer, max_length))
+            except DataError as error:
+                fault = error.detail
+            else:
+                fault = _find_unprinted(row, tokenizer)
+        if fault:
+            faults.setdefault(fault, []).append(row.id)
+    if faults:
+        problems = [f"{len(ids)} rows: {fault} ({_name(ids)})" for fault, ids in faults.items()]
+        more = [f"and {len(problems) - SHOWN} more problems"] if len(problems) > SHOWN else []
+        raise ConfigError(
+            "; ".join([*problems[:SHOWN], *more]),
+            "remove these rows (`practicum audit` with this model writes a clean copy), or train another model;"
+            " nothing was trained",
+            Reason.PREFLIGHT_FAILED,
+        )
+    return encoded
+
+
+def _find_unprinted(row: Row, tokenizer: ChatTokenizer) -> str:
+    """Return a problem when the template leaves out a call of the answer: the row would teach to say nothing."""
+    names = [call.name for call in row.reply.tool_calls]
+    if names:
+        text = tokenizer.render([*row.messages, row.reply], add_generation_prompt=False, tools=row.tools)
+        if not all(name in text for name in names):
+            return "the chat template does not print the tool calls of the answer"
+    return ""
+
+
+def _name(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+    return ", ".join(ids[:SHOWN]) + more
 
 
 def encode_row(row: Row, tokenizer: ChatTokenizer, max_length: int) -> EncodedRow:
