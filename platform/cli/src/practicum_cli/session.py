@@ -11,7 +11,7 @@ from typing import Any
 from practicum_cli.console import JsonLines, ProgressBar
 from practicum_cli.control import recheck_control
 from practicum_cli.executor import LocalExecutor, StageRuntime
-from practicum_cli.mlflow_export import export_run
+from practicum_cli.mlflow_export import export_run, find_address_problem
 from practicum_cli.provenance import build_environment, get_command_line, read_code_version
 from practicum_cli.run_lock import is_run_held
 from practicum_cli.runs import create_run, mend_status, read_run
@@ -89,6 +89,9 @@ def execute_run(
         stop: The stop request.
     """
     was_finished = read_run(path).status.phase is Phase.SUCCEEDED
+    problem = find_address_problem()
+    if problem:
+        tell(f"warning: {problem}", err=True)
     runtime = StageRuntime(num_threads=get_num_threads())
     try:
         with listener, stop.installed():
