@@ -97,7 +97,7 @@ def test_a_baseline_has_intervals_samples_and_hashes(context, base_dir, rows):
     samples = read_samples(context)
     assert [sample["id"] for sample in samples] == [row.id for row in rows["test"]]
     assert all(sample["correct"] is False and "output" in sample for sample in samples)
-    assert record.failures[0].text == "10 of 10 answers: another text than expected"
+    assert record.failures[0].text == "10 of 10 answers: the text is not the expected one"
     assert record.model_sha256
     assert record.predictions_sha256
     assert record.num_threads == torch.get_num_threads()

@@ -94,7 +94,7 @@ def test_a_record_that_is_missing_or_cut_off_fails_the_unit_and_is_named(make_sf
         assert "the run is incomplete" in shown
         assert not any(metric["stage"] == step for metric in run.evidence["metrics"])
     assert "the file is missing" in Text(missing.html).text
-    assert "not whole" in Text(cut.html).text
+    assert "incomplete or malformed" in Text(cut.html).text
 
 
 def test_a_run_of_nothing_but_its_request_still_gets_a_pack(make_run):
@@ -129,7 +129,7 @@ def test_why_a_step_failed_and_cut_off_lines_are_told(make_sft_run):
     shown = Text(run.html).text
     assert "OutOfMemory: killed by signal 9" in shown
     assert "use less" in shown
-    assert "1 line(s) cut off" in shown
+    assert "1 truncated or unreadable line(s)" in shown
     assert "half" not in shown
 
 
@@ -195,7 +195,7 @@ def test_restarted_curves_are_drawn_once_with_the_restart_and_the_best_checkpoin
     ]
     drawn = {chart.name: chart.body for chart in charts}
     assert {"sft-loss", "sft-grad-norm", "sft-learning-rate", "forest-share", "forest-points"} <= drawn.keys()
-    assert "went on again" in drawn["sft-loss"]
+    assert "resumed" in drawn["sft-loss"]
     assert "最佳检查点" in drawn["sft-loss"]
     training = drawn["sft-loss"].split('<polyline points="')[1].split('"')[0].split(" ")
     xs = [float(point.split(",")[0]) for point in training]
@@ -236,7 +236,7 @@ def test_waived_leakage_dirty_code_and_retries_are_told(make_run):
     append_json_line(run.layout.events, {"time": "", "event": "step_started", "step": "evaluate", "attempt": 2})
     assert run.build_pack().verdict == "passed"
     shown = Text(run.html).text
-    assert "Leakage accepted by name: near:train-test" in shown
+    assert "Leakage that was waived by name: near:train-test" in shown
     assert "code.diff" in shown
     assert "was started 2 times" in shown
     assert run.evidence["reproduce"].endswith("--waive near:train-test")
@@ -283,5 +283,5 @@ def test_a_figure_that_is_no_number_fails_its_gate_and_is_named(make_sft_run):
     path = run.layout.stage("evaluate").record
     path.write_text(path.read_text(encoding="utf-8").replace("0.7167", "NaN"), encoding="utf-8")
     assert run.build_pack().verdict == "failed"
-    assert "no numbers and were left out: exact_match_delta" in Text(run.html).text
+    assert "are not finite; they are left out: exact_match_delta" in Text(run.html).text
     json.loads(run.layout.evidence_json.read_text(encoding="utf-8"), parse_constant=pytest.fail)

@@ -1,4 +1,4 @@
-"""The stage ``evaluate``: one model on a split of the data, or two paired row by row."""
+"""The stage ``evaluate``: scores one model on a split of the data, or compares two models row by row."""
 
 from practicum_jobs.evaluate.stage import run
 

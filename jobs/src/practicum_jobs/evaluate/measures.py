@@ -1,13 +1,13 @@
-"""Decides which figures an evaluation reports. Pure: rows and scores in, metrics, samples and failures out.
+"""The metrics, samples and failures of an evaluation, computed from rows and scores. Pure.
 
-Metrics of the split carry these names; with a candidate, those of both models end in ``_base`` and ``_tuned``.
+Metrics of the split have these names. With a candidate, the metrics of the two models end in ``_base`` and ``_tuned``.
 
-- ``exact_match``: share of rows whose whole answer is right (with a candidate: of the candidate), with its interval;
-  ``exact_match_TASK`` where the split holds several tasks.
-- ``json_valid``, ``field_NAME``: over the rows that ask for JSON.
-- ``exact_match_delta``, ``mcnemar_p``, ``wins``, ``losses``: the candidate against the base, row by row.
-- ``control_mentioned_*``: share of control rows whose answer mentions what is expected. Lenient on purpose: the
-  control split asks whether knowledge was lost, not whether the form is new.
+- ``exact_match``: share of rows whose whole answer is right, with its interval; with a candidate, of the candidate.
+  ``exact_match_TASK`` if the split holds several tasks.
+- ``json_valid``, ``field_NAME``: over the rows whose expected answer is JSON.
+- ``exact_match_delta``, ``mcnemar_p``, ``wins``, ``losses``: the candidate compared with the base, row by row.
+- ``control_mentioned_*``: share of control rows whose answer mentions the expected words. The check is lenient,
+  because the control split measures whether knowledge was lost, not whether the form of an answer changed.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from practicum_jobs.scoring.intervals import (
 )
 
 MAX_NAMED_ROWS = 8
-"""Rows that a failure names."""
+"""Maximum number of row ids in the text of a failure."""
 
 _FAILURE_TEXTS = {
     "not_json": "not one JSON object",
-    "wrong_keys": "JSON with other keys than asked for",
+    "wrong_keys": "the JSON has other keys than expected",
     "empty": "empty",
-    "wrong_text": "another text than expected",
+    "wrong_text": "the text is not the expected one",
 }
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows of one split with the base model's scores and, where there is one, the candidate's."""
+    """Rows of one split with the scores of the base model and, if there is one, of the candidate."""
 
     rows: Sequence[Row]
     base: Sequence[Score]
@@ -51,12 +51,12 @@ class Scored:
 
     @property
     def groups(self) -> list[str]:
-        """What intervals cluster by; a row without a group stands alone."""
+        """Groups for the bootstrap; a row without a group is a group of its own."""
         return [row.group or f"row:{row.id}" for row in self.rows]
 
     @property
     def final(self) -> Sequence[Score]:
-        """Scores of the model that the evaluation is about: the candidate, or the base where it stands alone."""
+        """Scores of the evaluated model: of the candidate, or of the base model if there is no candidate."""
         return self.base if self.tuned is None else self.tuned
 
 
@@ -77,7 +77,7 @@ class Statistics:
 
 
 def build_metrics(scored: Scored, statistics: Statistics) -> list[Metric]:
-    """Return every figure of the scored split."""
+    """Return the metrics of the scored split."""
     final = [score.is_exact for score in scored.final]
     overall = statistics.estimate(final, scored.groups)
     metrics = [
@@ -97,7 +97,7 @@ def build_metrics(scored: Scored, statistics: Statistics) -> list[Metric]:
 
 
 def build_control_metrics(scored: Scored, statistics: Statistics) -> list[Metric]:
-    """Return the figures of the control split."""
+    """Return the metrics of the control split."""
     count = Metric(name="num_control_rows", value=len(scored.rows))
     if scored.tuned is None:
         outcomes = [score.is_mentioned for score in scored.base]
@@ -151,7 +151,7 @@ def _describe(name: str, interval: Interval) -> Metric:
 
 
 def build_failures(scored: Scored) -> list[Failure]:
-    """Group the wrong answers of the model that the evaluation is about, the most frequent kind first."""
+    """Group the wrong answers of the evaluated model by kind, the most frequent kind first."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for row, score in zip(scored.rows, scored.final, strict=True):
         if score.failure:
@@ -168,7 +168,7 @@ def _describe_failure(kind: str, ids: Sequence[str], num_rows: int) -> Failure:
 
 
 def build_samples(split: str, scored: Scored, texts: Sequence[Sequence[str]]) -> list[EvaluationSample]:
-    """Return one sample per row: prompt, expected answer, each model's answer and its score.
+    """Return one sample per row: the prompt, the expected answer, and each model's answer with its score.
 
     Args:
         split: Name of the split.

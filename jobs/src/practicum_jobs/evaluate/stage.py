@@ -1,7 +1,6 @@
-"""Decides what an evaluation reads, in which order models answer, and what is written down.
+"""The stage ``evaluate``: generates answers, scores them and writes samples and metrics.
 
-Answers are always computed here and now: none is taken from an earlier run, so that equal answers of two runs are
-evidence.
+Answers of an earlier run are never reused, so that equal answers of two runs show that a run is reproducible.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from practicum_core.rows import Row
 from practicum_core.stages.evaluate import EvaluateConfig, EvaluateRecord
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split, read_data_lock
-from practicum_jobs.evaluate.contenders import Answers, Contender, answer_rows, find_contender, hash_answers
 from practicum_jobs.evaluate.measures import (
     Scored,
     Statistics,
@@ -23,12 +21,13 @@ from practicum_jobs.evaluate.measures import (
     build_metrics,
     build_samples,
 )
+from practicum_jobs.evaluate.models import Answers, EvaluatedModel, answer_rows, ensure_evaluated_model, hash_answers
 from practicum_jobs.scoring.answers import Score, score_answer
 from practicum_jobs.scoring.intervals import Bootstrap
 
 
 def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
-    """Score the base model, and the candidate where one is named, on a split of the run's data.
+    """Score the base model, and the candidate if one is named, on a split of the run's data.
 
     Raises:
         ConfigError: A model does not exist or cannot be loaded.
@@ -36,10 +35,10 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
         Stopped: A stop was requested.
     """
     rows = _load_rows(config, ctx)
-    base = find_contender(config.model, None, ctx)
-    candidate = find_contender(config.candidate, base, ctx) if config.candidate else None
-    contenders = [base] if candidate is None else [base, candidate]
-    answers = _answer_all(contenders, rows, config, ctx)
+    base = ensure_evaluated_model(config.model, None, ctx)
+    candidate = ensure_evaluated_model(config.candidate, base, ctx) if config.candidate else None
+    models = [base] if candidate is None else [base, candidate]
+    answers = _answer_all(models, rows, config, ctx)
     scored = {split: _score(split, rows[split], answers) for split in rows}
     statistics = Statistics(config.confidence, Bootstrap(config.bootstrap_resamples, config.seed))
     _write_samples(ctx, scored, answers)
@@ -75,14 +74,14 @@ def _load_rows(config: EvaluateConfig, ctx: StageContext) -> dict[str, list[Row]
     rows = {split: load_split(ctx, split, limit) for split, limit in wanted.items()}
     for split, found in rows.items():
         if not found:
-            raise DataError(f"split '{split}' has no rows", "name a split that has some", Reason.DATA_MISSING)
+            raise DataError(f"split '{split}' has no rows", "name a split that has rows", Reason.DATA_MISSING)
     return rows
 
 
 def _answer_all(
-    contenders: Sequence[Contender], rows: Mapping[str, Sequence[Row]], config: EvaluateConfig, ctx: StageContext
+    models: Sequence[EvaluatedModel], rows: Mapping[str, Sequence[Row]], config: EvaluateConfig, ctx: StageContext
 ) -> list[Answers]:
-    total = len(contenders) * sum(map(len, rows.values()))
+    total = len(models) * sum(map(len, rows.values()))
     done = 0
 
     def note(answered: int) -> None:
@@ -91,9 +90,9 @@ def _answer_all(
         ctx.progress(done / total, f"{done} of {total} answers")
 
     results = []
-    for contender in contenders:
+    for model in models:
         ctx.raise_if_stopped()
-        results.append(answer_rows(contender, rows, ctx, config.max_new_tokens, config.batch_size, note))
+        results.append(answer_rows(model, rows, ctx, config.max_new_tokens, config.batch_size, note))
     return results
 
 

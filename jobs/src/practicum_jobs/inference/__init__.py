@@ -1,4 +1,4 @@
-"""The stage ``inference``: the exported files, loaded in a fresh process, answer held-out prompts."""
+"""The stage ``inference``: loads the exported files in a new process and answers held-out prompts."""
 
 from practicum_jobs.inference.stage import run
 

@@ -1,4 +1,4 @@
-"""Decides which exports there are to check, and whether an adapter was made for this base model."""
+"""The exports of a training step: finding them, and checking that an adapter belongs to the base model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from practicum_jobs.models.folder import ADAPTER_CONFIG, check_model_folder, is_
 
 @dataclass(frozen=True)
 class Source:
-    """What is loaded to answer: a whole model, or a base model with an adapter on it."""
+    """A model to load: a whole model, or a base model with an adapter."""
 
     folder: Path
     adapter: Path | None = None
@@ -23,13 +23,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Exports:
-    """What training left behind; at least one of the two is there."""
+    """The exported folders; at least one of the two exists."""
 
     adapter: Path | None
     merged: Path | None
 
     def list_sources(self, base: Path) -> list[Source]:
-        """Return what is to be loaded, the adapter first; one entry where only one export exists."""
+        """Return the models to load, the adapter first; one entry if only one export exists."""
         adapter = [Source(base, self.adapter)] if self.adapter else []
         return adapter + ([Source(self.merged)] if self.merged else [])
 
@@ -37,18 +37,18 @@ class Exports:
 def find_exports(config: InferenceConfig, ctx: StageContext) -> Exports:
     """Find the exported folders inside the run.
 
-    Full fine-tuning exports no adapter, and merging can be switched off: one of the two may be missing where it is
-    named by its default.
+    Full fine-tuning exports no adapter, and merging can be switched off. Therefore an export that is named by
+    default may be missing; an export that is named in the options must exist.
 
     Raises:
-        ConfigError: Neither lies there, or one is not what it should be.
+        ConfigError: Neither export exists, or one of them is malformed.
     """
     adapter = _find(config.adapter, "adapter", ctx)
     merged = _find(config.merged, "merged", ctx)
     if adapter is None and merged is None:
         raise ConfigError(
-            f"neither an adapter ({config.adapter}) nor a merged model ({config.merged}) lies in {ctx.run.root}",
-            "run the step that trains first, or name the exports",
+            f"neither an adapter ({config.adapter}) nor a merged model ({config.merged}) is in {ctx.run.root}",
+            "run the training step first, or name the exports",
             Reason.MODEL_MISSING,
         )
     if adapter is not None and not is_adapter(adapter):
@@ -70,10 +70,13 @@ def _find(uri: str | None, field: str, ctx: StageContext) -> Path | None:
 
 
 def check_adapter_base(adapter: Path, uri: str, base: Path) -> str:
-    """Check that an adapter names this base model, and return a note where that cannot be told; else nothing.
+    """Check that an adapter was trained on this base model.
+
+    Returns:
+        A note if the base model that the adapter names is not on this machine; else an empty text.
 
     Raises:
-        ConfigError: It names another model.
+        ConfigError: The adapter names another model.
     """
     config = _read_config(adapter / ADAPTER_CONFIG)
     named = str(config.get("base_model_name_or_path") or "")
@@ -89,7 +92,7 @@ def check_adapter_base(adapter: Path, uri: str, base: Path) -> str:
 
 
 def has_same_weights(one: Path, other: Path) -> bool:
-    """Whether two folders hold the same safetensors, wherever they lie and whatever else is in them."""
+    """Whether two folders hold the same safetensors files; other files are ignored."""
     files = [sorted(folder.glob("*.safetensors")) for folder in (one, other)]
     sizes = [[(file.name, file.stat().st_size) for file in found] for found in files]
     if not files[0] or sizes[0] != sizes[1]:

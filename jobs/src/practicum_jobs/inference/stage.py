@@ -1,4 +1,4 @@
-"""Decides whether exported files can be trusted: loaded anew, base with adapter and merged model must say the same."""
+"""Check of the exported files: base with adapter and merged model are loaded from disk and must answer the same."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class _Computed:
 def run(config: InferenceConfig, ctx: StageContext) -> InferenceRecord:
     """Answer held-out prompts with both exports and compare the answers.
 
-    Where only one export exists, it is loaded and asked twice, and the record says so.
+    If only one export exists, it is loaded and asked twice, and a note in the record says so.
 
     Raises:
-        ConfigError: An export is missing, broken, or made for another base model.
+        ConfigError: An export is missing or broken, or the adapter belongs to another base model.
         DataError: The split is missing or empty.
     """
     exports = find_exports(config, ctx)
     rows = load_split(ctx, config.split, config.num_prompts)
     if not rows:
-        raise DataError(f"split '{config.split}' has no rows", "name a split that has some", Reason.DATA_MISSING)
+        raise DataError(f"split '{config.split}' has no rows", "name a split that has rows", Reason.DATA_MISSING)
     base = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir).path
     notes = [note for note in (_check_base(exports, config, base), _describe_single(exports)) if note]
     sources = exports.list_sources(base)
@@ -76,7 +76,7 @@ def _describe_single(exports: Exports) -> str:
 def _answer(
     source: Source, rows: Sequence[Row], config: InferenceConfig, ctx: StageContext, done_before: float
 ) -> tuple[list[Answer], _Computed]:
-    """Load one export, have it answer, and let go of it. ``done_before`` is the share of the stage done so far."""
+    """Load one export, generate its answers and release it. ``done_before`` is the progress of the stage so far."""
     ctx.raise_if_stopped()
     loaded = load_causal_lm(source.folder, source.adapter)
 
@@ -107,7 +107,7 @@ def _build_failures(rows: Sequence[Row], first: Sequence[Answer], second: Sequen
         if one.text != other.text:
             failures.append(Failure(kind="exports_differ", where=row.id, text="the two exports answer differently"))
         if not (one.is_stopped and other.is_stopped):
-            failures.append(Failure(kind="no_stop", where=row.id, text="an answer ran into max_new_tokens"))
+            failures.append(Failure(kind="no_stop", where=row.id, text="an answer was cut off at max_new_tokens"))
     return failures
 
 

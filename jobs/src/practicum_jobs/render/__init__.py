@@ -1,4 +1,4 @@
-"""Pages and charts that a person opens: one self-contained HTML file, English and Chinese, no request to anywhere.
+"""HTML pages and SVG charts: one self-contained file in English and Chinese that loads nothing from the network.
 
-Knows nothing of runs, stages or the course: callers hand over texts, figures and tables.
+The package does not depend on runs, stages or the course; callers pass texts, numbers and tables.
 """

@@ -1,4 +1,4 @@
-"""Decides what a page can be made of. Each block is a value; ``templates/blocks/<kind>.html`` says how it looks."""
+"""The blocks of a page. Each block is a value; the template ``templates/blocks/<kind>.html`` renders it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ CellKind = Literal["text", "number", "code", "name"]
 
 
 class Block:
-    """A piece of a section. ``kind`` names its template."""
+    """An element of a section. ``kind`` is the name of its template."""
 
     kind: ClassVar[str]
 
 
 @dataclass(frozen=True)
 class Paragraph(Block):
-    """Running text."""
+    """A paragraph of text."""
 
     kind: ClassVar[str] = "paragraph"
     text: Text
@@ -28,7 +28,7 @@ class Paragraph(Block):
 
 @dataclass(frozen=True)
 class Heading(Block):
-    """A heading below the section's own."""
+    """A heading inside a section."""
 
     kind: ClassVar[str] = "heading"
     text: Text
@@ -36,7 +36,7 @@ class Heading(Block):
 
 @dataclass(frozen=True)
 class Notice(Block):
-    """A statement that must not be overlooked."""
+    """A highlighted message."""
 
     kind: ClassVar[str] = "notice"
     text: Text
@@ -46,7 +46,7 @@ class Notice(Block):
 
 @dataclass(frozen=True)
 class Fact:
-    """One name with its value."""
+    """A name and its value."""
 
     label: Bilingual
     value: Text
@@ -55,7 +55,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Facts(Block):
-    """Names with values, as a definition list."""
+    """Names and values, rendered as a definition list."""
 
     kind: ClassVar[str] = "facts"
     facts: Sequence[Fact]
@@ -63,7 +63,7 @@ class Facts(Block):
 
 @dataclass(frozen=True)
 class Figure:
-    """One number that stands out. ``note`` is its interval or its comparison."""
+    """One key number. ``note`` is its interval or its comparison."""
 
     label: Bilingual
     value: Text
@@ -73,7 +73,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures(Block):
-    """Numbers that stand out, side by side."""
+    """Key numbers, side by side."""
 
     kind: ClassVar[str] = "figures"
     figures: Sequence[Figure]
@@ -81,9 +81,9 @@ class Figures(Block):
 
 @dataclass(frozen=True)
 class Cell:
-    """One table cell: ``note`` is a smaller second line.
+    """One table cell. ``note`` is a second line in a smaller size.
 
-    ``number`` aligns right; ``code`` has a fixed width and may break anywhere, ``name`` is short and never breaks.
+    ``number`` is right-aligned; ``code`` is monospaced and may wrap anywhere; ``name`` is short and does not wrap.
     """
 
     text: Text
@@ -102,10 +102,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table(Block):
-    """Rows under column headings; the first cell of a row is its heading. A plain text takes its column's kind.
+    """Rows under column headings. The first cell of a row is its heading; a plain text gets the kind of its column.
 
     Raises:
-        ValueError: A row has another number of cells than there are columns.
+        ValueError: A row does not have as many cells as there are columns.
     """
 
     kind: ClassVar[str] = "table"
@@ -114,14 +114,14 @@ class Table(Block):
     rows: Sequence[Sequence[Cell | Text]]
 
     def __post_init__(self) -> None:
-        """Refuse ragged rows."""
+        """Check that every row has one cell per column."""
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"table '{self.caption.en}': {len(row)} cells for {len(self.columns)} columns")
 
     @property
     def cells(self) -> list[list[Cell]]:
-        """Rows with every cell's kind decided."""
+        """Rows in which every cell has a kind."""
         return [
             [
                 cell if isinstance(cell, Cell) else Cell(cell, column.kind)
@@ -133,7 +133,7 @@ class Table(Block):
 
 @dataclass(frozen=True)
 class Charts(Block):
-    """Charts side by side where there is room, each with its title and one sentence on how to read it."""
+    """Charts, side by side if they fit, each with a title and a sentence on how to read it."""
 
     kind: ClassVar[str] = "charts"
     charts: Sequence[tuple[Chart, Bilingual | None]]
@@ -150,7 +150,7 @@ class Command(Block):
 
 @dataclass(frozen=True)
 class Excerpt:
-    """One labelled text of an example, shown as it is."""
+    """One labelled text of an example, shown verbatim."""
 
     label: Bilingual
     text: Text
@@ -159,7 +159,7 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Example(Block):
-    """One input with what was answered and what was expected."""
+    """One input with the answer and the expected answer."""
 
     kind: ClassVar[str] = "example"
     title: Text
@@ -169,7 +169,7 @@ class Example(Block):
 
 @dataclass(frozen=True)
 class Disclosure(Block):
-    """Blocks behind a summary line; open on paper."""
+    """Blocks that a reader can expand; always expanded in print."""
 
     kind: ClassVar[str] = "disclosure"
     summary: Text
@@ -179,7 +179,7 @@ class Disclosure(Block):
 
 @dataclass(frozen=True)
 class Section:
-    """One numbered section. ``slug`` is its anchor; ``how_to_read`` is one sentence for a student."""
+    """One numbered section. ``slug`` is its anchor; ``how_to_read`` explains it to a student in a sentence."""
 
     slug: str
     title: Bilingual

@@ -1,7 +1,7 @@
-"""Decides how sections become one HTML file that needs nothing else: style, charts and the language switch inside.
+"""Rendering of sections to one self-contained HTML file, with styles, charts and the language switch inline.
 
-Everything that comes from data is escaped, and characters that HTML forbids or that reorder text are shown by name;
-the page's content security policy allows no request and no script but the switch's own.
+Text from data is escaped, and control and bidi characters are made visible. The page's content security policy
+forbids all requests and all scripts except the language switch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ID = re.compile(r'\sid="([^"]*)"')
 
 @dataclass(frozen=True)
 class Stamp:
-    """The verdict at the head of the page."""
+    """The verdict at the top of the page."""
 
     text: Bilingual
     tone: Tone
@@ -49,14 +49,14 @@ def render_page(
 
     Args:
         title: Heading of the page.
-        sections: Numbered from 1 in this order and listed under Contents.
-        eyebrow: The line above the heading: what kind of page this is.
+        sections: The sections; they are numbered from 1 in this order and listed in the contents.
+        eyebrow: The line above the heading, which names the kind of page.
         lead: One or two sentences under the heading.
         stamp: The verdict.
         footer: The last line, such as the run id.
 
     Raises:
-        ValueError: Two elements have one id (two sections one slug, or two charts one name).
+        ValueError: Two elements have the same id (two sections the same slug, or two charts the same name).
     """
     environment = _get_environment()
     script = environment.get_template("language.js").render()
@@ -83,7 +83,7 @@ def _read_style(environment: jinja2.Environment) -> str:
 def _refuse_shared_ids(page: str) -> None:
     shared = sorted(name for name, count in Counter(_ID.findall(page)).items() if count > 1)
     if shared:
-        raise ValueError(f"two elements of the page have one id: {', '.join(shared)}")
+        raise ValueError(f"two elements of the page have the same id: {', '.join(shared)}")
 
 
 @functools.cache
@@ -99,7 +99,7 @@ def _get_environment() -> jinja2.Environment:
 
 
 def _finalize(value: object) -> object:
-    """Write bilingual texts as two spans and every other text visibly; runs on each value of a template."""
+    """Render a bilingual text as two spans, and make every other text visible; called on each template value."""
     if isinstance(value, Bilingual):
         return Markup('<span class="en" lang="en">{}</span><span class="zh" lang="zh-Hans">{}</span>').format(
             make_visible(value.en), make_visible(value.zh)

@@ -1,4 +1,4 @@
-"""Decides how numbers map to positions: round tick values, linear scales, thinning of long series. Pure."""
+"""Axes of charts: round tick values, linear scales, downsampling of long series. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Point = tuple[float, float]
 
 
 def get_ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return round values (1, 2, 2.5 or 5 times a power of ten) that span ``low`` to ``high``.
+    """Return round values (1, 2, 2.5 or 5 times a power of ten) from at most ``low`` to at least ``high``.
 
     >>> get_ticks(0, 97)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
     size = max(abs(low), abs(high))
     if high - low <= max(size * 1e-9, 1e-200):
-        margin = 0.1 * (size if size > 1e-200 else 1)  # noqa: PLR2004 - below, steps have no room to differ
+        margin = 0.1 * (size if size > 1e-200 else 1)  # noqa: PLR2004 - avoids an underflow
         low, high = low - margin, high + margin
     raw = (high - low) / max(count, 1)
     power = 10.0 ** math.floor(math.log10(raw))
@@ -28,7 +28,7 @@ def get_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def format_tick(value: float) -> str:
-    """Write a tick value briefly.
+    """Format a tick value in few characters.
 
     >>> format_tick(0.30000000000000004), format_tick(250000), format_tick(0.0002)
     ('0.3', '250k', '2e-4')
@@ -38,7 +38,7 @@ def format_tick(value: float) -> str:
         return f"{value / 1e6:g}M"
     if size >= 1e4:  # noqa: PLR2004
         return f"{value / 1e3:g}k"
-    if 0 < size < 1e-3:  # noqa: PLR2004 - below, zeros hide the figure
+    if 0 < size < 1e-3:  # noqa: PLR2004 - smaller values have too many zeros
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
     return f"{value:.6g}"
@@ -59,7 +59,7 @@ class Scale:
 
 
 def thin(points: Sequence[Point], limit: int = 400) -> list[Point]:
-    """Keep the lowest and highest point of each of ``limit / 2`` stretches, so that no spike is lost.
+    """Downsample a series to the lowest and highest point of each of ``limit / 2`` segments, so that spikes remain.
 
     >>> len(thin([(float(x), 0.0) for x in range(10_000)])) <= 400
     True
@@ -76,7 +76,7 @@ def thin(points: Sequence[Point], limit: int = 400) -> list[Point]:
 
 
 def split_finite(points: Sequence[Point]) -> list[list[Point]]:
-    """Split a series where a value is not finite, so that a line never bridges a NaN.
+    """Split a series at values that are not finite, so that no line is drawn across a NaN.
 
     >>> split_finite([(1, 2.0), (2, float("nan")), (3, 4.0)])
     [[(1, 2.0)], [(3, 4.0)]]

@@ -1,7 +1,7 @@
-"""Decides how chart parts become SVG text: escaping, numbers, both languages, how wide a text will be.
+"""SVG elements of charts: escaping, number formatting, texts in both languages, estimated text widths.
 
-Colours are CSS classes (``charts.css``), so that one drawing serves light, dark and print. Nothing random, no clock,
-no path: equal input gives equal bytes.
+Colours are CSS classes (``charts.css``), so that one drawing serves light mode, dark mode and print. Equal input
+gives equal bytes: no random numbers, no clock, no paths.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from practicum_jobs.render.foreign_text import make_visible
 
 FONT_SIZE = 13.0
 _WIDE_FROM = 0x2E80
-"""From here on (CJK radicals) a character is as wide as it is high."""
+"""First code point (CJK radicals) whose characters are as wide as they are high."""
 
 
 def format_number(value: float) -> str:
-    """Write a coordinate with at most one decimal.
+    """Format a coordinate with at most one decimal.
 
     >>> format_number(3.0), format_number(2.25)
     ('3', '2.2')
@@ -28,7 +28,7 @@ def format_number(value: float) -> str:
 
 
 def element(tag: str, content: str = "", **attributes: float | str) -> str:
-    """Build one element; ``content`` is SVG already, attribute values are escaped. ``_`` in a name means ``-``."""
+    """Build one element. ``content`` must be SVG; attribute values are escaped; ``_`` in a name becomes ``-``."""
     shown = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{_format_attribute(value)}"' for name, value in attributes.items()
     )
@@ -40,12 +40,12 @@ def _format_attribute(value: float | str) -> str:
 
 
 def escape_text(text: str) -> str:
-    """Escape text for an element's content."""
+    """Escape a text that is the content of an element."""
     return html.escape(make_visible(text).replace("\n", " "), quote=False)
 
 
 def text(x: float, y: float, content: Text, *, anchor: str = "start", css: str = "", width: float = math.inf) -> str:
-    """Draw a text, once per language, cut to ``width`` with an ellipsis."""
+    """Draw a text once per language, truncated to ``width`` with an ellipsis."""
     if isinstance(content, Bilingual):
         return "".join(
             text(x, y, part, anchor=anchor, css=f"{css} {language}".strip(), width=width)
@@ -70,7 +70,7 @@ def measure(content: str, font_size: float = FONT_SIZE) -> float:
 
 
 def fit(content: str, width: float) -> str:
-    """Cut a text so that it fits ``width``.
+    """Truncate a text so that it fits ``width``.
 
     >>> fit("a long label", 40)
     'a lo…'

@@ -1,4 +1,4 @@
-"""The evidence pack of a unit: one page that a person opens and one file that a machine reads, from records alone."""
+"""The evidence pack of a unit: an HTML page for people and a JSON file for machines, built from records only."""
 
 from practicum_jobs.report.stage import run
 

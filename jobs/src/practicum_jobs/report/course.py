@@ -1,4 +1,4 @@
-"""Decides which course rows a unit answers, where in the pack each is shown, and how the run is executed again."""
+"""The sections "Course requirements" and "Run it again" of an evidence pack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides how a number is written for a person: units, three significant digits, percent, minutes. Pure."""
+"""Titles of metrics and formatting of their values: units, three significant digits, percent, minutes. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STYLES_BY_UNIT: dict[str, Style] = {
 
 
 def get_title(name: str, unit: str = "", value: float = 0.0) -> MetricTitle:
-    """Return what a metric is called and how it is written; an unknown name is its own title.
+    """Return the title of a metric and the style of its values. An unknown name is used as the title.
 
     >>> get_title("recall:exact_duplicate").title.en
     'Recall, exact duplicate'
@@ -49,7 +49,7 @@ def _find_exact(name: str) -> MetricTitle | None:
 
 
 def _find_title(name: str) -> MetricTitle | None:
-    """Find a title by the whole name, else by a name with something that varies; the longest such name wins."""
+    """Find a title by the whole name, else by the longest pattern with a placeholder that matches."""
     known = _find_exact(name)
     if known is not None:
         return known
@@ -67,13 +67,13 @@ def _find_title(name: str) -> MetricTitle | None:
 
 
 def rank_metric(name: str) -> int:
-    """Return the place of a metric among all that stages have titles for; names without one come last."""
+    """Return the position of a metric among all metrics with a title; metrics without a title come last."""
     names = [known for spec in STAGES.values() for known in spec.metrics]
     return names.index(name) if name in names else len(names)
 
 
 def get_finding_title(name: str) -> Bilingual:
-    """Return what a defect is called: by its whole name, else by its class with the rest of the name."""
+    """Return the title of a defect: of its whole name, else of its class followed by the rest of the name."""
     if name in FINDINGS:
         return FINDINGS[name]
     prefix, colon, rest = name.partition(":")
@@ -84,7 +84,7 @@ def get_finding_title(name: str) -> Bilingual:
 
 
 def name_failure(kind: str) -> Text:
-    """Return what a kind of failure is called; the part after a colon is filled in.
+    """Return the title of a kind of failure. The part after the colon fills the placeholder of the title.
 
     >>> name_failure("wrong:order+amount").en
     'wrong order, amount'
@@ -103,7 +103,7 @@ def _guess_style(unit: str, value: float) -> Style:
 
 
 def format_figure(value: float, style: Style, unit: str = "") -> Text:
-    """Write one figure.
+    """Format one value.
 
     >>> format_figure(0.7134, "share"), format_figure(95.2, "seconds"), format_figure(1234567, "count")
     ('71.3%', '1 min 35 s', '1,234,567')
@@ -127,12 +127,12 @@ def _add_unit(number: str, unit: str) -> Text:
 
 
 def format_metric(metric: Metric) -> Text:
-    """Write a metric's value."""
+    """Format the value of a metric."""
     return format_figure(metric.value, get_title(metric.name, metric.unit, metric.value).style, metric.unit)
 
 
 def format_interval(metric: Metric) -> Text:
-    """Write a metric's interval; an empty text where there is none."""
+    """Format the interval of a metric; an empty text if it has none."""
     if metric.low is None or metric.high is None:
         return ""
     style = get_title(metric.name, metric.unit, metric.value).style
@@ -143,7 +143,7 @@ def format_interval(metric: Metric) -> Text:
 
 
 def format_digits(value: float, digits: int = 3) -> str:
-    """Write a number with ``digits`` significant digits, large ones in full.
+    """Format a number with ``digits`` significant digits; large numbers are written in full.
 
     >>> format_digits(0.0012345), format_digits(1234.5), format_digits(2.0), format_digits(0.00000321)
     ('0.00123', '1,234', '2', '3.21e-06')
@@ -156,7 +156,7 @@ def format_digits(value: float, digits: int = 3) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Write a span of time.
+    """Format a duration.
 
     >>> format_duration(0.0312), format_duration(12.34), format_duration(3725)
     ('0.03 s', '12.3 s', '1 h 2 min')
@@ -172,7 +172,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_bytes(size: float) -> str:
-    """Write a size in binary units.
+    """Format a size in binary units.
 
     >>> format_bytes(512), format_bytes(269_060_552)
     ('512 B', '257 MiB')
@@ -187,7 +187,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_time(stamp: str) -> str:
-    """Write an ISO 8601 time to the second.
+    """Format an ISO 8601 time with a resolution of one second.
 
     >>> format_time("2026-01-02T03:04:05.678+00:00")
     '2026-01-02 03:04:05'
@@ -196,7 +196,7 @@ def format_time(stamp: str) -> str:
 
 
 def format_count(value: float) -> str:
-    """Write a whole number with its thousands apart, and any other with three digits.
+    """Format a whole number with thousands separators, and any other number with three significant digits.
 
     >>> format_count(1234.0), format_count(0.5)
     ('1,234', '0.5')
@@ -205,7 +205,7 @@ def format_count(value: float) -> str:
 
 
 def format_share(value: float) -> str:
-    """Write a share of one in percent.
+    """Format a fraction as a percentage.
 
     >>> format_share(0.7134)
     '71.3%'

@@ -1,4 +1,4 @@
-"""Decides how an audit's findings are shown: verdict, defects with thresholds, masked samples, recall and precision."""
+"""The section of a data audit: verdict, defects with thresholds, masked samples, recall and precision."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_BARS = 8
 
 
 def build_audit_section(pack: Pack) -> Section | None:
-    """Build the section of an audit; ``None`` where no audit left a record."""
+    """Build the section of an audit; ``None`` if the run has no record of one."""
     records = [step.record for step in pack.files.steps if isinstance(step.record, AuditRecord)]
     if not records:
         return None

@@ -1,4 +1,4 @@
-"""Decides which recorded figures stand out, and draws those that have an interval."""
+"""The section "Key numbers": headline figures, plots of confidence intervals, and a table of all metrics."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from practicum_jobs.report.titles import SUFFIXES, UNITS
 from practicum_jobs.report.verdict import Pack
 
 _SHOWN_ELSEWHERE = ("recall:", "precision:")
-"""Figures with a table of their own."""
+"""Prefixes of metrics that the audit section shows in its own table."""
 
 
 def build_numbers_section(pack: Pack) -> Section:
-    """Build the section with key figures, intervals and the table of everything."""
+    """Build the section with key figures, intervals and the table of all metrics."""
     metrics = pack.evidence.metrics
     if not metrics:
         return Section("numbers", SECTIONS["numbers"], [Notice(NUMBERS["none"], "bad")])
     gated = {(gate.step, gate.metric) for gate in pack.files.unit.gates}
     keys = sorted(
-        (metric for metric in metrics if _is_key(metric, gated) and not _is_said_twice(metric, metrics)),
+        (metric for metric in metrics if _is_key(metric, gated) and not _has_tuned_copy(metric, metrics)),
         key=lambda metric: rank_metric(metric.name),
     )
     charts = _build_forests(metrics)
@@ -42,8 +42,8 @@ def _is_key(metric: StageMetric, gated: set[tuple[str, str]]) -> bool:
     return (metric.stage, metric.name) in gated or (get_title(metric.name).is_key and _has_interval(metric))
 
 
-def _is_said_twice(metric: StageMetric, metrics: list[StageMetric]) -> bool:
-    """Whether the step gives the same figure as that of the tuned model too."""
+def _has_tuned_copy(metric: StageMetric, metrics: list[StageMetric]) -> bool:
+    """Whether the step also reports this metric under the name of the tuned model."""
     return any(other.stage == metric.stage and other.name == f"{metric.name}_tuned" for other in metrics)
 
 
@@ -57,12 +57,12 @@ def _build_figure(metric: StageMetric) -> Figure:
 
 
 def _build_forests(metrics: list[StageMetric]) -> list[tuple[Chart, Bilingual | None]]:
-    """Draw one plot per kind of figure, because shares and losses have no common axis."""
+    """Draw one plot per kind of metric, because shares and losses cannot share an axis."""
     drawn: list[tuple[Chart, Bilingual | None]] = []
-    shown = [metric for metric in metrics if _has_interval(metric) and not _is_said_twice(metric, metrics)]
+    shown = [metric for metric in metrics if _has_interval(metric) and not _has_tuned_copy(metric, metrics)]
     for name in ("share", "points", "detail", "number"):
-        chosen = [metric for metric in shown if _get_forest(metric) == name]
-        rows = [_build_interval(metric) for metric in _bring_together(chosen)]
+        chosen = [metric for metric in shown if _get_plot_name(metric) == name]
+        rows = [_build_interval(metric) for metric in _pair_base_with_tuned(chosen)]
         if rows:
             reading = NUMBERS["forest_reference" if name == "points" else "forest_reading"]
             reference = 0.0 if name == "points" else None
@@ -71,8 +71,8 @@ def _build_forests(metrics: list[StageMetric]) -> list[tuple[Chart, Bilingual | 
     return drawn
 
 
-def _bring_together(metrics: list[StageMetric]) -> list[StageMetric]:
-    """Put the figures of the base and of the tuned model for one thing next to each other."""
+def _pair_base_with_tuned(metrics: list[StageMetric]) -> list[StageMetric]:
+    """Sort metrics so that the base model's and the tuned model's value of the same metric are adjacent."""
     stems = list(dict.fromkeys(map(_get_stem, metrics)))
     return sorted(metrics, key=lambda metric: stems.index(_get_stem(metric)))
 
@@ -84,7 +84,7 @@ def _get_stem(metric: StageMetric) -> str:
     return metric.name
 
 
-def _get_forest(metric: StageMetric) -> str:
+def _get_plot_name(metric: StageMetric) -> str:
     title = get_title(metric.name, metric.unit, metric.value)
     if title.style == "share":
         return "share" if title.is_key else "detail"

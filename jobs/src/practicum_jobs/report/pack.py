@@ -1,4 +1,4 @@
-"""Decides the order of a pack's sections and puts them on one page."""
+"""The page of an evidence pack: its sections in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from practicum_jobs.report.verdict import Pack, build_stamp, build_verdict_secti
 
 
 def build_page(pack: Pack) -> str:
-    """Build the page: the verdict first, then what it rests on, then how to check it."""
+    """Build the page: first the verdict, then the evidence for it, then how to reproduce it."""
     unit = pack.files.unit
     return render_page(
         Bilingual(unit.title_en, unit.title_zh),
@@ -30,7 +30,7 @@ def build_page(pack: Pack) -> str:
 
 
 def build_sections(pack: Pack) -> list[Section]:
-    """Build the sections that the run has something to say in."""
+    """Build all sections for which the run has content."""
     candidates = [
         build_verdict_section(pack),
         build_numbers_section(pack),

@@ -1,4 +1,4 @@
-"""Decides what a reader must know before trusting the numbers: gaps, errors, failure points, waivers, notes."""
+"""The section "Failures and notes": errors, missing files, warnings, failure points and notes of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_TEXT = 600
 
 
 def build_problems_section(pack: Pack) -> Section:
-    """Build the section with everything that went wrong or is missing."""
+    """Build the section that lists what went wrong and what is missing."""
     blocks = [*_build_errors(pack), *_build_gaps(pack), *_build_warnings(pack), *_build_failures(pack)]
     blocks += _build_notes(pack)
     return Section("problems", SECTIONS["problems"], blocks or [Notice(PROBLEMS["none"], "good")], READING["problems"])

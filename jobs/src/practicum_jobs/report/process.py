@@ -1,4 +1,4 @@
-"""Decides how a run's course is told: its steps with times and options, and the curves of training."""
+"""The sections "What was run" (steps with times and options) and "Training curves"."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _build_artifacts(records: Sequence[StageRecord]) -> Table | None:
 
 
 def build_curves_section(pack: Pack) -> Section | None:
-    """Build the section with every recorded series; ``None`` where no step recorded one."""
+    """Build the section with every recorded series; ``None`` if no step recorded one."""
     blocks: list[Block] = []
     for step in pack.files.steps:
         blocks += _build_curves(step)
@@ -153,7 +153,7 @@ def _build_loss_charts(
         chart = line_chart(
             f"{step}-loss", CURVES["loss"], lines, x_label=CURVES["x"], y_label=CURVES["y_loss"], marks=marks
         )
-    except ValueError:  # no finite point: a run that was lost from its first step
+    except ValueError:  # no finite point: training diverged at its first step
         return []
     return [(chart, CURVES["loss_reading"])]
 

@@ -1,7 +1,7 @@
-"""Decides what of a run directory may be believed.
+"""Reading a run directory for the evidence pack.
 
-A file that is missing, cut off or of another shape is a gap with a reason, never half a fact; reading goes on, so that
-a failed run still gets a pack.
+A file that is missing, truncated or malformed is reported as a gap with a reason; none of its content is used.
+Reading then continues, so that a failed run still gets a pack.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from practicum_jobs.report.messages import GAPS
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _MAX_LINE_BYTES = 1_000_000
-"""A longer line of a series or of samples is no line that a stage writes."""
+"""A longer line of metrics or samples was not written by a stage; it is skipped."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that should be in the run directory and is not whole there."""
+    """A file that is missing from the run directory, or that cannot be used as a whole."""
 
     path: str
     why: Bilingual
@@ -48,7 +48,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class StepFiles:
-    """What one step left behind. ``record`` is ``None`` where the step has not succeeded."""
+    """The files of one step. ``record`` is ``None`` if the step has not succeeded."""
 
     name: str
     stage: str
@@ -61,7 +61,7 @@ class StepFiles:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What a run directory says, with its gaps."""
+    """The content of a run directory and its gaps."""
 
     run_id: str
     unit: Unit
@@ -80,14 +80,14 @@ class RunFiles:
 
 
 def read_run(layout: RunLayout, own_step: str) -> RunFiles:
-    """Read a run directory, whole or not.
+    """Read a run directory, complete or not.
 
     Args:
         layout: The run directory.
-        own_step: The step that builds the pack; its own record cannot exist yet.
+        own_step: The step that builds the pack. It is skipped, because its record does not exist yet.
 
     Raises:
-        DataError: There is no week job, so nothing says what should have run.
+        DataError: There is no readable week job, so the steps that should have run are unknown.
     """
     reader = _Reader(layout)
     weekjob = reader.read_weekjob()
@@ -112,7 +112,7 @@ def _writes_lock(steps: Iterable[StepFiles], kind: LockKind) -> bool:
 
 
 class _Reader:
-    """Reads files of one run and gathers the gaps."""
+    """Reads the files of one run and collects the gaps."""
 
     def __init__(self, layout: RunLayout) -> None:
         self._layout = layout
@@ -126,7 +126,7 @@ class _Reader:
         except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError, ConfigError) as error:
             raise DataError(
                 f"{path}: {_describe(error)}",
-                "name the directory of a run, or start the run anew",
+                "name the directory of a run, or start a new run",
                 Reason.RUN_INCOMPLETE,
             ) from error
         return weekjob
@@ -164,7 +164,7 @@ class _Reader:
         return document if isinstance(document, dict) else {}
 
     def read_lines(self, path: Path) -> tuple[Mapping[str, Any], ...]:
-        """Read JSON lines; a cut-off or over-long line is left out and counted."""
+        """Read JSON lines; truncated and over-long lines are skipped and counted."""
         if not path.exists():
             return ()
         lines: list[Mapping[str, Any]] = []
@@ -184,7 +184,7 @@ class _Reader:
         return tuple(lines)
 
     def read_samples(self, path: Path, spec: SampleSpec | None) -> tuple[Sample, ...]:
-        """Read samples; a line that is none of the stage's is left out and counted."""
+        """Read samples; lines that do not match the stage's sample model are skipped and counted."""
         lines = self.read_lines(path)
         if spec is None:
             return ()

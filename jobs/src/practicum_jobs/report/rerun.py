@@ -1,4 +1,4 @@
-"""Decides the command line that asks for the same run again. Pure."""
+"""The command line that starts a run again with the same request. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from practicum_core.curriculum import VARIANTS, get_unit
 from practicum_core.errors import ConfigError
 from practicum_core.weekjob import ModelSource, Resources, WeekJob
 
-_UNSAID = ("resources", "serving", "active_deadline_seconds", "pre_running_deadline_seconds", "backoff_limit")
-"""Parts of a week job that no option of ``practicum run`` can say."""
+_FIELDS_WITHOUT_OPTION = (
+    "resources",
+    "serving",
+    "active_deadline_seconds",
+    "pre_running_deadline_seconds",
+    "backoff_limit",
+)
+"""Fields of a week job for which ``practicum run`` has no option."""
 
 
 def build_run_command(weekjob: WeekJob, run_id: str) -> str:
-    """Build the ``practicum run`` line of a week job; where options cannot say it all, the line names the file."""
+    """Build the ``practicum run`` line of a week job; it names the file if options cannot express the request."""
     spec = weekjob.spec
-    if any(_is_set(weekjob, name) for name in _UNSAID):
+    if any(_is_set(weekjob, name) for name in _FIELDS_WITHOUT_OPTION):
         return shlex.join(["practicum", "run", f"experiments/{spec.unit}/{run_id}/weekjob.yaml"])
     words = ["practicum", "run", _get_week_name(weekjob), "--variant", str(spec.variant), "--profile", spec.profile]
     words += ["--seed", str(spec.seed)]
@@ -41,9 +47,9 @@ def _is_set(weekjob: WeekJob, name: str) -> bool:
 
 
 def _get_week_name(weekjob: WeekJob) -> str:
-    """Return ``week-NN`` where the course has the unit in that week, else the unit's name.
+    """Return ``week-NN`` if a week of the course is this unit, else the unit's name.
 
-    Both name the same unit; a week is how a student asked for it.
+    Both name the same unit; students know it by its week.
     """
     name, spec = weekjob.metadata.name, weekjob.spec
     try:
@@ -57,9 +63,9 @@ def _get_week_name(weekjob: WeekJob) -> str:
 
 
 def _write_value(value: Any) -> str:  # noqa: ANN401 - any YAML value
-    """Write a value so that YAML reads it back: JSON, and plain words without quotes.
+    """Write a value so that YAML reads it back unchanged: as JSON, and plain words without quotes.
 
-    YAML 1.1 takes a number for a text when it has an exponent and no point.
+    A number with an exponent gets a decimal point, because YAML 1.1 reads ``1e-05`` as a string.
 
     >>> _write_value("qlora"), _write_value(0.0005), _write_value(1e-05), _write_value("1e-3")
     ('qlora', '0.0005', '1.0e-05', '"1e-3"')

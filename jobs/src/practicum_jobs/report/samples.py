@@ -1,4 +1,4 @@
-"""Recorded samples on a page: which groups are shown, and how long a text may be."""
+"""The section "Samples": recorded samples in the groups that their stage defines."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from practicum_jobs.report.reading import StepFiles
 from practicum_jobs.report.verdict import Pack
 
 MAX_TEXT = 1200
-"""Characters of one text that a page shows."""
+"""Maximum number of characters of one text on a page."""
 
 
 def build_samples_section(pack: Pack) -> Section | None:
-    """Build the section with answers, worse ones as well as better ones; ``None`` for a unit that asks no model."""
+    """Build the section with recorded samples; ``None`` if no stage of the unit records samples."""
     if not any(step.stage in STAGES and STAGES[step.stage].samples for step in pack.files.steps):
         return None
     blocks: list[Block] = []
@@ -62,7 +62,7 @@ def _build_excerpt(text: SampleText) -> Excerpt:
 
 
 def _write(value: object) -> str:
-    """Write a text as it is, and a list of messages as a dialogue."""
+    """Return a text unchanged, a list of messages as a dialogue, and any other value as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(turn, dict) and "content" in turn for turn in value):

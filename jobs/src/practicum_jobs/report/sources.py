@@ -1,4 +1,4 @@
-"""Decides how the inputs of a run are shown: data card, model card, environment; hashes in full, to compare."""
+"""The data card, the model card and the environment section. Hashes are shown in full, to be compared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHORT_COMMIT = 12
 
 
 def build_data_section(pack: Pack) -> Section | None:
-    """Build the data card; ``None`` for a unit that freezes no data."""
+    """Build the data card; ``None`` if no step of the unit freezes data."""
     if not pack.files.writes_lock("data"):
         return None
     lock = pack.files.data_lock
@@ -84,7 +84,7 @@ def _build_leak_row(leak: Leak) -> list[Cell | Text]:
 
 
 def build_model_section(pack: Pack) -> Section | None:
-    """Build the model card; ``None`` for a unit without a model."""
+    """Build the model card; ``None`` if the unit uses no model."""
     if not pack.files.writes_lock("model"):
         return None
     lock = pack.files.model_lock
@@ -106,7 +106,7 @@ def build_model_section(pack: Pack) -> Section | None:
 
 
 def build_environment_section(pack: Pack) -> Section:
-    """Build the section with code, packages, machine and the files of the record."""
+    """Build the section with code, packages, machine, and the files of the run directory."""
     files = Disclosure(
         ENVIRONMENT["files"],
         [

@@ -1,4 +1,4 @@
-"""Decides when a pack is written: always when the week job can be read, so that a failed run has one too."""
+"""The stage ``report``: writes the evidence pack of a run. A failed run gets one too."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def run(config: ReportConfig, ctx: StageContext) -> ReportRecord:
     """Build ``evidence/index.html`` and ``evidence/evidence.json`` from the records of the run directory.
 
     Raises:
-        DataError: There is no readable week job, so nothing says what should have run.
-        PlatformError: The disk refused.
+        DataError: There is no readable week job, so the steps that should have run are unknown.
+        PlatformError: A file could not be written.
     """
     ctx.progress(0.0, "reading records")
     files = read_run(ctx.run, ctx.step)

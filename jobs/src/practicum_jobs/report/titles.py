@@ -1,8 +1,8 @@
-"""What recorded names are called on a page: units, defects, course rows. Unknown names stay as they are."""
+"""Titles of units, defects and course rows in English and Chinese. A name without a title is shown as recorded."""
 
 from __future__ import annotations
 
-from practicum_core.texts import Bilingual as B  # noqa: N817 - a catalogue reads by its texts
+from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
 
 UNITS: dict[str, B] = {
     "nats per token": B("nats/token", "nat/词元"),
@@ -10,7 +10,7 @@ UNITS: dict[str, B] = {
     "rows/s": B("rows/s", "行/秒"),
     "steps/s": B("steps/s", "步/秒"),
 }
-"""Units that are words; others are written as they are recorded."""
+"""Units that need a translation. Other units are shown as recorded."""
 SUFFIXES: dict[str, B] = {
     "_base": B("{title}, base model", "{title}（基座）"),
     "_tuned": B("{title}, tuned model", "{title}（微调）"),
@@ -68,21 +68,21 @@ FINDINGS: dict[str, B] = {
     "unread_part": B("Part of a file that is no row", "文件中不属于任何行的部分"),
     "unread_evaluation_row": B("Evaluation row that cannot be read", "无法读取的评测样本"),
 }
-"""Defects by name, or by class (before the colon) where a kind has no name of its own. A stage imports no other, so
-the audit keeps the same names in its catalogue; a test holds the two together."""
+"""Titles of defects, by whole name or by class (the part before the colon). The audit has the same titles in its own
+catalogue, because stages must not import each other; a test compares the two."""
 
 COURSE_ROWS: dict[str, B] = {
     "W1.1": B("Every execution leaves a full record", "每次执行都留下完整记录"),
-    "W1.2": B("Data versions by content; leakage blocks the run", "按内容划分数据版本；泄漏会阻止运行"),
-    "W1.3": B("A named pointer moves by command and moves back", "命名指针只按命令移动，并可回退"),
-    "W1.4": B("A run differs from its control in one factor", "运行与对照只差一个因素"),
-    "W1.5": B("One command turns all runs into a table", "一条命令汇总所有运行"),
-    "W1.6": B("Baseline of the base model, with intervals and samples", "基座模型的基线，含区间与样本"),
-    "W2.1": B("Instruction formats read into one schema", "多种指令格式读入统一结构"),
+    "W1.2": B("Data versions by content hash; leakage stops the run", "以内容哈希标识数据版本；发现泄漏即终止运行"),
+    "W1.3": B("A named pointer is set and rolled back by command", "命名指针由命令设置，并可回退"),
+    "W1.4": B("A run differs from its control in one factor", "运行与对照运行只相差一个因素"),
+    "W1.5": B("One command summarizes all runs in a table", "一条命令将所有运行汇总成表"),
+    "W1.6": B("Baseline of the base model, with intervals and samples", "基座模型的基线，含置信区间与样本"),
+    "W2.1": B("Instruction formats read into one schema", "多种指令数据格式统一为一种结构"),
     "W2.2": B("One command audits any supported file", "一条命令审计任意受支持的文件"),
     "W2.3": B("Audit report: lengths, duplicates, sensitive data, verdict", "审计报告：长度、重复、敏感信息与结论"),
-    "W3.1": B("Pre-flight, overfitting, checkpoints, causes of failure", "训练前检查、过拟合、检查点与失败原因"),
-    "W3.2": B("One LoRA run, exported and checked by inference", "完成一次 LoRA 训练、导出并推理验证"),
+    "W3.1": B("Preflight checks, overfitting, checkpoints, causes of failure", "训练前检查、过拟合、检查点与失败原因"),
+    "W3.2": B("One LoRA run, exported and checked by inference", "完成一次 LoRA 微调，导出并通过推理验证"),
     "W3.3": B("Complete record: config, curves, samples, failure points", "完整记录：配置、曲线、样本与失败点"),
     "V8.1": B("Data preparation and LoRA in one week", "一周内完成数据准备与 LoRA 微调"),
 }

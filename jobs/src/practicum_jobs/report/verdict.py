@@ -1,4 +1,4 @@
-"""Decides what a unit proved: its figures, its gates, its verdict, and how they are told."""
+"""The verdict of a unit: gates checked against the recorded metrics, and the section that shows them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from practicum_jobs.report.rerun import build_run_command
 
 @dataclass(frozen=True)
 class Pack:
-    """What every section is built from."""
+    """The input of every section."""
 
     files: RunFiles
     evidence: Evidence
@@ -27,17 +27,17 @@ class Pack:
 
     @property
     def missing_steps(self) -> list[str]:
-        """Steps without a whole record."""
+        """Steps without a complete record."""
         return [step.name for step in self.files.steps if step.record is None]
 
     def list_gates(self) -> list[tuple[GateSpec, GateResult]]:
-        """Return each gate of the unit with what it said; an optional gate without a figure said nothing."""
+        """Return each gate of the unit with its result; an optional gate without a metric has no result."""
         results = {gate.name: gate for gate in self.evidence.gates}
         return [(spec, results[spec.name]) for spec in self.files.unit.gates if spec.name in results]
 
 
 def build_evidence(files: RunFiles) -> Evidence:
-    """Hold the recorded figures against the unit's gates. A run with a step missing is never passed."""
+    """Check the recorded metrics against the unit's gates. A run with a missing step never passes."""
     records = [(step, step.record) for step in files.steps if step.record is not None]
     metrics = [
         StageMetric(stage=step.name, **metric.model_dump())
@@ -60,12 +60,12 @@ def build_evidence(files: RunFiles) -> Evidence:
 
 
 def is_finite(metric: Metric) -> bool:
-    """Whether a figure and its interval are numbers; JSON has no others, and nothing can be held against them."""
+    """Whether a metric and its interval are finite; JSON has no NaN, and a gate cannot compare one."""
     return all(math.isfinite(end) for end in (metric.value, metric.low, metric.high) if end is not None)
 
 
 def build_stamp(pack: Pack) -> Stamp:
-    """Build the verdict for the head of the page."""
+    """Build the verdict that is shown at the top of the page."""
     gates = pack.evidence.gates
     if pack.missing_steps:
         return Stamp(PAGE["failed"], "bad", PAGE["incomplete"])

@@ -1,1 +1,1 @@
-"""Scores of answers and the statistics of scores. Pure: values in, values out."""
+"""Scores of answers and the statistics of scores. Pure."""

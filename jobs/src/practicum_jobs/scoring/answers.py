@@ -1,9 +1,9 @@
-"""Decides whether an answer is right: tickets by their parsed fields, questions by their words.
+"""Scores of single answers: JSON answers by their fields, short texts by their words.
 
-An ``extract`` answer counts as an exact match when it is one JSON object with exactly the expected keys and equal
-values. White space around it and one Markdown code fence are allowed, because a caller would strip them without
-guessing; a sentence before or after is not, because a program that reads the answer would fail on it. Values are
-compared as JSON: ``12.5`` equals ``12.50``, and ``"12.50"``, which is text, does not.
+An ``extract`` answer is an exact match if it is one JSON object with exactly the expected keys and equal values.
+White space around it and one Markdown code fence are allowed, because a caller can strip them safely. A sentence
+before or after the object is not allowed, because a program that parses the answer would fail on it. Values are
+compared as JSON: ``12.5`` equals ``12.50``, but not the string ``"12.50"``.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from practicum_core.errors import DataError
 
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)\n?\s*```", re.DOTALL)
 _SENTENCE_MARKS = ".,!?;:\"'`。！？；：、“”‘’"
-"""Signs that may stand around an answer without changing it; ``-``, ``$`` and ``%`` would."""
+"""Punctuation that is ignored around a short answer. It excludes ``-``, ``$`` and ``%``, which change the meaning."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one answer earned.
+    """The score of one answer.
 
     Attributes:
         is_exact: The whole answer is right.
-        is_json: It is one JSON object; ``None`` where JSON is not asked for.
-        is_mentioned: The expected words stand somewhere in the answer: what the model knows, whatever the form.
-        fields: Which fields are right, for tasks that have fields.
+        is_json: The answer is one JSON object; ``None`` if the task does not ask for JSON.
+        is_mentioned: The answer contains the expected words, in any form.
+        fields: For tasks with fields, whether each field is right.
         failure: Empty for a right answer; else one of ``not_json``, ``wrong_keys``, ``wrong:FIELD[+FIELD]``,
             ``empty``, ``wrong_text``.
     """
@@ -42,10 +42,10 @@ class Score:
 
 
 def score_answer(task: str, expected: str, answer: str) -> Score:
-    """Score one answer: by fields for the task ``extract`` and wherever a JSON object is expected, else by words.
+    """Score one answer: by fields if the task is ``extract`` or a JSON object is expected, else by words.
 
     Raises:
-        DataError: The expected answer of an ``extract`` row is no JSON object.
+        DataError: The expected answer of an ``extract`` row is not a JSON object.
 
     >>> score_answer("question", "75 days", "75 days.").is_exact
     True
@@ -81,7 +81,7 @@ def score_object(expected: str, answer: str) -> Score:
 
 
 def score_text(expected: str, answer: str) -> Score:
-    """Score a short text: equal after case, width, punctuation at the ends and runs of white space are levelled.
+    """Score a short text. Case, character width, outer punctuation and runs of white space are ignored.
 
     >>> score_text("Paris", "  paris. ").is_exact, score_text("Paris", "It is Paris").is_exact
     (True, False)
@@ -93,7 +93,7 @@ def score_text(expected: str, answer: str) -> Score:
 
 
 def is_mentioned(wanted: str, text: str) -> bool:
-    """Whether ``wanted`` stands in ``text`` and is not a part of a longer word or number of Latin script.
+    """Whether ``text`` contains ``wanted``, not as a part of a longer Latin word or number.
 
     >>> is_mentioned("40", "the answer is 40."), is_mentioned("40", "140"), is_mentioned("巴黎", "首都是巴黎市")
     (True, False, True)
@@ -103,7 +103,7 @@ def is_mentioned(wanted: str, text: str) -> bool:
 
 
 def parse_object(text: str) -> dict[str, Any] | None:
-    r"""Return the JSON object that ``text`` is, or ``None``; a repeated key or NaN makes it no object.
+    r"""Parse ``text`` as one JSON object. Return ``None`` for anything else, for repeated keys and for NaN.
 
     >>> parse_object('```json\n{"a": 1}\n```')
     {'a': 1}
@@ -133,7 +133,7 @@ def is_equal_json(left: Any, right: Any) -> bool:  # noqa: ANN401 - any JSON val
 
 
 def normalize_text(text: str) -> str:
-    """Level what does not matter in a short answer.
+    """Normalize case, character width, outer punctuation and white space of a short answer.
 
     >>> normalize_text(" １２ Days。")
     '12 days'

@@ -1,9 +1,9 @@
-"""Decides how sure a share of right answers is: intervals of one share and of a paired difference, and a paired test.
+"""Confidence intervals of a share and of a paired difference of shares, and McNemar's test.
 
-Rows that share a template are not independent: they tend to be right or wrong together, and an interval that takes
-them as independent comes out too narrow. So each interval is computed twice, by a closed form for independent rows
-and by a bootstrap over groups, and the hull of both is reported: too wide at worst. The bootstrap alone would not do:
-where every row has the same outcome it has width zero, which the closed forms never have.
+Rows that share a template are not independent: they tend to be right or wrong together, and an interval that assumes
+independence is too narrow. Therefore each interval is computed twice, by a closed form for independent rows and by a
+bootstrap over groups. The smallest interval that covers both is reported; it may be too wide. The bootstrap alone is
+not enough: its width is zero if all rows have the same outcome, and that of the closed forms is not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Interval:
         return self.high - self.low
 
     def cover(self, other: Interval) -> Interval:
-        """Return this value with the smallest interval that holds both.
+        """Return this value with the smallest interval that covers both.
 
         >>> Interval(0.5, 0.4, 0.6).cover(Interval(0.5, 0.45, 0.7))
         Interval(value=0.5, low=0.4, high=0.7)
@@ -40,14 +40,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How to resample groups: how often, and from which seed."""
+    """Options of the bootstrap: number of resamples and seed."""
 
     num_resamples: int = 2000
     seed: int = 7
 
 
 def compute_wilson(num_right: int, num_rows: int, confidence: float = 0.95) -> Interval:
-    """Return a share with its Wilson score interval, for independent rows.
+    """Return a share of independent rows with its Wilson score interval.
 
     Source: Wilson, JASA 22 (1927), 209-212.
 
@@ -68,7 +68,7 @@ def compute_wilson(num_right: int, num_rows: int, confidence: float = 0.95) -> I
 
 
 def compute_newcombe(base: Sequence[bool], tuned: Sequence[bool], confidence: float = 0.95) -> Interval:
-    """Return the paired difference of two shares, tuned minus base, for independent rows.
+    """Return the paired difference of two shares of independent rows, tuned minus base, with Newcombe's interval.
 
     Source: method 10 of Newcombe, Statistics in Medicine 17 (1998), 2635-2650: the two Wilson intervals combined
     with the correlation of the pairs. His table II gives 0.0569 to 0.3404 for counts 36, 12, 2, 0 (both, only
@@ -94,9 +94,9 @@ def compute_newcombe(base: Sequence[bool], tuned: Sequence[bool], confidence: fl
 def compute_group_bootstrap(
     values: Sequence[float], groups: Sequence[str], bootstrap: Bootstrap, confidence: float = 0.95
 ) -> Interval:
-    """Return the mean of ``values`` with a percentile interval over resampled groups.
+    """Return the mean of ``values`` with the percentile interval of a bootstrap over groups.
 
-    Groups are drawn with replacement and keep all their rows. Source: the cluster bootstrap of Davison and Hinkley,
+    Groups are drawn with replacement, each with all its rows. Source: the cluster bootstrap of Davison and Hinkley,
     Bootstrap Methods and their Application (1997), section 3.8.
     """
     _, places = np.unique(np.asarray(groups), return_inverse=True)
@@ -114,7 +114,7 @@ def compute_group_bootstrap(
 def estimate_share(
     outcomes: Sequence[bool], groups: Sequence[str], bootstrap: Bootstrap, confidence: float = 0.95
 ) -> Interval:
-    """Return the share of true outcomes with the hull of the Wilson interval and the bootstrap over groups.
+    """Return the share of true outcomes with an interval that covers Wilson's and that of the group bootstrap.
 
     >>> estimate_share([True, True, False, False], ["a", "a", "b", "b"], Bootstrap(200)).low
     0.0
@@ -132,7 +132,7 @@ def estimate_difference(
     bootstrap: Bootstrap,
     confidence: float = 0.95,
 ) -> Interval:
-    """Return tuned minus base with the hull of Newcombe's paired interval and the bootstrap over groups."""
+    """Return tuned minus base with an interval that covers Newcombe's and that of the group bootstrap."""
     interval = compute_newcombe(base, tuned, confidence)
     if not has_repeats(groups):
         return interval
@@ -141,7 +141,9 @@ def estimate_difference(
 
 
 def compute_mcnemar_p(num_wins: int, num_losses: int) -> float:
-    """Return the exact two-sided p-value that wins and losses are equally likely; 1 where there are neither.
+    """Return the exact two-sided p-value for the hypothesis that wins and losses are equally likely.
+
+    It is 1 if there are neither wins nor losses.
 
     Source: McNemar, Psychometrika 12 (1947), 153-157, in its exact binomial form.
 
@@ -149,7 +151,7 @@ def compute_mcnemar_p(num_wins: int, num_losses: int) -> float:
     0.0625
     """
     total = num_wins + num_losses
-    from scipy import stats  # noqa: PLC0415 - takes a second to import, for this test alone
+    from scipy import stats  # noqa: PLC0415 - the import takes a second, and only this function needs it
 
     return float(stats.binomtest(num_wins, total, 0.5).pvalue) if total else 1.0
 
@@ -171,7 +173,7 @@ def _count_pairs(base: Sequence[bool], tuned: Sequence[bool]) -> tuple[int, int,
 
 
 def _compute_phi(both: int, only_tuned: int, only_base: int, neither: int) -> float:
-    """Return the correlation of the pairs, with Newcombe's correction for continuity where it is positive."""
+    """Return the correlation of the pairs; a positive one gets Newcombe's continuity correction."""
     product = (both + only_tuned) * (only_base + neither) * (both + only_base) * (only_tuned + neither)
     if product == 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""The stage ``snapshot``: freezes the data by content and looks for leakage."""
+"""The stage ``snapshot``: freezes the splits of a data set under their hashes and checks them for leakage."""
 
 from __future__ import annotations
 

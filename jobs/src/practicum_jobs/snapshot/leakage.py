@@ -1,7 +1,6 @@
-"""Decides which evaluation rows stand in the training data, and which of these findings a person accepted.
+"""Leakage between splits: evaluation rows that overlap with training rows, and waivers of such findings.
 
-Compared is what the user says, all turns of it: system prompts, which rows of one task share, are no leakage.
-Refuses to know where rows lie.
+All user turns of a row are compared. System prompts are not, because rows of one task share them.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ PAIRS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("train", ("validation", "test", "control")),
     ("validation", ("test",)),
 )
-"""Splits that models are made or chosen with, each with the splits that must hold none of their rows."""
+"""Splits that models are trained or selected on, each with the splits that must not contain its rows."""
 
 Texts = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class LeakedRow:
-    """A row of an evaluation split that overlaps with one of a training split."""
+    """A row of an evaluation split that overlaps with a row of a training split."""
 
     leak: str
     """Name of the finding: KIND:SPLIT-SPLIT."""
     row: str
     """Id of the evaluation row."""
     seen_as: str | None
-    """Id of a training row that it overlaps with, where one was kept."""
+    """Id of an overlapping training row, if one was kept."""
 
 
 def list_pairs(splits: Collection[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the comparisons that the splits at hand allow.
+    """Return the comparisons that are possible between the given splits.
 
     >>> list_pairs(["train", "test"])
     [('train', ('test',))]
@@ -51,10 +50,10 @@ def list_pairs(splits: Collection[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def check_waivers(names: Sequence[str], splits: Collection[str]) -> None:
-    """Refuse waivers that name no comparison of these splits.
+    """Check that every waiver names a comparison of these splits.
 
     Raises:
-        ConfigError: All unknown names in one message.
+        ConfigError: A waiver is unknown; the message lists all of them.
     """
     known = [_name_leak(kind, one, probe) for kind in Kind for one, probes in list_pairs(splits) for probe in probes]
     problems = [f"'{name}'{suggest_similar(name, known)}" for name in names if name not in known]
@@ -63,7 +62,7 @@ def check_waivers(names: Sequence[str], splits: Collection[str]) -> None:
 
 
 def build_settings(config: SnapshotConfig) -> OverlapSettings:
-    """Translate the stage's options."""
+    """Build the settings of the overlap search from the options of the stage."""
     sketch = SketchSettings(threshold=config.near_duplicate_threshold)
     return OverlapSettings(ngram_words=config.ngram_words, ngram_chars=config.ngram_chars, sketch=sketch)
 
@@ -71,15 +70,15 @@ def build_settings(config: SnapshotConfig) -> OverlapSettings:
 def find_leaked_rows(
     known: tuple[str, Iterator[Row]], probes: Sequence[tuple[str, Iterator[Row]]], settings: OverlapSettings
 ) -> list[LeakedRow]:
-    """Compare one split with others; the first is streamed once, the others are held as hashes.
+    """Compare one split with others. The first is streamed once; the others are kept in memory as hashes.
 
     Args:
-        known: Name and rows of the split that a model is made or chosen with.
-        probes: Names and rows of the splits that must not stand in it.
-        settings: What counts as overlap.
+        known: Name and rows of the split that models are trained or selected on.
+        probes: Names and rows of the splits that must not overlap with it.
+        settings: Which overlaps count.
 
     Returns:
-        Rows of the probes, in order; each in its strongest kind only.
+        The leaked rows of the probes, in order; each is listed once, with its strongest kind of overlap.
     """
     owners: list[str] = []
     ids, index = index_texts(_read_probes(probes, owners.append), settings)
@@ -101,7 +100,7 @@ def find_leaked_rows(
 def count_leaks(
     found: Sequence[LeakedRow], pairs: Sequence[tuple[str, str]], sizes: dict[str, int], waived: Collection[str]
 ) -> list[Leak]:
-    """Sum findings up by name, comparisons that found nothing included."""
+    """Count findings by name, including comparisons without findings."""
     leaks = []
     for known, probe in pairs:
         for kind in Kind:
@@ -121,7 +120,7 @@ def count_leaks(
 
 
 def get_user_text(row: Row) -> str:
-    """Return what the user says in a row.
+    """Return the text of all user turns of a row.
 
     >>> from practicum_core.rows import Message
     >>> get_user_text(Row(id="a", messages=[Message(role="system", content="s"), Message(role="user", content="u")],

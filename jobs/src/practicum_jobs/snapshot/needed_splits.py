@@ -1,4 +1,4 @@
-"""The splits that later steps read: data without one of them is refused before anything is frozen or trained."""
+"""Checks that the data has every split that later steps read, before anything is frozen or trained."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from practicum_core.stages.snapshot import DataLock
 from practicum_jobs.datasets.sources import Source
 
 _SAVED = ".arrow"
-"""Files of a data set that ``datasets`` saved: a folder for each split, not to be made by hand."""
+"""Files of a data set that the ``datasets`` library saved: one folder per split, which cannot be made by hand."""
 
 
 def check_needed_splits(needed: Mapping[str, Sequence[str]], source: Source) -> None:
     """Check that a data set has every split that later steps read.
 
     Args:
-        needed: Names of the steps by the split that they read.
+        needed: For each split, the names of the steps that read it.
         source: The data set.
 
     Raises:
-        DataError: Splits are missing; the message names them, the steps that read them, and the files to add.
+        DataError: Splits are missing. The message names them, the steps that read them, and the files to add.
     """
     missing = [split for split in needed if split not in source.splits]
     if not missing:
@@ -36,7 +36,7 @@ def check_filled_splits(needed: Mapping[str, Sequence[str]], lock: DataLock) -> 
     """Check that no split that later steps read is empty.
 
     Raises:
-        DataError: One has no rows.
+        DataError: A split has no rows.
     """
     empty = [split for split in needed if lock.splits[split].num_rows == 0]
     if empty:
@@ -45,7 +45,7 @@ def check_filled_splits(needed: Mapping[str, Sequence[str]], lock: DataLock) -> 
 
 
 def _build_fix(missing: Sequence[str], source: Source) -> str:
-    """Say which files to add, named like the ones that are there."""
+    """Name the files to add, with the naming scheme of the existing files."""
     files = [file for found in source.files.values() for file in found]
     if not files:
         return f"name one of the splits that are there: {', '.join(source.splits)}"

@@ -1,6 +1,6 @@
-"""Frozen data: every split in the store under its hash, no leakage that nobody accepted, one lock.
+"""Freezing of data: stores every split under its hash, checks for leakage and writes the data lock.
 
-``data.lock.json`` is written last: a run whose data is malformed or leaks has none, so no later step can read it.
+``data.lock.json`` is written last. If the data is malformed or leaks, there is no lock, and later steps cannot start.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from practicum_jobs.text.overlap import Kind
 DEFECTS_SHOWN = 5
 UNREAD_SHOWN = 20
 STOP_PERIOD = 5_000
-"""Rows between two looks at whether the run was stopped."""
+"""Rows between two checks for a stop request."""
 
 
 def run(config: SnapshotConfig, ctx: StageContext) -> SnapshotRecord:
-    """Freeze the splits of a data set and look for leakage between them.
+    """Freeze the splits of a data set and check them for leakage.
 
     Raises:
         ConfigError: The URI or a waiver is wrong.
-        DataError: Data is missing or malformed, lacks a split that later steps read, or leaks without a waiver; what
-            leaks is in ``leaks.jsonl`` then.
+        DataError: The data is missing or malformed, lacks a split that later steps read, or has leakage without a
+            waiver; the leaked rows are then listed in ``leaks.jsonl``.
         PlatformError: A store did not answer, or the disk is full.
-        Stopped: On request.
+        Stopped: A stop was requested.
     """
     ctx.run.data_lock.unlink(missing_ok=True)
     source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir)
@@ -82,13 +82,13 @@ def _freeze(source: Source, ctx: StageContext, unread: Counter[str]) -> DataLock
 
 
 def _read_strictly(source: Source, split: str, ctx: StageContext, unread: Counter[str]) -> Iterator[Row]:
-    """Yield rows; read to the end on a defect, and raise there with the first ones and their number.
+    """Yield the rows of a split. After a defect, read to the end and raise an error with the first defects.
 
     Args:
-        source: Of the rows.
-        split: Which of them.
-        ctx: Of the stage.
-        unread: Takes the columns that no row holds, and parts of files that are no row.
+        source: The data set.
+        split: Name of the split.
+        ctx: Context of the stage.
+        unread: Counts the columns and the parts of files that are not read.
     """
     defects: list[Defect] = []
     num_defects = 0
@@ -115,7 +115,7 @@ def _read_strictly(source: Source, split: str, ctx: StageContext, unread: Counte
 
 
 def _describe_unread(unread: Counter[str]) -> list[str]:
-    """Name what the frozen rows do not hold, the most frequent first."""
+    """List the columns and parts of files that were not read, the most frequent first."""
     if not unread:
         return []
     named = [f"{name} ({count:,})" for name, count in unread.most_common(UNREAD_SHOWN)]
@@ -138,7 +138,7 @@ def _find_leaks(config: SnapshotConfig, ctx: StageContext, lock: DataLock) -> tu
 
 
 def _write_leaked_rows(found: list[LeakedRow], ctx: StageContext) -> list[Artifact]:
-    """Write every leaked row's id, its finding and a training row that it overlaps with, one JSON line each."""
+    """Write one JSON line per leaked row: its id, the finding, and an overlapping training row."""
     path = ctx.layout.artifacts / "leaks.jsonl"
     lines = [
         json.dumps({"leak": row.leak, "row": row.row, "seen_as": row.seen_as}, ensure_ascii=False) for row in found

@@ -1,4 +1,4 @@
-"""Decides which folders stand for the base model and the candidate, and has them answer rows one after the other."""
+"""The models that an evaluation compares, and their answers to the rows of its splits."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from practicum_jobs.models.sources import ensure_model
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A model that is to be scored.
+class EvaluatedModel:
+    """A model to be scored.
 
     Attributes:
-        uri: As it was asked for.
-        folder: The whole model's folder; an adapter's base.
-        adapter: The adapter's folder, or ``None`` for a whole model.
-        sha256: Of its files; of base and adapter together where there is an adapter.
+        uri: Its URI as given in the options.
+        folder: Folder of the model, or of the base model of an adapter.
+        adapter: Folder of the adapter; ``None`` for a whole model.
+        sha256: Hash of its files; with an adapter, a hash of base model and adapter.
     """
 
     uri: str
@@ -34,7 +34,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one contender said, split by split, and how it was computed."""
+    """The answers of one model by split, and how they were computed."""
 
     by_split: Mapping[str, Sequence[Answer]]
     dtype: str
@@ -44,44 +44,44 @@ class Answers:
     generate_s: float
 
 
-def find_contender(uri: str, base: Contender | None, ctx: StageContext) -> Contender:
-    """Bring a model to this machine; a folder that holds an adapter alone stands on ``base``.
+def ensure_evaluated_model(uri: str, base: EvaluatedModel | None, ctx: StageContext) -> EvaluatedModel:
+    """Download a model if it is not on this machine. A folder that holds only an adapter is used with ``base``.
 
     Raises:
-        ConfigError: The model does not exist or is no chat model.
+        ConfigError: The model does not exist or is not a chat model.
         PlatformError: A hub or store did not answer.
     """
     resolved = ctx.resolve_uri(uri)
     path = Path(resolved.removeprefix("file://"))
     if base is not None and path.is_absolute() and is_adapter(path) and not (path / "config.json").is_file():
         digest = hashlib.sha256(f"{base.sha256} {hash_path(path)}".encode()).hexdigest()
-        return Contender(uri, base.folder, path, digest)
+        return EvaluatedModel(uri, base.folder, path, digest)
     files = ensure_model(resolved, ctx.cache_dir)
-    return Contender(uri, files.path, None, build_model_lock(files.path, uri, files.revision).sha256)
+    return EvaluatedModel(uri, files.path, None, build_model_lock(files.path, uri, files.revision).sha256)
 
 
 def answer_rows(
-    contender: Contender,
+    model: EvaluatedModel,
     rows: Mapping[str, Sequence[Row]],
     ctx: StageContext,
     max_new_tokens: int,
     batch_size: int,
     on_answered: Callable[[int], None],
 ) -> Answers:
-    """Load a contender, have it answer every row of every split, and let go of it.
+    """Load a model, generate an answer to every row of every split, and release the model.
 
     Args:
-        contender: Who answers.
+        model: The model.
         rows: Rows by split.
-        ctx: Asked for a stop request after every batch.
-        max_new_tokens: Tokens at most per answer.
-        batch_size: Rows at once.
-        on_answered: Called after every batch with the number of rows that it answered.
+        ctx: Checked for a stop request after every batch.
+        max_new_tokens: Maximum number of tokens per answer.
+        batch_size: Rows per batch.
+        on_answered: Called after every batch with the number of rows in it.
 
     Raises:
         Stopped: A stop was requested.
     """
-    loaded = load_causal_lm(contender.folder, contender.adapter)
+    loaded = load_causal_lm(model.folder, model.adapter)
     started_s = ctx.elapsed_s
     by_split: dict[str, list[Answer]] = {}
     for split, split_rows in rows.items():
@@ -106,6 +106,6 @@ def answer_rows(
 
 
 def hash_answers(sequences: Sequence[Answers]) -> str:
-    """Return the SHA-256 of every answer: contenders, splits and rows in order."""
+    """Return the SHA-256 of all answers, in the order of models, splits and rows."""
     texts = [[answer.text for answer in answers] for one in sequences for answers in one.by_split.values()]
     return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()
