@@ -20,7 +20,7 @@ from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.reports import WORKSPACE, PodStep
 from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_stage_variables
-from practicum_core.stages import StageRecord
+from practicum_core.stages import StageRecord, get_stage
 from practicum_core.step_files import explain_exit, observe_error, observe_record
 from practicum_jobs.agent.assignment import Assignment, check_assignment, read_pod_step
 from practicum_jobs.agent.container_log import LogTail, open_container_log
@@ -58,6 +58,9 @@ def run_pod(variables: Mapping[str, str]) -> int:
             seen = _explain(error)
         if seen.phase is Phase.SUSPENDED:
             return EXIT_STOPPED
+        if get_stage(step.stage).is_server and not stop.is_requested:
+            # The kubelet starts it again: this is no end that the controller should take down.
+            return get_exit_code(seen.reason or Reason.STAGE_CRASHED)
         return _tell_end(step, seen, experiments, ingest, stop)
 
 
@@ -101,7 +104,8 @@ class Attempt:
             Stopped: A stop was requested before the stage started.
         """
         with hold_step(self._layout, LOCK_WAIT_S, lambda: self._stop.is_requested) as lock:
-            record = find_record(self._assignment)
+            # A server that was stopped left its record too, and is to run again.
+            record = None if self._assignment.spec.is_server else find_record(self._assignment)
             if record is not None:
                 LOGGER.info("the record of step %s is whole: it is reported again", self._step.step)
                 return _build_success(record, self._step.attempt)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from practicum_controller.backends import ChildRequest, choose_backend
+from practicum_controller.backends import ChildRequest, choose_backend, get_backend
 from practicum_controller.backends.backend import Document
+from practicum_controller.backends.deployment import build_server_url
 from practicum_controller.backends.fit import find_unfit
 from practicum_controller.client import ApiFault, Cluster
 from practicum_controller.kinds import KINDS, WEEK_JOBS
@@ -18,7 +19,7 @@ from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.errors import Reason
 from practicum_core.phases import Phase
-from practicum_core.plan import Hold
+from practicum_core.plan import Hold, StepObject
 
 LOGGER = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Children:
             return applied
         if desired.is_frozen:
             return applied
-        wanted = self._build_requests(scene, desired)
+        wanted = self._build_requests(scene, desired.items)
         missing = dict(wanted)
         for child in scene.children:
             request = wanted.get(child.step)
@@ -72,13 +73,23 @@ class Children:
                 missing.pop(child.step, None)
             if not child.is_being_deleted and not _is_kept(child, request if is_wanted else None, scene):
                 await self._attempt_deletion(child, applied)
-        # What is there already counts, and is not refused for it.
-        unfit = find_unfit(wanted.values())
-        applied.refusals |= {step: hold for step, hold in unfit.items() if step in missing}
+        unfit = self._find_unfit(scene, desired, missing)
+        applied.refusals |= unfit
         for step, request in missing.items():
             if step not in unfit:
                 await self._attempt_making(step, request, scene, applied)
         return applied
+
+    def _find_unfit(self, scene: Scene, desired: Desired, missing: Mapping[str, ChildRequest]) -> Mapping[str, Hold]:
+        """Say which children would never run: for themselves, or beside those that will exist while they do."""
+        unfit: dict[str, Hold] = {}
+        for group in desired.groups:
+            names = {step.name for step in group} & missing.keys()
+            if names:
+                items = [StepObject(step, 1) for step in group]
+                found = find_unfit(self._build_requests(scene, items).values())
+                unfit |= {step: hold for step, hold in found.items() if step in names}
+        return unfit
 
     async def delete(self, children: Iterable[Child]) -> None:
         """Delete children that are not being deleted already."""
@@ -94,14 +105,20 @@ class Children:
             except ApiFault as fault:
                 LOGGER.warning("an orphan was not deleted: %s", fault.detail)
 
-    def _build_requests(self, scene: Scene, desired: Desired) -> Mapping[str, ChildRequest]:
+    def _build_requests(self, scene: Scene, items: Sequence[StepObject]) -> Mapping[str, ChildRequest]:
+        """Build what children are made from; a step that needs a server is told its address."""
         if scene.roster is None or scene.weekjob is None:
             return {}
         course = scene.roster.course
         shared = (scene.weekjob, scene.uid, scene.created_at)
-        return {
+        requests = {
             item.step.name: ChildRequest(*shared, item, course.metadata.name, course.spec, self._settings)
-            for item in desired.items
+            for item in items
+        }
+        urls = {name: build_server_url(one) for name, one in requests.items() if one.item.step.spec.is_server}
+        return {
+            name: replace(one, endpoints={step: urls[step] for step in one.item.step.needs if step in urls})
+            for name, one in requests.items()
         }
 
     async def _attempt_deletion(self, child: Child, applied: Applied) -> None:
@@ -150,6 +167,8 @@ def _note_fault(applied: Applied, step: str, fault: ApiFault) -> None:
 def _is_kept(child: Child, request: ChildRequest | None, scene: Scene) -> bool:
     """Whether a child stays as it is: one that is wanted and not stale, or one that is over and kept for its log."""
     seen = scene.steps.get(child.step)
+    if request is None and get_backend(child.main["kind"]).is_server:
+        return False
     if request is None:
         return seen is None or seen.phase.is_terminal or seen.attempt != child.attempt
     if seen is None or seen.phase not in (Phase.QUEUED, Phase.INITIALIZING):

@@ -20,12 +20,14 @@ from practicum_controller.endings import Endings
 from practicum_controller.history import History
 from practicum_controller.kinds import (
     COURSES,
+    DEPLOYMENTS,
     EVENTS,
     JOBS,
     NAMESPACES,
     PODS,
     RAY_CLUSTERS,
     RAY_JOBS,
+    SERVICES,
     WEEK_JOBS,
     WORKLOADS,
 )
@@ -103,6 +105,8 @@ class Controller:
             (COURSES, everything),
             (JOBS, managed),
             (RAY_JOBS, managed),
+            (DEPLOYMENTS, managed),
+            (SERVICES, managed),
             (RAY_CLUSTERS, managed),
             (PODS, managed),
             (WORKLOADS, everything),

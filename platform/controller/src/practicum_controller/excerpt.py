@@ -53,11 +53,14 @@ def trim(document: Mapping[str, Any]) -> Document:
         case "Job" | "RayJob":
             trimmed["spec"] = {"suspend": document.get("spec", {}).get("suspend", False)}
             trimmed["status"] = _trim_child_status(document.get("status", {}))
+        case "Service":
+            trimmed["spec"] = {"ports": document.get("spec", {}).get("ports", [])}
         case "Workload":
             trimmed["status"] = {"conditions": document.get("status", {}).get("conditions", [])}
     return trimmed
 
 
+_CONTAINER_STATUS = ("name", "state", "lastState", "restartCount")
 _CHILD_STATUS = (
     "completionTime",
     "conditions",
@@ -78,10 +81,8 @@ def _trim_child_status(status: Mapping[str, Any]) -> Document:
 def _trim_pod_status(status: Mapping[str, Any]) -> Document:
     kept = {name: status[name] for name in ("phase", "reason", "message") if name in status}
     kept["conditions"] = [
-        one for one in status.get("conditions", ()) if one["type"] in {"PodScheduled", "DisruptionTarget"}
+        one for one in status.get("conditions", ()) if one["type"] in {"PodScheduled", "DisruptionTarget", "Ready"}
     ]
     for name in ("initContainerStatuses", "containerStatuses"):
-        kept[name] = [
-            {part: one[part] for part in ("name", "state", "lastState") if part in one} for one in status.get(name, ())
-        ]
+        kept[name] = [{part: one[part] for part in _CONTAINER_STATUS if part in one} for one in status.get(name, ())]
     return kept

@@ -31,6 +31,8 @@ _PRACTICUM, _KUEUE, _RBAC = "practicum.dev/v1alpha1", "kueue.x-k8s.io/v1beta2", 
 WEEK_JOBS = Resource("WeekJob", _PRACTICUM, "weekjobs")
 COURSES = Resource("Course", _PRACTICUM, "courses", is_namespaced=False)
 JOBS = Resource("Job", "batch/v1", "jobs")
+DEPLOYMENTS = Resource("Deployment", "apps/v1", "deployments")
+SERVICES = Resource("Service", "v1", "services")
 RAY_JOBS = Resource("RayJob", "ray.io/v1", "rayjobs")
 RAY_CLUSTERS = Resource("RayCluster", "ray.io/v1", "rayclusters")
 PODS = Resource("Pod", "v1", "pods")

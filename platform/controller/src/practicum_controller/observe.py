@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +19,10 @@ from practicum_controller.scene import Child, Membership, Scene, get_attempt
 from practicum_controller.steps import observe_steps
 from practicum_controller.store import Family, Key, Store
 from practicum_core import labels
-from practicum_core.curriculum import get_unit
+from practicum_core.curriculum import Unit, get_unit
 from practicum_core.errors import ConfigError
+from practicum_core.observed import ObservedStep
+from practicum_core.phases import Phase
 
 
 class Observer:
@@ -62,11 +64,12 @@ class Observer:
         except ConfigError as error:
             return replace(scene, fault=error)
         reports = self._reports.get(uid)
+        steps = observe_steps(children, family, reports, self._places.get())
         return replace(
             scene,
             weekjob=weekjob,
             unit=unit,
-            steps=observe_steps(children, family, reports, self._places.get()),
+            steps=_add_ending_servers(unit, steps, scene.left_pods),
             ends={attempt: kept.received_at for attempt, kept in reports.items() if kept.report.is_final},
             over_budget=self._accounts.get_reason_over_budget(membership.roster, weekjob, now),
         )
@@ -85,6 +88,20 @@ class Observer:
             why = f"namespace {home} is no longer among the students of course {name}: ask the teacher"
             return Membership(None, why)
         return Membership(roster)
+
+
+def _add_ending_servers(
+    unit: Unit, steps: Mapping[str, ObservedStep], left_pods: Mapping[str, str]
+) -> dict[str, ObservedStep]:
+    """Show servers as running whose object is gone and whose pod has not ended: it may write its record yet."""
+    ending = [step.name for step in unit.steps if step.is_server and step.name in left_pods]
+    gone = {name: steps.get(name, ObservedStep(Phase.RUNNING)) for name in ending}
+    shown = {
+        name: replace(seen, phase=Phase.RUNNING, message=f"pod {left_pods[name]} ends")
+        for name, seen in gone.items()
+        if not seen.is_alive or name not in steps
+    }
+    return {**steps, **shown}
 
 
 def list_children(family: Family) -> list[Child]:

@@ -10,8 +10,10 @@ from typing import Any
 
 from practicum_controller.backends import get_backend
 from practicum_controller.backends.backend import Document, Sight
+from practicum_controller.backends.deployment import read_server_url
 from practicum_controller.backends.pod_status import is_pod_running
 from practicum_controller.documents import read_time
+from practicum_controller.kinds import SERVICES
 from practicum_controller.rosters import Roster
 from practicum_core import labels
 from practicum_core.curriculum import Unit
@@ -61,6 +63,12 @@ class Child:
     def slices(self) -> int:
         """GPU slices that all its pods hold together."""
         return get_slices(self.main)
+
+    @property
+    def endpoint(self) -> str | None:
+        """Address of a server; ``None`` for a task."""
+        urls = (read_server_url(one) for one in self.objects[1:] if one["kind"] == SERVICES.kind)
+        return next(urls, None)
 
     @property
     def is_being_deleted(self) -> bool:

@@ -63,7 +63,8 @@ def observe_step(facts: StepFacts) -> ObservedStep | None:
     child = max(facts.children, key=lambda one: one.attempt, default=None)
     attempt = max(child.attempt if child else 0, max(facts.reports, default=0))
     report = facts.reports.get(attempt)
-    if report is not None and report.is_final:
+    is_server = child is not None and child.attempt == attempt and get_backend(child.main["kind"]).is_server
+    if report is not None and report.is_final and not is_server:
         return _read_final(report, child)
     if child is None or child.attempt < attempt:
         # The attempt's object is gone and it never said how it ended: stopped, or deleted by a person.
@@ -86,7 +87,8 @@ def _read_final(report: StepReport, child: Child | None) -> ObservedStep:
 
 
 def _observe_child(child: Child, facts: StepFacts, report: StepReport | None) -> ObservedStep:
-    workload = next((one for one in facts.workloads if child.uid in one.get("owners", ())), None)
+    queued = {child.uid, *(pod["metadata"]["uid"] for pod in child.pods)}
+    workload = next((one for one in facts.workloads if not queued.isdisjoint(one.get("owners", ()))), None)
     state = get_backend(child.main["kind"]).read_state(Sight(child.main, child.pods, workload, facts.warnings))
     phase = _PHASES[state.standing]
     return ObservedStep(
@@ -94,11 +96,13 @@ def _observe_child(child: Child, facts: StepFacts, report: StepReport | None) ->
         child.attempt,
         child=child.description,
         reason=state.reason,
-        message=state.message if phase is not Phase.RUNNING else (report.message if report else ""),
+        message=report.message if report and phase is Phase.RUNNING and not state.message else state.message,
         progress=report.progress if report else None,
         eta_s=report.eta_s if report else None,
         admitted_at=_read_admission(child, workload),
         queue=_read_queue(facts.places.get(child.uid), state.message) if phase is Phase.QUEUED else None,
+        endpoint=child.endpoint,
+        restarts=state.restarts,
     )
 
 

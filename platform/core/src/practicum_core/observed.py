@@ -22,6 +22,7 @@ class ObservedStep:
     ``phase`` is ``Succeeded`` only where a whole record was read. ``attempt`` counts starts from 1. A step is
     ``Queued`` while it waits for quota and ``Initializing`` from ``admitted_at`` until its program runs. A server is
     ``Running`` until its probe answers and ``Serving`` while it does; ``endpoint`` is the address of one that runs.
+    ``restarts`` counts the starts that the cluster made by itself within this attempt.
     """
 
     phase: Phase
@@ -37,6 +38,7 @@ class ObservedStep:
     admitted_at: dt.datetime | None = None
     queue: QueueStatus | None = None
     endpoint: str | None = None
+    restarts: int = 0
 
     @property
     def is_alive(self) -> bool:

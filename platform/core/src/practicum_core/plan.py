@@ -16,7 +16,7 @@ from practicum_core.lifetimes import is_done, may_start, may_stay
 from practicum_core.observed import Hold, Observed, ObservedStep
 from practicum_core.phases import Phase
 from practicum_core.resolve import ResolvedStep, resolve_steps
-from practicum_core.status import Outlook, build_rejection, build_status, count_resumes, get_active_s
+from practicum_core.status import Outlook, build_rejection, build_status, count_restarts, count_resumes, get_active_s
 from practicum_core.weekjob import WeekJob, WeekJobSpec, WeekJobStatus
 
 __all__ = ["Hold", "Observed", "ObservedStep", "Plan", "StepObject", "build_rejection", "plan"]
@@ -153,16 +153,22 @@ class _Look:
             return 1
         return seen.attempt if seen.is_alive else seen.attempt + 1
 
-    def find_failure(self) -> tuple[ResolvedStep, ObservedStep] | None:
-        """Return the first step that failed and is not tried again, while something needs it."""
+    def find_failure(self) -> tuple[ResolvedStep, ObservedStep | None] | None:
+        """Return the first step that failed and is not tried again, while something needs it.
+
+        With it comes what is seen of it: nothing, of a server that was taken down for that.
+        """
         for step in self.steps:
             is_needed = not is_done(step, self.steps, self._observed.steps)
             if is_needed and self._has_failed_for_good(step):
-                return step, self._observed.steps[step.name]
+                return step, self._observed.steps.get(step.name)
         return None
 
     def _has_failed_for_good(self, step: ResolvedStep) -> bool:
         seen = self._observed.steps.get(step.name)
+        restarts = count_restarts(step.name, seen, self._observed.previous)
+        if step.spec.is_server and restarts > self._get_retries(step):
+            return True
         if seen is None or not (seen.phase is Phase.FAILED or (step.spec.is_server and seen.phase is Phase.SUCCEEDED)):
             return False
         # A server that ends by itself with a record has died all the same: something needs it.

@@ -33,7 +33,7 @@ class Outlook:
     starting: tuple[str, ...]
     held: tuple[ResolvedStep, Hold] | None
     end: Hold | None
-    failure: tuple[ResolvedStep, ObservedStep] | None
+    failure: tuple[ResolvedStep, ObservedStep | None] | None
     is_kept: bool
 
 
@@ -104,9 +104,11 @@ def _summarize(observed: Observed, outlook: Outlook, gates: tuple[GateResult, ..
     if outlook.end is not None and not is_computing:
         return Phase.FAILED, outlook.end.reason, outlook.end.message
     if outlook.failure is not None and not is_computing:
-        step, seen = outlook.failure
-        reason = Reason.STAGE_CRASHED if seen.phase is Phase.SUCCEEDED else seen.reason or Reason.STAGE_CRASHED
-        return Phase.FAILED, reason, f"{step.name}: {seen.message or 'the server ended'}"
+        step, failed = outlook.failure
+        if failed is None or failed.phase is not Phase.FAILED:
+            times = count_restarts(step.name, failed, observed.previous) + 1
+            return Phase.FAILED, Reason.STAGE_CRASHED, f"{step.name}: the server died {times} times"
+        return Phase.FAILED, failed.reason or Reason.STAGE_CRASHED, f"{step.name}: {failed.message}"
     tasks = [(step, seen) for step, seen in alive if not step.spec.is_server or seen.phase is not Phase.SERVING]
     if tasks:
         computing = [pair for pair in tasks if pair[1].phase is Phase.RUNNING]
@@ -176,14 +178,16 @@ def _build_stage_status(step: ResolvedStep, outlook: Outlook, observed: Observed
         # That it was stopped, or that nothing is left of it, is how a server ends.
         ended = {"phase": Phase.SUCCEEDED, "endpoint": None, "message": "", "reason": None, "progress": 1.0}
         return before.model_copy(update=ended)
+    restarts = count_restarts(step.name, seen, previous) or None
     if seen is None:
-        return StageStatus(name=step.name, phase=Phase.PENDING)
+        return StageStatus(name=step.name, phase=Phase.PENDING, restarts=restarts)
     return StageStatus(
         name=step.name,
         phase=seen.phase,
         child=seen.child,
         attempt=seen.attempt,
         resumes=count_resumes(step.name, seen, previous) or None,
+        restarts=restarts,
         progress=1.0 if seen.phase in (Phase.SUCCEEDED, Phase.SERVING) else seen.progress,
         reason=seen.reason,
         message=seen.message,
@@ -205,6 +209,17 @@ def count_resumes(step: str, seen: ObservedStep, previous: WeekJobStatus | None)
         return 0
     is_resumed = before.phase is Phase.SUSPENDED and seen.attempt > before.attempt
     return min((before.resumes or 0) + is_resumed, seen.attempt - 1)
+
+
+def count_restarts(step: str, seen: ObservedStep | None, previous: WeekJobStatus | None) -> int:
+    """Count the starts of a server that the cluster made by itself: what is seen, or what was told of the same attempt.
+
+    Nothing is seen of a server that was taken down for having died too often.
+    """
+    before = find_stage(step, previous)
+    is_same = before is not None and (seen is None or seen.attempt <= before.attempt)
+    told = (before.restarts or 0) if before is not None and is_same else 0
+    return max(seen.restarts if seen else 0, told)
 
 
 def get_active_s(observed: Observed, now: dt.datetime) -> float:

@@ -147,6 +147,10 @@ class StageStatus(Resource):
     resumes: int | None = Field(
         default=None, description="How many of these starts followed a stop and no failure; backoffLimit spares them."
     )
+    restarts: int | None = Field(
+        default=None,
+        description="How often the cluster started a dead server again; serving.maxRestarts bounds it.",
+    )
     progress: float | None = Field(default=None, description="Share done, 0 to 1.")
     reason: Reason | None = Field(default=None, description="Why it waits or failed, as one word.")
     message: str = Field(default="", description="What it does, or why it waits or failed.")

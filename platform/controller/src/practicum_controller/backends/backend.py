@@ -35,11 +35,12 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class ChildState:
-    """How far a child has come, and what is in its way."""
+    """How far a child has come, and what is in its way. ``restarts`` are those that the cluster made by itself."""
 
     standing: Standing
     reason: Reason | None = None
     message: str = ""
+    restarts: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ class Backend(Protocol):
     """How one kind of child runs a step.
 
     ``resources`` are the kinds of its objects, made and deleted in this order; the first is the main object, which
-    stands for the child: its uid is the child's.
+    stands for the child: its uid is the child's. What a server's pod reports of its end is not the server's, while
+    the child is there: the next pod goes on.
     """
 
     resources: tuple[Resource, ...]
+    is_server: bool
 
     def build(self, request: ChildRequest) -> list[dict[str, Any]]:
         """Return the child's objects in the order of ``resources``."""

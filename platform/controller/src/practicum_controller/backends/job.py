@@ -30,6 +30,7 @@ class JobBackend:
     """One pod, once: retries are the plan's, and a pod that the node took away does not count as a failure."""
 
     resources: tuple[Resource, ...] = (JOBS,)
+    is_server = False
 
     def build(self, request: ChildRequest) -> list[dict[str, Any]]:
         """Return the Job. It starts suspended: the queue lets it out."""

@@ -41,6 +41,7 @@ class RayJobBackend:
     """A Ray cluster of the step's pods, and the job that KubeRay submits to it, once: retries are the plan's."""
 
     resources: tuple[Resource, ...] = (RAY_JOBS,)
+    is_server = False
 
     def build(self, request: ChildRequest) -> list[dict[str, Any]]:
         """Return the RayJob. It starts suspended: the queue lets it out."""

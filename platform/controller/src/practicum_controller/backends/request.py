@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from practicum_controller.settings import Settings
@@ -15,6 +15,7 @@ from practicum_core import labels, reports
 from practicum_core.course import CourseSpec
 from practicum_core.errors import ConfigError
 from practicum_core.plan import StepObject
+from practicum_core.stage_process import ENDPOINTS_VARIABLE
 from practicum_core.weekjob import WeekJob
 
 Document = dict[str, Any]
@@ -34,7 +35,10 @@ an image that names none of them, or that says "all", sees every device of the n
 
 @dataclass(frozen=True)
 class ChildRequest:
-    """What is needed to build a child. ``course_name`` names the queue."""
+    """What is needed to build a child.
+
+    ``course_name`` names the queue; ``endpoints`` are the addresses of the servers that the step needs.
+    """
 
     weekjob: WeekJob
     uid: str
@@ -43,6 +47,7 @@ class ChildRequest:
     course_name: str
     course: CourseSpec
     settings: Settings
+    endpoints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -114,6 +119,8 @@ class ChildRequest:
             "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
             "PYTHONUNBUFFERED": "1",
         }
+        if self.endpoints:
+            variables[ENDPOINTS_VARIABLE] = json.dumps(dict(self.endpoints), sort_keys=True)
         return variables if self.slices else variables | dict.fromkeys(_NO_GPU, "void")
 
     def build_resources(self) -> Document:
