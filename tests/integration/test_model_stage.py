@@ -10,11 +10,12 @@ import gguf
 import numpy as np
 import pytest
 
+from practicum_core.content_hash import hash_path
 from practicum_core.machine import get_cache_dir
 from practicum_core.stages.model import ModelConfig, ModelLock
 from practicum_jobs import model
 from practicum_jobs.adapters.generation import generate_answers, load_causal_lm
-from practicum_jobs.context import StageContext, hash_path
+from practicum_jobs.context import StageContext
 from practicum_jobs.models.gguf import GgufFile
 from practicum_jobs.models.loading import list_causal_types
 from practicum_jobs.models.sources import ensure_model

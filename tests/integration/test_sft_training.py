@@ -18,13 +18,14 @@ import psutil
 import pytest
 import yaml
 
+from practicum_core.content_hash import hash_path
 from practicum_core.curves import read_curves
 from practicum_core.errors import ConfigError, GateFailed, Reason, Stopped
 from practicum_core.layout import RunLayout
 from practicum_core.rows import Message, Row
 from practicum_core.stages.sft import SftConfig, SftRecord
 from practicum_core.stages.snapshot import DataLock
-from practicum_jobs.context import StageContext, hash_path
+from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import write_data_lock, write_split
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.sft import run

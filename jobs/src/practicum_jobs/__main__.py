@@ -26,7 +26,7 @@ from practicum_core.errors import (
     Reason,
 )
 from practicum_core.problems import list_problems
-from practicum_core.stage_process import ENDPOINTS_VARIABLE, resolve_endpoints
+from practicum_core.stage_process import ENDPOINTS_VARIABLE, EXPERIMENTS_VARIABLE, resolve_endpoints
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_jobs.context import StageContext
 
@@ -34,7 +34,13 @@ from practicum_jobs.context import StageContext
 def main(argv: list[str] | None = None) -> int:
     """Run the stage that the command line names and return its exit code."""
     options = _build_parser().parse_args(argv)
-    context = StageContext(options.run_dir.resolve(), options.stage, options.step or options.stage)
+    folder = os.environ.get(EXPERIMENTS_VARIABLE)
+    context = StageContext(
+        options.run_dir.resolve(),
+        options.stage,
+        options.step or options.stage,
+        experiments=Path(folder) if folder else None,
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: context.request_stop())
     try:

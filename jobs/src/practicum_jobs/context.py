@@ -1,4 +1,4 @@
-"""Decides what a stage may do to the outside: report progress, append metrics and samples, leave artifacts, stop.
+"""What a stage may do to the outside: report progress, append metrics and samples, leave artifacts, stop.
 
 A stage gets one :class:`StageContext`; it never builds paths of the run directory itself.
 """
@@ -6,20 +6,21 @@ A stage gets one :class:`StageContext`; it never builds paths of the run directo
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from practicum_core.atomic import append_json_line, write_json_atomic, write_text_atomic
+from practicum_core.content_hash import hash_path, iter_files
 from practicum_core.errors import ConfigError, Stopped
 from practicum_core.layout import RunLayout, StageLayout, resolve_inside
+from practicum_core.lineage import find_locked
 from practicum_core.machine import get_cache_dir
 from practicum_core.stage_process import RUN_SCHEME
-from practicum_core.stages.base import Artifact
+from practicum_core.stages.base import Artifact, ContentKind
 from practicum_core.stages.samples import Sample
 
 
@@ -36,14 +37,18 @@ class StageContext:
         stage: Name of the stage.
         step: Name of the step; the stage's name where a unit has it once.
         cache_dir: Folder for models and data that outlive the run.
+        experiments: Folder of the runs that this one may be built on; the one that the run lies in without it.
     """
 
-    def __init__(self, run_dir: Path, stage: str, step: str, cache_dir: Path | None = None) -> None:
+    def __init__(
+        self, run_dir: Path, stage: str, step: str, cache_dir: Path | None = None, experiments: Path | None = None
+    ) -> None:
         self.run = RunLayout(run_dir)
         self.stage = stage
         self.step = step
         self.layout: StageLayout = self.run.stage(step)
         self.cache_dir = cache_dir or get_cache_dir()
+        self.experiments = experiments or run_dir.absolute().parent.parent
         self.started_at = utc_now()
         self._started_s = time.monotonic()
         self._stop = threading.Event()
@@ -87,12 +92,22 @@ class StageContext:
         lines = (json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in documents)
         write_text_atomic(self.layout.samples, "".join(f"{line}\n" for line in lines))
 
-    def resolve_uri(self, uri: str) -> str:
-        """Turn ``run:PATH`` into an absolute path inside the run directory; leave every other URI as it is.
+    def resolve_uri(self, uri: str, kind: ContentKind = "model") -> str:
+        """Turn a reference to an earlier run, or ``run:PATH`` inside this one, into an absolute path.
+
+        Every other URI stays as it is.
+
+        Args:
+            uri: Of an option.
+            kind: What the option takes.
 
         Raises:
             ConfigError: The path leaves the run directory, or nothing lies there.
+            DataError: What the run was built on is gone or changed since it started.
         """
+        earlier = find_locked(self.run, uri, kind, self.experiments)
+        if earlier is not None:
+            return str(earlier)
         if not uri.startswith(RUN_SCHEME):
             return uri
         path = resolve_inside(self.run.root, uri.removeprefix(RUN_SCHEME))
@@ -105,7 +120,7 @@ class StageContext:
         return Artifact(
             path=str(path.relative_to(self.run.root)),
             sha256=hash_path(path),
-            size_bytes=sum(file.stat().st_size for file in _iter_files(path)),
+            size_bytes=sum(file.stat().st_size for file in iter_files(path)),
             note=note,
         )
 
@@ -118,19 +133,3 @@ class StageContext:
             "finished_at": utc_now(),
             "duration_s": round(self.elapsed_s, 3),
         }
-
-
-def hash_path(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the sorted ``<hash>  <relative path>`` lines of a folder's files."""
-    if path.is_file():
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    lines = [f"{hash_path(file)}  {file.relative_to(path)}\n" for file in _iter_files(path)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _iter_files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    else:
-        yield from sorted(file for file in path.rglob("*") if file.is_file())

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from practicum_cli.pointers import Pointers
-from practicum_cli.runs import iter_run_dirs
 from practicum_cli.template import FILES
 from practicum_cli.weekjob_file import read_weekjob
 from practicum_core.layout import RunLayout
+from practicum_core.pointers import Pointers
+from practicum_core.run_folders import iter_run_dirs
 from practicum_core.stages import STAGES
 from practicum_core.stages.evaluate import EvaluateConfig
 from practicum_core.weekjob import WeekJob
@@ -185,10 +185,10 @@ def test_a_pointer_to_a_run_with_a_missed_gate_needs_a_word(finish_run, command)
 def test_a_move_that_was_cut_off_after_its_audit_line_is_finished(finish_run):
     first, second = finish_run(), finish_run()
     pointers = Pointers(Path("experiments"))
-    pointers.set("best", first.name, "")
-    pointers.set("best", second.name, "")
+    pointers.set("best", f"experiments/{first.name}", "")
+    pointers.set("best", f"experiments/{second.name}", "")
     Path("experiments/pointers/best.json").write_text(json.dumps({"run": f"experiments/{first.name}"}))
-    assert pointers.rollback("best", "").before == f"experiments/{second.name}"
+    assert pointers.rollback("best", "", lambda run: None).before == f"experiments/{second.name}"
 
 
 def test_init_lays_down_a_template_that_works_and_overwrites_nothing(workplace, command):

@@ -45,7 +45,7 @@ def run(tmp_path, monkeypatch):
 
 def make_run(root, run_id=None, **options):
     weekjob = build_weekjobs(("week-01",), RunRequest(profile="quick", model=f"file://{root}", **options))[0]
-    return RunLayout(create_run(root, weekjob, ENVIRONMENT, "", run_id))
+    return RunLayout(create_run(root, weekjob, ENVIRONMENT, "", run_id=run_id))
 
 
 def start(run, *arguments, **behaviour):

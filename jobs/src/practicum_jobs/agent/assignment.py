@@ -19,11 +19,12 @@ from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout, is_safe_name, resolve_inside
 from practicum_core.problems import describe_problems
+from practicum_core.references import parse_reference
 from practicum_core.reports import STEP_VARIABLE, PodStep
+from practicum_core.stage_process import RUN_SCHEME
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 
 WORKSPACE_CLAIM = "pvc://workspace/"
-_RUN_SCHEME = "run:"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
@@ -42,6 +43,11 @@ class Assignment:
     spec: StageSpec
     config: StageConfig
     run: RunLayout
+
+    @property
+    def experiments(self) -> Path:
+        """Folder of all runs of the workspace."""
+        return self.run.root.parent.parent
 
 
 def read_pod_step(variables: Mapping[str, str]) -> PodStep:
@@ -129,8 +135,8 @@ def _check_location(option: str, text: str, run_dir: Path, workspace: Path) -> N
     match = _SCHEME.match(text)
     scheme = match[1].lower() if match else ""
     path = text[match.end() :].removeprefix("//") if match else text
-    if scheme == "run":
-        resolve_inside(run_dir, text.removeprefix(_RUN_SCHEME))
+    if parse_reference(text) is None and scheme == "run":
+        resolve_inside(run_dir, text.removeprefix(RUN_SCHEME))
     if scheme == "pvc":
         raise ConfigError(f"{option}: {text!r} names a claim that this pod has not", f"give {WORKSPACE_CLAIM}PATH")
     if scheme in {"hf", "s3"} and "::" in text:

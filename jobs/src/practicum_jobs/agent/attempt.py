@@ -19,21 +19,20 @@ from practicum_core.machine import get_cache_dir, get_num_threads
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.reports import WORKSPACE, PodStep
-from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_stage_variables
+from practicum_core.stage_process import EXPERIMENTS_VARIABLE, PROGRAM, build_stage_arguments, build_stage_variables
 from practicum_core.stages import StageRecord, get_stage
 from practicum_core.step_files import explain_exit, observe_error, observe_record
 from practicum_jobs.agent.assignment import Assignment, check_assignment, read_pod_step
 from practicum_jobs.agent.container_log import LogTail, open_container_log
 from practicum_jobs.agent.ingest import Ingest, ProgressSender, build_ingest
 from practicum_jobs.agent.reporting import build_final, build_progress
-from practicum_jobs.agent.run_directory import emit, find_record, prepare_run
+from practicum_jobs.agent.run_directory import emit, find_record, prepare_run, resolve_lineage
 from practicum_jobs.agent.surroundings import build_environment, read_build
 from practicum_runtime.step_lock import hold_step
 from practicum_runtime.step_process import STOP_GRACE_S, StepProcess, start_step
 from practicum_runtime.stop_request import StopRequest
 
 LOGGER = logging.getLogger(__name__)
-EXPERIMENTS_VARIABLE = "PRACTICUM_EXPERIMENTS"
 LOCK_WAIT_S = STOP_GRACE_S + 30.0
 """Seconds to wait for an earlier pod of the step: the cluster gave up on it, but it may still write a checkpoint."""
 _LAST_TRY_S = 20.0
@@ -111,6 +110,7 @@ class Attempt:
                 return _build_success(record, self._step.attempt)
             build = read_build(self._variables, self._assignment.spec.environment)
             prepare_run(self._assignment, build_environment(build, self._variables))
+            resolve_lineage(self._assignment)
             if self._stop.is_requested:
                 raise Stopped
             return self._run_stage(lock)
@@ -159,9 +159,9 @@ class Attempt:
 
     def _build_variables(self) -> dict[str, str]:
         config = self._assignment.config
-        return dict(self._variables) | build_stage_variables(
-            config, self._variables, get_num_threads(), get_cache_dir()
-        )
+        experiments = {EXPERIMENTS_VARIABLE: str(self._assignment.experiments)}
+        own = build_stage_variables(config, self._variables, get_num_threads(), get_cache_dir())
+        return dict(self._variables) | own | experiments
 
 
 def _build_success(record: StageRecord, attempt: int) -> ObservedStep:

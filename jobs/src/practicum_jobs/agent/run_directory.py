@@ -12,9 +12,12 @@ import yaml
 
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic, write_text_atomic
 from practicum_core.environment import RunEnvironment
-from practicum_core.errors import DataError
+from practicum_core.errors import ConfigError, DataError
 from practicum_core.events import build_event_line
 from practicum_core.layout import RunLayout
+from practicum_core.lineage import ensure_lineage
+from practicum_core.references import list_references
+from practicum_core.resolve import resolve_steps
 from practicum_core.stages import StageConfig, StageRecord
 from practicum_core.step_files import read_record
 from practicum_jobs.agent.assignment import Assignment
@@ -53,6 +56,21 @@ def prepare_run(assignment: Assignment, environment: RunEnvironment) -> None:
         write_text_atomic(run.weekjob, _dump_yaml(assignment.step.weekjob.to_document()))
     write_environment(run, environment, assignment.step.step)
     write_text_atomic(layout.config, _dump_yaml(_dump_config(assignment.config)))
+
+
+def resolve_lineage(assignment: Assignment) -> None:
+    """Resolve the references of the whole week job, in the first pod; a later one finds them in the lock.
+
+    Raises:
+        ConfigError: One names no finished run of this workspace, or leads out of it.
+        DataError: The lock is broken.
+    """
+    experiments, weekjob = assignment.experiments, assignment.step.weekjob
+    configs = [assignment.config, *(step.config for step in resolve_steps(weekjob))]
+    wanted = list_references(configs)
+    if wanted and not experiments.resolve().is_relative_to(experiments.parent.resolve()):
+        raise ConfigError(f"{experiments}: a link that leads out of the workspace", "remove it")
+    ensure_lineage(assignment.run, wanted, experiments, weekjob.spec.variant)
 
 
 def write_environment(run: RunLayout, environment: RunEnvironment, step: str) -> None:

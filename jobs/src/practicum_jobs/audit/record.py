@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from practicum_core.content_hash import hash_path
 from practicum_core.metrics import Metric
 from practicum_core.stages.audit import AuditConfig, AuditRecord, ClassScore, DataFile, Finding
 from practicum_core.stages.base import Artifact
@@ -17,7 +18,6 @@ from practicum_jobs.audit.catalogue import CATALOGUE, EXACT, LEAKED, NEAR, OVER_
 from practicum_jobs.audit.cleaning import Cleaning
 from practicum_jobs.audit.scan import Scan
 from practicum_jobs.audit.truth import Truth
-from practicum_jobs.context import hash_path
 from practicum_jobs.datasets.sources import Source
 from practicum_jobs.scoring.intervals import compute_wilson
 

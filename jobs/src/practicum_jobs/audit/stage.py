@@ -26,7 +26,7 @@ from practicum_jobs.datasets.containers import check_encoding
 from practicum_jobs.datasets.diagnosis import diagnose
 from practicum_jobs.datasets.flaws import TRUTH_MAX_LENGTH
 from practicum_jobs.datasets.readers import Defect, ReadOptions
-from practicum_jobs.datasets.sources import Source, open_source
+from practicum_jobs.datasets.sources import Source, open_input
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.text.overlap import OverlapIndex, OverlapSettings
 from practicum_jobs.text.sketches import SketchSettings
@@ -47,7 +47,7 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
     """
     thresholds = resolve_thresholds(config.fail_ratios)
     options = ReadOptions(config.format, config.max_row_bytes, check_encoding(config.encoding))
-    source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir, options)
+    source = open_input(config.data, ctx, options)
     settings = _build_settings(config)
     model = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir, has_weights=False).path if config.model else None
     analyser = Analyser(settings, config.max_length, model)

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
 from practicum_core.rows import Row
+from practicum_jobs.context import StageContext
 from practicum_jobs.datasets import flaws, tickets
 from practicum_jobs.datasets.folders import TRUTH, find_split_files
 from practicum_jobs.datasets.readers import (
@@ -105,6 +106,19 @@ def open_source(uri: str, cache_dir: Path, options: ReadOptions = DEFAULT) -> So
         hint = suggest_similar(scheme, ["builtin", "file", "hf", "s3"])
         raise ConfigError(f"{uri}: unknown scheme '{scheme}'{hint}", f"give one of: {FORMS}")
     return _open_path(_get_path(uri, scheme, rest), "", options)
+
+
+def open_input(uri: str, ctx: StageContext, options: ReadOptions = DEFAULT) -> Source:
+    """Open the data set that a stage's option names; what an earlier run or step made keeps the name it has there.
+
+    Raises:
+        ConfigError: The URI is malformed or names nothing.
+        DataError: Its files are missing, or changed since the run started.
+        PlatformError: A store did not answer.
+    """
+    resolved = ctx.resolve_uri(uri, "data")
+    source = open_source(resolved, ctx.cache_dir, options)
+    return source if resolved == uri else replace(source, uri=uri)
 
 
 def _get_path(uri: str, scheme: str, rest: str) -> Path:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from practicum_core.content_hash import hash_path
 from practicum_core.rows import Row
 from practicum_jobs.adapters.generation import Answer, generate_answers, get_num_threads, load_causal_lm
-from practicum_jobs.context import StageContext, hash_path
+from practicum_jobs.context import StageContext
 from practicum_jobs.models.folder import build_model_lock, is_adapter
 from practicum_jobs.models.sources import ensure_model
 

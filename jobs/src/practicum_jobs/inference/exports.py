@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from practicum_core.content_hash import hash_path
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.stages.inference import InferenceConfig
-from practicum_jobs.context import StageContext, hash_path
+from practicum_jobs.context import StageContext
 from practicum_jobs.models.folder import ADAPTER_CONFIG, check_model_folder, is_adapter
 
 
@@ -58,11 +59,11 @@ def find_exports(config: InferenceConfig, ctx: StageContext) -> Exports:
     return Exports(adapter, merged)
 
 
-def _find(uri: str | None, field: str, ctx: StageContext) -> Path | None:
+def _find(uri: str | None, field: Literal["adapter", "merged"], ctx: StageContext) -> Path | None:
     if uri is None:
         return None
     try:
-        return Path(ctx.resolve_uri(uri).removeprefix("file://"))
+        return Path(ctx.resolve_uri(uri, "adapter" if field == "adapter" else "model").removeprefix("file://"))
     except ConfigError:
         if uri == InferenceConfig.model_fields[field].default:
             return None

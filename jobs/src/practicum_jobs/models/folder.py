@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from practicum_core.content_hash import hash_path
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.stages.model import ModelFile, ModelLock
-from practicum_jobs.context import hash_path
 from practicum_jobs.models.json_files import read_object
 from practicum_jobs.models.loading import find_config_problems, find_embedding_shape, find_size_problems
 from practicum_jobs.models.tokens import ChatTokenizer, read_chat_template

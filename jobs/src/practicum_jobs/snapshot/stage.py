@@ -19,7 +19,7 @@ from practicum_core.stages.base import Artifact
 from practicum_core.stages.snapshot import DataLock, Leak, SnapshotConfig, SnapshotRecord, SplitLock
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.readers import Defect
-from practicum_jobs.datasets.sources import Source, open_source
+from practicum_jobs.datasets.sources import Source, open_input
 from practicum_jobs.datasets.store import read_split, write_data_lock, write_split
 from practicum_jobs.snapshot.leakage import (
     LeakedRow,
@@ -49,7 +49,7 @@ def run(config: SnapshotConfig, ctx: StageContext) -> SnapshotRecord:
         Stopped: A stop was requested.
     """
     ctx.run.data_lock.unlink(missing_ok=True)
-    source = open_source(ctx.resolve_uri(config.data), ctx.cache_dir)
+    source = open_input(config.data, ctx)
     check_needed_splits(config.needed_splits, source)
     check_waivers(config.waive_leakage, source.splits)
     unread: Counter[str] = Counter()

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 from practicum_core.atomic import write_text_atomic
+from practicum_core.content_hash import hash_path
 from practicum_jobs.adapters.training_job import TrainingJob
-from practicum_jobs.context import hash_path
 
 _RESULTS = ("metrics", "samples")
 

@@ -63,7 +63,7 @@ def prepare_training(config: TrainingConfig, ctx: StageContext, encode: Encoder,
     """
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     started_at_s = time.time() - ctx.elapsed_s
-    model_dir = ensure_model(config.model, ctx.cache_dir).path
+    model_dir = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir).path
     tokenizer = ChatTokenizer(model_dir)
     rows = {
         "train": load_split(ctx, "train")[: config.train_rows],

@@ -1,4 +1,4 @@
-"""Decides whether a run may be held against another: what both are known by, and the one factor that may differ."""
+"""A run held against another: what both are known by, and the one factor that may differ."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.factors import Comparison, Difference, RunFacts, find_differences
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
+from practicum_core.lineage import read_lineage, resolve_references
+from practicum_core.references import list_references
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages.model import ModelLock
 from practicum_core.stages.snapshot import DataLock
@@ -60,7 +62,7 @@ def check_control(weekjob: WeekJob, reference: str | None, root: Path) -> tuple[
     if reference is None:
         return weekjob, None
     control = read_whole_run(find_run(reference, root))
-    differences = find_differences(read_facts(control), build_facts(weekjob))
+    differences = find_differences(read_facts(control), build_facts(weekjob, root))
     comparison = require_one_factor(control.name, differences)
     named = weekjob.spec.model_copy(update={"control": control.name})
     return weekjob.model_copy(update={"spec": named}), FairComparison(comparison)
@@ -104,11 +106,13 @@ def require_one_factor(control: str, differences: list[Difference]) -> Compariso
     return Comparison(control=control, factor=only.name, control_value=only.first, value=only.second)
 
 
-def build_facts(weekjob: WeekJob) -> RunFacts:
-    """Return what is known of a week job that would start now."""
+def build_facts(weekjob: WeekJob, root: Path) -> RunFacts:
+    """Return what is known of a week job that would start now, built on runs below ``root``."""
     steps = resolve_steps(weekjob)
     environment, _ = build_environment((step.environment for step in steps), [])
-    return RunFacts(weekjob.spec, {step.name: step.config.model_dump(mode="json") for step in steps}, environment)
+    options = {step.name: step.config.model_dump(mode="json") for step in steps}
+    lineage = resolve_references(list_references(step.config for step in steps), root, weekjob.spec.variant)
+    return RunFacts(weekjob.spec, options, environment, lineage=lineage)
 
 
 def read_facts(run: Run) -> RunFacts:
@@ -125,7 +129,7 @@ def read_facts(run: Run) -> RunFacts:
     }
     model = _read_lock(run.layout.model_lock, ModelLock)
     data = _read_lock(run.layout.data_lock, DataLock)
-    return RunFacts(run.weekjob.spec, steps, run.environment, model, data)
+    return RunFacts(run.weekjob.spec, steps, run.environment, model, data, read_lineage(run.layout))
 
 
 def _read_lock(path: Path, model: type[_Lock]) -> _Lock | None:

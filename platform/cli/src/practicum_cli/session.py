@@ -19,8 +19,10 @@ from practicum_cli.streams import tell
 from practicum_core.atomic import append_json_line
 from practicum_core.errors import PlatformError, Reason
 from practicum_core.layout import RunLayout
+from practicum_core.lineage import Lineage, resolve_references
 from practicum_core.machine import get_num_threads
 from practicum_core.phases import Phase
+from practicum_core.references import list_references
 from practicum_core.resolve import resolve_steps
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 from practicum_runtime.stop_request import StopRequest
@@ -44,14 +46,24 @@ class Outcome:
         return f"practicum run --resume {shlex.quote(str(self.path))}"
 
 
-def start_run(root: Path, weekjob: WeekJob) -> Path:
+def start_run(root: Path, weekjob: WeekJob, lineage: Lineage | None = None) -> Path:
     """Make the run directory of a week job that was validated.
 
+    Args:
+        root: Folder of all runs.
+        weekjob: The week job as resolved.
+        lineage: What the run is built on; without it, its references are resolved against ``root`` now.
+
     Raises:
+        ConfigError: A reference names no finished run.
         PlatformError: The folder cannot be written.
     """
-    environment, diff = build_environment((step.environment for step in resolve_steps(weekjob)), get_command_line())
-    return create_run(root, weekjob, environment, diff).resolve()
+    steps = resolve_steps(weekjob)
+    if lineage is None:
+        wanted = list_references(step.config for step in steps)
+        lineage = resolve_references(wanted, root, weekjob.spec.variant)
+    environment, diff = build_environment((step.environment for step in steps), get_command_line())
+    return create_run(root, weekjob, environment, diff, lineage=lineage).resolve()
 
 
 def continue_run(path: Path) -> WeekJob:
@@ -79,6 +91,7 @@ def execute_run(
     weekjob: WeekJob,
     listener: JsonLines | ProgressBar,
     stop: StopRequest,
+    experiments: Path | None = None,
 ) -> Outcome:
     """Take a run to its end or to a stop, and export it where a tracker is set.
 
@@ -87,12 +100,13 @@ def execute_run(
         weekjob: Its week job.
         listener: Who is shown the progress.
         stop: The stop request.
+        experiments: Folder of the runs that it may be built on; the one that it lies in without it.
     """
     was_finished = read_run(path).status.phase is Phase.SUCCEEDED
     problem = find_address_problem()
     if problem:
         tell(f"warning: {problem}", err=True)
-    runtime = StageRuntime(num_threads=get_num_threads())
+    runtime = StageRuntime(num_threads=get_num_threads(), experiments=experiments or path.absolute().parent.parent)
     try:
         with listener, stop.installed():
             executor = LocalExecutor(

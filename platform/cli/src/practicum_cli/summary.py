@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from practicum_cli.runs import Run, iter_run_dirs, read_checked_run
+from practicum_cli.runs import Run, read_checked_run
 from practicum_core.curriculum import UNITS
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
+from practicum_core.run_folders import iter_run_dirs
 from practicum_core.stages import STAGES
 
 _FIXED = ("unit", "run", "phase", "gates", "profile", "seed", "model", "data", "control", "factor", "seconds")

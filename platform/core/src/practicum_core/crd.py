@@ -50,7 +50,8 @@ _FROZEN = (
     "resources.workers",
     "image",
 )
-_URI = "^(builtin:|hf://|file:///|s3://|pvc://)"
+_URI = "^(builtin:|hf://|file:///|s3://|pvc://|latest:[a-z0-9]|run:[0-9]|pointer:[a-z0-9])"
+"""An address, or a reference to an earlier run; the plan and the pod read what follows."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,11 @@ WEEK_JOB = Kind(
         ),
         Rule(
             f"!has(self.spec.model) || !has(self.spec.model.uri) || self.spec.model.uri.matches('{_URI}')",
-            "spec.model.uri starts with builtin:, hf://, file:///, s3:// or pvc://",
+            "spec.model.uri starts with builtin:, hf://, file:///, s3://, pvc://, latest:, run: or pointer:",
         ),
         Rule(
             f"!has(self.spec.data) || !has(self.spec.data.uri) || self.spec.data.uri.matches('{_URI}')",
-            "spec.data.uri starts with builtin:, hf://, file:///, s3:// or pvc://",
+            "spec.data.uri starts with builtin:, hf://, file:///, s3://, pvc://, latest:, run: or pointer:",
         ),
         Rule(
             "!has(self.spec.serving) || !has(self.spec.serving.minReplicas) || !has(self.spec.serving.maxReplicas) || "

@@ -1,9 +1,9 @@
-"""Decides in which factors two runs differ. Pure.
+"""The factors in which two runs differ. Pure.
 
 A factor is something that can change a result and that a person can choose: the unit, the seed, the base model (by the
 hash of its files), each split of the data (by content), every option of every step, the code that stages run, and the
 lock of each environment. One intention is one factor: a seed that reaches five steps counts once, and a model known
-under two addresses with equal files does not count at all.
+under two addresses with equal files does not count at all. So does a reference to an earlier run: its files count.
 
 Context is shown beside the factors and never counted: hardware, number of threads, operating system, Python, git
 commit (the hash of the stages' sources counts in its place, so that a changed document is no factor), profile and
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.curriculum import get_unit
 from practicum_core.environment import RunEnvironment
+from practicum_core.lineage import Lineage
 from practicum_core.resolve import NEEDED_SPLITS
 from practicum_core.stages.model import ModelLock
 from practicum_core.stages.snapshot import DataLock
@@ -39,6 +40,11 @@ class RunFacts:
     environment: RunEnvironment
     model: ModelLock | None = None
     data: DataLock | None = None
+    lineage: Lineage | None = None
+
+    def find_hash(self, value: object) -> str | None:
+        """Return the hash of what an option's value refers to; ``None`` where it is no reference to an earlier run."""
+        return self.lineage.find_hash(value) if self.lineage and isinstance(value, str) else None
 
 
 @dataclass(frozen=True)
@@ -107,13 +113,14 @@ def _flatten(facts: RunFacts, other: RunFacts) -> _Table:
 
 def _describe_model(facts: RunFacts, other: RunFacts) -> str:
     if facts.model is None or other.model is None:
-        return facts.spec.model.uri
+        return str(_describe_uri(facts, other, (facts.spec.model.uri, other.spec.model.uri)))
     return f"sha256:{facts.model.sha256[:_SHORT_HASH]}"
 
 
 def _add_data(table: _Table, facts: RunFacts, other: RunFacts) -> None:
     if facts.data is None or other.data is None:
-        table.add("data", facts.spec.data.uri if facts.spec.data else "")
+        uris = [one.spec.data.uri if one.spec.data else "" for one in (facts, other)]
+        table.add("data", _describe_uri(facts, other, (uris[0], uris[1])))
         return
     for name, split in facts.data.splits.items():
         table.add(f"data.{name}", f"sha256:{split.sha256[:_SHORT_HASH]} ({split.num_rows} rows)")
@@ -129,7 +136,13 @@ def _add_steps(table: _Table, facts: RunFacts, other: RunFacts) -> None:
         kind: Kind = "context" if step in presentation else "factor"
         for key, value in options.items():
             if not _is_shared(facts.spec, key, value):
-                table.add(f"{step}.{key}", value, kind)
+                table.add(f"{step}.{key}", _describe_uri(facts, other, (value, other.steps[step].get(key))), kind)
+
+
+def _describe_uri(facts: RunFacts, other: RunFacts, values: tuple[object, object]) -> object:
+    """Return the first of two values, by its content where both are references to earlier runs."""
+    content = facts.find_hash(values[0])
+    return values[0] if content is None or other.find_hash(values[1]) is None else content
 
 
 def _is_shared(spec: WeekJobSpec, key: str, value: object) -> bool:

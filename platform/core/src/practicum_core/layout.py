@@ -178,6 +178,11 @@ class RunLayout:
         return self.root / "model.lock.json"
 
     @property
+    def lineage_lock(self) -> Path:
+        """Earlier runs that the run is built on, by content; absent where it is built on none."""
+        return self.root / "lineage.lock.json"
+
+    @property
     def events(self) -> Path:
         """What happened when, one JSON line each."""
         return self.root / "events.jsonl"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from practicum_core.curriculum import Step, Unit, get_unit, require_implemented
 from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.problems import list_problems
+from practicum_core.references import find_reference_problems
 from practicum_core.stage_process import RUN_SCHEME, get_endpoint_step, list_texts
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_core.weekjob import WeekJob
@@ -65,6 +66,7 @@ def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
             problems += list_problems(error, stage.config, prefix=f"{step.name}.", noun="option")
             continue
         problems.extend(f"{step.name}: '{text}' leaves the run directory" for text in _find_escapes(config))
+        problems.extend(f"{step.name}: {problem}" for problem in find_reference_problems(config))
         steps.append(ResolvedStep(step.name, stage, config, _list_needs(unit, step)))
     problems += _refuse_serving(weekjob, unit) + _refuse_endpoints(steps)
     if problems:

@@ -21,6 +21,8 @@ STAGE_PACKAGES = ("practicum_core", "practicum_jobs", "practicum_runtime")
 PROGRAM = ("-P", "-m", "practicum_jobs")
 RUN_SCHEME = "run:"
 """What begins the address of a file inside the run directory."""
+EXPERIMENTS_VARIABLE = "PRACTICUM_EXPERIMENTS"
+"""Folder of all runs: the command's default for --out, and told to every stage."""
 ENDPOINT_SCHEME = "step:"
 """What begins the address of a server of the same unit: ``step:serve``, with a path after it or without."""
 ENDPOINTS_VARIABLE = "PRACTICUM_ENDPOINTS"

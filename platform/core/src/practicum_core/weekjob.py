@@ -40,7 +40,8 @@ class ModelSource(Resource):
 
     uri: str = Field(
         default="builtin:smollm2-135m",
-        description="hf://OWNER/NAME[@REVISION], file:///FOLDER, s3://BUCKET/KEY, pvc://CLAIM/PATH or builtin:NAME.",
+        description="hf://OWNER/NAME[@REVISION], file:///FOLDER, s3://BUCKET/KEY, pvc://CLAIM/PATH or builtin:NAME; or "
+        "of an earlier run: latest:UNIT, run:RUN_ID or pointer:NAME, with /EXPORT or without.",
     )
 
 
@@ -49,7 +50,8 @@ class DataSource(Resource):
 
     uri: str = Field(
         default="builtin:tickets",
-        description="builtin:NAME[?rows=N&language=en|zh|both&seed=N], file:///PATH, hf://, s3:// or pvc://.",
+        description="builtin:NAME[?rows=N&language=en|zh|both&seed=N], file:///PATH, hf://, s3:// or pvc://; or of an "
+        "earlier run: latest:UNIT, run:RUN_ID or pointer:NAME, with /EXPORT or without.",
     )
 
 

@@ -14,7 +14,7 @@ import click
 from practicum_cli.cluster_runs import ClusterRun, Place, build_standing, find_cluster_run, sort_by_age
 from practicum_cli.commands.options import cluster_options, experiments_option
 from practicum_cli.run_lock import is_run_held
-from practicum_cli.runs import Run, find_run, iter_run_dirs, read_checked_run, read_run
+from practicum_cli.runs import Run, find_run, read_checked_run, read_run
 from practicum_cli.standing import HEADER, Standing, describe_gate, describe_standing
 from practicum_cli.streams import tell_json
 from practicum_cli.tables import format_table
@@ -23,6 +23,7 @@ from practicum_core.errors import ConfigError, DataError, PracticumError, Reason
 from practicum_core.gates import GateResult
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
+from practicum_core.run_folders import iter_run_dirs
 
 if TYPE_CHECKING:
     from practicum_cli.api_server import ApiServer

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from practicum_cli.commands.options import experiments_option
-from practicum_cli.pointers import Move, Pointers
+from practicum_cli.runs import find_run, read_whole_run
 from practicum_cli.tables import format_table
+from practicum_core.errors import GateFailed
+from practicum_core.pointers import Move, Pointers, check_name
 
 _why_option = click.option("--why", default="", help="Reason, kept in the audit line.")
 
@@ -26,7 +28,14 @@ def pointer() -> None:
 @experiments_option
 def set_pointer(*, name: str, run: str, why: str, despite_gates: bool, experiments: Path) -> None:
     """Point NAME to RUN, which must be whole and have passed its gates."""
-    click.echo(_describe(Pointers(experiments).set(name, run, why, despite_gates=despite_gates)))
+    check_name(name)
+    found = read_whole_run(find_run(run, experiments))
+    missed = ", ".join(gate.name for gate in found.status.gates if not gate.passed)
+    if missed and not despite_gates:
+        raise GateFailed(f"{found.name}: gates not passed: {missed}", "point to another run, or say --despite-gates")
+    if missed:
+        why = f"{why} (gates not passed: {missed})".strip()
+    click.echo(_describe(Pointers(experiments).set(name, found.name, why)))
 
 
 @pointer.command()
@@ -51,7 +60,11 @@ def show(*, name: str | None, experiments: Path) -> None:
 @experiments_option
 def rollback(*, name: str, why: str, experiments: Path) -> None:
     """Move NAME back to where it was before its last move."""
-    click.echo(_describe(Pointers(experiments).rollback(name, why)))
+
+    def require_whole(run: str) -> None:
+        read_whole_run(experiments / run)
+
+    click.echo(_describe(Pointers(experiments).rollback(name, why, require_whole)))
 
 
 def _describe(move: Move) -> str:

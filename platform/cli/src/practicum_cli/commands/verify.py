@@ -23,6 +23,7 @@ from practicum_cli.verification import (
 )
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import EXIT_GATE, EXIT_OK
+from practicum_core.lineage import read_whole_lineage
 from practicum_core.phases import Phase
 from practicum_runtime.stop_request import StopRequest
 
@@ -41,12 +42,14 @@ from practicum_runtime.stop_request import StopRequest
 def verify(*, run: str, experiments: Path, tolerance: float, as_json: bool) -> int:
     """Execute RUN again from its record and compare: exit 0 where equal or within tolerance, 1 where not.
 
-    The execution lies under RUN/verify. Answers kept from earlier runs are not used.
+    The execution lies under RUN/verify. Answers kept from earlier runs are not used. A run that is built on others is
+    executed from the very files that it was built on; where they are gone or changed, exit 3 says which.
     """
     recorded = read_whole_run(find_run(run, experiments))
     weekjob = build_weekjob_of_record(recorded)
-    path = start_run(recorded.layout.root / "verify", weekjob)
-    outcome = execute_run(path, weekjob, build_listener(), StopRequest())
+    folder = recorded.layout.root.parents[1]
+    path = start_run(recorded.layout.root / "verify", weekjob, read_whole_lineage(recorded.layout, folder))
+    outcome = execute_run(path, weekjob, build_listener(), StopRequest(), folder)
     if outcome.status.phase is not Phase.SUCCEEDED:
         tell(describe_end([outcome]), err=True)
         fault = describe_fault(outcome)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.data_formats import Format
-from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.base import DataUri, OptionalModelUri, StageConfig, StageRecord
 from practicum_core.stages.spec import Export, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
@@ -16,8 +16,8 @@ from practicum_core.texts import Bilingual
 class AuditConfig(StageConfig):
     """What to audit and where a finding becomes a warning or a failure."""
 
-    data: str = Field(default="builtin:tickets-flawed", description="URI of the data set, or a file's path.")
-    model: str | None = Field(
+    data: DataUri = Field(default="builtin:tickets-flawed", description="URI of the data set, or a file's path.")
+    model: OptionalModelUri = Field(
         default="builtin:smollm2-135m", description="Model whose tokenizer and chat template measure lengths."
     )
     format: Format = Field(default="auto", description="Of the rows; auto tells it row by row by their columns.")

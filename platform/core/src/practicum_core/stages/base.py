@@ -1,16 +1,40 @@
-"""Decides what every stage's configuration and record have in common."""
+"""What the configurations and records of all stages have in common."""
 
 from __future__ import annotations
 
-from typing import get_args
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from practicum_core.metrics import Metric
 
 MAX_SEED = 2**32 - 1
 """The largest that NumPy takes (numpy.random.seed)."""
+
+
+ContentKind = Literal["model", "adapter", "data"]
+"""What an option takes by URI, and what a stage exports."""
+
+
+@dataclass(frozen=True)
+class UriOf:
+    """Marks an option that takes a URI, so that a reference to an earlier run may stand there."""
+
+    kind: ContentKind
+
+
+ModelUri = Annotated[str, UriOf("model")]
+OptionalModelUri = Annotated[str | None, UriOf("model")]
+OptionalAdapterUri = Annotated[str | None, UriOf("adapter")]
+DataUri = Annotated[str, UriOf("data")]
+
+
+def get_uri_kind(option: FieldInfo) -> ContentKind | None:
+    """Return what an option takes by URI; ``None`` for any other option."""
+    return next((mark.kind for mark in option.metadata if isinstance(mark, UriOf)), None)
 
 
 class StageConfig(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field, field_validator
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.base import ModelUri, OptionalModelUri, StageConfig, StageRecord
 from practicum_core.stages.samples import (
     ANSWER,
     Sample,
@@ -27,8 +27,8 @@ _SEEN_SPLITS = frozenset({"train", "validation"})
 class EvaluateConfig(StageConfig):
     """What to evaluate, on what, and how answers are generated (greedily)."""
 
-    model: str = Field(default="builtin:smollm2-135m", description="URI of the base model.")
-    candidate: str | None = Field(
+    model: ModelUri = Field(default="builtin:smollm2-135m", description="URI of the base model.")
+    candidate: OptionalModelUri = Field(
         default=None, description="Model held against the base, row by row: a URI, or run:PATH inside the run."
     )
     split: str = Field(

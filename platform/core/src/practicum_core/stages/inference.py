@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.base import ModelUri, OptionalAdapterUri, StageConfig, StageRecord
 from practicum_core.stages.samples import Sample, SampleGroup, SampleText, list_nonempty
 from practicum_core.stages.spec import SampleSpec, StageSpec
 from practicum_core.stages.titles import figure, key_figure
@@ -16,9 +16,11 @@ from practicum_core.texts import Bilingual
 class InferenceConfig(StageConfig):
     """Which exports to load."""
 
-    model: str = Field(default="builtin:smollm2-135m", description="URI of the base model.")
-    adapter: str | None = Field(default="run:stages/sft/artifacts/adapter", description="Exported adapter, if any.")
-    merged: str = Field(default="run:stages/sft/artifacts/merged", description="Exported stand-alone model.")
+    model: ModelUri = Field(default="builtin:smollm2-135m", description="URI of the base model.")
+    adapter: OptionalAdapterUri = Field(
+        default="run:stages/sft/artifacts/adapter", description="Exported adapter, if any."
+    )
+    merged: ModelUri = Field(default="run:stages/sft/artifacts/merged", description="Exported stand-alone model.")
     split: str = "validation"
     num_prompts: int = Field(default=8, ge=1)
     batch_size: int = Field(default=16, ge=1)

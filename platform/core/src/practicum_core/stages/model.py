@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.base import ModelUri, StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure
 from practicum_core.texts import Bilingual
@@ -13,7 +13,7 @@ from practicum_core.texts import Bilingual
 class ModelConfig(StageConfig):
     """What to fetch."""
 
-    model: str = Field(default="builtin:smollm2-135m", description="URI of the base model.")
+    model: ModelUri = Field(default="builtin:smollm2-135m", description="URI of the base model.")
 
 
 class ModelFile(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.base import DataUri, StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
@@ -13,7 +13,7 @@ from practicum_core.texts import Bilingual
 class SnapshotConfig(StageConfig):
     """What to freeze and which leakage to accept."""
 
-    data: str = Field(default="builtin:tickets", description="URI of the data set.")
+    data: DataUri = Field(default="builtin:tickets", description="URI of the data set.")
     ngram_words: int = Field(default=13, ge=5, description="Length of overlapping word n-grams (non-Chinese text).")
     ngram_chars: int = Field(default=24, ge=10, description="Length of overlapping character n-grams (Chinese text).")
     near_duplicate_threshold: float = Field(default=0.8, gt=0, le=1, description="Jaccard similarity of shingles.")

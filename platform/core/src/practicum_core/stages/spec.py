@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from practicum_core.environments import get_environment
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.base import ContentKind, StageConfig, StageRecord
 from practicum_core.stages.samples import Sample, SampleGroup
 from practicum_core.stages.titles import MetricTitle
 from practicum_core.texts import Bilingual
@@ -57,7 +57,7 @@ class Export:
 
     path: str
     """Relative to the step's folder."""
-    kind: Literal["model", "adapter", "data"]
+    kind: ContentKind
 
 
 def _explain_nothing(samples: Sequence[Any]) -> Bilingual | None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.base import ModelUri, StageConfig, StageRecord
 from practicum_core.stages.samples import Sample, SampleGroup, SampleText, list_nonempty
 from practicum_core.stages.spec import Export, Runner, SampleSpec
 from practicum_core.stages.titles import figure, key_figure
@@ -23,7 +23,7 @@ class TrainingConfig(StageConfig):
     highest_usual_rates: ClassVar[dict[str, float]] = {"full": 1e-4, "lora": 2e-3, "qlora": 2e-3}
     """Learning rates above which a run that diverged most likely did so for that."""
 
-    model: str = Field(default="builtin:smollm2-135m", description="URI of the base model.")
+    model: ModelUri = Field(default="builtin:smollm2-135m", description="URI of the base model.")
     method: Literal["full", "lora", "qlora"] = "lora"
     engine: Literal["ray", "flat"] = Field(default="ray", description="flat: the single-file loop made for reading.")
     strategy: Literal["ddp", "deepspeed", "fsdp"] = Field(default="ddp", description="How several workers share state.")

@@ -1,7 +1,7 @@
-"""Decides where a named pointer such as ``best`` or ``served`` leads, and keeps who moved it, when, from where and why.
+"""Named pointers to runs, such as ``best`` or ``served``, and the journal of their moves.
 
 A pointer is ``<experiments>/pointers/NAME.json``; every move is one line of ``pointers.jsonl`` beside it, appended
-before the pointer moves and never rewritten. Only whole runs can be pointed to.
+before the pointer moves and never rewritten. Whether a run may be pointed to is the caller's to check.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import datetime as dt
 import getpass
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from practicum_cli.runs import find_run, read_whole_run
 from practicum_core.atomic import append_json_line, explain_os_errors, write_json_atomic
-from practicum_core.errors import ConfigError, DataError, GateFailed, PlatformError, Reason, suggest_similar
+from practicum_core.errors import ConfigError, DataError, PlatformError, Reason, suggest_similar
 from practicum_core.file_lock import lock_within
 from practicum_core.json_files import read_json_lines
-from practicum_core.layout import is_safe_name
+from practicum_core.layout import is_run_id, is_safe_name
 
 FOLDER = "pointers"
 _LOCK_WAIT_S = 5.0
@@ -45,7 +44,6 @@ class Pointers:
     """The pointers of one folder of runs."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
         self._folder = root / FOLDER
         self._journal = self._folder / "pointers.jsonl"
 
@@ -60,10 +58,10 @@ class Pointers:
             ConfigError: There is no such pointer.
             DataError: Its file is broken.
         """
-        _check_name(name)
+        check_name(name)
         path = self._folder / f"{name}.json"
         try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["run"])
+            run = str(json.loads(path.read_text(encoding="utf-8"))["run"])
         except FileNotFoundError as error:
             raise ConfigError(
                 f"no pointer '{name}'{suggest_similar(name, self.list_names())}",
@@ -73,38 +71,37 @@ class Pointers:
             raise DataError(
                 f"{path}: not a whole pointer", f"set it again: practicum pointer set {name} RUN"
             ) from error
+        unit, _, run_id = run.partition("/")
+        if not (is_safe_name(unit) and is_run_id(run_id)):
+            raise DataError(f"{path}: {run!r} names no run", f"set it again: practicum pointer set {name} RUN")
+        return run
 
-    def set(self, name: str, reference: str, why: str, *, despite_gates: bool = False) -> Move:
-        """Move a pointer to a whole, successful run.
+    def set(self, name: str, run: str, why: str) -> Move:
+        """Move a pointer to a run.
 
         Args:
             name: The pointer.
-            reference: The run.
+            run: The run as UNIT/RUN_ID.
             why: Kept in the audit line.
-            despite_gates: Accept a run whose gates were not passed; the audit line names them.
 
         Raises:
-            ConfigError: The name or the run is wrong.
-            DataError: The run is not whole.
-            GateFailed: A gate of the run was not passed.
+            ConfigError: The name is none of a pointer.
         """
-        _check_name(name)
-        run = read_whole_run(find_run(reference, self._root))
-        missed = ", ".join(gate.name for gate in run.status.gates if not gate.passed)
-        if missed and not despite_gates:
-            raise GateFailed(f"{run.name}: gates not passed: {missed}", "point to another run, or say --despite-gates")
-        if missed:
-            why = f"{why} (gates not passed: {missed})".strip()
+        check_name(name)
         with self._hold():
             self._finish_cut_off_move(name)
-            return self._move("set", name, run.name, why)
+            return self._move("set", name, run, why)
 
-    def rollback(self, name: str, why: str) -> Move:
+    def rollback(self, name: str, why: str, check: Callable[[str], None]) -> Move:
         """Move a pointer back to where it was before its last move; again, and it goes one further back.
+
+        Args:
+            name: The pointer.
+            why: Kept in the audit line.
+            check: Asked whether the run that it leads back to may be pointed to; what it raises keeps the pointer.
 
         Raises:
             ConfigError: There is no such pointer, or it has never been elsewhere.
-            DataError: The run that it leads back to is gone or not whole.
         """
         with self._hold():
             self._finish_cut_off_move(name)
@@ -112,7 +109,7 @@ class Pointers:
             trail = self._rebuild_trail(name)
             if len(trail) < 2:  # noqa: PLR2004 - the present place and one before it
                 raise ConfigError(f"pointer '{name}' has no earlier run", "set it to another run instead")
-            read_whole_run(self._root / trail[-2])
+            check(trail[-2])
             return self._move("rollback", name, trail[-2], why)
 
     def read_moves(self, name: str) -> list[Move]:
@@ -165,7 +162,12 @@ class Pointers:
             yield
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what no pointer can be called.
+
+    Raises:
+        ConfigError: The name is such a one.
+    """
     if not is_safe_name(name):
         raise ConfigError(
             f"'{name}' is no pointer name", "use lower-case letters, digits, dots and dashes, such as best or served"
