@@ -20,8 +20,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from kubernetes_asyncio import config
-from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
 
 from controller_process import start_controller, write_certificate
 from controller_stand import install_operators

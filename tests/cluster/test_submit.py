@@ -174,16 +174,10 @@ def test_refusals_of_rights_and_missing_parts(api_server, student, week, command
 
 def test_a_cluster_without_practicum_says_so(api_server, week, command, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(api_server.kubeconfig))
-    monkeypatch.setattr("practicum_cli.api_server.WeekJobs._api_info", build_unknown_kind())
+    monkeypatch.setattr("practicum_cli.api_server.PRACTICUM", "/apis/practicum.example/v1")
     code, _, err = command("submit", week)
     assert (code, "ClusterMissing" in err, "the cluster has no Practicum" in err) == (4, True, True)
     assert command("status", "--cluster")[0] == 4
-
-
-def build_unknown_kind():
-    from lightkube.generic_resource import create_api_info  # noqa: PLC0415 - of this test alone
-
-    return create_api_info("practicum.example", "v1", "WeekJob", "weekjobs")
 
 
 def follow_in_thread(api_server, student, week, *options):

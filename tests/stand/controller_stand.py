@@ -14,8 +14,8 @@ import time
 import warnings
 
 import pytest
-from kubernetes_asyncio import config
-from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
 
 from practicum_cluster.api import ApiError
 from practicum_controller.client import KubernetesCluster

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import gc
 import gzip
 import http.server
 import json
+import ssl
+import subprocess
 import sys
 import threading
 
 import pytest
+import trustme
 import yaml
 
 from practicum_cli.api_server import _unpack, connect
@@ -292,12 +294,18 @@ def server():
         server.shutdown()
 
 
-def write_kubeconfig(path, url, user, context="here"):
+def write_kubeconfig(path, url, user, context="here", authority=None, proxy=None):
+    cluster = {"server": url} | ({"certificate-authority": authority} if authority else {})
     document = {
         "current-context": context,
-        "clusters": [{"name": "c", "cluster": {"server": url}}],
-        "users": [{"name": "u", "user": user}],
-        "contexts": [{"name": context, "context": {"cluster": "c", "user": "u", "namespace": "student-01"}}],
+        "clusters": [{"name": f"c-{context}", "cluster": cluster | ({"proxy-url": proxy} if proxy else {})}],
+        "users": [{"name": f"u-{context}", "user": user}],
+        "contexts": [
+            {
+                "name": context,
+                "context": {"cluster": f"c-{context}", "user": f"u-{context}", "namespace": "student-01"},
+            }
+        ],
     }
     path.write_text(yaml.safe_dump(document))
     return path
@@ -324,8 +332,9 @@ def ask(monkeypatch, tmp_path):
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_a_plugin_of_the_kubeconfig_says_who_asks(ask, server, tmp_path, version):
     program = (
-        "import json, os; asked = json.loads(os.environ.get('KUBERNETES_EXEC_INFO', '{}')).get('apiVersion', 'none');"
-        "print(json.dumps({'status': {'token': 'mine-' + asked.rpartition('/')[2]}}))"
+        "import json, os; asked = json.loads(os.environ['KUBERNETES_EXEC_INFO'])['apiVersion'];"
+        "answer = {'apiVersion': asked, 'kind': 'ExecCredential'};"
+        "print(json.dumps({**answer, 'status': {'token': 'mine-' + asked.rpartition('/')[2]}}))"
     )
     plugin = {
         "apiVersion": f"client.authentication.k8s.io/{version}",
@@ -333,8 +342,7 @@ def test_a_plugin_of_the_kubeconfig_says_who_asks(ask, server, tmp_path, version
         "args": ["-c", program],
     }
     error = ask(write_kubeconfig(tmp_path / "a", server, {"exec": plugin}))
-    expected = "mine-v1" if version == "v1" else "mine-none"
-    assert (error.reason, f"Bearer {expected}" in error.detail) == (Reason.PERMISSION_DENIED, True)
+    assert (error.reason, error.detail.endswith(f"Bearer mine-{version}")) == (Reason.PERMISSION_DENIED, True)
 
 
 def test_the_context_is_found_in_any_of_several_files(ask, server, tmp_path):
@@ -370,24 +378,72 @@ def test_a_kubeconfig_that_names_no_cluster(ask, tmp_path, text, words):
 
 
 @pytest.mark.parametrize(
-    "user",
+    ("user", "words"),
     [
-        {"client-certificate-data": "bm9uZQ==", "client-key-data": "bm9uZQ=="},
-        {"client-certificate": "absent", "client-key": "absent"},
-        {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-program"}},
-        {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false"}},
-        {"auth-provider": {"name": "gcp"}},
+        ({"client-certificate-data": "bm9uZQ==", "client-key-data": "bm9uZQ=="}, "[SSL]"),
+        ({"client-certificate": "absent", "client-key": "absent"}, "absent"),
+        ({"tokenFile": "absent"}, "absent"),
+        ({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-program"}}, "no-such-program"),
+        ({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false"}}, "returned 1"),
+        ({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "true"}}, "decode process output"),
+        ({"exec": {"command": "true"}}, "apiVersion"),
+        ({"auth-provider": {"name": "gcp"}}, "gke-gcloud-auth-plugin"),
     ],
 )
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # lightkube: a fault keeps its open files
-def test_credentials_that_cannot_be_used(ask, server, tmp_path, user):
-    error = ask(write_kubeconfig(tmp_path / "a", server, user))
+def test_credentials_that_cannot_be_used(ask, server, tmp_path, user, words, capfd):
+    error = ask(write_kubeconfig(tmp_path / "a", server.replace("http:", "https:"), user))
     assert (error.reason, error.exit_code) == (Reason.CLUSTER_MISSING, 4)
     assert "credentials cannot be used" in error.detail
-    del error
-    gc.collect()
+    assert words in error.detail
+    assert capfd.readouterr().err == ""
+
+
+def test_a_server_whose_certificate_is_not_trusted(ask, tmp_path):
+    own, other = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.issue_cert("127.0.0.1").configure_cert(context)
+    other.cert_pem.write_to_path(tmp_path / "ca.crt")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        server.handle_error = lambda *_: None
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        path = write_kubeconfig(tmp_path / "a", f"https://127.0.0.1:{server.server_port}", {}, authority="ca.crt")
+        error = ask(path)
+        server.shutdown()
+    assert (error.reason, "CERTIFICATE_VERIFY_FAILED" in error.detail) == (Reason.CLUSTER_MISSING, True)
+    assert "certificates" in error.fix
+
+
+def test_the_proxy_of_the_kubeconfig_is_asked(ask, server, tmp_path):
+    path = write_kubeconfig(tmp_path / "a", "http://cluster.example:80", {"token": "mine"}, proxy=server)
+    assert "Bearer mine" in ask(path).detail
+
+
+def test_an_expired_token_is_renewed_by_its_plugin(ask, server, tmp_path):
+    """The plugin's first token has expired when the call is made, so the call brings its second."""
+    program = (
+        "import json, pathlib, sys; calls = pathlib.Path(sys.argv[1]); "
+        "calls.write_text((calls.read_text() if calls.exists() else '') + 'x'); "
+        "status = {'token': calls.read_text(), 'expirationTimestamp': '2020-01-02T03:04:05Z'}; "
+        "print(json.dumps({'apiVersion': 'client.authentication.k8s.io/v1', 'kind': 'ExecCredential', "
+        "'status': status}))"
+    )
+    arguments = ["-c", program, str(tmp_path / "calls")]
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": arguments}
+    assert ask(write_kubeconfig(tmp_path / "a", server, {"exec": plugin})).detail.endswith("Bearer xx")
+
+
+def test_help_loads_no_cluster_client():
+    """The client takes as long to load as everything else of ``--help``."""
+    program = (
+        "import sys\n"
+        "from practicum_cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'kubernetes', 'urllib3', 'aiohttp'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "submit" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_page_that_unpacks_to_far_too_much_is_refused():

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes.aio.client import ApiClient, Configuration
 
 from practicum_controller.client import ApiFault, KubernetesCluster, split_lines
 from practicum_controller.kinds import PODS

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from practicum_controller import leader
+from practicum_controller import lease
 from practicum_controller.kinds import WEEK_JOBS
 from practicum_controller.leader import Candidate, LedCluster, Standing
 from practicum_controller.settings import Settings
@@ -26,7 +26,7 @@ class FakeCluster:
 
 
 async def answer(is_taken):
-    return is_taken
+    return {} if is_taken else None
 
 
 def write_status(cluster, candidate):
@@ -37,7 +37,7 @@ def write_status(cluster, candidate):
 @pytest.mark.parametrize(("is_taken", "age_s", "may_write"), [(True, 14, True), (True, 16, False), (False, 0, False)])
 def test_a_status_is_written_while_the_lease_holds(monkeypatch, is_taken, age_s, may_write):
     clock = types.SimpleNamespace(monotonic=lambda: 100.0)
-    monkeypatch.setattr(leader, "time", clock)
+    monkeypatch.setattr(lease, "time", clock)
     cluster = FakeCluster()
     candidate = Candidate(cluster, Settings(), None, None)
     asyncio.run(candidate._lock._write(answer(is_taken)))

@@ -1,6 +1,8 @@
-"""Decides how the controller speaks to the API server: a few verbs on plain documents, and named faults.
+"""Calls to the Kubernetes API server: a few verbs on plain documents, and typed faults.
 
-Everything that changes the cluster goes through :class:`Cluster`, so that a test can break any single call.
+The connection, the credentials and the sessions are those of the official client (``kubernetes.aio``). Its generated
+models and its watch are not used: see ``docs/decisions/0010-one-kubernetes-client.md``. Everything that changes the
+cluster goes through :class:`Cluster`, so that a test can break any single call.
 """
 
 from __future__ import annotations
@@ -12,10 +14,9 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-from kubernetes_asyncio import config
-from kubernetes_asyncio.client import ApiClient, Configuration
-from pydantic_core import from_json, to_json
-from yarl import URL
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+from pydantic_core import from_json
 
 from practicum_controller.kinds import Resource
 from practicum_core.errors import PlatformError, Reason
@@ -32,7 +33,7 @@ _TOO_MANY = 429
 
 
 class ApiFault(PlatformError):  # noqa: N818 - a kind of PlatformError, which is named as one
-    """The API server said no."""
+    """The API server refused a call, or did not answer (status 0)."""
 
     def __init__(self, status: int, message: str, what: str) -> None:
         reason = Reason.UPSTREAM_UNAVAILABLE if status in (_TOO_MANY, 0) or status >= _SERVER_FAULT else Reason.INTERNAL
@@ -59,54 +60,57 @@ class Cluster(Protocol):
     """What the reconciler needs of an API server."""
 
     async def apply(self, resource: Resource, document: Document) -> Document:
-        """Make the object be as the document says, by server-side apply."""
+        """Bring an object to what the document says, by server-side apply."""
 
     async def make(self, resource: Resource, document: Document) -> Document:
-        """Make an object that is never changed afterwards; where it is there already, as :meth:`apply`."""
+        """Create an object that is never changed afterwards; if it exists already, as :meth:`apply`."""
 
     async def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> None:
-        """Delete an object (that one alone, where ``uid`` is given); nothing happens where it is gone."""
+        """Delete an object (only the one of that ``uid``, if given); do nothing if it is gone."""
 
     async def patch(
         self, resource: Resource, namespace: str | None, name: str, document: Document, *, subresource: str = ""
     ) -> Document | None:
-        """Merge the document into an object; ``None`` where it is gone."""
+        """Merge the document into an object; ``None`` if it is gone.
+
+        A document with ``metadata.resourceVersion`` is refused (409) if the object has changed since that version.
+        """
 
     async def read(self, path: str) -> Document | None:
-        """Return what lies at a path, ``None`` where nothing does."""
+        """Return the document at a path, ``None`` if there is none."""
 
 
 class KubernetesCluster:
-    """The API server that the process's configuration names: the pod's own, else the kubeconfig's."""
+    """The API server that the configuration names.
+
+    Args:
+        client: The official client: its connections, and the credentials of its configuration.
+    """
 
     def __init__(self, client: ApiClient) -> None:
         self.client = client
-        # The client's own session looks for passwords and proxies in a thread at every request.
-        self._session = aiohttp.ClientSession(
-            connector=client.rest_client.pool_manager.connector,
-            connector_owner=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=client.configuration.proxy or _find_proxy(str(client.configuration.host)),
-        )
+        settings = client.configuration
+        # By default the session reads ~/.netrc and the proxy variables in a thread at every request.
+        settings.client_session_kwargs = {"trust_env": False, "cookie_jar": aiohttp.DummyCookieJar()}
+        client.rest_client.proxy = settings.proxy or _find_proxy(str(settings.host))
+        client.user_agent = FIELD_MANAGER
 
     @classmethod
     async def connect(cls, max_connections: int = 64) -> KubernetesCluster:
-        """Read the configuration and open a client; close it with :meth:`close`."""
-        settings = Configuration()
-        settings.connection_pool_maxsize = max_connections
+        """Read the configuration of the pod, else the kubeconfig. Close the result with :meth:`close`."""
+        settings = Configuration(connection_pool_maxsize=max_connections)
         try:
-            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+            config.load_incluster_config(client_configuration=settings)
         except config.ConfigException:
             await config.load_kube_config(client_configuration=settings)
         return cls(ApiClient(settings))
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
         await self.client.close()
 
     async def apply(self, resource: Resource, document: Document) -> Document:
-        """Make the object be as the document says, by server-side apply.
+        """Bring an object to what the document says, by server-side apply.
 
         Raises:
             ApiFault: The API server refused it.
@@ -118,7 +122,7 @@ class KubernetesCluster:
         return applied or {}
 
     async def make(self, resource: Resource, document: Document) -> Document:
-        """Create an object; where it is there already, apply it. A create has no managed fields to merge.
+        """Create an object; if it exists already, apply it. A create is cheaper: it has no managed fields to merge.
 
         Raises:
             ApiFault: The API server refused it.
@@ -133,12 +137,12 @@ class KubernetesCluster:
         return made or {}
 
     async def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> None:
-        """Delete an object and what it owns; nothing happens where it is gone or is another one by now."""
+        """Delete an object and what it owns; do nothing if it is gone or another object has its name now."""
         body: Document = {"propagationPolicy": "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
         try:
-            await self._call("DELETE", resource.build_path(namespace, name), body=body, is_absence_fine=True)
+            await self._call("DELETE", resource.build_path(namespace, name), body=body, is_absence_ok=True)
         except ApiFault as fault:
             if not (uid and fault.is_conflict):
                 raise
@@ -146,18 +150,23 @@ class KubernetesCluster:
     async def patch(
         self, resource: Resource, namespace: str | None, name: str, document: Document, *, subresource: str = ""
     ) -> Document | None:
-        """Merge the document into an object; ``None`` where it is gone."""
+        """Merge the document into an object; ``None`` if it is gone.
+
+        Raises:
+            ApiFault: 409 if the document names a ``metadata.resourceVersion`` and the object has changed since; or the
+                API server refused it for another reason.
+        """
         path = resource.build_path(namespace, name) + (f"/{subresource}" if subresource else "")
         query = {"fieldManager": FIELD_MANAGER}
-        return await self._call("PATCH", path, body=document, content_type=_MERGE, query=query, is_absence_fine=True)
+        return await self._call("PATCH", path, body=document, content_type=_MERGE, query=query, is_absence_ok=True)
 
     async def create(self, path: str, document: Document) -> Document:
-        """Create an object below a collection's path; for reviews, which are not stored."""
+        """Create an object in the collection at a path; for reviews, which are not stored."""
         return await self._call("POST", path, body=document) or {}
 
     async def read(self, path: str) -> Document | None:
-        """Return what lies at a path, ``None`` where nothing does."""
-        return await self._call("GET", path, is_absence_fine=True)
+        """Return the document at a path, ``None`` if there is none."""
+        return await self._call("GET", path, is_absence_ok=True)
 
     async def list_pages(
         self, resource: Resource, selection: Mapping[str, str] = _EVERYTHING
@@ -209,12 +218,12 @@ class KubernetesCluster:
         body: Document | None = None,
         content_type: str = "application/json",
         query: Mapping[str, str] = _EVERYTHING,
-        is_absence_fine: bool = False,
+        is_absence_ok: bool = False,
     ) -> Document | None:
         what = f"{method} {path}"
         response = await self._send(method, path, body=body, content_type=content_type, query=query)
         async with response:
-            if is_absence_fine and response.status == _NOT_FOUND:
+            if is_absence_ok and response.status == _NOT_FOUND:
                 return None
             await _raise_for_status(response, what)
             return _read_json(b"".join([chunk async for chunk in _read_chunks(response, what)]))
@@ -229,21 +238,19 @@ class KubernetesCluster:
         query: Mapping[str, str] = _EVERYTHING,
         timeout_s: float = _TIMEOUT_S,
     ) -> aiohttp.ClientResponse:
-        # Packed answers cost both sides more time than a network inside a cluster takes.
+        # Compressed answers cost both sides more time than the network inside a cluster takes.
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": content_type}
-        parameters = list(query.items())
-        await self.client.update_params_for_auth(headers, parameters, ["BearerToken"])
+        headers |= self.client.default_headers
+        await self.client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         mark = "&" if "?" in path else "?"
+        url = f"{self.client.configuration.host}{path}" + (f"{mark}{urlencode(query)}" if query else "")
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            return await self._session.request(
-                method,
-                URL(f"{self.client.configuration.host}{path}{mark}{urlencode(parameters)}", encoded=True),
-                headers=headers,
-                data=to_json(body) if body is not None else None,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-            )
+            answer = await self.client.rest_client.request(method, url, headers, body, _request_timeout=timeout)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiFault(0, f"{type(error).__name__}: {error}", f"{method} {path}") from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
 
 
 def _find_proxy(host: str) -> str | None:

@@ -1,47 +1,38 @@
-"""Decides who works where several replicas run: the one that holds the Lease. The others stand by, ready to take over.
+"""Leader election: of several replicas one works, the one that holds the Lease; the others stand by.
 
-The leader's pod carries a label that the ingest's Service selects, so that reports reach the replica that works.
+The election is the official client's. The leader's pod carries a label that the ingest's Service selects, so that
+reports reach the replica that works.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import math
 import os
 import socket
-import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any
 
-import aiohttp
-from kubernetes_asyncio.client.exceptions import ApiException
-from kubernetes_asyncio.leaderelection.electionconfig import Config
-from kubernetes_asyncio.leaderelection.leaderelection import LeaderElection
-from kubernetes_asyncio.leaderelection.resourcelock.leaselock import LeaseLock
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 
 from practicum_controller import metrics
 from practicum_controller.client import Cluster, Document, KubernetesCluster
 from practicum_controller.kinds import LEASES, PODS, Resource
+from practicum_controller.lease import DURATION_S, LEASE, LeaseLock
 from practicum_controller.settings import Settings
 from practicum_core import labels
 from practicum_core.errors import PlatformError, Reason
 
 LOGGER = logging.getLogger(__name__)
-LEASE = "practicum-controller"
 LEADER = f"{labels.DOMAIN}/leader"
-_LEASE_S, _RENEW_S, _RETRY_S = 15, 10, 2
+_RENEW_S, _RETRY_S = 10, 2
 _RESIGN_S = 5
-_CALL_S = 4
-"""An unanswered call ends well before the lease does, so that the renewal's own deadline is looked at."""
-_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class Standing(StrEnum):
-    """What a replica does."""
+    """What a replica is doing."""
 
     STARTING = "starting"
     """It does not know the cluster yet."""
@@ -74,11 +65,11 @@ class Candidate:
         self._work = work
         self._identity = f"{settings.pod_name or socket.gethostname()}-{os.getpid()}"
         self.standing = Standing.STARTING
-        self._lock = _PatientLock(LEASE, settings.namespace, self._identity, cluster.client)
+        self._lock = LeaseLock(settings.namespace, self._identity, cluster)
 
     def is_leading(self) -> bool:
         """Whether the replica leads and its Lease has not run out, as it may in a process that stood still."""
-        is_valid = not self._settings.leader_election or self._lock.get_age_s() < _LEASE_S
+        is_valid = not self._settings.leader_election or self._lock.get_age_s() < DURATION_S
         return self.standing is Standing.LEADING and is_valid
 
     async def run(self) -> None:
@@ -96,7 +87,7 @@ class Candidate:
             await self._lead()
             return
         # What it would run on a win is run here, so that its faults are seen.
-        election = LeaderElection(Config(self._lock, _LEASE_S, _RENEW_S, _RETRY_S, self._lead, self._lead))
+        election = LeaderElection(Config(self._lock, DURATION_S, _RENEW_S, _RETRY_S, self._lead, self._lead))
         await election.acquire()
         await self._mark(is_leader=True)
         await self._lead_while(election.renew_loop())
@@ -181,41 +172,3 @@ class LedCluster:
         if not self._is_leading():
             raise PlatformError(Reason.UPSTREAM_UNAVAILABLE, "nothing was changed: another replica may lead by now")
         return self._cluster
-
-
-class _PatientLock(LeaseLock):
-    """A Lease on a server that may be away for a while: that is a try that failed, and not the end."""
-
-    _held_at_s = -math.inf
-
-    def get_age_s(self) -> float:
-        """Return the seconds since the Lease was last written, counted from before the call."""
-        return time.monotonic() - self._held_at_s
-
-    async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
-        """Return the election's record."""
-        try:
-            async with asyncio.timeout(_CALL_S):
-                return await super().get(name, namespace)
-        except _UNREACHABLE as error:
-            fault = ApiException(status=0, reason=str(error))
-            fault.body = json.dumps({"code": 0}).encode()
-            return False, fault
-
-    async def create(self, name: str, namespace: str, election_record: Any) -> bool:  # noqa: ANN401 - the library's
-        """Create the Lease."""
-        return await self._write(super().create(name, namespace, election_record))
-
-    async def update(self, name: str, namespace: str, updated_record: Any) -> bool:  # noqa: ANN401 - the library's
-        """Renew the Lease."""
-        return await self._write(super().update(name, namespace, updated_record))
-
-    async def _write(self, writing: Awaitable[Any]) -> bool:
-        begun_at_s = time.monotonic()
-        try:
-            async with asyncio.timeout(_CALL_S):
-                is_held = bool(await writing)
-        except _UNREACHABLE:
-            return False
-        self._held_at_s = begun_at_s if is_held else self._held_at_s
-        return is_held
