@@ -8,7 +8,6 @@ import gzip
 import http.server
 import json
 import ssl
-import subprocess
 import sys
 import threading
 
@@ -431,19 +430,6 @@ def test_an_expired_token_is_renewed_by_its_plugin(ask, server, tmp_path):
     arguments = ["-c", program, str(tmp_path / "calls")]
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": arguments}
     assert ask(write_kubeconfig(tmp_path / "a", server, {"exec": plugin})).detail.endswith("Bearer xx")
-
-
-def test_help_loads_no_cluster_client():
-    """The client takes as long to load as everything else of ``--help``."""
-    program = (
-        "import sys\n"
-        "from practicum_cli.main import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'kubernetes', 'urllib3', 'aiohttp'}))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "submit" in done.stdout
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_page_that_unpacks_to_far_too_much_is_refused():

@@ -1,7 +1,7 @@
 """Calls to the Kubernetes API server: a few verbs on plain documents, and typed faults.
 
 The connection, the credentials and the sessions are those of the official client (``kubernetes.aio``). Its generated
-models and its watch are not used: see ``docs/decisions/0010-one-kubernetes-client.md``. Everything that changes the
+models and its watch are not used: see ``docs/decisions/0014-one-kubernetes-client.md``. Everything that changes the
 cluster goes through :class:`Cluster`, so that a test can break any single call.
 """
 
