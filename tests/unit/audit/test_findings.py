@@ -15,8 +15,8 @@ from practicum_jobs.audit.scan import Scan, find_conflicts, read_marks
 from practicum_jobs.datasets.formats import detect_format, read_record
 from practicum_jobs.datasets.readers import Defect
 from practicum_jobs.text.encoding import EncodingDefect
-from practicum_jobs.text.pii import PiiKind
-from practicum_jobs.text.secrets import SecretKind
+from practicum_jobs.text.pii_kinds import PiiKind
+from practicum_jobs.text.secret_kinds import SecretKind
 from practicum_jobs.text.shingles import normalise_text
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.texts import Bilingual
 from practicum_jobs.text.encoding import EncodingDefect
-from practicum_jobs.text.pii import PiiKind
-from practicum_jobs.text.secrets import SecretKind
+from practicum_jobs.text.pii_kinds import PiiKind
+from practicum_jobs.text.secret_kinds import SecretKind
 
 Level = Literal["pass", "warn", "fail"]
 
@@ -203,6 +203,16 @@ _PII: Mapping[PiiKind, Bilingual] = {
     PiiKind.EMAIL: Bilingual("E-mail address", "电子邮箱"),
     PiiKind.IPV4: Bilingual("Public IPv4 address", "公网 IPv4 地址"),
     PiiKind.PHONE: Bilingual("Telephone number of another country", "其他国家的电话号码"),
+    PiiKind.IBAN: Bilingual("International bank account number (IBAN)", "国际银行账号（IBAN）"),
+    PiiKind.TRAVEL_PERMIT: Bilingual("Mainland, Hong Kong, Macao or Taiwan travel permit", "往来通行证号"),
+    PiiKind.HK_ID: Bilingual("Hong Kong identity card", "香港身份证号"),
+    PiiKind.MACAO_ID: Bilingual("Macao identity card", "澳门身份证号"),
+    PiiKind.TW_ID: Bilingual("Taiwan identity card or resident certificate", "台湾身份证或居留证号"),
+    PiiKind.US_SSN: Bilingual("Social security number of the United States", "美国社会安全号码"),
+    PiiKind.IPV6: Bilingual("Public IPv6 address", "公网 IPv6 地址"),
+    PiiKind.MAC: Bilingual("Hardware address (MAC)", "网卡地址（MAC）"),
+    PiiKind.QQ: Bilingual("QQ number", "QQ 号"),
+    PiiKind.WECHAT: Bilingual("WeChat name", "微信号"),
 }
 _SECRETS: Mapping[SecretKind, Bilingual] = {
     SecretKind.AWS_KEY: Bilingual("AWS access key", "AWS 访问密钥"),
@@ -211,6 +221,16 @@ _SECRETS: Mapping[SecretKind, Bilingual] = {
     SecretKind.SLACK_TOKEN: Bilingual("Slack token", "Slack 令牌"),
     SecretKind.PRIVATE_KEY: Bilingual("Private key", "私钥"),
     SecretKind.JWT: Bilingual("JSON web token", "JSON Web 令牌"),
+    SecretKind.GITLAB_TOKEN: Bilingual("GitLab token", "GitLab 令牌"),
+    SecretKind.HUGGINGFACE_TOKEN: Bilingual("Hugging Face token", "Hugging Face 令牌"),
+    SecretKind.GOOGLE_KEY: Bilingual("Google API key", "Google API 密钥"),
+    SecretKind.STRIPE_KEY: Bilingual("Stripe key", "Stripe 密钥"),
+    SecretKind.ALIBABA_KEY: Bilingual("Alibaba Cloud access key", "阿里云访问密钥"),
+    SecretKind.TENCENT_KEY: Bilingual("Tencent Cloud secret id", "腾讯云密钥"),
+    SecretKind.AZURE_KEY: Bilingual("Azure key", "Azure 密钥"),
+    SecretKind.WEBHOOK: Bilingual("Webhook of a chat", "群聊机器人地址（webhook）"),
+    SecretKind.URL_PASSWORD: Bilingual("Password in a URL", "网址中的密码"),
+    SecretKind.BEARER_TOKEN: Bilingual("Bearer token", "Bearer 令牌"),
     SecretKind.GENERIC: Bilingual("Password or key in an assignment", "赋值语句中的密码或密钥"),
 }
 _DEFECTS: Mapping[str, Bilingual] = {
@@ -240,6 +260,8 @@ CATALOGUE: Mapping[str, FindingKind] = {
 }
 """Every finding, in the order of the report."""
 
+PRIVATE_KINDS = tuple(name for name in CATALOGUE if name.startswith(("pii:", "secret:")))
+"""The findings of personal data and secrets."""
 DEFECT_KINDS = tuple(_DEFECTS)
 ROW_FINDINGS = tuple(name for name in CATALOGUE if name not in _DEFECTS)
 """Findings about rows; the others are about places that hold none."""

@@ -17,7 +17,8 @@ from practicum_jobs.audit.catalogue import (
 )
 from practicum_jobs.audit.content import Content
 from practicum_jobs.text.encoding import find_defects
-from practicum_jobs.text.pii import Match, find_pii, mask_matches, normalise_for_search
+from practicum_jobs.text.pii import find_pii, mask_matches
+from practicum_jobs.text.search_form import Match
 from practicum_jobs.text.secrets import find_secrets
 
 EXCERPT_CHARS = 160
@@ -125,7 +126,7 @@ def is_refusal(answer: str) -> bool:
 
 def check_text(text: str, normalised: str | None = None) -> list[str]:
     """Return the names of personal data, secrets and encoding damage in a text."""
-    names = [f"pii:{match.kind}" for match in find_pii(text)]
+    names = [f"pii:{match.kind}" for match in find_pii(text, normalised)]
     names += [f"secret:{match.kind}" for match in find_secrets(text, normalised)]
     names += [str(defect) for defect in find_defects(text)]
     return names
@@ -149,11 +150,10 @@ def write_excerpt(text: str, finding: str = "", limit: int = EXCERPT_CHARS) -> s
         finding: The excerpt is taken around the first place of this finding, where it has a place.
         limit: Characters.
     """
-    normal = normalise_for_search(text)
-    private = [("pii", match) for match in find_pii(normal)] + [("secret", match) for match in find_secrets(normal)]
+    private = [("pii", match) for match in find_pii(text)] + [("secret", match) for match in find_secrets(text)]
     places = [match for prefix, match in private if f"{prefix}:{match.kind}" == finding]
-    masked = mask_matches(normal, [match for _, match in private])
-    start = max(0, _get_start(normal, finding, places) - limit // 3)
+    masked = mask_matches(text, [match for _, match in private])
+    start = max(0, _get_start(text, finding, places) - limit // 3)
     end = min(len(masked), start + limit)
     head, tail = ("…" if start else ""), ("…" if end < len(masked) else "")
     return head + masked[start:end].replace("\r", "").replace("\n", " ⏎ ") + tail

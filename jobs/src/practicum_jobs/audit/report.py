@@ -7,7 +7,7 @@ import shlex
 from practicum_core.stages.audit import ClassScore
 from practicum_core.texts import Bilingual as B  # noqa: N817 - stands before every text of the page
 from practicum_core.texts import Text
-from practicum_jobs.audit.catalogue import CATALOGUE, Level
+from practicum_jobs.audit.catalogue import CATALOGUE, PRIVATE_KINDS, Level
 from practicum_jobs.audit.plots import TONES, build_finding_chart, build_length_chart, build_script_chart
 from practicum_jobs.audit.record import Result
 from practicum_jobs.render.blocks import (
@@ -32,6 +32,15 @@ from practicum_jobs.render.page import Stamp, render_page
 
 GOAL_RATIO = 0.95
 LEVELS: dict[Level, B] = {"pass": B("pass", "通过"), "warn": B("warning", "警告"), "fail": B("fail", "不通过")}
+NOT_LOOKED_FOR = B(
+    "names of people, postal addresses, dates of birth, health records; identity numbers of countries not named above;"
+    " passports, permits, Macao cards, social security numbers, QQ and WeChat names that no word beside them"
+    " names; passwords that no word names; anything inside pictures or encoded text",
+    "人名、通信地址、出生日期、健康记录；上面未列出的国家的证件号；"
+    "前后没有词语指明的护照、通行证、澳门身份证、社会安全号码、QQ 号和微信号；"
+    "没有词语指明的密码；图片或编码文本里的内容",
+)
+"""What a person must look for, because the audit does not."""
 _NAME = B("Finding", "发现")
 _ROWS = B("Rows", "行数")
 
@@ -41,6 +50,7 @@ def build_page(result: Result, run_id: str) -> str:
     sections = [
         _build_overview(result),
         _build_findings(result),
+        _build_coverage(),
         _build_lengths(result),
         _build_samples(result),
         _build_clean_copy(result),
@@ -125,6 +135,20 @@ def _build_findings(result: Result) -> Section:
         "占比超过阈值为不通过，否则为警告。",
     )
     return Section("findings", B("Findings and thresholds", "发现与阈值"), blocks, reading)
+
+
+def _build_coverage() -> Section:
+    titles = [CATALOGUE[name].title for name in PRIVATE_KINDS]
+    listed = B("; ".join(title.en for title in titles), "；".join(title.zh for title in titles))
+    facts = [
+        Fact(B("Looked for", "会检查"), listed),
+        Fact(B("Not looked for", "不检查"), NOT_LOOKED_FOR),
+    ]
+    reading = B(
+        "A clean result says nothing about kinds that are not looked for; recall by kind is in docs/benchmarks.md.",
+        "未发现并不说明不检查的种类不存在；各种类的召回率见 docs/benchmarks.md。",
+    )
+    return Section("coverage", B("Personal data and secrets", "个人信息与密钥"), [Facts(facts)], reading)
 
 
 def _build_lengths(result: Result) -> Section | None:

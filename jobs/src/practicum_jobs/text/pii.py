@@ -1,130 +1,82 @@
-r"""Decides which parts of a text are personal data, by kind, and how they are masked.
+r"""Personal data in a text, by kind, and how it is masked.
 
-Text is normalised to NFKC first, because full-width digits defeat every pattern. Borders are ASCII look-arounds, not
-``\b``: to Python an ideograph is a word character, so ``\b`` misses whatever is glued to Chinese text. Names and
-addresses are not looked for: without a model they cannot be told from other words.
-
-What a kind must pass: checksums where the number has one (:mod:`practicum_jobs.text.identifiers`), the numbering
-plan where it is a telephone (``phonenumbers``), the public address space where it is an IP address.
+A gate looks first, at the text in NFKC and lower case, whether there is anything to look for at all; it is quick, and
+most rows end there. The rest is searched in its :class:`~practicum_jobs.text.search_form.SearchForm`, rule by rule.
+Borders are ASCII look-arounds, not ``\b``: to Python an ideograph is a word character, so ``\b`` misses whatever is
+glued to Chinese text. Names and addresses are not looked for: without a model they cannot be told from other words.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import unicodedata
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable
 
-import phonenumbers
+from practicum_jobs.text.addresses import MACHINE_GROUPS, MAIL_GROUPS
+from practicum_jobs.text.digits import SEVEN_DIGITS
+from practicum_jobs.text.documents import ACCOUNT_GROUP, NUMBER_RULES, OTHER_GROUP, PROVINCE
+from practicum_jobs.text.phones import PHONE_RULES, SPOKEN_GROUP
+from practicum_jobs.text.rules import Group, find_places, has_any
+from practicum_jobs.text.search_form import Match, SearchForm, fold_for_gate
 
-from practicum_jobs.text.identifiers import is_bank_card, is_resident_id, is_uscc
-
-
-class PiiKind(StrEnum):
-    """What personal data is of."""
-
-    CN_RESIDENT_ID = "cn_resident_id"
-    """Resident identity number, 18 or legacy 15."""
-    CN_USCC = "cn_uscc"
-    """Unified social credit code of an organisation."""
-    BANK_CARD = "bank_card"
-    """Payment card number."""
-    CN_MOBILE = "cn_mobile"
-    """Mainland mobile number."""
-    CN_LANDLINE = "cn_landline"
-    """Mainland fixed line with its area code."""
-    CN_PLATE = "cn_plate"
-    """Vehicle plate."""
-    CN_PASSPORT = "cn_passport"
-    """Passport or travel permit number."""
-    EMAIL = "email"
-    """E-mail address."""
-    IPV4 = "ipv4"
-    """Public IPv4 address."""
-    PHONE = "phone"
-    """Telephone number of another country."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A place in the normalised text. ``kind`` is a :class:`PiiKind` or a kind of secret."""
-
-    kind: str
-    start: int
-    end: int
-
-
-_PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
-_BEFORE = r"(?<![0-9A-Za-z])"
-_AFTER = r"(?![0-9A-Za-z])"
-
-_TRIGGER = re.compile(
-    rf"[0-9０-９@＠{_PROVINCE}]"
-    r"(?:(?<=[@＠])|(?<=[0-9])(?:[ ()\-]{0,2}[0-9]){6}|(?<=[0-9])\.[0-9]{1,3}\.[0-9]"
-    rf"|(?<=[０-９])|(?<=[{_PROVINCE}])[A-Zａ-ｚＡ-Ｚa-z])"
+_NUMERALS = "〇零一幺壹二贰两三叁四肆五伍六陆七柒八捌九玖"
+_UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff"
+_GAP = r"[^0-9a-z\u4e00-\u9fff]{0,3}+"
+_AFTER_DIGIT = (
+    rf"(?:{_GAP}[0-9]){{5}}(?:{_GAP}[0-9]| ?\( ?a|a(?![0-9a-z]))"
+    r"|\.[0-9]{1,3}\.[0-9]|[0-9a-f]{0,3}+:[0-9a-f]{0,4}+:"
+    r"|[0-9a-f]?-[0-9a-f]{2}-[0-9a-f]{2}-|[0-9a-f]{0,3}\.[0-9a-f]{4}(?![0-9a-z])"
+    r"|(?<=[a-z]{2}[0-9])(?<![0-9a-z][a-z]{2}[0-9])[0-9](?:[ \-]?[0-9a-z]{4}){2}"
+)
+_ASCII_GATE = re.compile(rf"[0-9@](?:(?<=[0-9])(?:{_AFTER_DIGIT})|(?<=@))")
+_GATE = re.compile(
+    rf"[0-9@{PROVINCE}{_NUMERALS}{_UNSEEN}](?:(?<=[0-9])(?:{_AFTER_DIGIT})|(?<=[@{_UNSEEN}])"
+    rf"|(?<=[{PROVINCE}]) ?[a-z]|(?<=[{_NUMERALS}])(?:[ \-]?[0-9{_NUMERALS}]){{10}})"
 )
 """What a text must hold to be worth a closer look; its first character is one class, which ``re`` scans for fast."""
-
-_EMAIL = re.compile(
-    r"(?<![0-9A-Za-z._%+\-])[0-9A-Za-z][0-9A-Za-z._%+\-]{0,63}@(?:[0-9A-Za-z](?:[0-9A-Za-z\-]{0,61}[0-9A-Za-z])?\.)+"
-    r"[A-Za-z]{2,24}(?![0-9A-Za-z\-])"
+_BARE_CARD = re.compile(r"mac.{0,16}[0-9a-f]{12}")
+_WORDS_ZH = ("微信", "薇信", "威信", "v信", "加v", "扣扣", "企鹅", "q号")
+_WORDS = ("qq", "wx", "vx", "wechat", "weixin", " dot ")
+_BRACKETS = (")", "]", "}", ">")
+_CLOSED_AT = ("at]", "at)", "at}", "at>")
+_GROUPS = (
+    *MAIL_GROUPS,
+    *MACHINE_GROUPS,
+    ACCOUNT_GROUP,
+    OTHER_GROUP,
+    Group(SEVEN_DIGITS, NUMBER_RULES + PHONE_RULES, before=10, after=36),
+    SPOKEN_GROUP,
 )
-_IPV4 = re.compile(r"(?<![0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z]|\.[0-9])")
-_VERSION = re.compile(r"(?:version|release|版本|版)[\s:：号]*$", re.IGNORECASE)
-_RESIDENT = re.compile(
-    rf"{_BEFORE}(?:[1-8][0-9]{{5}}[ \-]?(?:18|19|20)[0-9]{{6}}[ \-]?[0-9]{{3}}[0-9Xx]|[1-8][0-9]{{14}}){_AFTER}"
-)
-_USCC = re.compile(rf"{_BEFORE}[0-9A-HJ-NPQRTUWXY]{{2}}[0-9]{{6}}[0-9A-HJ-NPQRTUWXY]{{10}}{_AFTER}")
-_CARD = re.compile(
-    rf"{_BEFORE}(?:[2-6][0-9]{{12,18}}|[2-6][0-9]{{3}}(?:[ \-][0-9]{{4}}){{3}}(?:[ \-]?[0-9]{{1,3}})?){_AFTER}"
-)
-_MOBILE = re.compile(rf"{_BEFORE}(?:(?:\+|00)?86[ \-]?)?1[3-9][0-9](?:[ \-]?[0-9]{{4}}){{2}}{_AFTER}")
-_AREA = r"(?:10|2[0-9]|[3-9][0-9]{2})"
-_LANDLINE = re.compile(
-    rf"{_BEFORE}(?:(?:\+|00)86[ \-]?\(?0?|\(?0){_AREA}\)?[ \-]?[2-8][0-9]{{2,3}}[ \-]?[0-9]{{4}}{_AFTER}"
-)
-_MARK = "[0-9A-HJ-NP-Z]"
-_PLATE = re.compile(
-    rf"[{_PROVINCE}][A-HJ-NP-Z][ ·•]?"
-    rf"(?:{_MARK}{{4}}[0-9A-HJ-NP-Z挂学警港澳]|[DF]{_MARK}[0-9]{{4}}|[0-9]{{5}}[DF]){_AFTER}"
-)
-_PASSPORT = re.compile(rf"{_BEFORE}(?:[EG][0-9]{{8}}|E[A-HJ-NP-Z][0-9]{{7}}|[DSPHCM][0-9]{{8}}){_AFTER}")
-_PASSPORT_CONTEXT = re.compile(r"护照|通行证|证件|passport|travel document", re.IGNORECASE)
-_CONTEXT_CHARS = 40
-_INTERNATIONAL = re.compile(rf"(?<![0-9A-Za-z])(?:\+|00)[1-9][0-9]{{0,2}}(?:[ ()\-.]{{0,2}}[0-9]){{5,13}}{_AFTER}")
-_NATIONAL = re.compile(
-    rf"{_BEFORE}(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}[\-.])[2-9][0-9]{{2}}[\-.][0-9]{{4}}{_AFTER}"
-)
-_MIN_PLATE_DIGITS = 2
-_NEEDS = {PiiKind.EMAIL: "@", PiiKind.IPV4: "."}
-"""What a kind's every match holds; looking for it first is quicker than the pattern."""
-_SEPARATORS = str.maketrans("", "", " -()")
 
 
-def normalise_for_search(text: str) -> str:
-    """Return the text in which :func:`find_pii` gives positions: NFKC."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+def _is_worth_while(folded: str) -> bool:
+    """Whether a text holds a sign or a word beside which personal data stands."""
+    if folded.isascii():
+        if _ASCII_GATE.search(folded):
+            return True
+    elif _GATE.search(folded) or has_any(folded, _WORDS_ZH):
+        return True
+    if has_any(folded, _WORDS) or ("%" in folded and "%40" in folded):
+        return True
+    if has_any(folded, _BRACKETS) and has_any(folded, _CLOSED_AT):
+        return True
+    return "mac" in folded and _BARE_CARD.search(folded) is not None
 
 
-def find_pii(text: str) -> list[Match]:
-    """Return personal data in ``text``, in order, without overlaps; positions are in the NFKC form of the text.
+def find_pii(text: str, folded: str | None = None) -> list[Match]:
+    """Return personal data in ``text``, in order, without overlaps.
+
+    Args:
+        text: Any text.
+        folded: The text in NFKC and lower case or case folded, where a caller has it.
 
     >>> [match.kind for match in find_pii("我的邮箱zhang.san@example.com,手机１３８００１３８０００谢谢")]
     ['email', 'cn_mobile']
     """
-    if not _TRIGGER.search(text):
+    folded = fold_for_gate(text) if folded is None else folded
+    if not _is_worth_while(folded):
         return []
-    normal = normalise_for_search(text)
-    found: list[Match] = []
-    for kind, pattern, is_valid in _RULES:
-        if _NEEDS.get(kind, "") not in normal:
-            continue
-        for match in pattern.finditer(normal):
-            if is_valid(match) and not _overlaps(found, match.start(), match.end()):
-                found.append(Match(kind.value, match.start(), match.end()))
-    return sorted(found, key=lambda place: place.start)
+    form = SearchForm(text)
+    return sorted((form.locate(*place) for place in find_places(_GROUPS, form.text)), key=lambda match: match.start)
 
 
 def mask_value(value: str) -> str:
@@ -139,75 +91,17 @@ def mask_value(value: str) -> str:
     return value[:kept] + "*" * (len(value) - 2 * kept) + value[-kept:]
 
 
-def mask_matches(normal: str, matches: Iterable[Match]) -> str:
-    """Mask places of a normalised text; places may overlap and come in any order.
+def mask_matches(text: str, matches: Iterable[Match]) -> str:
+    """Mask places of a text, and whatever repeats them; places may overlap and come in any order.
 
     >>> mask_matches("call 13800138000!", [Match("cn_mobile", 5, 16)])
     'call 1*********0!'
     """
-    masked = list(normal)
-    for match in matches:
+    places = list(matches)
+    masked = list(text)
+    for match in places:
         masked[match.start : match.end] = mask_value("".join(masked[match.start : match.end]))
-    return "".join(masked)
-
-
-def _overlaps(found: list[Match], start: int, end: int) -> bool:
-    return any(start < match.end and match.start < end for match in found)
-
-
-def _is_resident(match: re.Match[str]) -> bool:
-    return is_resident_id(match[0].translate(_SEPARATORS))
-
-
-def _is_card(match: re.Match[str]) -> bool:
-    return is_bank_card(match[0].translate(_SEPARATORS))
-
-
-def _is_public_address(match: re.Match[str]) -> bool:
-    try:
-        address = ipaddress.IPv4Address(match[0])
-    except ValueError:
-        return False
-    return address.is_global and not address.is_multicast and not _VERSION.search(match.string[: match.start()])
-
-
-def _is_plate(match: re.Match[str]) -> bool:
-    return sum(mark.isdigit() for mark in match[0]) >= _MIN_PLATE_DIGITS
-
-
-def _is_passport(match: re.Match[str]) -> bool:
-    if match[0][0] in "EG":
-        return True
-    around = match.string[max(0, match.start() - _CONTEXT_CHARS) : match.end() + _CONTEXT_CHARS]
-    return _PASSPORT_CONTEXT.search(around) is not None
-
-
-def _build_phone_check(region: str | None, *, is_foreign: bool) -> Callable[[re.Match[str]], bool]:
-    def is_phone(match: re.Match[str]) -> bool:
-        number = match[0]
-        if number.startswith("00"):
-            number = f"+{number[2:]}"
-        try:
-            parsed = phonenumbers.parse(number, region)
-        except phonenumbers.NumberParseException:
-            return False
-        is_chinese = parsed.country_code == 86  # noqa: PLR2004 - ITU E.164
-        return is_chinese != is_foreign and phonenumbers.is_valid_number(parsed)
-
-    return is_phone
-
-
-_RULES: tuple[tuple[PiiKind, re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
-    (PiiKind.EMAIL, _EMAIL, lambda _: True),
-    (PiiKind.IPV4, _IPV4, _is_public_address),
-    (PiiKind.CN_RESIDENT_ID, _RESIDENT, _is_resident),
-    (PiiKind.CN_USCC, _USCC, lambda match: is_uscc(match[0])),
-    (PiiKind.BANK_CARD, _CARD, _is_card),
-    (PiiKind.PHONE, _INTERNATIONAL, _build_phone_check(None, is_foreign=True)),
-    (PiiKind.CN_MOBILE, _MOBILE, lambda _: True),
-    (PiiKind.CN_LANDLINE, _LANDLINE, _build_phone_check("CN", is_foreign=False)),
-    (PiiKind.PHONE, _NATIONAL, _build_phone_check("US", is_foreign=True)),
-    (PiiKind.CN_PLATE, _PLATE, _is_plate),
-    (PiiKind.CN_PASSPORT, _PASSPORT, _is_passport),
-)
-"""Most specific first: a place taken by one rule is not given to a later one."""
+    whole = "".join(masked)
+    for value in {text[match.start : match.end] for match in places}:
+        whole = whole.replace(value, mask_value(value))
+    return whole
