@@ -11,6 +11,7 @@ import pytest
 from practicum_core.atomic import append_json_line
 from practicum_core.errors import DataError, Reason
 from practicum_core.evidence import Evidence
+from practicum_core.lineage import Lineage, write_lineage
 from practicum_core.stages.snapshot import Leak
 from practicum_jobs.render.blocks import Charts, Disclosure, Example, Table
 from practicum_jobs.report.pack import build_sections
@@ -251,6 +252,23 @@ def test_the_audit_shows_masked_samples_and_how_well_flaws_were_found(make_run):
     shown = Text(run.html).text
     for words in ("Recall", "召回率", "138****0004", "Chinese mobile number", "中国大陆手机号", "p99", "90.0 … 99.5%"):
         assert words in shown, words
+
+
+def test_the_earlier_runs_that_it_is_built_on_are_shown_in_both_languages(make_sft_run):
+    run = make_sft_run()
+    run.build_pack()
+    assert "所依据的运行" not in Text(run.html).text
+    locked = {"unit": "sft", "run_id": OTHER_ID, "path": "stages/sft/artifacts/merged", "sha256": "ab" * 32}
+    lineage = Lineage.model_validate({"built_on": [{"reference": "latest:sft/merged", **locked}]})
+    write_lineage(run.layout, lineage)
+    run.build_pack()
+    shown = Text(run.html).text
+    for words in ("Built on", "所依据的运行", "week 3, sft", "第 3 周，sft", f"sft/{OTHER_ID}", "ab" * 32):
+        assert words in shown
+    assert Evidence.model_validate(run.evidence).built_on == lineage.built_on
+    run.layout.lineage_lock.write_text('{"built_')
+    record = run.build_pack()
+    assert record.notes == ["missing or unreadable: lineage.lock.json"]
 
 
 def test_the_one_factor_against_the_control_is_shown(make_sft_run):

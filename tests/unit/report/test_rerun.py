@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from practicum_core.lineage import Lineage
 from practicum_core.weekjob import WeekJob
 from practicum_jobs.report.rerun import _write_value, build_run_command
 
@@ -44,6 +45,16 @@ def test_the_week_follows_the_variant():
 def test_what_no_option_says_is_taken_from_the_file():
     command = build_run_command(_build(resources={"workers": 2}), "20260102t030405-0a1b2c")
     assert command == "practicum run experiments/sft/20260102t030405-0a1b2c/weekjob.yaml"
+
+
+def test_the_runs_that_it_was_built_on_are_named_and_not_the_latest_of_then():
+    locked = {"unit": "sft", "run_id": "20260102t030405-0a1b2c", "path": "stages/sft/artifacts/merged", "sha256": "0"}
+    references = ("latest:sft", "pointer:best/merged")
+    lineage = Lineage.model_validate({"built_on": [{"reference": reference, **locked} for reference in references]})
+    weekjob = _build(model={"uri": references[0]}, set={"evaluate.candidate": references[1]})
+    words = shlex.split(build_run_command(weekjob, "ID", lineage))
+    assert words[words.index("--model") + 1] == "run:20260102t030405-0a1b2c"
+    assert words[-1] == 'evaluate.candidate="run:20260102t030405-0a1b2c/merged"'
 
 
 @given(

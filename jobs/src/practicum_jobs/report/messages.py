@@ -33,6 +33,7 @@ SECTIONS = {
     "problems": B("Failures and notes", "失败点与备注"),
     "data": B("Data card", "数据卡"),
     "model": B("Model card", "模型卡"),
+    "lineage": B("Built on", "所依据的运行"),
     "environment": B("Environment and record", "环境与记录"),
     "rows": B("Course requirements answered", "对应的课程要求"),
     "reproduce": B("Run it again", "复现"),
@@ -84,6 +85,11 @@ READING = {
     "model": B(
         "The weights, the tokenizer and the chat template that the run started from, identified by content hashes.",
         "本次运行所用的初始权重、分词器和对话模板，均以内容哈希标识。",
+    ),
+    "lineage": B(
+        "Earlier runs that this run took a model or data from. The hashes were taken when it started, and every step "
+        "that reads one of them checks its hash again.",
+        "本次运行从这些先前的运行中取得模型或数据。哈希在启动时计算，之后每个读取这些内容的步骤都会再次核对。",
     ),
     "environment": B(
         "What can change a figure besides data and model: the code, the pinned packages and the machine.",
@@ -378,11 +384,21 @@ ENVIRONMENT = {
     "role": B("Content", "内容"),
     "none": B("The environment record could not be read.", "未能读取环境记录。"),
 }
+LINEAGE = {
+    "caption": B("Earlier runs that this run started from", "本次运行所依据的先前运行"),
+    "reference": B("Reference", "引用"),
+    "week": B("Week", "周次"),
+    "run": B("Run", "运行"),
+    "path": B("What was used of it", "使用的内容"),
+    "sha256": B("SHA-256", "SHA-256"),
+}
+
 RUN_FILES = (
     ("weekjob.yaml", B("the request, with all defaults filled in", "补全默认值后的请求")),
     ("environment.json", B("code, packages, machine", "代码、软件包、机器")),
     ("data.lock.json", B("content hashes of the data", "数据的内容哈希")),
     ("model.lock.json", B("content hashes of the model and its tokenizer", "模型与分词器的内容哈希")),
+    ("lineage.lock.json", B("earlier runs it is built on, by content", "所依据的先前运行及其内容哈希")),
     ("events.jsonl", B("events with their times", "事件及其时间")),
     ("stages/*/config.yaml", B("options of each step", "各步骤的选项")),
     ("stages/*/record.json", B("results of each step", "各步骤的结果")),

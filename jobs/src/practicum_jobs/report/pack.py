@@ -7,6 +7,7 @@ from practicum_jobs.render.blocks import Section
 from practicum_jobs.render.page import render_page
 from practicum_jobs.report.course import build_reproduce_section, build_rows_section
 from practicum_jobs.report.findings import build_audit_section
+from practicum_jobs.report.lineage import build_lineage_section
 from practicum_jobs.report.messages import PAGE
 from practicum_jobs.report.numbers import build_numbers_section
 from practicum_jobs.report.problems import build_problems_section
@@ -41,6 +42,7 @@ def build_sections(pack: Pack) -> list[Section]:
         build_steps_section(pack),
         build_data_section(pack),
         build_model_section(pack),
+        build_lineage_section(pack),
         build_environment_section(pack),
         build_reproduce_section(pack),
     ]

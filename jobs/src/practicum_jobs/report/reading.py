@@ -21,6 +21,7 @@ from practicum_core.environment import RunEnvironment
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.factors import Comparison
 from practicum_core.layout import RunLayout
+from practicum_core.lineage import Lineage
 from practicum_core.problems import list_problems
 from practicum_core.stages import STAGES, StageRecord
 from practicum_core.stages.model import ModelLock
@@ -72,6 +73,7 @@ class RunFiles:
     model_lock: ModelLock | None
     events: tuple[Mapping[str, Any], ...]
     control: Comparison | None
+    lineage: Lineage | None
     gaps: tuple[Gap, ...]
 
     def writes_lock(self, kind: LockKind) -> bool:
@@ -103,6 +105,7 @@ def read_run(layout: RunLayout, own_step: str) -> RunFiles:
         model_lock=reader.read_model(layout.model_lock, ModelLock) if _writes_lock(steps, "model") else None,
         events=reader.read_lines(layout.events),
         control=reader.read_model(layout.control, Comparison) if layout.control.exists() else None,
+        lineage=reader.read_model(layout.lineage_lock, Lineage) if layout.lineage_lock.exists() else None,
         gaps=tuple(reader.gaps),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from practicum_core.curriculum import VARIANTS, get_unit
 from practicum_core.errors import ConfigError
+from practicum_core.lineage import Lineage
 from practicum_core.weekjob import ModelSource, Resources, WeekJob
 
 _FIELDS_WITHOUT_OPTION = (
@@ -20,19 +21,26 @@ _FIELDS_WITHOUT_OPTION = (
 """Fields of a week job for which ``practicum run`` has no option."""
 
 
-def build_run_command(weekjob: WeekJob, run_id: str) -> str:
-    """Build the ``practicum run`` line of a week job; it names the file if options cannot express the request."""
+def build_run_command(weekjob: WeekJob, run_id: str, lineage: Lineage | None = None) -> str:
+    """Build the ``practicum run`` line of a week job; where options cannot say it all, the line names its file.
+
+    Args:
+        weekjob: The week job.
+        run_id: Of the run.
+        lineage: What it is built on: the line names those very runs, whatever the latest is by then.
+    """
+    named = lineage or Lineage()
     spec = weekjob.spec
     if any(_is_set(weekjob, name) for name in _FIELDS_WITHOUT_OPTION):
         return shlex.join(["practicum", "run", f"experiments/{spec.unit}/{run_id}/weekjob.yaml"])
     words = ["practicum", "run", _get_week_name(weekjob), "--variant", str(spec.variant), "--profile", spec.profile]
     words += ["--seed", str(spec.seed)]
     if spec.model != ModelSource():
-        words += ["--model", spec.model.uri]
+        words += ["--model", named.name_run(spec.model.uri)]
     if spec.data and spec.data.uri != get_unit(spec.unit, spec.variant).data_uri:
-        words += ["--data", spec.data.uri]
+        words += ["--data", named.name_run(spec.data.uri)]
     for key, value in sorted(spec.set.items()):
-        words += ["--set", f"{key}={_write_value(value)}"]
+        words += ["--set", f"{key}={_write_value(named.name_run(value) if isinstance(value, str) else value)}"]
     for name in spec.waive_leakage:
         words += ["--waive", name]
     if spec.control:

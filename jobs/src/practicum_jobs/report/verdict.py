@@ -55,7 +55,8 @@ def build_evidence(files: RunFiles) -> Evidence:
         metrics=metrics,
         requirements=list(files.unit.requirements),
         durations_s={step.name: record.duration_s for step, record in records},
-        reproduce=build_run_command(files.weekjob, files.run_id),
+        reproduce=build_run_command(files.weekjob, files.run_id, files.lineage),
+        built_on=files.lineage.built_on if files.lineage else [],
     )
 
 

@@ -1,4 +1,4 @@
-"""Decides the shape of ``evidence.json``: what a unit proved, for machines."""
+"""The file ``evidence.json``: what a unit proved, for machines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.gates import GateResult
+from practicum_core.lineage import BuiltOn
 from practicum_core.metrics import StageMetric
 
 Verdict = Literal["passed", "failed"]
@@ -26,6 +27,7 @@ class Evidence(BaseModel):
     requirements: list[str] = Field(default_factory=list, description="Course rows that this unit answers.")
     durations_s: dict[str, float] = Field(default_factory=dict, description="Seconds by step.")
     reproduce: str = Field(default="", description="The exact command that runs this again.")
+    built_on: list[BuiltOn] = Field(default_factory=list, description="Earlier runs that this one started from.")
 
 
 def get_verdict(gates: list[GateResult] | tuple[GateResult, ...]) -> Verdict:

@@ -56,6 +56,17 @@ class Lineage(BaseModel):
         wanted = None if reference.path else kind
         return next((one for one in self.built_on if (one.reference, one.kind) == (str(reference), wanted)), None)
 
+    def name_run(self, text: str) -> str:
+        """Return a reference by the id of the run that it was resolved to; any other text as it is.
+
+        >>> one = BuiltOn(reference="latest:sft", unit="sft", run_id="20260102t030405-0a1b2c", path="x", sha256="0")
+        >>> Lineage(built_on=[one]).name_run("latest:sft")
+        'run:20260102t030405-0a1b2c'
+        """
+        found = next((one for one in self.built_on if one.reference == text), None)
+        reference = parse_reference(text) if found else None
+        return text if found is None or reference is None else str(Reference("run", found.run_id, reference.path))
+
     def find_hash(self, text: str) -> str | None:
         """Return the short hash of what a text of the week job was resolved to; ``None`` where it is no reference."""
         hashes = [one.sha256[:_SHORT_HASH] for one in self.built_on if one.reference == text]
