@@ -41,6 +41,7 @@ _REASONING = ("reasoning_content", "reasoning", "thinking")
 _TURN_KEYS = frozenset({"role", "content", "tool_calls", "function_call", "tool_call_id", "name", *_REASONING})
 _SHAREGPT_KEYS = (_TURN_KEYS | {"from", "value"}) - {"role", "content"}
 _CALL_KEYS = frozenset({"id", "type", "function"})
+_TYPES = (None, "", "text", "input_text", "output_text", "function")
 _PAIR = 2
 _TRANSCRIPT = re.compile(r"\s*Human:")
 _SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ \t]?")
@@ -165,9 +166,13 @@ def _read_message(turn: object, where: str, columns: Columns) -> Message:
 
 
 def _note_unread(part: Record, known: frozenset[str], where: str, columns: Columns) -> None:
-    place = re.sub(r"\[\d+\]", "[]", where)
-    for key in part.keys() - known:
-        if part[key] is not None:
+    """Note the keys of a part that are not read, and a type that is none of a text or a function."""
+    unread = [key for key in part.keys() - known if part[key] is not None]
+    if "type" in known and part.get("type") not in _TYPES:
+        unread.append("type")
+    if unread:
+        place = re.sub(r"\[\d+\]", "[]", where)
+        for key in unread:
             columns.note_part(f"{place}.{key}"[:80])
 
 
