@@ -59,8 +59,8 @@ def check_content(content: Content, normalised: str | None = None, special: re.P
     found = set(check_text(dialogue, normalised))
     instructions = content.instructions
     if instructions:
-        found.update(_check_instructions(instructions))
-    if has_special_token(dialogue, special) or (instructions and has_special_token(instructions, special)):
+        found.update(_check_instructions(instructions, special))
+    if has_special_token(dialogue, special):
         found.add(SPECIAL_TOKEN)
     found.update(_check_answer(content.reply))
     found.update(_check_turns(content))
@@ -133,8 +133,8 @@ def check_text(text: str, normalised: str | None = None) -> list[str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _check_instructions(text: str) -> tuple[str, ...]:
-    return tuple(check_text(text))
+def _check_instructions(text: str, special: re.Pattern[str] | None) -> tuple[str, ...]:
+    return (*check_text(text), *([SPECIAL_TOKEN] if has_special_token(text, special) else []))
 
 
 def has_private(text: str) -> bool:

@@ -67,7 +67,8 @@ def build_record(row: Row) -> dict[str, Any]:
         chosen = [_build_turn(row.answer_turn)] if row.answer_turn else row.answer
         rejected = [_build_turn(row.rejected_turn)] if row.rejected_turn else row.rejected
         return {"id": row.id, "prompt": turns, "chosen": chosen, "rejected": rejected, **extra}
-    return {"id": row.id, "messages": [*turns, _build_turn(row.reply)], **extra}
+    turns.append(_build_turn(row.answer_turn) if row.answer_turn else {"role": "assistant", "content": row.answer})
+    return {"id": row.id, "messages": turns, **extra}
 
 
 def _build_turn(message: Message) -> dict[str, Any]:

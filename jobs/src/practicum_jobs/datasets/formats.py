@@ -22,6 +22,9 @@ _DIALOGUES = ("messages", "conversations")
 _CONTEXTS = ("input", "context")
 _SYSTEMS = ("system", "system_prompt")
 _LABELS = ("label", "kto_tag")
+_TAGS = ("task", "language", "group")
+_COMMON = frozenset({"id", *_TAGS, *_DIALOGUES})
+"""Columns of the rows that the course makes: those that have no others are read without looking for more."""
 _SIDES = 2
 
 
@@ -177,6 +180,8 @@ def _read_prompt(columns: Columns, column: str, value: object) -> list[Message]:
 
 def _add_system(columns: Columns, messages: list[Message]) -> list[Message]:
     """Put the text of a column for it before the turns, unless they start with that text."""
+    if columns.record.keys() <= _COMMON:
+        return messages
     for name in _SYSTEMS:
         if columns.record.get(name):
             text = columns.take_text(name)
@@ -190,16 +195,15 @@ def _build_row(columns: Columns, default_id: str, parts: _Parts) -> Row:
     record = columns.record
     given = record.get("id")
     is_named = isinstance(given, str | int) and not isinstance(given, bool) and given != ""
-    rejected = None if parts.rejected is None else parts.rejected.content
+    fields = {name: columns.take(name) for name in _TAGS if isinstance(record.get(name), str)}
+    if parts.rejected is not None or record.keys() - _COMMON or not parts.answer.is_plain:
+        fields |= _read_more(columns, parts)
     return Row(
         id=str(columns.take("id")) if is_named else default_id,
         messages=parts.messages,
         answer=parts.answer.content,
-        rejected=rejected,
-        task=columns.take("task") if isinstance(record.get("task"), str) else "",
-        language=columns.take("language") if isinstance(record.get("language"), str) else "",
-        group=columns.take("group") if isinstance(record.get("group"), str) else "",
-        **_read_more(columns, parts),
+        rejected=None if parts.rejected is None else parts.rejected.content,
+        **fields,
     )
 
 

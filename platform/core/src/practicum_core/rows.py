@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Role = Literal["system", "user", "assistant", "tool"]
 
 
+_NUM_REQUIRED = 2
+
+
 def _is_unset(value: object) -> bool:
     return value is None or value == ()
 
@@ -54,7 +57,9 @@ class Message(BaseModel):
     @property
     def is_plain(self) -> bool:
         """Whether role and content are all there is."""
-        return not (self.reasoning_content or self.tool_calls or self.tool_call_id or self.name)
+        # Role and content are required: where no more than two fields were set, there is nothing else to look at.
+        is_small = len(self.model_fields_set) <= _NUM_REQUIRED
+        return is_small or not (self.reasoning_content or self.tool_calls or self.tool_call_id or self.name)
 
     def build_turn(self) -> dict[str, Any]:
         """Return the turn as chat templates take it: tool calls as OpenAI writes them, their arguments as an object.
