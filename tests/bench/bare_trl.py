@@ -15,7 +15,6 @@ import peft
 import torch
 import transformers
 import trl
-from gpu_memory import read_peaks
 
 
 class Clock(transformers.TrainerCallback):
@@ -41,8 +40,7 @@ class Clock(transformers.TrainerCallback):
             self.logged_at_s.append(time.time())
 
 
-def main(settings_file: str, result_file: str) -> None:
-    settings = json.loads(Path(settings_file).read_text())
+def train(settings: dict) -> dict:
     transformers.utils.logging.disable_progress_bar()
     datasets.utils.logging.disable_progress_bar()
     clock = Clock()
@@ -79,17 +77,16 @@ def main(settings_file: str, result_file: str) -> None:
     )
     trainer.train()
     logged = [line for line in trainer.state.log_history if "loss" in line]
-    result = {
+    return {
         "began_at_s": clock.began_at_s,
         "step_s": clock.step_s,
         "num_tokens": logged[-1]["num_tokens"],
         "losses": [line["loss"] for line in logged],
         "logged_at_s": clock.logged_at_s,
         "logged_tokens": [line["num_tokens"] for line in logged],
-        "peaks_gib": read_peaks(),
     }
-    Path(result_file).write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    result = train(json.loads(Path(sys.argv[1]).read_text()))
+    Path(sys.argv[2]).write_text(json.dumps(result))

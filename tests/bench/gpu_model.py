@@ -1,12 +1,7 @@
-"""Makes a random model in Qwen2's shape with a tokenizer of bytes, and describes the machine for the GPU bench.
-
-python gpu_model.py SIZE FOLDER
-"""
+"""A random model in Qwen2's shape with a tokenizer of bytes, and what the GPU bench must know of it and the machine."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import torch
@@ -38,12 +33,12 @@ CHAT_TEMPLATE = (
 )
 
 
-def main(size: str, folder: str) -> None:
-    config = build_model(size, Path(folder))
+def describe_machine(config: transformers.Qwen2Config) -> dict:
+    """Return device and versions, and the operations of a forward pass through the model's parts."""
     has_gpu = torch.cuda.is_available()
     forward_flops = compute_flops_per_token(config, seq_len=0) / 3  # TRL counts the backward pass as two forward ones
     head_flops = 2 * config.vocab_size * config.hidden_size
-    facts = {
+    return {
         "device": torch.cuda.get_device_name() if has_gpu else "cpu",
         "peak_flops": get_peak_flops(torch.cuda.get_device_name(), "bfloat16") if has_gpu else None,
         "layer_flops": forward_flops - head_flops,
@@ -52,10 +47,11 @@ def main(size: str, folder: str) -> None:
         "attention_flops_per_length": 2 * config.hidden_size * config.num_hidden_layers,
         "versions": {module.__name__: module.__version__ for module in (torch, transformers)},
     }
-    print(json.dumps(facts))
 
 
 def build_model(size: str, folder: Path) -> transformers.Qwen2Config:
+    """Write the model's folder in bfloat16 and return its configuration."""
+    transformers.utils.logging.disable_progress_bar()
     tokenizer = build_tokenizer()
     ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
     config = transformers.Qwen2Config(**SIZES[size], tie_word_embeddings=True, max_position_embeddings=4096, **ids)
@@ -81,8 +77,3 @@ def build_tokenizer() -> transformers.PreTrainedTokenizerFast:
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
-
-
-if __name__ == "__main__":
-    transformers.utils.logging.disable_progress_bar()
-    main(*sys.argv[1:])

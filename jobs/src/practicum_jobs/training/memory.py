@@ -15,6 +15,9 @@ PROCESS_GIB = 1.0
 NF4_BYTES = 0.53
 """Bytes per 4-bit weight with its double-quantized scale per block of 64 (Dettmers et al., 2023, section 3)."""
 
+LOGITS_TILE = (4096, 32768)
+"""Tokens and vocabulary entries whose logits exist at a time on a GPU (TRL 1.16, ``kernels/chunked_logprob.py``)."""
+
 
 @dataclass(frozen=True)
 class ModelShape:
@@ -109,7 +112,7 @@ def estimate_memory(
         shape: The model's sizes.
         config: Method, batch, type.
         batch_tokens: Rows in the batch times tokens of its longest row.
-        counted_tokens: Tokens of that batch that count in the loss; only they get logits.
+        counted_tokens: Tokens of that batch that count in the loss. Only they get logits; on a GPU a tile at a time.
         is_gpu: Whether it computes on a GPU, where numbers have two bytes unless four are asked for.
     """
     width = 2 if config.dtype == "bfloat16" or (config.dtype == "auto" and is_gpu) else 4
@@ -123,11 +126,15 @@ def estimate_memory(
     per_token = shape.layers * (10 * shape.hidden + 5 * shape.intermediate) * width
     if config.gradient_checkpointing:
         per_token = shape.layers * shape.hidden * width + per_token // max(shape.layers, 1)
+    if is_gpu:
+        logits = 3 * width * min(counted_tokens, LOGITS_TILE[0]) * min(shape.vocab, LOGITS_TILE[1])
+    else:
+        logits = 3 * 4 * shape.vocab * counted_tokens
     return MemoryEstimate(
         process=PROCESS_GIB,
         weights=weights / num_shards / GIB,
         gradients=trainable * (4 if has_float32_weights(config) else width) / num_shards / GIB,
         optimizer=trainable * 8 / num_shards / GIB,
         activations=per_token * batch_tokens / GIB,
-        logits=3 * 4 * shape.vocab * counted_tokens / GIB,
+        logits=logits / GIB,
     )
