@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
+
 import gguf
 import numpy as np
 import pytest
 import torch
 import transformers
 
-from practicum_core.errors import ConfigError, Reason
+from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_jobs.models.conversion import convert_gguf, get_weight_name
 from practicum_jobs.models.folder import check_model_folder
 from practicum_jobs.models.gguf import GgufFile
@@ -120,11 +122,30 @@ def test_the_converted_tokenizer_splits_digits_and_keeps_special_tokens(folder):
     assert (reference.eos_token, reference.pad_token) == ("</s>", "<pad>")
 
 
-def test_every_tensor_is_decoded_as_the_gguf_package_does(source):
-    file = GgufFile(source)
-    for tensor in gguf.GGUFReader(source).tensors:
-        expected = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        assert np.array_equal(file.read_tensor(tensor.name), expected), tensor.name
+def test_a_tensor_that_is_not_there_is_named(source):
+    with pytest.raises(ConfigError, match="tensor 'x' is missing"):
+        GgufFile(source).read_tensor("x")
+
+
+def test_an_environment_without_the_reader_says_which_step_converts(source, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(PlatformError, match="cannot read GGUF") as caught:
+        GgufFile(source)
+    assert "step `model` first" in caught.value.fix
+
+
+def test_a_spoiled_file_is_one_clear_error_or_still_a_whole_model(source, tmp_path):
+    refused = 0
+    for seed in range(150):
+        generator = np.random.default_rng(seed)
+        data = np.frombuffer(source.read_bytes(), np.uint8).copy()
+        data[generator.integers(0, 1500, 3)] = generator.integers(0, 256, 3)
+        (tmp_path / "spoiled.gguf").write_bytes(data.tobytes())
+        try:
+            convert_gguf(tmp_path / "spoiled.gguf", tmp_path)
+        except ConfigError:
+            refused += 1
+    assert refused > 50
 
 
 @pytest.mark.parametrize("kept", [0, 3, 20, 700, -1])

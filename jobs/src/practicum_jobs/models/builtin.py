@@ -1,4 +1,4 @@
-"""Decides which models come with the course and how their packaged file becomes a folder that every stage can load.
+"""Models that come with the course: their packaged file becomes a folder that every stage can load.
 
 The packaged GGUF file is converted once per cache (:mod:`practicum_jobs.models.conversion`), in seconds and without
 torch; a converted folder is found without the package.

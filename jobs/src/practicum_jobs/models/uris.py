@@ -1,4 +1,4 @@
-"""Decides what a model URI means. Pure: reads text, touches no file and no network."""
+"""Model URIs and what they mean. Pure: reads text, touches no file and no network."""
 
 from __future__ import annotations
 
