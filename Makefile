@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-sft bench-gpu bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run test lint format bench bench-audit bench-pii bench-sft bench-gpu bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -36,10 +36,13 @@ format: ## rewrite the code in its one format
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-bench: bench-audit bench-sft bench-gpu bench-controller ## every bench
+bench: bench-audit bench-pii bench-sft bench-gpu bench-controller ## every bench
 
 bench-audit: ## the data audit beside datasketch and Presidio
 	tests/bench/bench-audit.sh
+
+bench-pii: ## recall by kind and false alarms of the search for personal data and secrets
+	PYTHONPATH=platform/core/src:jobs/src $(DEV)/python tests/bench/bench_pii.py
 
 bench-sft: ## fine-tuning beside a bare TRL script
 	tests/bench/bench-sft.sh

@@ -29,7 +29,7 @@ _FILL = r"[^0-9A-Za-z\u4e00-\u9fff\n]"
 _OTHER = re.compile(
     r"(?:订单|訂單|单号|單號|运单|運單|快递|快遞|物流|编号|編號|序列|序号|序號|流水|交易|发票|批次|批号|工号|学号|货号"
     r"|型号|料号|零件|部件|编码|代码|条码|条形码|验证码|文号|案号|合同|保单|样本|[图票房桌座户考件单]号|会员号|档案号|资产号"
-    r"|[量数额价约共近超]|人口|总计|合计|共计|总数|计数|种子|时间戳"
+    r"|[第量数额价约共近超]|人口|总计|合计|共计|总数|计数|种子|时间戳"
     r"|(?:(?<![A-Za-z])|(?<=_))(?:id|ids|uid|oid|pid|s/n|sn|serial|order|tracking|waybill|parcel|shipment|invoice|batch"
     r"|part|sku|item|lot|ticket|trace|job|run|row|line|sum|total|count|seed|timestamp|ts|time|epoch|nsn|catalog"
     r"|catalogue|sequence|seq|ref|reference|build|commit|hash|tokens?|steps?|loss|lr|model|version|offset|size|index"

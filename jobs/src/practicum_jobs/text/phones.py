@@ -50,6 +50,7 @@ _WRITTEN: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("US", re.compile(r"(?:1[ \-.])?[2-9][0-9]{2}([\-.])[2-9][0-9]{2}\1[0-9]{4}")),
     ("JP", re.compile(r"0[5789]0-[0-9]{4}-[0-9]{4}")),
     ("TW", re.compile(r"09[0-9]{2}-[0-9]{3}-?[0-9]{3}|\(0[2-8]\) ?[0-9]{3,4}-[0-9]{4}")),
+    ("GB", re.compile(r"07[0-9]{3} [0-9]{6}")),
     ("GB", re.compile(r"\(01[0-9]{3}\) ?[0-9]{6}|\(0(?:20|1[0-9]{2})\) ?[0-9]{3,4} [0-9]{4}")),
 )
 """Ways of writing that telephones alone have, by region."""
@@ -139,12 +140,15 @@ def _is_local(match: re.Match[str]) -> bool:
     )
 
 
+def _has_area_code(match: re.Match[str]) -> bool:
+    """Whether the first group can be a Chinese area code, where there are groups."""
+    sizes, _ = read_groups(match[0])
+    return match[0].lstrip("(").startswith("0") and (len(sizes) == 1 or sizes[0] in _AREA_SIZES)
+
+
 def _is_labelled_chinese(match: re.Match[str]) -> bool:
-    """Whether it has a Chinese area code, which is a group of its own where there are groups."""
-    digits, (sizes, _) = strip_marks(match[0]), read_groups(match[0])
-    if len(sizes) > 1 and sizes[0] not in _AREA_SIZES:
-        return False
-    if not digits.startswith("0") or not has_phone_label(match.string, match.start()):
+    digits = strip_marks(match[0])
+    if not _has_area_code(match) or not has_phone_label(match.string, match.start()):
         return False
     return not counts_something(match.string, match.start(), match.end()) and _is_valid(digits, "CN", is_chinese=True)
 
@@ -176,7 +180,7 @@ def _is_hinted(match: re.Match[str]) -> bool:
     if not has_phone_label(text, start):
         is_beside = _REGIONS.search(get_before(text, start, _BESIDE_CHARS)) is not None
         return is_beside and not _YEARS.fullmatch(match[0]) and _is_of_any(match, named)
-    is_possible = not _is_valid(match[0], "CN", is_chinese=True)
+    is_possible = not (_has_area_code(match) and _is_valid(match[0], "CN", is_chinese=True))
     return _is_of_any(match, named, is_named=is_possible) or _is_of_any(match, written)
 
 
@@ -184,9 +188,10 @@ def _is_national(match: re.Match[str]) -> bool:
     if counts_something(match.string, match.start(), match.end()):
         return False
     regions = [region for region, written in _WRITTEN if written.fullmatch(match[0])]
-    if has_phone_label(match.string, match.start()):
-        regions += _LIKELY
-    return _is_of_any(match, regions)
+    is_named = has_phone_label(match.string, match.start())
+    if _is_of_any(match, regions) or (is_named and _is_of_any(match, _LIKELY)):
+        return True
+    return is_named and "GB" in regions and _is_of_any(match, ("GB",), is_named=True)
 
 
 PHONE_RULES = (
