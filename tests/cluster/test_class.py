@@ -12,8 +12,11 @@ import pytest
 
 from clusters import open_cluster
 from evidence_text import read_text
+from made_up.register import register
+from made_up_images import build_made_up_image, get_reference
 from practicum_cluster.api import ApiError, wait_until
 from practicum_core import labels
+from practicum_core.crd import WEEK_JOB, build_crd
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from school import PLATFORM, STUDENTS, Class
 
@@ -360,6 +363,72 @@ def test_a_higher_priority_takes_the_gpu_and_the_other_resumes(school, tmp_path)
     assert len(starts) == 2
     # It went on at the checkpoint that it wrote when it was told to stop: no step was computed twice.
     assert [one["step"] for one in school.read_steps("student-01", "long", "sft")] == steps
+
+
+GREETINGS = {
+    "unit": "greetings",
+    "model": {"uri": "builtin:smollm2-135m"},
+    "set": {"caller.num_greetings": 100, "caller.pause_s": 0.2},
+    "resources": {"cpu": "200m", "memory": "512Mi"},
+}
+
+
+@pytest.fixture(scope="module")
+def made_up(school):
+    """An upgrade to images with a server and its caller in them, which no file of the product knows."""
+    if not school.is_own:
+        pytest.skip("this cluster is somebody else's: images with other stages are not brought into its nodes")
+    names = {name: get_reference(name) for name in ("base", "controller")}
+    school.cluster.ship(*(build_made_up_image(name) for name in names))
+    school.install(*(word for name, image in names.items() for word in ("--set", f"images.names.{name}={image}")))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        register(monkeypatch)
+        school.api.apply(build_crd(WEEK_JOB))
+
+
+def list_servers(school, student):
+    path = f"/apis/apps/v1/namespaces/{student}/deployments"
+    return [one["metadata"]["labels"]["practicum.dev/week-job"] for one in school.api.get(path)["items"]]
+
+
+def count_greetings(school, name):
+    return school.read_stage("student-01", name, "caller").get("progress") or 0
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_server_is_killed_while_its_user_runs_and_nothing_of_it_is_left(school):
+    school.apply("student-01", "greetings", **GREETINGS)
+    wait_until(lambda: count_greetings(school, "greetings") > 0.05, "the first greetings", 180)
+    shown = school.read_stage("student-01", "greetings", "greeter")
+    assert (shown["phase"], ".student-01.svc:8000" in shown["endpoint"]) == ("Serving", True)
+    marks = "labelSelector=practicum.dev/step=greeter"
+    [pod] = school.api.get(f"/api/v1/namespaces/student-01/pods?{marks}")["items"]
+    name = pod["metadata"]["name"]
+    school.client.kubectl("delete", "pod", name, "--namespace", "student-01", "--force", "--grace-period=0")
+    end = school.wait_end("student-01", "greetings", 300)
+    assert (end["phase"], end["gatesPassed"]) == ("Succeeded", "1/1"), end
+    record = json.loads(school.read_run_text("student-01", "greetings", "stages/caller/record.json"))
+    assert (record["num_greetings"], len(record["servers"])) == (100, 2), record
+    assert list_servers(school, "student-01") == []
+    assert school.api.get(f"/api/v1/namespaces/student-01/services?{marks}")["items"] == []
+    wait_until(lambda: not school.api.get(f"/api/v1/namespaces/student-01/pods?{marks}")["items"], "its pods' end", 60)
+    assert "greeter" in school.read_page("student-01", "greetings")
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_kept_server_is_all_that_is_left(school):
+    spec = GREETINGS | {"set": {"caller.num_greetings": 2}, "serving": {"keep": True}}
+    school.apply("student-02", "kept", **spec)
+    status = wait_until(
+        lambda: (one := school.read_status("student-02", "kept")).get("phase") == "Serving" and one, "Serving", 240
+    )
+    assert status["gatesPassed"] == "1/1"
+    assert list_servers(school, "student-02") == ["kept"]
+    running = "fieldSelector=status.phase=Running&labelSelector=practicum.dev/week-job=kept"
+    pods = school.api.get(f"/api/v1/namespaces/student-02/pods?{running}")["items"]
+    assert [pod["metadata"]["labels"]["practicum.dev/step"] for pod in pods] == ["greeter"]
+    school.client.kubectl("delete", "weekjob", "kept", "--namespace", "student-02")
+    wait_until(lambda: list_servers(school, "student-02") == [], "the server's end", 60)
 
 
 def test_the_chart_is_upgraded_and_removed(school):

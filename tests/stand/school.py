@@ -39,9 +39,9 @@ class Class:
         # Only a node of our own lets us look into its volumes and stop its store.
         self.is_own = isinstance(cluster, BareCluster)
 
-    def install(self):
+    def install(self, *options):
         chart = ("practicum", ROOT / "charts/practicum", "--namespace", PLATFORM, "--create-namespace")
-        return self.client.helm("upgrade", "--install", *chart, "--wait", "--timeout", "120s")
+        return self.client.helm("upgrade", "--install", *chart, "--wait", "--timeout", "120s", *options)
 
     def enrol(self):
         course = yaml.safe_load((ROOT / "manifests/course-10/course.yaml").read_text(encoding="utf-8"))
@@ -111,15 +111,18 @@ class Class:
         return gzip.decompress(base64.b64decode(kept["binaryData"]["index.html.gz"])).decode()
 
     def read_run_file(self, student, name, path):
-        """Return the lines of JSON in a file of a week job's run directory, which lies in the student's volume."""
+        """Return the lines of JSON in a file of a week job's run directory."""
+        return [json.loads(line) for line in self.read_run_text(student, name, path).splitlines()]
+
+    def read_run_text(self, student, name, path):
+        """Return a file of a week job's run directory, which lies in the student's volume."""
         if not self.is_own:
             pytest.skip("this cluster is somebody else's: its node's disk cannot be read")
         uid = self.read(student, name)["metadata"]["uid"]
         volumes = self.api.get("/api/v1/persistentvolumes")["items"]
         mine = next(one["spec"] for one in volumes if one["spec"]["claimRef"]["namespace"] == student)
         pattern = f"{mine['hostPath']['path']}/experiments/*/*{uid[:6]}*/{path}"
-        text = self.cluster.sandbox.enter(["sh", "-c", f"cat {pattern}"])
-        return [json.loads(line) for line in text.splitlines()]
+        return self.cluster.sandbox.enter(["sh", "-c", f"cat {pattern}"])
 
     def read_steps(self, student, name, stage):
         """Return what training wrote down of each optimizer step, in the order in which it did."""

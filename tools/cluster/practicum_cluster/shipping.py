@@ -98,10 +98,15 @@ def build_images(names: Sequence[str], engine: str) -> list[str]:
 
 def build_shipments(names: Sequence[str]) -> list[Shipment]:
     """Build images of `images/`, by buildah also where Docker runs: only its store can be read; return them."""
-    return [_export(reference) for reference in build_images(names, "buildah")]
+    return [export_image(reference) for reference in build_images(names, "buildah")]
 
 
-def _export(reference: str) -> Shipment:
+def export_image(reference: str) -> Shipment:
+    """Return an image of buildah's store, ready for a node.
+
+    Raises:
+        RuntimeError: It is not built.
+    """
     script = f'. "{_ENGINE}"; echo "$store"; run_buildah inspect --type image "{reference}"'
     answer = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
     if answer.returncode:
