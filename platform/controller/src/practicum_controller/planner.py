@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from practicum_controller.scene import Scene
 from practicum_core.curriculum import Unit
 from practicum_core.errors import Reason
-from practicum_core.lifetimes import list_coexisting
 from practicum_core.plan import Hold, Observed, StepObject, build_rejection, plan
-from practicum_core.resolve import ResolvedStep, resolve_steps
+from practicum_core.resolve import ResolvedStep
 from practicum_core.stages import STAGES
-from practicum_core.weekjob import WeekJob, WeekJobStatus
+from practicum_core.weekjob import WeekJobStatus
 
 _MAX_PRE_RUNNING_S = 86_400
 
@@ -59,13 +58,7 @@ def plan_week_job(scene: Scene, refusals: Mapping[str, Hold], pre_running_deadli
     limited = spec.model_copy(update={"pre_running_deadline_seconds": limit_s})
     desired = plan(scene.weekjob.model_copy(update={"spec": limited}), observed, scene.now)
     is_frozen = bool(desired.objects) and not scene.membership.is_readable
-    groups = _list_groups(scene.weekjob) if desired.objects else ()
-    return Desired(desired.objects if scene.roster is not None else (), desired.status, is_frozen, groups)
-
-
-def _list_groups(weekjob: WeekJob) -> Sequence[Sequence[ResolvedStep]]:
-    serving = weekjob.spec.serving
-    return list_coexisting(resolve_steps(weekjob), keeps_servers=serving is not None and serving.keep)
+    return Desired(desired.objects if scene.roster is not None else (), desired.status, is_frozen, desired.groups)
 
 
 def _list_holds(scene: Scene, unit: Unit) -> dict[str, Hold]:

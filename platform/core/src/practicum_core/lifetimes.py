@@ -1,18 +1,110 @@
-"""How long servers live: which steps use one, which servers live beside a step, and when a step may start. Pure.
+"""What follows for each step from one observation: whether it is done, may start or may stay. Pure.
 
 A task is done when it succeeded. A server is done when the last step that uses it is, and ready before that.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from practicum_core.observed import ObservedStep
+from practicum_core.observed import Hold, Observed, ObservedStep
 from practicum_core.phases import Phase
 from practicum_core.resolve import ResolvedStep
+from practicum_core.weekjob import StageStatus, WeekJobSpec, WeekJobStatus
 
 Steps = Sequence[ResolvedStep]
 Seen = Mapping[str, ObservedStep]
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """One step, what is seen of it, and what follows.
+
+    ``before`` is what the last status said of it. ``resumes`` counts its starts that followed a stop, ``restarts``
+    those that the cluster made by itself within this attempt.
+    """
+
+    step: ResolvedStep
+    seen: ObservedStep | None
+    before: StageStatus | None
+    hold: Hold | None
+    is_done: bool
+    may_start: bool
+    may_stay: bool
+    resumes: int
+    restarts: int
+
+    @property
+    def name(self) -> str:
+        """Name of the step."""
+        return self.step.name
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the step answers requests until it is stopped."""
+        return self.step.spec.is_server
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process or object exists."""
+        return self.seen is not None and self.seen.is_alive
+
+    @property
+    def phase(self) -> Phase | None:
+        """Where it stands; ``None`` where it was never started."""
+        return self.seen.phase if self.seen is not None else None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds that steps started or ran: ``ended_s`` in times that are over, and ``active_s`` with the present one.
+
+    ``since`` is when the present one began; ``None`` while nothing runs.
+    """
+
+    ended_s: int
+    since: dt.datetime | None
+    active_s: float
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All steps of a week job, in the unit's order.
+
+    ``current`` is the first that is not done, tasks before servers; ``None`` when all are. ``is_kept``: servers stay
+    although no step uses them.
+    """
+
+    facts: tuple[StepFacts, ...]
+    current: StepFacts | None
+    is_kept: bool
+    clock: Clock
+
+
+def survey_steps(spec: WeekJobSpec, steps: Steps, observed: Observed, now: dt.datetime) -> Survey:
+    """Say of every step what follows from what is observed."""
+    seen, previous = observed.steps, observed.previous
+    done = {step.name: _is_done(step, steps, seen) for step in steps}
+    is_kept = _keeps_servers(spec, previous, now, is_over=all(done.values()))
+    facts = tuple(
+        StepFacts(
+            step,
+            seen.get(step.name),
+            _find_stage(step.name, previous),
+            observed.holds.get(step.name),
+            done[step.name],
+            _may_start(step, steps, seen, keeps_servers=is_kept),
+            _may_stay(step, steps, seen),
+            _count_resumes(step.name, seen.get(step.name), previous),
+            _count_restarts(step.name, seen.get(step.name), previous),
+        )
+        for step in steps
+    )
+    unfinished = [one for one in facts if not one.is_done]
+    tasks = [one for one in unfinished if not one.is_server]
+    return Survey(facts, next(iter(tasks or unfinished), None), is_kept, _read_clock(observed, now))
 
 
 def list_users(server: ResolvedStep, steps: Steps) -> list[ResolvedStep]:
@@ -42,41 +134,87 @@ def list_coexisting(steps: Steps, *, keeps_servers: bool) -> list[list[ResolvedS
     return groups
 
 
-def is_done(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
+def _is_done(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
     """Whether nothing needs a step any more: a task succeeded, or every step that uses a server is done."""
     if step.spec.is_server:
-        return all(is_done(user, steps, seen) for user in list_users(step, steps))
+        return all(_is_done(user, steps, seen) for user in list_users(step, steps))
     own = seen.get(step.name)
     return own is not None and own.phase is Phase.SUCCEEDED
 
 
-def may_stay(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
+def _may_stay(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
     """Whether a step that runs may go on: every task before it is done.
 
     A server that it uses may be away for a while.
     """
     before = [one for one in steps if one.name in step.needs]
-    return all(one.spec.is_server or is_done(one, steps, seen) for one in before) and all(
-        may_stay(one, steps, seen) for one in before
+    return all(one.spec.is_server or _is_done(one, steps, seen) for one in before) and all(
+        _may_stay(one, steps, seen) for one in before
     )
 
 
-def may_start(step: ResolvedStep, steps: Steps, seen: Seen, *, keeps_servers: bool) -> bool:
+def _may_start(step: ResolvedStep, steps: Steps, seen: Seen, *, keeps_servers: bool) -> bool:
     """Whether every step that this one needs has ended, or is ready where it is a server.
 
     What draws the evidence also waits until the servers have ended that are not kept: their records belong to it.
     """
     needed = [one for one in steps if one.name in step.needs]
     are_satisfied = all(_is_satisfied(one, step, steps, seen, keeps_servers=keeps_servers) for one in needed)
-    return are_satisfied and may_stay(step, steps, seen)
+    return are_satisfied and _may_stay(step, steps, seen)
 
 
 def _is_satisfied(needed: ResolvedStep, step: ResolvedStep, steps: Steps, seen: Seen, *, keeps_servers: bool) -> bool:
     if not needed.spec.is_server:
-        return is_done(needed, steps, seen)
+        return _is_done(needed, steps, seen)
     own = seen.get(needed.name)
     is_ready = own is not None and own.phase is Phase.SERVING
     if not step.spec.is_presentation:
         return is_ready
     has_ended = own is None or not own.is_alive
-    return is_done(needed, steps, seen) and (is_ready if keeps_servers else has_ended)
+    return _is_done(needed, steps, seen) and (is_ready if keeps_servers else has_ended)
+
+
+def _keeps_servers(spec: WeekJobSpec, previous: WeekJobStatus | None, now: dt.datetime, *, is_over: bool) -> bool:
+    """Whether servers stay although no step uses them: asked for, and the time to live is not over."""
+    ttl_s = spec.ttl_seconds_after_finished
+    if spec.serving is None or not spec.serving.keep:
+        return False
+    ended_at = previous.completion_time if previous else None
+    if not is_over or ttl_s is None or ended_at is None:
+        return True
+    return (now - dt.datetime.fromisoformat(ended_at)).total_seconds() < ttl_s
+
+
+def _find_stage(step: str, previous: WeekJobStatus | None) -> StageStatus | None:
+    return next((stage for stage in previous.stages if stage.name == step), None) if previous else None
+
+
+def _count_resumes(step: str, seen: ObservedStep | None, previous: WeekJobStatus | None) -> int:
+    """Count the starts of a step that followed a stop: those told before, and one more where it was stopped then."""
+    before = _find_stage(step, previous)
+    if before is None or seen is None:
+        return 0
+    is_resumed = before.phase is Phase.SUSPENDED and seen.attempt > before.attempt
+    return min((before.resumes or 0) + is_resumed, seen.attempt - 1)
+
+
+def _count_restarts(step: str, seen: ObservedStep | None, previous: WeekJobStatus | None) -> int:
+    """Count the starts of a server that the cluster made by itself: what is seen, or what was told of the same attempt.
+
+    Nothing is seen of a server that was taken down for having died too often.
+    """
+    before = _find_stage(step, previous)
+    is_same = before is not None and (seen is None or seen.attempt <= before.attempt)
+    told = (before.restarts or 0) if before is not None and is_same else 0
+    return max(seen.restarts if seen else 0, told)
+
+
+def _read_clock(observed: Observed, now: dt.datetime) -> Clock:
+    """Return the seconds that steps started or ran: told before, and since then."""
+    previous = observed.previous
+    if previous is None:
+        ended_s, since = 0, observed.started_at
+    else:
+        ended_s = previous.active_seconds
+        since = dt.datetime.fromisoformat(previous.active_since) if previous.active_since else None
+    return Clock(ended_s, since, ended_s + ((now - since).total_seconds() if since else 0.0))

@@ -47,31 +47,48 @@ class ResolvedStep:
         return self.spec.environment
 
 
+@dataclass(frozen=True)
+class ResolvedUnit:
+    """A unit with its steps as a week job wants them."""
+
+    unit: Unit
+    steps: tuple[ResolvedStep, ...]
+
+
 def resolve_steps(weekjob: WeekJob) -> tuple[ResolvedStep, ...]:
     """Resolve and validate every step's configuration: stage defaults, unit, profile, week job, ``spec.set``.
 
     Raises:
         ConfigError: Every problem found, gathered into one message.
     """
+    return resolve_unit(weekjob).steps
+
+
+def resolve_unit(weekjob: WeekJob) -> ResolvedUnit:
+    """Resolve and validate the steps of a week job's unit.
+
+    Raises:
+        ConfigError: Every problem found, gathered into one message.
+    """
     unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
     require_implemented(unit)
+    stages = {step.name: get_stage(step.stage) for step in unit.steps}
     overrides, problems = _split_overrides(weekjob, unit)
     steps: list[ResolvedStep] = []
     for step in unit.steps:
-        stage = get_stage(step.stage)
-        values = _merge_config(weekjob, unit, step, overrides.get(step.name, {}))
+        stage = stages[step.name]
+        values = _merge_config(weekjob, unit, step, stage, overrides.get(step.name, {}))
         try:
             config = stage.config.model_validate(values)
         except ValidationError as error:
             problems += list_problems(error, stage.config, prefix=f"{step.name}.", noun="option")
             continue
-        problems.extend(f"{step.name}: '{text}' leaves the run directory" for text in _find_escapes(config))
         problems.extend(f"{step.name}: {problem}" for problem in find_reference_problems(config))
         steps.append(ResolvedStep(step.name, stage, config, _list_needs(unit, step)))
-    problems += _refuse_serving(weekjob, unit) + _refuse_endpoints(steps)
+    problems += _refuse_serving(weekjob, unit, stages) + _refuse_endpoints(steps) + _refuse_escapes(steps)
     if problems:
         raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
-    return tuple(_tell_needed_splits(steps))
+    return ResolvedUnit(unit, tuple(_tell_needed_splits(steps)))
 
 
 def _tell_needed_splits(steps: Sequence[ResolvedStep]) -> list[ResolvedStep]:
@@ -96,12 +113,12 @@ def _list_needs(unit: Unit, step: Step) -> tuple[str, ...]:
     return before if step.is_presentation else before[-1:]
 
 
-def _refuse_serving(weekjob: WeekJob, unit: Unit) -> list[str]:
+def _refuse_serving(weekjob: WeekJob, unit: Unit, stages: Mapping[str, StageSpec]) -> list[str]:
     """Say what of ``spec.serving`` could not be acted on: nothing of it is ignored."""
     serving = weekjob.spec.serving
     if serving is None:
         return []
-    if not any(get_stage(step.stage).is_server for step in unit.steps):
+    if not any(stage.is_server for stage in stages.values()):
         return [f"serving: unit {unit.name} runs no server; leave it out"]
     problems = []
     if serving.engine != "local":
@@ -123,13 +140,20 @@ def _refuse_endpoints(steps: Sequence[ResolvedStep]) -> list[str]:
     ]
 
 
-def _find_escapes(config: StageConfig) -> list[str]:
-    """Find the ``run:PATH`` texts whose path leads out; links are followed when the stage resolves the rest."""
-    paths = [(text, PurePosixPath(text.removeprefix(RUN_SCHEME))) for text in list_texts(config)]
-    return [text for text, path in paths if text.startswith(RUN_SCHEME) and (path.is_absolute() or ".." in path.parts)]
+def _refuse_escapes(steps: Sequence[ResolvedStep]) -> list[str]:
+    """Say which ``run:PATH`` texts lead out; links are followed when the stage resolves the rest."""
+    texts = [(step.name, text) for step in steps for text in list_texts(step.config) if text.startswith(RUN_SCHEME)]
+    paths = [(name, text, PurePosixPath(text.removeprefix(RUN_SCHEME))) for name, text in texts]
+    return [
+        f"{name}: '{text}' leaves the run directory"
+        for name, text, path in paths
+        if path.is_absolute() or ".." in path.parts
+    ]
 
 
-def _merge_config(weekjob: WeekJob, unit: Unit, step: Step, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_config(
+    weekjob: WeekJob, unit: Unit, step: Step, stage: StageSpec, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
     spec = weekjob.spec
     shared: dict[str, Any] = {
         "seed": spec.seed,
@@ -138,7 +162,7 @@ def _merge_config(weekjob: WeekJob, unit: Unit, step: Step, overrides: Mapping[s
         "waive_leakage": list(spec.waive_leakage),
         "num_workers": spec.resources.workers,
     }
-    fields = get_stage(step.stage).config.model_fields
+    fields = stage.config.model_fields
     values = {key: value for key, value in shared.items() if key in fields and value is not None}
     values.update(step.config)
     if spec.profile == "quick":

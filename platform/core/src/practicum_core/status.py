@@ -10,7 +10,7 @@ from typing import Literal
 from practicum_core.curriculum import Unit
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.gates import GateResult, check_gates
-from practicum_core.lifetimes import is_done
+from practicum_core.lifetimes import Clock, StepFacts, Survey
 from practicum_core.metrics import StageMetric
 from practicum_core.observed import Hold, Observed, ObservedStep
 from practicum_core.phases import ConditionType, Phase
@@ -21,38 +21,36 @@ _COMPUTING = (Phase.RUNNING, Phase.SERVING)
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Decision:
     """What the plan decided.
 
-    ``current`` is the first step that is not done, tasks before servers; ``None`` when all are. ``starting`` names the
-    steps that should exist. ``end`` is an end before its time, ``failure`` a step's own where it is not tried again.
+    ``wanted`` are the steps that should exist. ``end`` is an end before its time, ``failure`` a step whose own failure
+    is not tried again.
     """
 
-    steps: Sequence[ResolvedStep]
-    current: ResolvedStep | None
-    starting: tuple[str, ...]
+    wanted: tuple[StepFacts, ...]
     held: tuple[ResolvedStep, Hold] | None
     end: Hold | None
-    failure: tuple[ResolvedStep, ObservedStep | None] | None
+    failure: StepFacts | None
     is_kept: bool
 
 
-def build_status(unit: Unit, observed: Observed, now: dt.datetime, outlook: Outlook) -> WeekJobStatus:
+def build_status(unit: Unit, observed: Observed, now: dt.datetime, survey: Survey, decision: Decision) -> WeekJobStatus:
     """Return the status of a week job whose specification is valid."""
     metrics = [
-        StageMetric(stage=step.name, **metric.model_dump())
-        for step in outlook.steps
-        for metric in (observed.steps[step.name].metrics if step.name in observed.steps else ())
+        StageMetric(stage=one.name, **metric.model_dump())
+        for one in survey.facts
+        for metric in (one.seen.metrics if one.seen is not None else ())
     ]
-    gates = check_gates(unit.gates, metrics) if outlook.current is None else ()
-    phase, reason, message = _summarize(observed, outlook, gates)
-    stages = [_build_stage_status(step, outlook, observed) for step in outlook.steps]
+    gates = check_gates(unit.gates, metrics) if survey.current is None else ()
+    phase, reason, message = _summarize(survey, decision, gates)
+    stages = [_build_stage_status(one) for one in survey.facts]
     previous = observed.previous
     started = previous.start_time if previous else None
-    if started is None and any(one.phase in (*_COMPUTING, Phase.SUCCEEDED) for one in observed.steps.values()):
+    if started is None and any(one.phase in (*_COMPUTING, Phase.SUCCEEDED) for one in survey.facts):
         started = now.isoformat(timespec="seconds")
-    active_seconds, active_since = _advance_clock(phase, observed, now)
-    waiting = next((seen for seen in observed.steps.values() if seen.phase is Phase.QUEUED), None)
+    active_seconds, active_since = _advance_clock(phase, survey.clock, now)
+    waiting = next((one.seen for one in survey.facts if one.seen and one.phase is Phase.QUEUED), None)
     return WeekJobStatus(
         phase=phase,
         reason=reason,
@@ -64,22 +62,22 @@ def build_status(unit: Unit, observed: Observed, now: dt.datetime, outlook: Outl
         stages=stages,
         queue=waiting.queue if waiting is not None and phase is Phase.QUEUED else None,
         start_time=started,
-        completion_time=_get_completion_time(phase, outlook, observed, now),
+        completion_time=_get_completion_time(phase, survey, observed, now),
         metrics=[
             MetricStatus(name=f"{metric.stage}.{metric.name}", value=repr(metric.value), unit=metric.unit)
             for metric in metrics
         ],
         gates=list(gates),
         evidence=observed.evidence,
-        stage=outlook.current.name if outlook.current and not phase.is_terminal else None,
+        stage=survey.current.name if survey.current and not phase.is_terminal else None,
         progress=_describe_progress(stages),
         gates_passed=f"{sum(gate.passed for gate in gates)}/{len(gates)}" if gates else None,
     )
 
 
-def _get_completion_time(phase: Phase, outlook: Outlook, observed: Observed, now: dt.datetime) -> str | None:
+def _get_completion_time(phase: Phase, survey: Survey, observed: Observed, now: dt.datetime) -> str | None:
     """Return when it ended. The time to live of a week whose servers are kept counts from the end of its last task."""
-    if not phase.is_terminal and outlook.current is not None:
+    if not phase.is_terminal and survey.current is not None:
         return None
     told = observed.previous.completion_time if observed.previous else None
     return told or now.isoformat(timespec="seconds")
@@ -96,46 +94,44 @@ def _describe_progress(stages: Sequence[StageStatus]) -> str:
     return f"{int(100 * share)}%"
 
 
-def _summarize(observed: Observed, outlook: Outlook, gates: tuple[GateResult, ...]) -> tuple[Phase, Reason, str]:
-    alive = _find_alive(observed, outlook)
-    if outlook.current is None:
-        return _describe_done(outlook, gates, alive)
+def _summarize(survey: Survey, decision: Decision, gates: tuple[GateResult, ...]) -> tuple[Phase, Reason, str]:
+    alive = [(one, one.seen) for one in survey.facts if one.seen is not None and one.seen.is_alive]
+    if survey.current is None:
+        return _describe_done(decision, gates, alive)
     is_computing = any(seen.phase in _COMPUTING for _, seen in alive)
-    if outlook.end is not None and not is_computing:
-        return Phase.FAILED, outlook.end.reason, outlook.end.message
-    if outlook.failure is not None and not is_computing:
-        step, failed = outlook.failure
-        if failed is None or failed.phase is not Phase.FAILED:
-            times = count_restarts(step.name, failed, observed.previous) + 1
-            return Phase.FAILED, Reason.STAGE_CRASHED, f"{step.name}: the server died {times} times"
-        return Phase.FAILED, failed.reason or Reason.STAGE_CRASHED, f"{step.name}: {failed.message}"
-    tasks = [(step, seen) for step, seen in alive if not step.spec.is_server or seen.phase is not Phase.SERVING]
+    if decision.end is not None and not is_computing:
+        return Phase.FAILED, decision.end.reason, decision.end.message
+    if decision.failure is not None and not is_computing:
+        return _describe_failure(decision.failure)
+    tasks = [(one, seen) for one, seen in alive if not one.is_server or seen.phase is not Phase.SERVING]
     if tasks:
         computing = [pair for pair in tasks if pair[1].phase is Phase.RUNNING]
         phase, reason, message = _describe_alive(*(computing or tasks)[0])
     else:
-        phase, reason, message = _describe_idle(outlook, [step.name for step, _ in alive])
+        phase, reason, message = _describe_idle(decision, [one.name for one, _ in alive])
     # A server that answers uses its share, whatever else waits.
     return (Phase.RUNNING if is_computing else phase), reason, message
 
 
-def _find_alive(observed: Observed, outlook: Outlook) -> list[tuple[ResolvedStep, ObservedStep]]:
-    pairs = [(step, observed.steps[step.name]) for step in outlook.steps if step.name in observed.steps]
-    return [(step, seen) for step, seen in pairs if seen.is_alive]
+def _describe_failure(failure: StepFacts) -> tuple[Phase, Reason, str]:
+    seen = failure.seen
+    if seen is None or seen.phase is not Phase.FAILED:
+        return Phase.FAILED, Reason.STAGE_CRASHED, f"{failure.name}: the server died {failure.restarts + 1} times"
+    return Phase.FAILED, seen.reason or Reason.STAGE_CRASHED, f"{failure.name}: {seen.message}"
 
 
 def _describe_done(
-    outlook: Outlook, gates: tuple[GateResult, ...], alive: Sequence[tuple[ResolvedStep, ObservedStep]]
+    decision: Decision, gates: tuple[GateResult, ...], alive: Sequence[tuple[StepFacts, ObservedStep]]
 ) -> tuple[Phase, Reason, str]:
     verdict = _describe_success(gates)
-    if outlook.is_kept and (alive or outlook.starting):
-        serving = [f"{step.name} at {seen.endpoint}" for step, seen in alive if seen.phase is Phase.SERVING]
+    if decision.is_kept and (alive or decision.wanted):
+        serving = [f"{one.name} at {seen.endpoint}" for one, seen in alive if seen.phase is Phase.SERVING]
         if serving:
             return Phase.SERVING, Reason.SERVING, f"{verdict[2]}; serves {', '.join(serving)}"
-        names = ", ".join(outlook.starting) or ", ".join(step.name for step, _ in alive)
+        names = ", ".join(one.name for one in decision.wanted) or ", ".join(one.name for one, _ in alive)
         return Phase.RUNNING, Reason.STAGE_STARTING, f"{verdict[2]}; {names} starts again"
     if alive:
-        return Phase.RUNNING, Reason.STAGE_RUNNING, f"{', '.join(step.name for step, _ in alive)} is being stopped"
+        return Phase.RUNNING, Reason.STAGE_RUNNING, f"{', '.join(one.name for one, _ in alive)} is being stopped"
     return verdict
 
 
@@ -146,22 +142,22 @@ def _describe_success(gates: tuple[GateResult, ...]) -> tuple[Phase, Reason, str
     return Phase.SUCCEEDED, Reason.GATES_PASSED, "every gate passed" if gates else "finished"
 
 
-def _describe_idle(outlook: Outlook, serving: Sequence[str]) -> tuple[Phase, Reason, str]:
-    starting = [name for name in outlook.starting if name not in serving]
+def _describe_idle(decision: Decision, serving: Sequence[str]) -> tuple[Phase, Reason, str]:
+    starting = [one.name for one in decision.wanted if one.name not in serving]
     if starting:
         return Phase.RUNNING, Reason.STAGE_STARTING, f"{', '.join(starting)} starts"
-    if outlook.held is not None:
-        step, hold = outlook.held
+    if decision.held is not None:
+        step, hold = decision.held
         return Phase.QUEUED, hold.reason, f"{step.name}: {hold.message}"
     if serving:
         return Phase.RUNNING, Reason.STAGE_RUNNING, f"{', '.join(serving)} is being stopped"
     return Phase.SUSPENDED, Reason.STOPPED, "stopped on request; can be resumed"
 
 
-def _describe_alive(step: ResolvedStep, seen: ObservedStep) -> tuple[Phase, Reason, str]:
-    name = step.name
+def _describe_alive(facts: StepFacts, seen: ObservedStep) -> tuple[Phase, Reason, str]:
+    name = facts.name
     if seen.phase is Phase.RUNNING:
-        if step.spec.is_server:
+        if facts.is_server:
             return Phase.RUNNING, Reason.STAGE_STARTING, f"{name}: {seen.message or 'runs and is not ready yet'}"
         return Phase.RUNNING, Reason.STAGE_RUNNING, f"{name} runs"
     reason = seen.reason or (Reason.QUEUED if seen.phase is Phase.QUEUED else Reason.STAGE_STARTING)
@@ -169,25 +165,22 @@ def _describe_alive(step: ResolvedStep, seen: ObservedStep) -> tuple[Phase, Reas
     return seen.phase, reason, f"{name}: {said}"
 
 
-def _build_stage_status(step: ResolvedStep, outlook: Outlook, observed: Observed) -> StageStatus:
-    seen, previous = observed.steps.get(step.name), observed.previous
-    before = find_stage(step.name, previous)
+def _build_stage_status(facts: StepFacts) -> StageStatus:
+    seen, before = facts.seen, facts.before
     has_stopped = seen is None or seen.phase is Phase.SUSPENDED
-    is_over = step.spec.is_server and has_stopped and is_done(step, outlook.steps, observed.steps)
-    if is_over and before is not None and before.attempt:
+    if facts.is_server and facts.is_done and has_stopped and before is not None and before.attempt:
         # That it was stopped, or that nothing is left of it, is how a server ends.
         ended = {"phase": Phase.SUCCEEDED, "endpoint": None, "message": "", "reason": None, "progress": 1.0}
         return before.model_copy(update=ended)
-    restarts = count_restarts(step.name, seen, previous) or None
     if seen is None:
-        return StageStatus(name=step.name, phase=Phase.PENDING, restarts=restarts)
+        return StageStatus(name=facts.name, phase=Phase.PENDING, restarts=facts.restarts or None)
     return StageStatus(
-        name=step.name,
+        name=facts.name,
         phase=seen.phase,
         child=seen.child,
         attempt=seen.attempt,
-        resumes=count_resumes(step.name, seen, previous) or None,
-        restarts=restarts,
+        resumes=facts.resumes or None,
+        restarts=facts.restarts or None,
         progress=1.0 if seen.phase in (Phase.SUCCEEDED, Phase.SERVING) else seen.progress,
         reason=seen.reason,
         message=seen.message,
@@ -197,52 +190,14 @@ def _build_stage_status(step: ResolvedStep, outlook: Outlook, observed: Observed
     )
 
 
-def find_stage(step: str, previous: WeekJobStatus | None) -> StageStatus | None:
-    """Return what the last status said of a step."""
-    return next((stage for stage in previous.stages if stage.name == step), None) if previous else None
+def _advance_clock(phase: Phase, clock: Clock, now: dt.datetime) -> tuple[int, str | None]:
+    """Return the clock from now on: it runs while steps start or run, and stands while they wait.
 
-
-def count_resumes(step: str, seen: ObservedStep, previous: WeekJobStatus | None) -> int:
-    """Count the starts of a step that followed a stop: those told before, and one more where it was stopped then."""
-    before = find_stage(step, previous)
-    if before is None:
-        return 0
-    is_resumed = before.phase is Phase.SUSPENDED and seen.attempt > before.attempt
-    return min((before.resumes or 0) + is_resumed, seen.attempt - 1)
-
-
-def count_restarts(step: str, seen: ObservedStep | None, previous: WeekJobStatus | None) -> int:
-    """Count the starts of a server that the cluster made by itself: what is seen, or what was told of the same attempt.
-
-    Nothing is seen of a server that was taken down for having died too often.
+    That is the seconds of the times that are over, and when the present one began.
     """
-    before = find_stage(step, previous)
-    is_same = before is not None and (seen is None or seen.attempt <= before.attempt)
-    told = (before.restarts or 0) if before is not None and is_same else 0
-    return max(seen.restarts if seen else 0, told)
-
-
-def get_active_s(observed: Observed, now: dt.datetime) -> float:
-    """Return the seconds that steps started or ran: told before, and since then."""
-    ended_s, since = _read_clock(observed)
-    return ended_s + ((now - since).total_seconds() if since else 0.0)
-
-
-def _read_clock(observed: Observed) -> tuple[int, dt.datetime | None]:
-    """Return the seconds of the times that ended, and when the present one began."""
-    previous = observed.previous
-    if previous is None:
-        return 0, observed.started_at
-    since = previous.active_since
-    return previous.active_seconds, dt.datetime.fromisoformat(since) if since else None
-
-
-def _advance_clock(phase: Phase, observed: Observed, now: dt.datetime) -> tuple[int, str | None]:
-    """Return the same from now on: the clock runs while steps start or run, and stands while they wait."""
-    ended_s, since = _read_clock(observed)
     if phase in (Phase.RUNNING, Phase.INITIALIZING):
-        return ended_s, (since or now).isoformat(timespec="seconds")
-    return ended_s + (int((now - since).total_seconds()) if since else 0), None
+        return clock.ended_s, (clock.since or now).isoformat(timespec="seconds")
+    return clock.ended_s + (int((now - clock.since).total_seconds()) if clock.since else 0), None
 
 
 def _build_conditions(
