@@ -92,9 +92,10 @@ def test_bytes_that_an_encoding_does_not_have_are_a_defect_of_their_row(tmp_path
     assert kinds == ["", "invalid_utf8", ""]
 
 
-def test_gbk_is_not_guessed(tmp_path):
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(LINES.decode().encode("gbk"))
+@pytest.mark.parametrize(("name", "text"), [("a.jsonl", LINES.decode()), ("a.csv", CSV)])
+def test_gbk_is_not_guessed(name, text, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(text.encode("gbk"))
     assert {row.kind for row in iter_rows(path)} == {"invalid_utf8"}
     assert "--encoding gbk" in diagnose(iter_pieces(path)).hint
 
@@ -124,6 +125,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         ("a.json", json.dumps({"test": RECORDS, "n": 1, "train": RECORDS}).encode(), "'test' and 'train'", "own"),
         ("a.csv", b"instruction,instruction\nq,a\n", "instruction twice", "first line"),
         ("a.csv", b"\n", "holds no rows", "at least one row"),
+        ("a.csv", "问题,output\nq,a\n".encode("gbk"), "header is not UTF-8", "--encoding gbk"),
     ],
 )
 def test_foreign_files_are_named_with_what_to_do(name, raw, problem, fix, tmp_path):

@@ -13,6 +13,7 @@ from practicum_core.errors import DataError
 from practicum_jobs.datasets.columns import Record, RowFault
 from practicum_jobs.datasets.containers import HEAD_BYTES
 from practicum_jobs.datasets.json_stream import iter_lines
+from practicum_jobs.datasets.json_text import GBK_HINT, is_gbk
 
 _DELIMITERS = ",;\t"
 
@@ -82,6 +83,8 @@ def _find_delimiter(path: Path, head: bytes) -> str:
 
 def _check_header(path: Path, names: Sequence[str]) -> list[str]:
     names = [name.strip() for name in names]
+    if not all(map(_is_utf8, names)):
+        raise DataError(f"{path}: the header is not UTF-8", "tell the encoding, such as --encoding gbk")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not any(names):
         problem = (
@@ -96,7 +99,8 @@ def _build_record(header: Sequence[str], values: Sequence[str]) -> Record | RowF
         return RowFault("broken_csv", f"{len(values)} values, the header names {len(header)} columns")
     bad = next((name for name, value in zip(header, values, strict=True) if not _is_utf8(value)), None)
     if bad is not None:
-        return RowFault("invalid_utf8", f"column '{bad[:40]}' is not UTF-8")
+        raw = "".join(values).encode("utf-8", "surrogateescape")
+        return RowFault("invalid_utf8", f"column '{bad[:40]}' is not UTF-8{GBK_HINT if is_gbk(raw) else ''}")
     return dict(zip(header, values, strict=True))
 
 

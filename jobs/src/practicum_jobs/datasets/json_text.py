@@ -7,6 +7,8 @@ from typing import Any
 
 from practicum_jobs.datasets.columns import RowFault
 
+GBK_HINT = "; it reads as GBK: give --encoding gbk"
+
 
 def parse_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """Decode a text.
@@ -42,7 +44,7 @@ def decode_record(raw: bytes) -> dict[str, Any]:
         record = parse_json(raw.decode())
     except UnicodeDecodeError as error:
         detail = f"byte {error.start + 1} of the row is not UTF-8 ({error.reason})"
-        hint = "; it reads as GBK: give --encoding gbk" if is_gbk(raw) else ""
+        hint = GBK_HINT if is_gbk(raw) else ""
         raise RowFault("invalid_utf8", detail + hint) from error
     except json.JSONDecodeError as error:
         raise RowFault("broken_json", f"{error.msg} at character {error.pos + 1} of the row") from error
