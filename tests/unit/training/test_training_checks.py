@@ -19,7 +19,7 @@ from practicum_jobs.adapters.training_job import IGNORED, Fault, TokenRow, read_
 from practicum_jobs.training import facts
 from practicum_jobs.training.divergence import DivergenceWatchdog, explain_divergence, list_cause_hints
 from practicum_jobs.training.encoding import EncodedRow
-from practicum_jobs.training.memory import ModelShape, Room, count_adapter_parameters, estimate_memory
+from practicum_jobs.training.memory import FreeMemory, ModelShape, count_adapter_parameters, estimate_memory
 from practicum_jobs.training.overfitting import find_overfitting
 from practicum_jobs.training.preflight import ModelFacts, check_before_training
 from practicum_jobs.training.schedule import count_steps
@@ -39,7 +39,7 @@ def _row(name="r1", input_ids=(1, 7, 8, 9, STOP), prompt=2, num_tokens=None, *, 
 
 def _check(rows, template=CHATML, model=FACTS, free_gib=64.0, **options):
     config = SftConfig(**options)
-    return check_before_training(rows, template, model, config, Room(free_gib, config.num_workers))
+    return check_before_training(rows, template, model, config, FreeMemory(free_gib, config.num_workers))
 
 
 def test_good_rows_pass_every_check():
@@ -81,21 +81,21 @@ def test_all_problems_come_in_one_message():
 
 
 @pytest.mark.parametrize(
-    ("gpu_free", "address", "room"),
+    ("gpu_free", "address", "free"),
     [
-        (None, "", Room(6.0, 4)),
-        (None, "auto", Room(6.0, 1)),
-        (80 << 30, "", Room(80.0, 1, is_gpu=True)),
-        (0, "", Room(math.inf, 1, is_gpu=True)),
+        (None, "", FreeMemory(6.0, 4)),
+        (None, "auto", FreeMemory(6.0, 1)),
+        (80 << 30, "", FreeMemory(80.0, 1, is_gpu=True)),
+        (0, "", FreeMemory(math.inf, 1, is_gpu=True)),
     ],
     ids=["one machine", "a pod for each worker", "a GPU for each worker", "a GPU that does not say"],
 )
-def test_workers_share_memory_only_where_they_share_a_machine(gpu_free, address, room, monkeypatch):
+def test_workers_share_memory_only_where_they_share_a_machine(gpu_free, address, free, monkeypatch):
     monkeypatch.setattr(facts, "list_gpus", lambda: [] if gpu_free is None else ["a GPU"])
     monkeypatch.setattr(facts, "read_free_gpu_memory", lambda _: gpu_free or None)
-    monkeypatch.setattr(facts, "_measure_free_memory", lambda: 6.0)
+    monkeypatch.setattr(facts, "_read_free_ram", lambda: 6.0)
     monkeypatch.setenv("RAY_ADDRESS", address)
-    assert facts.measure_room(SftConfig(num_workers=4)) == room
+    assert facts.measure_free_memory(SftConfig(num_workers=4)) == free
 
 
 def test_a_gpu_holds_half_the_bytes_of_what_is_not_trained_and_shards_a_part_of_them():
@@ -283,7 +283,7 @@ def test_another_trainers_options_serve_every_check_and_detector():
     config = _OtherConfig(batch_size=4, num_workers=2)
     assert list(_OtherConfig.model_fields) == list(SftConfig.model_fields)
     assert count_steps(480, config) == 60
-    checks = check_before_training([_row()], CHATML, FACTS, config, Room(64.0, 2))
+    checks = check_before_training([_row()], CHATML, FACTS, config, FreeMemory(64.0, 2))
     assert checks.problems == ()
     high = config.model_copy(update={"learning_rate": 1e-4})
     hints = list_cause_hints(Fault("loss_exploded", 9, 30.0, ""), high, [2.0], "align")

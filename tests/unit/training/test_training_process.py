@@ -10,7 +10,7 @@ import pytest
 
 from practicum_core.errors import PlatformError, Reason
 from practicum_core.stages.sft import SftConfig
-from practicum_jobs.adapters.checkpoint_shelf import CheckpointShelf
+from practicum_jobs.adapters.checkpoint_store import CheckpointStore
 from practicum_jobs.adapters.ray_session import open_session
 from practicum_jobs.adapters.training_job import IGNORED, TokenRow, TrainingJob, WorkersFailedError, write_rows
 from practicum_jobs.training.attempts import prepare_attempt
@@ -29,29 +29,29 @@ def _make_job(folder: Path, **options) -> TrainingJob:
     return job
 
 
-def _put(shelf: CheckpointShelf, folder: Path, step: int, loss: float | None) -> None:
+def _put(store: CheckpointStore, folder: Path, step: int, loss: float | None) -> None:
     source = folder / f"scratch-{step}"
     source.mkdir()
     (source / "weights").write_text(str(step))
     metrics = {"step": float(step)} | ({} if loss is None else {"eval_loss": loss})
-    shelf.add(source, f"step-{step:06d}", metrics)
+    store.add(source, f"step-{step:06d}", metrics)
 
 
-def test_the_shelf_keeps_the_best_and_the_latest(tmp_path):
-    shelf = CheckpointShelf(tmp_path / "shelf", keep=2)
+def test_the_store_keeps_the_best_and_the_latest(tmp_path):
+    store = CheckpointStore(tmp_path / "store", keep=2)
     for step, loss in ((10, 0.9), (20, 0.5), (30, 0.6), (40, 0.8), (43, None)):
-        _put(shelf, tmp_path, step, loss)
-    assert [(saved.step, saved.validation_loss) for saved in shelf.list()] == [(20, 0.5), (30, 0.6), (43, None)]
-    assert (Path(shelf.list()[0].path) / "weights").read_text() == "20"
-    _put(shelf, tmp_path, 50, 0.4)
-    assert [saved.step for saved in shelf.list()] == [20, 50]
+        _put(store, tmp_path, step, loss)
+    assert [(saved.step, saved.validation_loss) for saved in store.list()] == [(20, 0.5), (30, 0.6), (43, None)]
+    assert (Path(store.list()[0].path) / "weights").read_text() == "20"
+    _put(store, tmp_path, 50, 0.4)
+    assert [saved.step for saved in store.list()] == [20, 50]
 
 
-def test_the_shelf_does_not_see_what_was_never_finished(tmp_path):
-    shelf = CheckpointShelf(tmp_path, keep=2)
+def test_the_store_does_not_see_what_was_never_finished(tmp_path):
+    store = CheckpointStore(tmp_path, keep=2)
     (tmp_path / "step-000010").mkdir()
     (tmp_path / "step-000010" / "weights").write_text("half")
-    assert shelf.list() == []
+    assert store.list() == []
 
 
 def test_the_same_inputs_go_on_and_other_inputs_begin_anew(tmp_path):

@@ -17,12 +17,12 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     with explain_os_errors(folder):
         partial.mkdir(parents=True)
         fill(partial)
-        settle_folder(partial)
+        flush_folder(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
 
 
-def settle_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Flush every file of a folder to the disk, so that after a later rename the folder is complete."""
     for file in folder.rglob("*"):
         descriptor = os.open(file, os.O_RDONLY)

@@ -27,7 +27,7 @@ from practicum_jobs.adapters.trl_settings import (
 
 
 class CompletionTrainer(trl.SFTTrainer):  # type: ignore[misc]  # trl is untyped here
-    """TRL's trainer with the LM head run over the N positions that count in the loss, and over no other.
+    """TRL's trainer, with the LM head applied only to the N positions that count in the loss.
 
     TRL 1.16 does so on a GPU with Triton only; elsewhere it projects every position (``trl/trainer/utils.py``,
     ``add_fused_lm_head``). The loss is the same mean negative log-likelihood over the same tokens.

@@ -1,4 +1,4 @@
-"""Decides how a model folder is loaded for answering and how answers are generated: greedily, in batches.
+"""Loading of a model folder, and greedy generation of answers in batches.
 
 Names of tensors carry their shape: B rows of a batch, T tokens of the padded prompt, V entries of the vocabulary.
 
@@ -30,13 +30,13 @@ _LOADING_FAULTS = (
     *(OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, ImportError),
     safetensors.SafetensorError,
 )
-"""What transformers and PEFT raise for a folder that is wrong: they read its values without checking them."""
+"""What transformers and PEFT raise for a faulty folder, whose values they read without a check."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that answers.
+    """A model with its tokenizer, ready to answer.
 
     Attributes:
         model: In evaluation mode, on its device.
@@ -61,7 +61,7 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said.
+    """An answer of the model.
 
     Attributes:
         text: Without special tokens.
@@ -101,7 +101,7 @@ def load_causal_lm(folder: Path, adapter: Path | None = None, dtype: str = "auto
     except _LOADING_FAULTS as error:
         raise ConfigError(
             f"{adapter or folder}: the model cannot be loaded ({describe_error(error)[:300]})",
-            "check that the folder is whole, and that an adapter belongs to this base model",
+            "check that the folder is complete, and that an adapter belongs to this base model",
             Reason.MODEL_MISSING,
         ) from error
     model.to(device).eval()
@@ -191,7 +191,7 @@ def _check_lengths(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_ne
 
 
 def _continue_batch(loaded: LoadedModel, prompts: Sequence[list[int]], max_new_tokens: int) -> list[list[int]]:
-    """Generate one batch. Rows that ended leave it once half of them have, which shrinks every later step."""
+    """Generate one batch. When half of its rows have ended they are removed, which makes later steps cheaper."""
     model = loaded.model
     ids_BT, mask_BT = _pad_left(prompts, min(loaded.stop_ids, default=0), loaded.device)
     position_B = mask_BT.sum(1)

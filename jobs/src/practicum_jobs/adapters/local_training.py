@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from practicum_jobs.adapters.checkpoint_shelf import CheckpointShelf
+from practicum_jobs.adapters.checkpoint_store import CheckpointStore
 from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, TrainingOutcome
 
 CHECKPOINTS = "checkpoints"
@@ -25,7 +25,7 @@ def train_in_this_process(job: TrainingJob, report: Callable[[dict[str, Any]], N
 
 
 class LocalLink:
-    """The link of the only worker: its checkpoints are kept by a :class:`CheckpointShelf`.
+    """The link of the only worker: its checkpoints are kept by a :class:`CheckpointStore`.
 
     Ray Train's local mode passes metrics on and keeps no checkpoints.
     """
@@ -35,20 +35,20 @@ class LocalLink:
 
     def __init__(self, job: TrainingJob, report: Callable[[dict[str, Any]], None] | None) -> None:
         self._report = report
-        self._shelf = CheckpointShelf(job.open_context().layout.root / CHECKPOINTS, job.config.keep_checkpoints)
+        self._store = CheckpointStore(job.open_context().layout.root / CHECKPOINTS, job.config.keep_checkpoints)
 
     def get_resume_folder(self) -> Path | None:
-        """Return the last whole checkpoint of this run; ``None`` at a first start."""
-        saved = self._shelf.list()
+        """Return the last complete checkpoint of this run; ``None`` at a first start."""
+        saved = self._store.list()
         return Path(saved[-1].path) if saved else None
 
     def report(self, folder: Path | None, metrics: Mapping[str, float], name: str) -> None:
-        """Put a checkpoint on the shelf: a rename, so the next step does not wait for a copy."""
+        """Move a checkpoint into the store; that is a rename, so the next step does not wait for a copy."""
         if folder is not None:
-            self._shelf.add(folder, name, metrics)
+            self._store.add(folder, name, metrics)
         if self._report is not None:
             self._report(dict(metrics))
 
     def list_checkpoints(self) -> list[SavedCheckpoint]:
         """Return every kept checkpoint, oldest first."""
-        return self._shelf.list()
+        return self._store.list()

@@ -30,7 +30,7 @@ _QUIET = {
 _FOLDER_BYTES = 32 * 2**20
 """Sockets and logs of a session; with less Ray waits half a minute in vain and does not say for what."""
 _OBJECT_STORE_BYTES = 96 * 2**20
-"""Rows travel by files; the store holds the job's description only."""
+"""Small, since rows are passed in files and the object store holds only the job's description."""
 
 
 def is_cluster_named() -> bool:

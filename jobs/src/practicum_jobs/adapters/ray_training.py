@@ -50,7 +50,7 @@ def train_with_ray(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> T
     """
     _check_strategy(job)
     if job.config.num_workers == 1:
-        with _pass_on_stop(job, is_stop_requested):
+        with _forward_stop_request(job, is_stop_requested):
             return _train_here(job)
     return _train_with_workers(job, is_stop_requested)
 
@@ -87,8 +87,8 @@ def _run_here(settings: dict[str, Any]) -> TrainingOutcome:
 
 def _train_with_workers(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> TrainingOutcome:
     config = job.config
-    with open_session(config.num_workers, job.num_threads), _pass_on_stop(job, is_stop_requested):
-        from ray import train  # noqa: PLC0415 - seconds; overlaps with nothing before the session is up
+    with open_session(config.num_workers, job.num_threads), _forward_stop_request(job, is_stop_requested):
+        from ray import train  # noqa: PLC0415 - seconds; after the session is open
         from ray.train.torch import TorchConfig, TorchTrainer  # noqa: PLC0415 - as above
 
         trainer = TorchTrainer(
@@ -152,12 +152,12 @@ class RayLink:
         self.world_size = train.get_context().get_world_size()
 
     def get_resume_folder(self) -> Path | None:
-        """Return the last whole checkpoint of this run; ``None`` at a first start."""
+        """Return the last complete checkpoint of this run; ``None`` at a first start."""
         checkpoint = self._train.get_checkpoint()
         return Path(checkpoint.path) if checkpoint else None
 
     def report(self, folder: Path | None, metrics: Mapping[str, float], name: str) -> None:
-        """Hand over a checkpoint (rank 0) or nothing; the upload goes on beside the next steps."""
+        """Report a checkpoint (rank 0) or none; it is uploaded while the next steps run."""
         checkpoint = self._train.Checkpoint.from_directory(folder) if folder else None
         self._train.report(
             {"eval_loss": UNSCORED, **metrics},
@@ -187,11 +187,11 @@ def _read_loss(metrics: Mapping[str, float]) -> float | None:
 
 
 def build_failure_writer(path: Path, curve: Path) -> Any:  # noqa: ANN401 - Ray's own class
-    """Return Ray's callback that writes each lost worker down, from the process that supervises them.
+    """Return a callback of Ray that records each lost worker, in the process that supervises them.
 
     Args:
         path: JSON lines, one per failure.
-        curve: Metric series, whose last line says how far training had come.
+        curve: Metric series; its last line tells the step that training had reached.
     """
     from ray.train import UserCallback  # noqa: PLC0415 - as above
 
@@ -207,13 +207,13 @@ def build_failure_writer(path: Path, curve: Path) -> Any:  # noqa: ANN401 - Ray'
 
 
 def read_last_step(curve: Path) -> int:
-    """Return the step of a metric series' last whole line; 0 where there is none."""
+    """Return the step of a metric series' last complete line; 0 where there is none."""
     lines = curve.read_text(encoding="utf-8").splitlines() if curve.is_file() else []
     return max((step for step, _ in read_curves(lines[-_TAIL:]).series.get("loss", [])), default=0)
 
 
 @contextlib.contextmanager
-def _pass_on_stop(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Iterator[None]:
+def _forward_stop_request(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Iterator[None]:
     """Write the stop file as soon as a stop is requested; the training call itself blocks this process."""
     done = threading.Event()
 

@@ -19,15 +19,15 @@ class TrainerLink(Protocol):
     world_size: int
 
     def get_resume_folder(self) -> Path | None:
-        """Return the last whole checkpoint of this run; ``None`` at a first start."""
+        """Return the last complete checkpoint of this run; ``None`` at a first start."""
         ...
 
     def report(self, folder: Path | None, metrics: Mapping[str, float], name: str) -> None:
-        """Hand over a checkpoint (rank 0) or nothing (other ranks); every rank calls equally often."""
+        """Report a checkpoint (rank 0) or none (other ranks); every rank calls equally often."""
         ...
 
     def list_checkpoints(self) -> list[SavedCheckpoint]:
-        """Return every kept checkpoint that is whole, oldest first; every rank calls equally often."""
+        """Return every kept checkpoint that is complete, oldest first; every rank calls equally often."""
         ...
 
 

@@ -29,7 +29,7 @@ def prepare_quantized_training(model: torch.nn.Module, dtype: torch.dtype) -> No
 
 
 def choose_dtype(config: TrainingConfig) -> torch.dtype:
-    """Return the type of sums, and of weights that are not trained: bfloat16 on a GPU, float32 on a CPU."""
+    """Return the type of the computation and of frozen weights: bfloat16 on a GPU, float32 on a CPU."""
     if config.dtype == "auto":
         return torch.bfloat16 if torch.cuda.is_available() else torch.float32
     return torch.float32 if config.dtype == "float32" else torch.bfloat16

@@ -17,7 +17,7 @@ from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.ray_session import is_cluster_named
 from practicum_jobs.models.tokens import ChatTokenizer, read_special_tokens
 from practicum_jobs.models.weights import count_parameters
-from practicum_jobs.training.memory import GIB, Room, read_model_shape
+from practicum_jobs.training.memory import GIB, FreeMemory, read_model_shape
 from practicum_jobs.training.preflight import ModelFacts
 
 
@@ -40,23 +40,23 @@ def render_empty(tokenizer: ChatTokenizer) -> str:
     return tokenizer.render(turns, add_generation_prompt=False)
 
 
-def measure_room(config: TrainingConfig) -> Room:
+def measure_free_memory(config: TrainingConfig) -> FreeMemory:
     """Return the memory that training may take. A GPU, or a pod of a cluster, is not shared by workers."""
     is_gpu = bool(list_gpus())
     num_sharing = 1 if is_gpu or is_cluster_named() else config.num_workers
     free_gib = config.memory_limit_gib
     if free_gib is None:
-        free_gib = _measure_free_gpu_memory(config.num_workers) if is_gpu else _measure_free_memory()
-    return Room(free_gib, num_sharing, is_gpu)
+        free_gib = _read_free_vram(config.num_workers) if is_gpu else _read_free_ram()
+    return FreeMemory(free_gib, num_sharing, is_gpu)
 
 
-def _measure_free_gpu_memory(num_workers: int) -> float:
+def _read_free_vram(num_workers: int) -> float:
     """Return the GiB free on a GPU; infinite where the driver does not tell, as for a slice of a GPU."""
     free = read_free_gpu_memory(num_workers)
     return math.inf if free is None else free / GIB
 
 
-def _measure_free_memory() -> float:
+def _read_free_ram() -> float:
     """Return the GiB that this machine, or this container, has free."""
     free, unused = float(psutil.virtual_memory().available), read_unused_limit()
     return (free if unused is None else min(free, unused)) / GIB

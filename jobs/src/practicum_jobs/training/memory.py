@@ -41,7 +41,7 @@ class ModelShape:
 
 
 @dataclass(frozen=True)
-class Room:
+class FreeMemory:
     """Memory that training may take.
 
     Attributes:

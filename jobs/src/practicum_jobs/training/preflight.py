@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.training.encoding import EncodedRow
-from practicum_jobs.training.memory import MemoryEstimate, ModelShape, Room, estimate_memory
+from practicum_jobs.training.memory import FreeMemory, MemoryEstimate, ModelShape, estimate_memory
 
 _MARKER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:start|end)_of_turn>")
 _SHOWN = 5
@@ -56,7 +56,7 @@ class Preflight:
 
 
 def check_before_training(
-    rows: Sequence[EncodedRow], template_text: str, model: ModelFacts, config: TrainingConfig, room: Room
+    rows: Sequence[EncodedRow], template_text: str, model: ModelFacts, config: TrainingConfig, free: FreeMemory
 ) -> Preflight:
     """Run every check.
 
@@ -65,9 +65,9 @@ def check_before_training(
         template_text: A conversation with empty contents as the chat template renders it.
         model: Facts about the base model.
         config: How training would run.
-        room: Memory that is free, and how many workers share it.
+        free: Memory that is free, and how many workers share it.
     """
-    memory = estimate_largest_batch(rows, model.shape, config, room)
+    memory = estimate_largest_batch(rows, model.shape, config, free)
     truncated_ratio = sum(row.is_truncated for row in rows) / max(len(rows), 1)
     found = [
         *check_options(config),
@@ -76,7 +76,7 @@ def check_before_training(
         check_trainable_tokens(rows),
         check_stop_token(rows, model.stop_ids),
         check_truncation(truncated_ratio, config),
-        check_memory(memory, room),
+        check_memory(memory, free),
     ]
     return Preflight(truncated_ratio, memory, tuple(problem for problem in found if problem))
 
@@ -150,26 +150,26 @@ def check_truncation(ratio: float, config: TrainingConfig) -> str | None:
     return None
 
 
-def check_memory(memory: MemoryEstimate, room: Room) -> str | None:
+def check_memory(memory: MemoryEstimate, free: FreeMemory) -> str | None:
     """Return a problem when the workers would not fit into the free memory."""
-    needed = memory.total * room.num_workers
-    if needed > room.free_gib:
-        where = "free on the GPU" if room.is_gpu else "free"
+    needed = memory.total * free.num_workers
+    if needed > free.free_gib:
+        where = "free on the GPU" if free.is_gpu else "free"
         return (
-            f"memory: {room.num_workers} x {memory.total:.2f} GiB are needed ({memory.describe()}) and "
-            f"{room.free_gib:.2f} GiB are {where}; lower batch_size or max_length, or use method=qlora"
+            f"memory: {free.num_workers} x {memory.total:.2f} GiB are needed ({memory.describe()}) and "
+            f"{free.free_gib:.2f} GiB are {where}; lower batch_size or max_length, or use method=qlora"
         )
     return None
 
 
 def estimate_largest_batch(
-    rows: Sequence[EncodedRow], shape: ModelShape, config: TrainingConfig, room: Room
+    rows: Sequence[EncodedRow], shape: ModelShape, config: TrainingConfig, free: FreeMemory
 ) -> MemoryEstimate:
     """Estimate memory for the batch of the longest rows, which a shuffled epoch may draw."""
     longest = sorted((len(row.tokens.input_ids) for row in rows), reverse=True)[: config.batch_size]
     counted = sorted((row.num_trainable for row in rows), reverse=True)[: config.batch_size]
     batch_tokens = len(longest) * max(longest, default=0)
-    return estimate_memory(shape, config, batch_tokens, sum(counted), is_gpu=room.is_gpu)
+    return estimate_memory(shape, config, batch_tokens, sum(counted), is_gpu=free.is_gpu)
 
 
 def _name(ids: list[str]) -> str:

@@ -18,7 +18,7 @@ from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.training.attempts import prepare_attempt
 from practicum_jobs.training.divergence import DivergenceWatchdog
 from practicum_jobs.training.encoding import EncodedRow
-from practicum_jobs.training.facts import count_threads, measure_room, read_model_facts, render_empty
+from practicum_jobs.training.facts import count_threads, measure_free_memory, read_model_facts, render_empty
 from practicum_jobs.training.preflight import Preflight, check_before_training
 from practicum_jobs.training.schedule import count_steps
 
@@ -77,7 +77,7 @@ def prepare_training(config: TrainingConfig, ctx: StageContext, encode: Encoder,
         render_empty(tokenizer),
         read_model_facts(model_dir),
         config,
-        measure_room(config),
+        measure_free_memory(config),
     )
     checks.raise_if_failed()
     ctx.raise_if_stopped()

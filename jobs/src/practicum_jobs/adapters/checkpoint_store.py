@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from practicum_core.atomic import write_json_atomic
-from practicum_jobs.adapters.atomic_folder import settle_folder
+from practicum_jobs.adapters.atomic_folder import flush_folder
 from practicum_jobs.adapters.training_job import SavedCheckpoint
 
 _METRICS = "metrics.json"
 
 
-class CheckpointShelf:
+class CheckpointStore:
     """A folder of checkpoints named ``step-NNNNNN``.
 
     Args:
-        folder: Where they lie.
+        folder: Where they are.
         keep: How many of the best are kept, by validation loss; the latest is always kept.
     """
 
@@ -30,9 +30,9 @@ class CheckpointShelf:
         self._keep = keep
 
     def add(self, source: Path, name: str, metrics: Mapping[str, float]) -> None:
-        """Move a written checkpoint in: flushed first, then renamed, so that a cut-off leaves no half of it."""
+        """Move a written checkpoint in. It is flushed before the rename, so a crash leaves all of it or nothing."""
         write_json_atomic(source / _METRICS, dict(metrics))
-        settle_folder(source)
+        flush_folder(source)
         target = self._folder / name
         shutil.rmtree(target, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ class CheckpointShelf:
         self._prune()
 
     def list(self) -> list[SavedCheckpoint]:
-        """Return what lies here, oldest first."""
+        """Return the kept checkpoints, oldest first."""
         found = [_read(file) for file in self._folder.glob(f"step-*/{_METRICS}")]
         return sorted(found, key=lambda saved: saved.step)
 
