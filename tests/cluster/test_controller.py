@@ -11,6 +11,7 @@ from controller_stand import GROUP, PAGE, Stand, install_operators, read_end, ru
 from faulty_cluster import FaultyCluster
 from practicum_controller import client
 from practicum_controller.controller import get_now
+from practicum_controller.kinds import WEEK_JOBS
 from practicum_core import labels
 from practicum_core.curriculum import get_unit
 
@@ -94,6 +95,44 @@ def test_a_restart_writes_nothing_that_did_not_change(stand, student, course):
             await asyncio.sleep(0.5)
             await settle(controller)
         assert counting.calls == []
+
+    run(stand, body)
+
+
+class MeddledCluster:
+    """A cluster where a student changes the week job just before its first status is written."""
+
+    def __init__(self, cluster, meddle):
+        self._cluster, self._meddle = cluster, meddle
+        self.refused = []
+
+    def __getattr__(self, name):
+        return getattr(self._cluster, name)
+
+    async def patch(self, resource, namespace, name, document, *, subresource=""):
+        if resource is WEEK_JOBS and subresource and self._meddle is not None:
+            meddle, self._meddle = self._meddle, None
+            meddle()
+        try:
+            return await self._cluster.patch(resource, namespace, name, document, subresource=subresource)
+        except client.ApiFault as fault:
+            self.refused.append((fault.status, document["status"].get("phase")))
+            raise
+
+
+def test_a_status_of_an_older_specification_is_not_written(stand, student, course):
+    async def body():
+        suspension = {"spec": {"suspend": True}}
+        meddled = MeddledCluster(
+            stand.cluster,
+            lambda: stand.server.api.patch(f"{GROUP}/namespaces/{student}/weekjobs/week-01", suspension),
+        )
+        async with stand.controller(meddled) as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student)
+            await until(lambda: stand.get_status(student).get("phase") == "Suspended", "the newer state")
+            await settle(controller)
+        assert meddled.refused == [(409, "Queued")]
 
     run(stand, body)
 

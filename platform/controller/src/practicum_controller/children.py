@@ -147,7 +147,9 @@ class Children:
         if labels.FINALIZER in held:
             return
         body = {"metadata": {"uid": metadata["uid"], "finalizers": [*held, labels.FINALIZER]}}
-        await self._cluster.patch(WEEK_JOBS, metadata["namespace"], metadata["name"], body)
+        held_now = await self._cluster.patch(WEEK_JOBS, metadata["namespace"], metadata["name"], body)
+        if held_now is not None:
+            self._store.put("WeekJob", held_now, is_own=True)
 
     async def _delete_object(self, document: Document) -> None:
         metadata = document["metadata"]

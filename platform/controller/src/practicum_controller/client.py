@@ -36,7 +36,8 @@ class ApiFault(PlatformError):  # noqa: N818 - a kind of PlatformError, which is
     """The API server refused a call, or did not answer (status 0)."""
 
     def __init__(self, status: int, message: str, what: str) -> None:
-        reason = Reason.UPSTREAM_UNAVAILABLE if status in (_TOO_MANY, 0) or status >= _SERVER_FAULT else Reason.INTERNAL
+        is_passing = status in (_CONFLICT, _TOO_MANY, 0) or status >= _SERVER_FAULT
+        reason = Reason.UPSTREAM_UNAVAILABLE if is_passing else Reason.INTERNAL
         super().__init__(reason, f"{what}: {status} {message}")
         self.status = status
 

@@ -94,7 +94,9 @@ class Publisher:
                 await self._cluster.make(EVENTS, event)
             except ApiFault as fault:
                 LOGGER.warning("%s: the event was not written: %s", metadata["uid"], fault.detail)
-        body = {"metadata": {"uid": metadata["uid"]}, "status": patch}
+        # The API server refuses a status that was decided on an older state of the week job: it is looked at again.
+        seen = {"uid": metadata["uid"], "resourceVersion": str(scene.document["version"])}
+        body = {"metadata": seen, "status": patch}
         written = await self._cluster.patch(
             WEEK_JOBS, metadata["namespace"], metadata["name"], body, subresource="status"
         )
