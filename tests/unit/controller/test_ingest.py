@@ -129,6 +129,13 @@ def test_nobody_s_report_is_not_waited_for(server, connect):
     assert time.monotonic() - started_s < LIMIT_S
 
 
+def test_an_address_that_guesses_tokens_is_told_to_wait(server, connect, monkeypatch):
+    monkeypatch.setattr("practicum_controller.tokens.MAX_REFUSED", 0)
+    status, answer = connect().read_answer()
+    assert (status, "this address sent too many tokens" in answer["error"]) == (429, True)
+    assert server.told == []
+
+
 def test_a_pod_sends_two_reports_at_once_and_no_third(connect, monkeypatch):
     """Each may be of megabytes and take its time: one pod must not fill the controller's memory."""
     monkeypatch.setattr("practicum_controller.ingest._INTERVAL_S", 0.0)

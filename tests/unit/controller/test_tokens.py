@@ -8,7 +8,16 @@ import pytest
 
 from practicum_controller import tokens
 from practicum_controller.client import ApiFault
-from practicum_controller.tokens import KEPT_REFUSED_S, KEPT_S, PodIdentity, TokenReviewer, read_identity
+from practicum_controller.tokens import (
+    KEPT_REFUSED_S,
+    KEPT_S,
+    MAX_REFUSED,
+    REFUSED_WINDOW_S,
+    PodIdentity,
+    TokenReviewer,
+    TooManyRefusedError,
+    read_identity,
+)
 from practicum_core.reports import INGEST_AUDIENCE
 
 POD = PodIdentity("student-01", "week-03-sft-1", "p1")
@@ -68,9 +77,9 @@ class Server:
             raise ApiFault(0, "away", "POST")
         return {"status": self.statuses.get(self.asked[-1], {"authenticated": False})}
 
-    def identify(self, token, after_s=0.0):
+    def identify(self, token, after_s=0.0, source="10.0.0.1"):
         self.now_s += after_s
-        return asyncio.run(self.reviewer.identify(token))
+        return asyncio.run(self.reviewer.identify(token, source))
 
 
 @pytest.fixture
@@ -116,8 +125,51 @@ def test_an_answer_that_is_kept_needs_no_server(server):
 
 def test_what_is_kept_is_bounded_and_holds_no_token(server, monkeypatch):
     monkeypatch.setattr(tokens, "MAX_KEPT", 10)
-    for number in range(35):
-        server.identify(f"guess-{number}")
-        assert len(server.reviewer._known) <= 10
-    assert "guess" not in repr(server.reviewer._known)
     assert server.identify("good") == POD
+    for number in range(35):
+        server.identify(f"guess-{number}", source=f"10.0.0.{number}")
+    kept = (server.reviewer._accepted, server.reviewer._refused, server.reviewer._attempts)
+    assert [len(one) for one in kept] == [1, 10, 10]
+    assert "guess" not in repr(kept)
+    assert server.identify("good") == POD
+    assert server.asked.count("good") == 1, "guesses drive no good token out"
+
+
+def test_an_address_that_guesses_is_not_reviewed_for_a_while_and_others_are(server):
+    for number in range(MAX_REFUSED):
+        assert server.identify(f"guess-{number}") is None
+    server.statuses |= {"older": build_status(), "new": build_status()}
+    with pytest.raises(TooManyRefusedError):
+        server.identify("new")
+    assert len(server.asked) == MAX_REFUSED
+    assert server.identify("new", source="10.0.0.2") == POD
+    assert server.identify("later", REFUSED_WINDOW_S) is None
+
+
+def test_a_token_that_was_accepted_is_reviewed_again_whoever_guesses_beside_it(server):
+    assert server.identify("good") == POD
+    for number in range(MAX_REFUSED):
+        server.identify(f"guess-{number}", KEPT_S / MAX_REFUSED)
+    assert server.identify("good") == POD
+    assert server.asked.count("good") == 2
+
+
+def test_guesses_at_once_are_counted_before_they_are_answered(server):
+    async def guess():
+        guesses = [server.reviewer.identify(f"guess-{number}", "10.0.0.1") for number in range(3 * MAX_REFUSED)]
+        return await asyncio.gather(*guesses, return_exceptions=True)
+
+    answers = asyncio.run(guess())
+    assert len(server.asked) == MAX_REFUSED
+    assert sum(isinstance(answer, TooManyRefusedError) for answer in answers) == 2 * MAX_REFUSED
+
+
+def test_a_class_that_starts_at_once_is_not_taken_for_guesses(server):
+    """Nor is an API server that is away: neither is a refusal."""
+    server.statuses |= {f"pod-{number}": build_status() for number in range(2 * MAX_REFUSED)}
+    server.is_up = False
+    for number in range(2 * MAX_REFUSED):
+        with pytest.raises(ApiFault):
+            server.identify(f"pod-{number}")
+    server.is_up = True
+    assert [server.identify(f"pod-{number}") for number in range(2 * MAX_REFUSED)] == [POD] * 2 * MAX_REFUSED

@@ -1,4 +1,4 @@
-"""Decides which reports are believed: of the pod that the token names, about the step that this pod runs.
+"""The ingest of reports: a report is taken from the pod that its token names, about the step that this pod runs.
 
 A report is in the history before it is answered with 200. Tokens are never repeated in an answer or a log.
 """
@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from practicum_controller import metrics
 from practicum_controller.client import ApiFault
 from practicum_controller.leader import Standing
-from practicum_controller.tokens import PodIdentity, TokenReviewer
+from practicum_controller.tokens import REFUSED_WINDOW_S, PodIdentity, TokenReviewer, TooManyRefusedError
 from practicum_core import labels
 from practicum_core.errors import PlatformError
 from practicum_core.reports import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, REPORTS_ROUTE, StepReport
@@ -106,10 +106,8 @@ class Ingest:
             return _refuse(413, f"a report may have {MAX_REPORT_BYTES} bytes")
         except ValidationError as error:
             return _refuse(422, f"not a report: {error.error_count()} problems, first {error.errors()[0]['msg']}")
-        except (ApiFault, _CrowdedError) as error:
-            crowded = isinstance(error, _CrowdedError)
-            sentence = "too many reports arrive at once" if crowded else "the API server does not answer"
-            return _refuse(503, f"{sentence}; try again", {"Retry-After": "2"})
+        except (ApiFault, _CrowdedError, TooManyRefusedError) as error:
+            return _refuse_for_now(error)
         why = get_reason_unfit(report.evidence_html)
         return _refuse(413, why) if why else await self._believe(pod, report)
 
@@ -129,7 +127,7 @@ class Ingest:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > _MAX_TOKEN_LENGTH:
             return None
-        return await self._reviewer.identify(token.strip())
+        return await self._reviewer.identify(token.strip(), request.remote or "")
 
     async def _believe(self, pod: PodIdentity, report: StepReport) -> web.Response:
         document = self._find_pod(pod.namespace, pod.name, pod.uid)
@@ -191,6 +189,16 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
 
 def _refuse(status: int, sentence: str, headers: dict[str, str] | None = None) -> web.Response:
     return web.json_response({"error": sentence}, status=status, headers=headers)
+
+
+def _refuse_for_now(error: Exception) -> web.Response:
+    """Refuse what may be sent again as it is, and say when."""
+    if isinstance(error, TooManyRefusedError):
+        sentence = "this address sent too many tokens that nobody knows; try again in a minute"
+        return _refuse(429, sentence, {"Retry-After": f"{REFUSED_WINDOW_S:.0f}"})
+    crowded = isinstance(error, _CrowdedError)
+    sentence = "too many reports arrive at once" if crowded else "the API server does not answer"
+    return _refuse(503, f"{sentence}; try again", {"Retry-After": "2"})
 
 
 class Certificate:
