@@ -1,4 +1,4 @@
-"""Decides which pods' logs are those of a week job's steps, in which order, and what is said where none is left."""
+"""Logs of a week job's steps on a cluster: which pods have them, in which order, and where to look if none is left."""
 
 from __future__ import annotations
 

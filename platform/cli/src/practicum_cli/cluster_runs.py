@@ -1,4 +1,4 @@
-"""Decides how a week job of a cluster is read and named, as :mod:`practicum_cli.runs` does for local runs. Pure."""
+"""Week jobs of a cluster as values: read, named, found, as :mod:`practicum_cli.runs` does for local runs. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides the course of one week on a cluster from its file to its final status: submit, follow, fetch the evidence."""
+"""One week on a cluster, from its file to its final status: submit it, follow it, fetch its evidence."""
 
 from __future__ import annotations
 

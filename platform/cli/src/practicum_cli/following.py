@@ -1,4 +1,4 @@
-"""Decides how a week job of a cluster is followed: looked at until it is over, and told as a local run is told."""
+"""Following a week job of a cluster: it is read until it is over, and shown with the same events as a local run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from practicum_core.weekjob import StageStatus, WeekJobStatus
 SHORTEST_S, LONGEST_S = 1.0, 5.0
 """Pauses between two looks: short while something changes, longer in a long queue."""
 PATIENCE_S = 300.0
-"""Seconds for which an API server that does not answer is asked again."""
+"""Seconds after which an API server that does not answer ends the following."""
 _BEGUN = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
 _WAITING = (Phase.PENDING, Phase.QUEUED, Phase.INITIALIZING, Phase.SUSPENDED)
 

@@ -1,4 +1,4 @@
-"""Decides what a person is told when an API server refuses, in the command's one form. Pure: knows no client."""
+"""Error messages for what an API server refuses: reason, place and fix. Pure: knows no client."""
 
 from __future__ import annotations
 

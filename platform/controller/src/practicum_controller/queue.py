@@ -1,4 +1,4 @@
-"""Decides in which order keys are worked on: each once at a time, again if woken meanwhile, later on faults."""
+"""The work queue: a key is worked on by one worker at a time, again if it was added meanwhile, later after a fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIRST_BACKOFF_S = 0.5
 
 
 class WorkQueue(Generic[K]):
-    """Keys that wait for work. A key that is worked on is not handed out again until it is done.
+    """Keys that wait for work. A key that a worker holds is not handed out again until the worker is done.
 
     Args:
         get_time: Monotonic clock in seconds.
@@ -50,7 +50,7 @@ class WorkQueue(Generic[K]):
             self._changed.set()
 
     def add_later(self, key: K, delay_s: float) -> None:
-        """Hand out ``key`` after a while, or before where something wakes it."""
+        """Hand out ``key`` after a while, or earlier if it is added before."""
         due = self._get_time() + delay_s
         if self._due.get(key, float("inf")) <= due:
             return
@@ -74,7 +74,7 @@ class WorkQueue(Generic[K]):
                     await self._changed.wait()
 
     def done(self, key: K, *, is_fault: bool = False) -> None:
-        """Take note that the work on ``key`` ended; after a fault it is handed out again, later each time."""
+        """End the work on ``key``; after a fault it is handed out again, with a delay that doubles each time."""
         self._active.discard(key)
         if is_fault:
             count = self._faults[key] = self._faults.get(key, 0) + 1
@@ -87,7 +87,7 @@ class WorkQueue(Generic[K]):
             self.add(key)
 
     def _promote(self) -> float | None:
-        """Make ready what is due; return the seconds until the next is."""
+        """Move the keys that are due to the ready ones; return the seconds until the next is due."""
         now = self._get_time()
         while self._later and self._later[0][0] <= now:
             due, _, key = heapq.heappop(self._later)
