@@ -7,10 +7,10 @@ import datetime as dt
 import pytest
 
 from practicum_controller.excerpt import trim
+from practicum_controller.family import Family
 from practicum_controller.observe import list_children
 from practicum_controller.places import QueuePlace
 from practicum_controller.steps import StepFacts, observe_step, round_position
-from practicum_controller.store import Family
 from practicum_core import labels
 from practicum_core.errors import Reason
 from practicum_core.phases import Phase

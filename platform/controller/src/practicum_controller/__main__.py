@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from practicum_controller import metrics
+from practicum_controller.census import count_phases, list_progress
 from practicum_controller.client import KubernetesCluster
 from practicum_controller.controller import Controller, get_now
 from practicum_controller.database import Database
@@ -24,6 +25,7 @@ from practicum_controller.ingest import Ingest
 from practicum_controller.leader import Candidate, LedCluster
 from practicum_controller.server import serve
 from practicum_controller.settings import Settings, read_name_servers, read_settings
+from practicum_controller.supervisor import keep_running
 from practicum_controller.tokens import TokenReviewer
 from practicum_core.errors import EXIT_OK, ConfigError, PracticumError
 from practicum_core.reports import StepReport
@@ -77,7 +79,8 @@ async def _run(settings: Settings) -> bool:
 
 async def _run_until(stop: asyncio.Event, controller: Controller, candidate: Candidate) -> None:
     """Run every part until one ends, which only ``stop`` does without a fault."""
-    parts = (controller.watch(), candidate.run(), _tick(controller), stop.wait())
+    tick = functools.partial(_tick, controller)
+    parts = (controller.watch(), candidate.run(), keep_running("metrics", tick), stop.wait())
     tasks = [asyncio.ensure_future(part) for part in parts]
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -106,8 +109,8 @@ def _build_ingest(controller: Controller, cluster: KubernetesCluster, history: H
 
 async def _tick(controller: Controller) -> None:
     while True:
-        metrics.set_phases(controller.store.count_phases())
-        metrics.set_progress(controller.store.list_progress())
+        metrics.set_phases(count_phases(controller.store.week_jobs.values()))
+        metrics.set_progress(list_progress(controller.store.week_jobs.values()))
         metrics.QUEUE_LENGTH.set(len(controller.week_jobs))
         await asyncio.sleep(_TICK_S)
 

@@ -40,6 +40,7 @@ from practicum_controller.reflector import Reflector
 from practicum_controller.reports import Reports
 from practicum_controller.settings import Settings
 from practicum_controller.store import Key, Store
+from practicum_controller.supervisor import keep_running
 from practicum_core import labels
 from practicum_core.errors import PracticumError
 from practicum_core.reports import StepReport
@@ -130,7 +131,7 @@ class Controller:
         """Keep the copy of the cluster current until cancelled."""
         async with asyncio.TaskGroup() as group:
             for reflector in self._reflectors:
-                group.create_task(reflector.run())
+                group.create_task(keep_running(f"watch {reflector.kind}", reflector.run))
 
     async def wait_until_synced(self) -> None:
         """Wait until everything was listed once."""
@@ -151,8 +152,8 @@ class Controller:
                 group.create_task(_work_on(self.week_jobs, self._reconciler.reconcile))
             for _ in range(_COURSE_WORKERS):
                 group.create_task(_work_on(self.courses, self._course_reconciler.reconcile))
-            group.create_task(self._poll_queues())
-            group.create_task(self._sweep())
+            group.create_task(keep_running("queues", self._poll_queues))
+            group.create_task(keep_running("sweep", self._sweep))
 
     async def _poll_queues(self) -> None:
         while True:

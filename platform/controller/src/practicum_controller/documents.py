@@ -118,9 +118,15 @@ def _merge(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Document:
 
 
 def read_time(text: str | None) -> dt.datetime | None:
-    """Read a time as the API server writes it.
+    """Read a time as the API server writes it; ``None`` for what is no time.
 
     >>> read_time("2026-01-02T03:04:05Z").isoformat()
     '2026-01-02T03:04:05+00:00'
+    >>> read_time("yesterday") is None
+    True
     """
-    return dt.datetime.fromisoformat(text) if text else None
+    try:
+        time = dt.datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return time.replace(tzinfo=dt.UTC) if time is not None and time.tzinfo is None else time

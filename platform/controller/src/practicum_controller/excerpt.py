@@ -1,8 +1,8 @@
-"""Decides what is kept of each object: 10,000 week jobs and their children are held at a time. Pure."""
+"""What is kept of each object: 10,000 week jobs and their children are held at a time. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Document = dict[str, Any]
@@ -32,38 +32,41 @@ def read_version(document: Mapping[str, Any]) -> int:
 
 
 def trim(document: Mapping[str, Any]) -> Document:
-    """Keep what the controller reads."""
+    """Keep what the controller reads, of the types that it reads: a kind without a schema holds anything."""
     metadata = document["metadata"]
     kept = {name: metadata[name] for name in _KEPT_META if metadata.get(name)}
-    annotations = {key: value for key, value in metadata.get("annotations", {}).items() if key in _KEPT_ANNOTATIONS}
+    annotations = {
+        key: value for key, value in _read_mapping(metadata, "annotations").items() if key in _KEPT_ANNOTATIONS
+    }
     if annotations:
         kept["annotations"] = annotations
     kind = document["kind"]
     trimmed: Document = {"kind": kind, "metadata": kept, "version": read_version(document)}
-    owners = [owner["uid"] for owner in metadata.get("ownerReferences", ())]
+    owners = [owner["uid"] for owner in metadata.get("ownerReferences") or ()]
     if owners:
         trimmed["owners"] = owners
+    status = _read_mapping(document, "status")
     match kind:
         case "WeekJob" | "Course":
-            trimmed |= {name: document[name] for name in ("spec", "status") if name in document}
+            trimmed |= {name: _read_mapping(document, name) for name in ("spec", "status") if name in document}
         case "Pod":
-            trimmed["status"] = _trim_pod_status(document.get("status", {}))
+            trimmed["status"] = _trim_pod_status(status)
         case "Event":
-            trimmed |= {name: document.get(name) for name in ("reason", "message", "involvedObject", "type")}
+            trimmed |= {name: document.get(name) for name in ("reason", "message", "type")}
+            trimmed["involvedObject"] = _read_mapping(document, "involvedObject")
         case "Job" | "RayJob":
-            trimmed["spec"] = {"suspend": document.get("spec", {}).get("suspend", False)}
-            trimmed["status"] = _trim_child_status(document.get("status", {}))
+            trimmed["spec"] = {"suspend": _read_mapping(document, "spec").get("suspend", False) is True}
+            trimmed["status"] = _keep_texts(status, _CHILD_TEXTS) | {"conditions": _list_conditions(status)}
         case "Service":
-            trimmed["spec"] = {"ports": document.get("spec", {}).get("ports", [])}
+            trimmed["spec"] = {"ports": _read_mapping(document, "spec").get("ports") or []}
         case "Workload":
-            trimmed["status"] = {"conditions": document.get("status", {}).get("conditions", [])}
+            trimmed["status"] = {"conditions": _list_conditions(status)}
     return trimmed
 
 
 _CONTAINER_STATUS = ("name", "state", "lastState", "restartCount")
-_CHILD_STATUS = (
+_CHILD_TEXTS = (
     "completionTime",
-    "conditions",
     "endTime",
     "startTime",
     "jobStatus",
@@ -72,17 +75,46 @@ _CHILD_STATUS = (
     "reason",
     "message",
 )
+_CONDITION_TEXTS = ("type", "status", "reason", "message", "lastTransitionTime")
 
 
-def _trim_child_status(status: Mapping[str, Any]) -> Document:
-    return {name: status[name] for name in _CHILD_STATUS if name in status}
+def _read_mapping(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = document.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _keep_texts(part: Mapping[str, Any], names: Iterable[str]) -> Document:
+    return {name: part[name] for name in names if isinstance(part.get(name), str)}
+
+
+def _list_conditions(status: Mapping[str, Any]) -> list[Document]:
+    """Return the conditions that have a type and a status.
+
+    >>> _list_conditions({"conditions": [{"type": "Failed", "status": "True"}, {"type": 1}, "no"]})
+    [{'type': 'Failed', 'status': 'True'}]
+    """
+    conditions = status.get("conditions")
+    found = [one for one in conditions if isinstance(one, Mapping)] if isinstance(conditions, list) else []
+    kept = [_keep_texts(one, _CONDITION_TEXTS) for one in found]
+    return [one for one in kept if "type" in one and "status" in one]
 
 
 def _trim_pod_status(status: Mapping[str, Any]) -> Document:
-    kept = {name: status[name] for name in ("phase", "reason", "message") if name in status}
+    kept = _keep_texts(status, ("phase", "reason", "message"))
     kept["conditions"] = [
-        one for one in status.get("conditions", ()) if one["type"] in {"PodScheduled", "DisruptionTarget", "Ready"}
+        one for one in _list_conditions(status) if one["type"] in {"PodScheduled", "DisruptionTarget", "Ready"}
     ]
     for name in ("initContainerStatuses", "containerStatuses"):
-        kept[name] = [{part: one[part] for part in _CONTAINER_STATUS if part in one} for one in status.get(name, ())]
+        found = status.get(name) or ()
+        kept[name] = [{part: one[part] for part in _CONTAINER_STATUS if part in one} for one in found]
     return kept
+
+
+def is_changed(before: Mapping[str, Any], after: Mapping[str, Any], beside: Iterable[str]) -> bool:
+    """Whether two states of an object differ in anything beside the parts named.
+
+    >>> is_changed({"version": 1, "spec": {}}, {"version": 2, "spec": {}}, ("version",))
+    False
+    """
+    names = (before.keys() | after.keys()).difference(beside)
+    return any(before.get(name) != after.get(name) for name in names)

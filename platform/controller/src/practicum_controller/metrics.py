@@ -1,4 +1,4 @@
-"""Decides which series the controller shows Prometheus."""
+"""The series that the controller shows Prometheus."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ RECONCILE_FAULTS = Counter(
     registry=REGISTRY,
 )
 REPORTS = Counter("practicum_reports_total", "Reports of stages by answer.", ["status"], registry=REGISTRY)
+STRANGERS = Counter(
+    "practicum_foreign_objects_total",
+    "Objects that bear the controller's labels and are not its own, or that it cannot read.",
+    ["kind"],
+    registry=REGISTRY,
+)
+LOOP_RESTARTS = Counter(
+    "practicum_loop_restarts_total", "Loops of the controller that ended by a fault.", ["loop"], registry=REGISTRY
+)
 QUEUE_LENGTH = Gauge("practicum_work_queue_length", "Week jobs that wait for a look.", registry=REGISTRY)
 IS_LEADER = Gauge("practicum_is_leader", "1 in the replica that works.", registry=REGISTRY)
 

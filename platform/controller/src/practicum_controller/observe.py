@@ -12,12 +12,13 @@ from practicum_controller.backends import get_backend
 from practicum_controller.backends.backend import Document
 from practicum_controller.backends.pod_status import is_pod_alive
 from practicum_controller.documents import read_status, read_week_job
+from practicum_controller.family import Family, get_attempt
 from practicum_controller.places import Places
 from practicum_controller.reports import Reports
 from practicum_controller.rosters import Rosters
-from practicum_controller.scene import Child, Membership, Scene, get_attempt
+from practicum_controller.scene import Child, Membership, Scene
 from practicum_controller.steps import observe_steps
-from practicum_controller.store import Family, Key, Store
+from practicum_controller.store import Key, Store
 from practicum_core import labels
 from practicum_core.curriculum import Unit, get_unit
 from practicum_core.errors import ConfigError
@@ -50,7 +51,8 @@ class Observer:
         uid, home = document["metadata"]["uid"], key[0]
         family, course = self._store.get_family(uid), self._store.get_course(home)
         membership = self._find_membership(course, home)
-        children = list_children(family)
+        # What bears the labels elsewhere is not the controller's.
+        children = list_children(family) if home in self._store.namespaces else []
         scene = Scene(document, now, membership, children, _find_left_pods(family, children))
         previous = read_status(document)
         if previous is None or not previous.phase.is_terminal:

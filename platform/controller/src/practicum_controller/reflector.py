@@ -1,4 +1,4 @@
-"""Decides how the controller's copy of one kind is kept current: list, watch, and list again when that was cut off.
+"""The controller's copy of one kind, kept current: list, watch, and list again when that was cut off.
 
 A selector on the server spares the events of everything else on the cluster, and a list after a gap shows what
 vanished in it. What is not kept of an object is dropped page by page, so a list takes no more memory than its copy.
@@ -48,6 +48,11 @@ class Reflector:
         self.is_synced = asyncio.Event()
         self.is_absent = False
 
+    @property
+    def kind(self) -> str:
+        """The kind of the objects."""
+        return self._resource.kind
+
     async def run(self) -> None:
         """Reflect until cancelled."""
         while True:
@@ -67,7 +72,7 @@ class Reflector:
         version = ""
         async for page, listed_at in self._cluster.list_pages(self._resource, self._selection):
             version = listed_at
-            kept += [trim({"kind": self._resource.kind, **one}) for one in page if self._accept(one)]
+            kept += [found for one in page if (found := self._read(one)) is not None]
         self.is_absent = False
         self._store.replace(self._resource.kind, kept)
         self.is_synced.set()
@@ -76,7 +81,22 @@ class Reflector:
                 version = document["metadata"]["resourceVersion"]
                 if change == "BOOKMARK" or not self._accept(document):
                     continue
-                if change == "DELETED":
-                    self._store.drop(self._resource.kind, document)
-                else:
-                    self._store.put(self._resource.kind, document)
+                self._take(change, document)
+
+    def _read(self, document: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what is kept of an object of a list; ``None`` where it is not wanted, or cannot be read."""
+        try:
+            return trim({"kind": self._resource.kind, **document}) if self._accept(document) else None
+        except Exception as error:  # noqa: BLE001 - whatever one object holds must not hide the others
+            self._store.strangers.note(self._resource.kind, document, f"it cannot be read: {error!r}")
+            return None
+
+    def _take(self, change: str, document: dict[str, Any]) -> None:
+        """Take a change; one that cannot be read is left out, and the next of its object may be whole again."""
+        try:
+            if change == "DELETED":
+                self._store.drop(self._resource.kind, document)
+            else:
+                self._store.put(self._resource.kind, document)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._store.strangers.note(self._resource.kind, document, f"it cannot be read: {error!r}")

@@ -13,6 +13,7 @@ from practicum_controller.backends.backend import Document, Sight
 from practicum_controller.backends.deployment import read_server_url
 from practicum_controller.backends.pod_status import is_pod_running
 from practicum_controller.documents import read_time
+from practicum_controller.family import get_attempt, get_slices
 from practicum_controller.kinds import SERVICES
 from practicum_controller.rosters import Roster
 from practicum_core import labels
@@ -170,13 +171,3 @@ class Scene:
     def ended_at(self) -> dt.datetime | None:
         """When the week job ended, as its status says."""
         return read_time(self.previous.completion_time) if self.previous is not None and self.is_over else None
-
-
-def get_attempt(document: Document) -> int:
-    """Return which attempt of its step an object belongs to."""
-    return int(document["metadata"].get("labels", {}).get(labels.ATTEMPT, "1"))
-
-
-def get_slices(document: Document) -> int:
-    """Return how many GPU slices a child asks for."""
-    return int(document["metadata"].get("labels", {}).get(labels.SLICES, "0"))

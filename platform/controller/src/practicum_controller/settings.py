@@ -1,4 +1,4 @@
-"""Decides what the controller can be told from outside: variables that start with ``PRACTICUM_``, read once."""
+"""The controller's settings: environment variables that start with ``PRACTICUM_``, read once."""
 
 from __future__ import annotations
 

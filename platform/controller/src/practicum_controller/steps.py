@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from practicum_controller.backends import get_backend
 from practicum_controller.backends.backend import Document, Sight, Standing
 from practicum_controller.backends.pod_status import find_condition
+from practicum_controller.family import Family
 from practicum_controller.history import Attempt, KeptReport
 from practicum_controller.places import QueuePlace
 from practicum_controller.scene import Child
-from practicum_controller.store import Family
 from practicum_core.phases import Phase
 from practicum_core.plan import ObservedStep
 from practicum_core.reports import StepReport

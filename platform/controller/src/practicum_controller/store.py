@@ -1,17 +1,17 @@
-"""Decides what the controller remembers of the cluster, and which week job wakes when something changes.
+"""The controller's copy of the cluster, and which week job wakes when something in it changes.
 
-Objects are kept trimmed, indexed by the week job that owns them. Refuses to know where the changes come from.
+Objects are kept trimmed, indexed by the week job that owns them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from practicum_controller.excerpt import read_version, trim
-from practicum_controller.scene import get_slices
+from practicum_controller.excerpt import is_changed, read_version, trim
+from practicum_controller.family import Family, get_reason_foreign, get_slices, get_week_job_uid, list_parents
+from practicum_controller.strangers import Strangers
 from practicum_core import labels
 from practicum_core.phases import Phase
 
@@ -21,22 +21,6 @@ Key = tuple[str, str]
 
 _ENDED = frozenset({Phase.SUCCEEDED.value, Phase.FAILED.value})
 _MAX_GONE = 20_000
-
-
-@dataclass
-class Family:
-    """A week job's children, their pods, Workloads and warnings, each by uid."""
-
-    children: dict[str, Document] = field(default_factory=dict)
-    clusters: dict[str, Document] = field(default_factory=dict)
-    pods: dict[str, Document] = field(default_factory=dict)
-    workloads: dict[str, Document] = field(default_factory=dict)
-    warnings: dict[str, Document] = field(default_factory=dict)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is left."""
-        return not (self.children or self.clusters or self.pods or self.workloads or self.warnings)
 
 
 class Store:
@@ -64,6 +48,7 @@ class Store:
         self._owners: dict[str, str] = {}
         self._orphans: defaultdict[str, dict[str, tuple[str, Document]]] = defaultdict(dict)
         self._gone: dict[str, int] = {}
+        self.strangers = Strangers()
 
     def get_family(self, uid: str) -> Family:
         """Return what belongs to the week job of that uid."""
@@ -85,12 +70,10 @@ class Store:
         pod = self._families[owner].pods.get(uid) if owner else None
         if pod is None or (pod["metadata"]["namespace"], pod["metadata"]["name"]) != (namespace, name):
             return None
-        # Whoever makes pods elsewhere may label them as they like: a stage's pod lives where its week job does.
-        home = self._keys_by_uid.get(str(owner))
-        return pod if home is None or home[0] == namespace else None
+        return pod
 
     def list_uids(self) -> set[str]:
-        """Return the uids of all week jobs, and of those that were not seen yet but whose children were."""
+        """Return the uids of all week jobs, and of those that are gone and whose children are not."""
         return {*self._keys_by_uid, *self._families}
 
     def list_child_uids(self) -> set[str]:
@@ -104,34 +87,18 @@ class Store:
         }
 
     def list_orphans(self) -> list[Document]:
-        """Return the children whose week job is gone."""
+        """Return the children whose week job was there and is gone, in the namespaces of courses."""
         return [
             child
             for uid, family in self._families.items()
             if uid not in self._keys_by_uid
             for child in family.children.values()
+            if child["metadata"]["namespace"] in self.namespaces
         ]
 
     def list_open(self) -> list[Key]:
         """Return the week jobs that have not ended."""
-        return [key for key, one in self.week_jobs.items() if one.get("status", {}).get("phase") not in _ENDED]
-
-    def count_phases(self) -> dict[str, int]:
-        """Return how many week jobs stand in each phase."""
-        counts = dict.fromkeys((phase.value for phase in Phase), 0)
-        for one in self.week_jobs.values():
-            phase = one.get("status", {}).get("phase") or Phase.PENDING.value
-            # A phase that another version wrote is counted too.
-            counts[phase] = counts.get(phase, 0) + 1
-        return counts
-
-    def list_progress(self) -> dict[tuple[str, str, str], float]:
-        """Return the share done of each week job that runs, by namespace, name and unit."""
-        return {
-            (*key, one["spec"]["unit"]): float(one["status"]["progress"].rstrip("%")) / 100
-            for key, one in self.week_jobs.items()
-            if one.get("status", {}).get("phase") == Phase.RUNNING.value and one["status"].get("progress")
-        }
+        return [key for key, one in self.week_jobs.items() if str(one.get("status", {}).get("phase")) not in _ENDED]
 
     def wake_owner(self, child_uid: str) -> None:
         """Wake the week job that a child belongs to."""
@@ -168,7 +135,7 @@ class Store:
     def drop(self, kind: str, document: Document) -> None:
         """Forget an object that is gone."""
         uid, name = document["metadata"]["uid"], document["metadata"]["name"]
-        self._bury(uid, read_version(document))
+        self._note_gone(uid, read_version(document))
         match kind:
             case "WeekJob":
                 self._drop_week_job(document)
@@ -210,10 +177,10 @@ class Store:
                 found = self.namespaces.get(metadata["name"])
             case _:
                 owner = self._owners.get(uid)
-                found = _select(self._families[owner], kind).get(uid) if owner else None
+                found = self._families[owner].select(kind).get(uid) if owner else None
         return found if found is not None and found["metadata"]["uid"] == uid else None
 
-    def _bury(self, uid: str, version: int) -> None:
+    def _note_gone(self, uid: str, version: int) -> None:
         """Remember that an object went, so that an answer which was under way does not bring it back."""
         self._gone[uid] = version
         if len(self._gone) > _MAX_GONE:
@@ -228,6 +195,7 @@ class Store:
         self.week_jobs[key] = document
         self._homes[key[0]][key] = None
         self._keys_by_uid[document["metadata"]["uid"]] = key
+        self._adopt(document["metadata"]["uid"])
         if before is None or is_changed(before, document, ("version", "status") if is_own else ("version",)):
             self._wake(key)
 
@@ -258,51 +226,60 @@ class Store:
 
     def _put_member(self, kind: str, document: Document, *, is_own: bool = False) -> None:
         uid = document["metadata"]["uid"]
-        # A Workload is seen to change after its Job went: it stays where it was until it goes too.
-        owner = self._find_owner(kind, document) or self._owners.get(uid)
+        why = get_reason_foreign(document) if uid not in self._owners else None
+        if why is not None:
+            self.strangers.note(kind, document, why)
+            return
+        # What was taken stays where it is until it goes: a Workload is seen to change after its Job went, and whoever
+        # takes the owner reference off a child makes an orphan of it and no stranger.
+        owner = self._owners.get(uid) or self._find_owner(kind, document)
         if owner is None:
-            for parent in _list_parents(kind, document):
+            for parent in list_parents(kind, document):
                 self._orphans[parent][uid] = (kind, document)
             return
         is_new = uid not in self._owners
         self._owners[uid] = owner
         family = self._families.setdefault(owner, Family())
         if kind == "Event":
-            _ascribe(document, family)
-        members = _select(family, kind)
+            family.attribute_event(document)
+        members = family.select(kind)
         before = members.get(uid)
         members[uid] = document
         if not is_own and (before is None or is_changed(before, document, ("version",))):
             self._wake_uid(owner)
         if is_new:
-            for other, orphan in self._orphans.pop(uid, {}).values():
-                self._put_member(other, orphan)
+            self._adopt(uid)
+
+    def _adopt(self, parent: str) -> None:
+        """Take the objects that waited for what they belong to."""
+        for kind, document in self._orphans.pop(parent, {}).values():
+            if document["metadata"]["uid"] not in self._owners:
+                self._put_member(kind, document)
 
     def _drop_member(self, kind: str, document: Document) -> None:
         uid = document["metadata"]["uid"]
         owner = self._owners.pop(uid, None)
         if owner is None:
-            for parent in _list_parents(kind, trim({"kind": kind, **document})):
+            for parent in list_parents(kind, trim({"kind": kind, **document})):
                 if self._orphans.get(parent, {}).pop(uid, None) and not self._orphans[parent]:
                     del self._orphans[parent]
             return
         family = self._families[owner]
-        _select(family, kind).pop(uid, None)
+        family.select(kind).pop(uid, None)
         if family.is_empty:
             del self._families[owner]
         self._wake_uid(owner)
 
     def _find_owner(self, kind: str, document: Document) -> str | None:
-        """Return the uid of the week job: by label, or by the child that the object belongs to."""
-        marked = document["metadata"].get("labels", {}).get(labels.WEEK_JOB_UID)
-        if marked and kind != "Event" and self._may_be_of(str(marked), document):
-            return str(marked)
-        return next((self._owners[uid] for uid in _list_parents(kind, document) if uid in self._owners), None)
+        """Return the uid of the week job: by label, or by the child that the object belongs to.
 
-    def _may_be_of(self, uid: str, document: Document) -> bool:
-        """Whether an object lies where its week job does: elsewhere people label what they make as they like."""
+        Its week job is there and lies in the same namespace: elsewhere people label what they make as they like.
+        """
+        uid = get_week_job_uid(document)
         key = self._keys_by_uid.get(uid)
-        return key is None or key[0] == document["metadata"]["namespace"]
+        if kind != "Event" and key is not None and key[0] == document["metadata"]["namespace"]:
+            return uid
+        return next((self._owners[uid] for uid in list_parents(kind, document) if uid in self._owners), None)
 
     def _wake_uid(self, uid: str) -> None:
         key = self._keys_by_uid.get(uid)
@@ -327,43 +304,6 @@ class Store:
                 return [
                     document
                     for family in self._families.values()
-                    for document in _select(family, kind).values()
+                    for document in family.select(kind).values()
                     if document["kind"] == kind
                 ]
-
-
-def _ascribe(event: Document, family: Family) -> None:
-    """Make an event about a Ray cluster one about the RayJob that the cluster belongs to."""
-    cluster = family.clusters.get(event["involvedObject"].get("uid", ""))
-    if cluster is not None and cluster.get("owners"):
-        event["involvedObject"] = event["involvedObject"] | {"uid": cluster["owners"][0]}
-
-
-def is_changed(before: Mapping[str, Any], after: Mapping[str, Any], beside: Iterable[str]) -> bool:
-    """Whether two states of an object differ in anything beside the parts named.
-
-    >>> is_changed({"version": 1, "spec": {}}, {"version": 2, "spec": {}}, ("version",))
-    False
-    """
-    names = (before.keys() | after.keys()).difference(beside)
-    return any(before.get(name) != after.get(name) for name in names)
-
-
-def _list_parents(kind: str, document: Document) -> list[str]:
-    if kind == "Event":
-        return [document["involvedObject"].get("uid", "")]
-    return list(document.get("owners", ()))
-
-
-def _select(family: Family, kind: str) -> dict[str, Document]:
-    match kind:
-        case "RayCluster":
-            return family.clusters
-        case "Pod":
-            return family.pods
-        case "Workload":
-            return family.workloads
-        case "Event":
-            return family.warnings
-        case _:
-            return family.children

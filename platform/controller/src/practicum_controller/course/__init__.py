@@ -1,1 +1,1 @@
-"""Decides what a course is made of on a cluster, and keeps it so."""
+"""Courses on a cluster: what they are made of, and how that is kept."""

@@ -1,4 +1,4 @@
-"""Decides what a student's namespace holds: limits, network rules, rights, a volume, a queue. Pure.
+"""What a student's namespace holds: limits, network rules, rights, a volume, a queue. Pure.
 
 What is not allowed here is not allowed at all: pods reach the cluster's own DNS, the controller's ingest and each other
 within the namespace; students manage week jobs and read what became of them, and write no status.

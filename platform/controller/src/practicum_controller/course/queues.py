@@ -1,4 +1,4 @@
-"""Decides what a class shares: Kueue's flavor, queue and priorities. Pure."""
+"""What a class shares: Kueue's flavor, queue and priorities. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides how a course is brought to what it says: shared queues, a home for each student, archives for those who left.
+"""The reconciler of courses: shared queues, a home for each student, archives for those who left.
 
 Each namespace, and the ClusterQueue for what is shared, carries the hash of what was applied with it, written last: a
 restart with a thousand students writes nothing, and what was cut off is applied again. What somebody edited or
@@ -36,9 +36,9 @@ REFRESH_S = 60.0
 """Seconds after which the figures in a course's status are drawn anew."""
 _RETRY_S = 15.0
 _HOMES_AT_ONCE = 8
-_HEALED_AT_ONCE = 20
+_REPAIRED_AT_ONCE = 20
 """Homes that are applied anew at each look although their hash says that they have everything."""
-_UNHEALED = frozenset({"PersistentVolumeClaim"})
+_NEVER_REPAIRED = frozenset({"PersistentVolumeClaim"})
 """A volume that somebody made larger cannot be made smaller again."""
 _MAX_NAMED = 3
 _NOT_FOUND = 404
@@ -78,7 +78,7 @@ class CourseReconciler:
         self._settings = settings
         self._read_authority = read_authority
         self._get_now = get_now
-        self._next_healed: dict[str, int] = {}
+        self._next_repaired: dict[str, int] = {}
 
     async def reconcile(self, name: str) -> float | None:
         """Bring one course to what it says; return after how many seconds to look again."""
@@ -100,7 +100,10 @@ class CourseReconciler:
         return _RETRY_S if faults else REFRESH_S
 
     async def _apply(self, course: Course, document: Document) -> list[str]:
-        """Make everything; return what was in the way, in sentences. One student's trouble is not the others'."""
+        """Make everything; return what was in the way, in sentences.
+
+        An error in one student's namespace must not stop the others.
+        """
         faults: list[str] = []
         turns = asyncio.Semaphore(_HOMES_AT_ONCE)
 
@@ -112,28 +115,28 @@ class CourseReconciler:
                     faults.append(_explain(fault))
 
         authority = self._read_authority()
-        healed = self._choose_healed(course)
-        await attempt(lambda: self._apply_shared(course, document, is_healed=healed is not None))
+        repaired = self._choose_repaired(course)
+        await attempt(lambda: self._apply_shared(course, document, is_repaired=repaired is not None))
         async with asyncio.TaskGroup() as group:
             for student in course.spec.students:
-                is_healed = student.home in (healed or ())
-                work = functools.partial(self._apply_home, course, student, authority, is_healed=is_healed)
+                is_repaired = student.home in (repaired or ())
+                work = functools.partial(self._apply_home, course, student, authority, is_repaired=is_repaired)
                 group.create_task(attempt(work))
         await attempt(lambda: self._archive_others(course))
         return faults
 
-    def _choose_healed(self, course: Course) -> set[str] | None:
+    def _choose_repaired(self, course: Course) -> set[str] | None:
         """Return the homes whose turn it is; ``None`` at the first look, which is one of many at a start."""
         homes = [student.home for student in course.spec.students]
-        start = self._next_healed.get(course.metadata.name)
+        start = self._next_repaired.get(course.metadata.name)
         if start is None:
-            self._next_healed[course.metadata.name] = 0
+            self._next_repaired[course.metadata.name] = 0
             return None
-        end = start + _HEALED_AT_ONCE
-        self._next_healed[course.metadata.name] = end if end < len(homes) else 0
+        end = start + _REPAIRED_AT_ONCE
+        self._next_repaired[course.metadata.name] = end if end < len(homes) else 0
         return set(homes[start:end])
 
-    async def _apply_shared(self, course: Course, document: Document, *, is_healed: bool) -> None:
+    async def _apply_shared(self, course: Course, document: Document, *, is_repaired: bool) -> None:
         owner = {
             "apiVersion": course.api_version,
             "kind": "Course",
@@ -146,25 +149,29 @@ class CourseReconciler:
         digest = _hash(shared)
         queue = next(wanted for wanted in shared if wanted["kind"] == "ClusterQueue")
         known = await self._cluster.read(KINDS[queue["kind"]].build_path(None, queue["metadata"]["name"]))
-        if not is_healed and known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest:
+        if (
+            not is_repaired
+            and known is not None
+            and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest
+        ):
             return
         queue["metadata"]["annotations"] = {APPLIED_HASH: digest}
         for wanted in sorted(shared, key=lambda one: one is queue):
             await self._cluster.apply(KINDS[wanted["kind"]], wanted)
 
-    async def _apply_home(self, course: Course, student: Student, authority: str, *, is_healed: bool) -> None:
+    async def _apply_home(self, course: Course, student: Student, authority: str, *, is_repaired: bool) -> None:
         namespace = build_namespace(course, student)
         content = build_home(course, student, self._settings, authority)
         digest = _hash([namespace, content])
         known = self._store.namespaces.get(student.home)
         is_whole = known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest
-        if is_whole and not is_healed:
+        if is_whole and not is_repaired:
             return
         _refuse_foreign(known or await self._find_unlabelled(student.home), course)
         if not is_whole:
             await self._cluster.apply(NAMESPACES, namespace)
         for wanted in content:
-            if not (is_whole and wanted["kind"] in _UNHEALED):
+            if not (is_whole and wanted["kind"] in _NEVER_REPAIRED):
                 await self._cluster.apply(KINDS[wanted["kind"]], wanted)
         # Only now: a namespace that bears the hash has everything.
         namespace["metadata"]["annotations"] = {APPLIED_HASH: digest}
