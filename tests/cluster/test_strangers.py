@@ -1,8 +1,12 @@
-"""Objects of strangers on a real API server, with the controller's labels on them: nothing restarts, nothing goes."""
+"""Objects of strangers on a real API server, with the controller's labels on them: nothing restarts, nothing goes.
+
+``PRACTICUM_STRANGERS`` sets how many are written: 2,000 take about a minute and a half.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +18,7 @@ from practicum_controller import metrics
 from practicum_core import labels
 
 pytestmark = pytest.mark.cluster
-NUM_OBJECTS = 2000
+NUM_OBJECTS = int(os.environ.get("PRACTICUM_STRANGERS", "300"))
 WORDS = ("", "1", "two", "1.5", "9" * 40, "sft", "model", "abc")
 VALUES = (None, 0, 1.5, True, "Running", "RUNNING", "2026-13-01", [], ["no"], {}, {"type": 1}, [{"type": "Failed"}])
 STATUS = ("conditions", "jobStatus", "jobDeploymentStatus", "endTime", "startTime", "rayClusterName", "message")
@@ -22,6 +26,8 @@ NAMES = (labels.WEEK_JOB_UID, labels.STEP, labels.ATTEMPT, labels.SLICES, labels
 CONTAINER = {"name": "theirs", "image": "registry.example/theirs"}
 KINDS = {
     "Job": ("batch/v1", "jobs"),
+    "Deployment": ("apps/v1", "deployments"),
+    "Service": ("v1", "services"),
     "RayJob": ("ray.io/v1", "rayjobs"),
     "RayCluster": ("ray.io/v1", "rayclusters"),
     "Workload": ("kueue.x-k8s.io/v1beta2", "workloads"),
@@ -54,6 +60,11 @@ def invent(dice, number, namespaces, uid):
         case "Job":
             template = {"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}
             document["spec"] = {"suspend": True, "template": template}
+        case "Deployment":
+            template = {"metadata": {"labels": {"app": "theirs"}}, "spec": {"containers": [CONTAINER]}}
+            document["spec"] = {"selector": {"matchLabels": {"app": "theirs"}}, "template": template}
+        case "Service":
+            document["spec"] = dice.choice(({"clusterIP": "None"}, {"ports": [{"port": 8000}], "selector": marks}))
         case "Event":
             document["involvedObject"] = {"kind": "Job", "uid": owner, "namespace": metadata["namespace"]}
             document |= {"type": "Warning", "reason": dice.choice(("FailedCreate", "Other")), "message": "no"}

@@ -17,6 +17,7 @@ from practicum_controller.supervisor import keep_running
 from practicum_core import labels
 
 WATCHED = ("WeekJob", "Course", "Namespace", "Job", "RayJob", "RayCluster", "Pod", "Workload", "Event")
+WATCHED += ("Deployment", "Service")
 UIDS = ("w1", "w2", "abc", "")
 WORDS = ("", "1", "two", "-1", "9" * 50, "Running", "RUNNING", "Failed", "2026-01-02T03:04:05Z", "2026-13-01", "True")
 NAMES = ("spec", "status", "conditions", "phase", "suspend", "jobStatus", "jobDeploymentStatus", "endTime", "startTime")
@@ -98,6 +99,7 @@ def test_no_object_ends_a_watch_or_hides_another():
     children = list_children(store.get_family("w1"))
     assert all(get_reason_foreign(child.main) is None for child in children)
     observe_steps(children, store.get_family("w1"), {}, {})
+    assert all(isinstance(child.endpoint, str | None) for child in children)
     assert all(isinstance(child.stopped_at, dt.datetime | None) for child in children)
     assert store.list_orphans() == []
 

@@ -17,6 +17,7 @@ from practicum_controller.client import Cluster, KubernetesCluster
 from practicum_controller.course.homes import get_cluster_queue_name
 from practicum_controller.course.reconcile import CourseReconciler
 from practicum_controller.endings import Endings
+from practicum_controller.families import Key
 from practicum_controller.history import History
 from practicum_controller.kinds import (
     COURSES,
@@ -39,7 +40,7 @@ from practicum_controller.reconcile import Reconciler
 from practicum_controller.reflector import Reflector
 from practicum_controller.reports import Reports
 from practicum_controller.settings import Settings
-from practicum_controller.store import Key, Store
+from practicum_controller.store import Store
 from practicum_controller.supervisor import keep_running
 from practicum_core import labels
 from practicum_core.errors import PracticumError

@@ -12,13 +12,14 @@ from practicum_controller.backends import get_backend
 from practicum_controller.backends.backend import Document
 from practicum_controller.backends.pod_status import is_pod_alive
 from practicum_controller.documents import read_status, read_week_job
+from practicum_controller.families import Key
 from practicum_controller.family import Family, get_attempt
 from practicum_controller.places import Places
 from practicum_controller.reports import Reports
 from practicum_controller.rosters import Rosters
 from practicum_controller.scene import Child, Membership, Scene
 from practicum_controller.steps import observe_steps
-from practicum_controller.store import Key, Store
+from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.curriculum import Unit, get_unit
 from practicum_core.errors import ConfigError

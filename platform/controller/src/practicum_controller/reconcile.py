@@ -9,10 +9,10 @@ import datetime as dt
 from collections.abc import Callable
 
 from practicum_controller.children import Applied, Children
+from practicum_controller.families import Key
 from practicum_controller.observe import Observer
 from practicum_controller.planner import plan_week_job
 from practicum_controller.publisher import Publisher
-from practicum_controller.store import Key
 
 
 class Reconciler:

@@ -10,15 +10,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from practicum_controller.excerpt import is_changed, read_version, trim
-from practicum_controller.family import Family, get_reason_foreign, get_slices, get_week_job_uid, list_parents
+from practicum_controller.families import Families, Key
+from practicum_controller.family import Family, get_slices
 from practicum_controller.strangers import Strangers
 from practicum_core import labels
 from practicum_core.phases import Phase
 
 Document = dict[str, Any]
-Key = tuple[str, str]
-"""Namespace and name of a week job."""
-
 _ENDED = frozenset({Phase.SUCCEEDED.value, Phase.FAILED.value})
 _MAX_GONE = 20_000
 
@@ -43,16 +41,14 @@ class Store:
         self.courses: dict[str, Document] = {}
         self.namespaces: dict[str, Document] = {}
         self._homes: defaultdict[str, dict[Key, None]] = defaultdict(dict)
-        self._families: dict[str, Family] = {}
         self._keys_by_uid: dict[str, Key] = {}
-        self._owners: dict[str, str] = {}
-        self._orphans: defaultdict[str, dict[str, tuple[str, Document]]] = defaultdict(dict)
         self._gone: dict[str, int] = {}
         self.strangers = Strangers()
+        self._families = Families(self._keys_by_uid.get, self._wake_uid, self.strangers)
 
     def get_family(self, uid: str) -> Family:
         """Return what belongs to the week job of that uid."""
-        return self._families.get(uid) or Family()
+        return self._families.get(uid)
 
     def get_key(self, uid: str) -> Key | None:
         """Return the key of the week job of that uid."""
@@ -66,34 +62,29 @@ class Store:
 
     def find_pod(self, namespace: str, name: str, uid: str) -> Document | None:
         """Return the pod of a stage, if it is that very one."""
-        owner = self._owners.get(uid)
-        pod = self._families[owner].pods.get(uid) if owner else None
+        pod = self._families.find("Pod", uid)
         if pod is None or (pod["metadata"]["namespace"], pod["metadata"]["name"]) != (namespace, name):
             return None
         return pod
 
     def list_uids(self) -> set[str]:
         """Return the uids of all week jobs, and of those that are gone and whose children are not."""
-        return {*self._keys_by_uid, *self._families}
+        return {*self._keys_by_uid, *self._families.list_week_job_uids()}
 
     def list_child_uids(self) -> set[str]:
         """Return the uids of all children."""
-        return {uid for family in self._families.values() for uid in family.children}
+        return {uid for _, uid, _ in self._families.list_children()}
 
     def list_gpu_children(self) -> set[str]:
         """Return the uids of the children that ask for GPU slices."""
-        return {
-            uid for family in self._families.values() for uid, child in family.children.items() if get_slices(child)
-        }
+        return {uid for _, uid, child in self._families.list_children() if get_slices(child)}
 
     def list_orphans(self) -> list[Document]:
         """Return the children whose week job was there and is gone, in the namespaces of courses."""
         return [
             child
-            for uid, family in self._families.items()
-            if uid not in self._keys_by_uid
-            for child in family.children.values()
-            if child["metadata"]["namespace"] in self.namespaces
+            for owner, _, child in self._families.list_children()
+            if owner not in self._keys_by_uid and child["metadata"]["namespace"] in self.namespaces
         ]
 
     def list_open(self) -> list[Key]:
@@ -102,7 +93,7 @@ class Store:
 
     def wake_owner(self, child_uid: str) -> None:
         """Wake the week job that a child belongs to."""
-        owner = self._owners.get(child_uid)
+        owner = self._families.get_owner(child_uid)
         if owner is not None:
             self._wake_uid(owner)
 
@@ -130,7 +121,7 @@ class Store:
             case "Namespace":
                 self._put_namespace(trimmed)
             case _:
-                self._put_member(kind, trimmed, is_own=is_own)
+                self._families.put(kind, trimmed, is_own=is_own)
 
     def drop(self, kind: str, document: Document) -> None:
         """Forget an object that is gone."""
@@ -145,7 +136,7 @@ class Store:
             case "Namespace":
                 self.namespaces.pop(name, None)
             case _:
-                self._drop_member(kind, document)
+                self._families.drop(kind, document)
 
     def replace(self, kind: str, documents: Iterable[Document]) -> None:
         """Take a whole list: what is not in it is gone, and what it says counts even where it seems older.
@@ -155,9 +146,7 @@ class Store:
             documents: The objects, trimmed.
         """
         known = {document["metadata"]["uid"]: document for document in self._list(kind)}
-        for waiting in self._orphans.values():
-            for uid in [uid for uid, (other, _) in waiting.items() if other == kind]:
-                del waiting[uid]
+        self._families.forget_waiting(kind)
         for document in documents:
             known.pop(document["metadata"]["uid"], None)
             self._take(kind, document)
@@ -176,8 +165,7 @@ class Store:
             case "Namespace":
                 found = self.namespaces.get(metadata["name"])
             case _:
-                owner = self._owners.get(uid)
-                found = self._families[owner].select(kind).get(uid) if owner else None
+                found = self._families.find(kind, uid)
         return found if found is not None and found["metadata"]["uid"] == uid else None
 
     def _note_gone(self, uid: str, version: int) -> None:
@@ -195,7 +183,7 @@ class Store:
         self.week_jobs[key] = document
         self._homes[key[0]][key] = None
         self._keys_by_uid[document["metadata"]["uid"]] = key
-        self._adopt(document["metadata"]["uid"])
+        self._families.adopt(document["metadata"]["uid"])
         if before is None or is_changed(before, document, ("version", "status") if is_own else ("version",)):
             self._wake(key)
 
@@ -224,63 +212,6 @@ class Store:
             for key in self._homes.get(name, ()):
                 self._wake(key)
 
-    def _put_member(self, kind: str, document: Document, *, is_own: bool = False) -> None:
-        uid = document["metadata"]["uid"]
-        why = get_reason_foreign(document) if uid not in self._owners else None
-        if why is not None:
-            self.strangers.note(kind, document, why)
-            return
-        # What was taken stays where it is until it goes: a Workload is seen to change after its Job went, and whoever
-        # takes the owner reference off a child makes an orphan of it and no stranger.
-        owner = self._owners.get(uid) or self._find_owner(kind, document)
-        if owner is None:
-            for parent in list_parents(kind, document):
-                self._orphans[parent][uid] = (kind, document)
-            return
-        is_new = uid not in self._owners
-        self._owners[uid] = owner
-        family = self._families.setdefault(owner, Family())
-        if kind == "Event":
-            family.attribute_event(document)
-        members = family.select(kind)
-        before = members.get(uid)
-        members[uid] = document
-        if not is_own and (before is None or is_changed(before, document, ("version",))):
-            self._wake_uid(owner)
-        if is_new:
-            self._adopt(uid)
-
-    def _adopt(self, parent: str) -> None:
-        """Take the objects that waited for what they belong to."""
-        for kind, document in self._orphans.pop(parent, {}).values():
-            if document["metadata"]["uid"] not in self._owners:
-                self._put_member(kind, document)
-
-    def _drop_member(self, kind: str, document: Document) -> None:
-        uid = document["metadata"]["uid"]
-        owner = self._owners.pop(uid, None)
-        if owner is None:
-            for parent in list_parents(kind, trim({"kind": kind, **document})):
-                if self._orphans.get(parent, {}).pop(uid, None) and not self._orphans[parent]:
-                    del self._orphans[parent]
-            return
-        family = self._families[owner]
-        family.select(kind).pop(uid, None)
-        if family.is_empty:
-            del self._families[owner]
-        self._wake_uid(owner)
-
-    def _find_owner(self, kind: str, document: Document) -> str | None:
-        """Return the uid of the week job: by label, or by the child that the object belongs to.
-
-        Its week job is there and lies in the same namespace: elsewhere people label what they make as they like.
-        """
-        uid = get_week_job_uid(document)
-        key = self._keys_by_uid.get(uid)
-        if kind != "Event" and key is not None and key[0] == document["metadata"]["namespace"]:
-            return uid
-        return next((self._owners[uid] for uid in list_parents(kind, document) if uid in self._owners), None)
-
     def _wake_uid(self, uid: str) -> None:
         key = self._keys_by_uid.get(uid)
         if key is not None:
@@ -301,9 +232,4 @@ class Store:
             case "Namespace":
                 return list(self.namespaces.values())
             case _:
-                return [
-                    document
-                    for family in self._families.values()
-                    for document in family.select(kind).values()
-                    if document["kind"] == kind
-                ]
+                return self._families.list_members(kind)
