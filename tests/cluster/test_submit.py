@@ -130,7 +130,7 @@ def test_what_the_server_alone_knows_is_told_with_the_field(api_server, student,
     code, _, err = command("submit", week, "-n", student)
     assert code == 2
     assert "metadata.name may have 40 characters" in err
-    assert "fix: mend the named keys" in err
+    assert "fix: correct the named keys" in err
 
 
 def test_a_week_that_has_started_is_not_changed(api_server, student, week, command):

@@ -120,7 +120,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         ("a.csv", b"PK\x03\x04abc", "ZIP archive", "CSV"),
         ("a.json", b"<!DOCTYPE html><html>", "web page", "download"),
         ("a.jsonl.gz", LINES, "not compressed", "ending"),
-        ("a.jsonl.gz", gzip.compress(LINES * 100)[:-30], "damaged", "anew"),
+        ("a.jsonl.gz", gzip.compress(LINES * 100)[:-30], "damaged", "download"),
         ("a.json", json.dumps({"train": RECORDS, "test": RECORDS}).encode(), "'train' and 'test'", "file of its own"),
         ("a.json", json.dumps({"test": RECORDS, "n": 1, "train": RECORDS}).encode(), "'test' and 'train'", "own"),
         ("a.csv", b"instruction,instruction\nq,a\n", "instruction twice", "first line"),

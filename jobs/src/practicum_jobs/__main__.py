@@ -79,7 +79,7 @@ def read_config(spec: StageSpec, path: Path) -> StageConfig:
         return spec.config.model_validate(resolve_endpoints(document, endpoints))
     except ValidationError as error:
         problems = list_problems(error, spec.config, noun="option")
-        raise ConfigError(f"{path}: {'; '.join(problems)}", "mend the named options") from error
+        raise ConfigError(f"{path}: {'; '.join(problems)}", "correct the named options") from error
 
 
 def _build_parser() -> argparse.ArgumentParser:

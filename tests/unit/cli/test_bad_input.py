@@ -234,7 +234,7 @@ def test_a_run_that_nothing_can_mend_is_not_said_to_go_on(finish_run, command):
     path.write_bytes(path.read_bytes()[:40])
     code, _, err = command("run", "--resume", "latest")
     assert code == 3
-    assert err.endswith("fix: start the run anew\n")
+    assert err.endswith("fix: start a new run\n")
 
 
 def test_a_finished_run_without_a_pack_is_not_said_to_need_finishing(finish_run, command):

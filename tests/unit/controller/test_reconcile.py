@@ -164,7 +164,7 @@ def test_a_course_that_cannot_be_read_starts_nobody():
     school.reconcile()
     assert school.cluster.made == []
     assert school.cluster.status["reason"] == Reason.COURSE_MISSING
-    assert "the teacher must mend it" in school.cluster.status["message"]
+    assert "the teacher must correct it" in school.cluster.status["message"]
 
 
 def test_a_student_who_left_is_stopped():

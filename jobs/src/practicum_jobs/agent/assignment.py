@@ -99,7 +99,7 @@ def check_assignment(step: PodStep, experiments: Path) -> Assignment:
         config = stage.config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(
-            describe_problems(error, stage.config, prefix=f"{step.step}."), "mend the named option"
+            describe_problems(error, stage.config, prefix=f"{step.step}."), "correct the named option"
         ) from error
     return Assignment(step, stage, config, run)
 

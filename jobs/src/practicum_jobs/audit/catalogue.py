@@ -35,13 +35,14 @@ class FindingKind:
 
 
 _REMOVE = Bilingual(
-    "Removed from the clean copy; the first of each group stays.", "已从干净副本中移除；每组保留第一条。"
+    "Removed from the clean copy, except the first of each group.", "已从清洗后的副本中移除；每组保留第一条。"
 )
 _PRIVATE = Bilingual(
-    "Removed; ask where it came from before the data is used at all.", "已移除；在使用这份数据之前先查清来源。"
+    "Removed; find out where it came from before you use the data.", "已移除；使用这份数据前请先查清其来源。"
 )
 _BROKEN = Bilingual(
-    "Not read and not in the clean copy; mend the line in its file.", "未读取，也不在干净副本中；请在原文件中修复该行。"
+    "Not read and not in the clean copy; correct the line in its file.",
+    "未读取，也不在清洗后的副本中；请在原文件中修正该行。",
 )
 
 EXACT, NEAR, CONFLICT, LEAKED, RUN = (
@@ -64,8 +65,8 @@ _GENERAL = (
         CONFLICT,
         Bilingual("Same prompt, different answers", "相同提示、不同答案"),
         Bilingual(
-            "All answers of the group were removed: which one is right, a person must say.",
-            "整组答案都已移除：哪个正确须由人来判断。",
+            "All answers of the group were removed; a person must decide which one is right.",
+            "整组答案均已移除；哪个正确需由人判断。",
         ),
         0.005,
     ),
@@ -79,7 +80,7 @@ _GENERAL = (
         RUN,
         Bilingual("Long run of text shared with an evaluation row", "与评测样本共有长片段"),
         Bilingual(
-            "Removed; read the samples: a quoted passage is no leak, a copied question is.",
+            "Removed; read the samples: a quoted passage is not a leak, a copied question is.",
             "已移除；请查看样例：引用同一段资料不算泄漏，照抄题目才算。",
         ),
         0.01,
@@ -87,19 +88,19 @@ _GENERAL = (
     FindingKind(
         OVER_LONG,
         Bilingual("Longer than max_length", "超过 max_length"),
-        Bilingual("Training would cut the end, where the answer stands.", "训练时会截断末尾，而答案正在末尾。"),
+        Bilingual("Training would cut off the end, which holds the answer.", "训练时会截断末尾，而答案就在末尾。"),
         0.05,
     ),
     FindingKind(
         EMPTY,
         Bilingual("Empty answer", "答案为空"),
-        Bilingual("Removed; it teaches the model to say nothing.", "已移除；它会教模型什么都不说。"),
+        Bilingual("Removed; it teaches the model to say nothing.", "已移除；这类样本会使模型学会不作答。"),
         0.001,
     ),
     FindingKind(
         REFUSAL,
         Bilingual("Refusal or boilerplate", "拒答或套话"),
-        Bilingual("Removed; copied refusals make a model refuse.", "已移除；照搬的拒答会让模型学会拒答。"),
+        Bilingual("Removed; training on refusals makes a model refuse.", "已移除；用拒答样本训练会使模型倾向拒答。"),
         0.02,
     ),
     FindingKind(
@@ -126,26 +127,26 @@ _GENERAL = (
     FindingKind(
         EQUAL_PAIR,
         Bilingual("Chosen and rejected are equal", "chosen 与 rejected 相同"),
-        Bilingual("Removed; nothing is preferred.", "已移除；没有体现偏好。"),
+        Bilingual("Removed; the pair shows no preference.", "已移除；这对答案没有体现偏好。"),
         0.01,
     ),
     FindingKind(
         EMPTY_REJECTED,
         Bilingual("Empty rejected answer", "rejected 为空"),
-        Bilingual("Removed; any answer is better than none.", "已移除；任何答案都比空好。"),
+        Bilingual("Removed; any answer is better than an empty one.", "已移除；任何答案都优于空答案。"),
         0.01,
     ),
     FindingKind(
         SPECIAL_TOKEN,
         Bilingual("Special token inside a text", "文本中含特殊词元"),
-        Bilingual("Removed; the model would take it for the end of a turn.", "已移除；模型会把它当作轮次的边界。"),
+        Bilingual("Removed; the model would read it as the end of a turn.", "已移除；模型会把它当作轮次的结束。"),
         0.001,
     ),
     FindingKind(
         TEMPLATE,
-        Bilingual("Refused by the model's chat template", "模型的对话模板不接受"),
+        Bilingual("Rejected by the model's chat template", "模型的对话模板不接受"),
         Bilingual(
-            "Removed; mend the order of its roles, or use a model whose template takes it.",
+            "Removed; correct the order of the roles, or use a model whose template accepts it.",
             "已移除；请修正角色顺序，或换用模板支持它的模型。",
         ),
         0.0,
@@ -161,18 +162,18 @@ _GENERAL = (
     ),
     FindingKind(
         UNWANTED,
-        Bilingual("Answer that the data marks as unwanted", "数据标为不良的答案"),
+        Bilingual("Answer that the data marks as undesirable", "数据中标为不良的答案"),
         Bilingual(
-            "Kept; for training on labels (KTO) only, never for supervised training.",
-            "已保留；只能用于按标签训练（KTO），不可用于监督微调。",
+            "Kept; use it only for training on labels (KTO), not for supervised fine-tuning.",
+            "已保留；仅可用于带标签的训练（KTO），不可用于监督微调。",
         ),
         1.0,
         removes=False,
     ),
     FindingKind(
         DUPLICATE_ID,
-        Bilingual("Id that an earlier row has", "与先前行重复的 id"),
-        Bilingual("Kept; results by id would mix these rows up.", "已保留；按 id 汇总的结果会混淆这些行。"),
+        Bilingual("Repeated id", "重复的 id"),
+        Bilingual("Kept; results by id would confuse these rows.", "已保留；按 id 汇总结果时会混淆这些行。"),
         1.0,
         removes=False,
     ),
@@ -180,8 +181,8 @@ _GENERAL = (
         UNREAD,
         Bilingual("Columns that are not read", "未读取的列"),
         Bilingual(
-            "The rows are kept without them; rename a column that should count (`practicum audit --help`).",
-            "行已保留但不含这些列；若某列应计入，请改名（见 `practicum audit --help`）。",
+            "The rows are kept without them; rename a column that should be read (see `practicum audit --help`).",
+            "行已保留，但不含这些列；如需读取某列，请修改列名（见 `practicum audit --help`）。",
         ),
         1.0,
         removes=False,
@@ -237,15 +238,15 @@ _DEFECTS: Mapping[str, Bilingual] = {
     "broken_json": Bilingual("Broken JSON", "JSON 损坏"),
     "invalid_utf8": Bilingual("Invalid UTF-8", "非法 UTF-8"),
     "broken_csv": Bilingual("Broken CSV or TSV", "CSV 或 TSV 损坏"),
-    "duplicate_key": Bilingual("Key that stands twice in a row", "同一行中重复的键"),
+    "duplicate_key": Bilingual("Repeated key in a row", "同一行中重复的键"),
     "missing_column": Bilingual("Missing column", "缺少列"),
     "wrong_type": Bilingual("Wrong type", "类型错误"),
-    "row_too_long": Bilingual("Row longer than any may be", "行超过长度上限"),
-    "unread_part": Bilingual("Part of a file that is no row", "文件中不属于任何行的部分"),
+    "row_too_long": Bilingual("Row over the length limit", "行超过长度上限"),
+    "unread_part": Bilingual("Part of a file that is not a row", "文件中不是数据行的部分"),
     HELD_OUT: Bilingual("Evaluation row that cannot be read", "无法读取的评测样本"),
 }
 _CODE_ADVICE = Bilingual(
-    "Removed; decode the source again, with the right encoding.", "已移除；请用正确的编码重新解码来源。"
+    "Removed; decode the source again with the right encoding.", "已移除；请用正确的编码重新读取原始数据。"
 )
 
 CATALOGUE: Mapping[str, FindingKind] = {

@@ -53,7 +53,7 @@ def build_script_chart(result: Result) -> Chart:
     """Draw how many rows are in which script."""
     counts = sorted(result.scan.scripts.items(), key=lambda item: -item[1])
     bars = [Bar(SCRIPT_TITLES[name], count, f"{count:,}") for name, count in counts]
-    return bar_chart("scripts", Bilingual("Rows by script", "按文字划分的行数"), bars)
+    return bar_chart("scripts", Bilingual("Rows by script", "各书写系统的行数"), bars)
 
 
 def build_finding_chart(result: Result) -> Chart:
@@ -61,5 +61,5 @@ def build_finding_chart(result: Result) -> Chart:
     counts = {name: result.scan.count(name) for name in CATALOGUE}
     found = sorted((name for name in CATALOGUE if counts[name]), key=lambda name: -counts[name])
     bars = [Bar(CATALOGUE[name].title, counts[name], f"{counts[name]:,}", TONES[result.levels[name]]) for name in found]
-    nothing = [Bar(Bilingual("No findings", "没有发现"), 0, "0")]
-    return bar_chart("findings", Bilingual("Rows by finding", "按发现划分的行数"), bars or nothing)
+    nothing = [Bar(Bilingual("No findings", "未发现问题"), 0, "0")]
+    return bar_chart("findings", Bilingual("Rows by finding", "各类问题的行数"), bars or nothing)

@@ -34,14 +34,14 @@ GOAL_RATIO = 0.95
 LEVELS: dict[Level, B] = {"pass": B("pass", "通过"), "warn": B("warning", "警告"), "fail": B("fail", "不通过")}
 NOT_LOOKED_FOR = B(
     "names of people, postal addresses, dates of birth, health records; identity numbers of countries not named above;"
-    " passports, permits, Macao cards, social security numbers, QQ and WeChat names that no word beside them"
-    " names; passwords that no word names; anything inside pictures or encoded text",
-    "人名、通信地址、出生日期、健康记录；上面未列出的国家的证件号；"
-    "前后没有词语指明的护照、通行证、澳门身份证、社会安全号码、QQ 号和微信号；"
-    "没有词语指明的密码；图片或编码文本里的内容",
+    " passports, permits, Macao cards, social security numbers, QQ numbers and WeChat ids without a word beside them"
+    " that names them; passwords without such a word; anything in images or encoded text",
+    "人名、通信地址、出生日期、健康记录；上面未列出的国家或地区的证件号；"
+    "上下文中没有提示词的护照、通行证、澳门身份证、社会安全号码、QQ 号和微信号；"
+    "没有提示词的密码；图片或编码文本中的内容",
 )
-"""What a person must look for, because the audit does not."""
-_NAME = B("Finding", "发现")
+"""What the audit does not detect, so that a person must look for it."""
+_NAME = B("Finding", "问题")
 _ROWS = B("Rows", "行数")
 
 
@@ -63,7 +63,7 @@ def build_page(result: Result, run_id: str) -> str:
         eyebrow="Practicum",
         lead=B(
             "What is wrong with this data set, row by row, and what was removed from its clean copy.",
-            "这份数据集逐行有哪些问题，以及干净副本移除了什么。",
+            "逐行列出这份数据集的问题，以及清洗时移除的内容。",
         ),
         stamp=Stamp(LEVELS[result.verdict], TONES[result.verdict], result.source.uri),
         footer=run_id,
@@ -75,7 +75,7 @@ def _build_overview(result: Result) -> Section:
     figures = [
         Figure(B("Rows read", "已读取行数"), f"{scan.num_rows:,}"),
         Figure(
-            B("Lines that are no row", "无法读成行的位置"),
+            B("Unreadable lines", "无法读取的行"),
             f"{scan.num_defects:,}",
             tone="warn" if scan.num_defects else "plain",
         ),
@@ -103,7 +103,7 @@ def _build_overview(result: Result) -> Section:
             Facts(facts),
             Charts([(build_finding_chart(result), None), (build_script_chart(result), None)]),
         ],
-        B("A row can have several findings; it is removed once.", "一行可能有多项发现，但只移除一次。"),
+        B("A row can have several findings; it is removed once.", "一行可能有多项问题，但只移除一次。"),
     )
 
 
@@ -112,9 +112,9 @@ def _build_findings(result: Result) -> Section:
         Column(_NAME),
         Column(_ROWS, "number"),
         Column(B("Share", "占比"), "number"),
-        Column(B("Fails above", "超过即不通过"), "number"),
-        Column(B("Level", "结论")),
-        Column(B("What to do", "如何处理")),
+        Column(B("Fails above", "不通过阈值"), "number"),
+        Column(B("Level", "级别")),
+        Column(B("What to do", "处理办法")),
     ]
     rows: list[list[Cell | Text]] = []
     for name, kind in CATALOGUE.items():
@@ -124,29 +124,29 @@ def _build_findings(result: Result) -> Section:
             share, limit = _share(count, result.scan.num_places), f"{100 * result.thresholds[name]:.2f}%"
             rows.append([kind.title, f"{count:,}", share, limit, Cell(LEVELS[level], tone=TONES[level]), kind.advice])
     clean = [kind.title for name, kind in CATALOGUE.items() if not result.scan.count(name)]
-    blocks: list[Block] = [Table(B("Findings", "发现"), columns, rows)] if rows else []
+    blocks: list[Block] = [Table(B("Findings", "审计结果"), columns, rows)] if rows else []
     if clean:
         listed = B("; ".join(title.en for title in clean), "；".join(title.zh for title in clean))
         blocks.append(
-            Paragraph(B("Looked for and not found: {listed}.", "已检查但未发现：{listed}。").format(listed=listed))
+            Paragraph(B("Checked and not found: {listed}.", "已检查，未发现：{listed}。").format(listed=listed))
         )
     reading = B(
         "A finding fails when its share is above the threshold, and warns below it.",
         "占比超过阈值为不通过，否则为警告。",
     )
-    return Section("findings", B("Findings and thresholds", "发现与阈值"), blocks, reading)
+    return Section("findings", B("Findings and thresholds", "审计结果与阈值"), blocks, reading)
 
 
 def _build_coverage() -> Section:
     titles = [CATALOGUE[name].title for name in PRIVATE_KINDS]
     listed = B("; ".join(title.en for title in titles), "；".join(title.zh for title in titles))
     facts = [
-        Fact(B("Looked for", "会检查"), listed),
-        Fact(B("Not looked for", "不检查"), NOT_LOOKED_FOR),
+        Fact(B("Detected", "检查范围"), listed),
+        Fact(B("Not detected", "不在检查范围内"), NOT_LOOKED_FOR),
     ]
     reading = B(
-        "A clean result says nothing about kinds that are not looked for; recall by kind is in docs/benchmarks.md.",
-        "未发现并不说明不检查的种类不存在；各种类的召回率见 docs/benchmarks.md。",
+        "Data without findings may still contain kinds that are not detected; see docs/benchmarks.md.",
+        "未发现问题不代表数据中没有检查范围以外的种类；各类的召回率见 docs/benchmarks.md。",
     )
     return Section("coverage", B("Personal data and secrets", "个人信息与密钥"), [Facts(facts)], reading)
 
@@ -162,11 +162,11 @@ def _build_lengths(result: Result) -> Section | None:
     ).format(share=_share(over, result.scan.num_rows), limit=f"{result.config.max_length:,}")
     return Section(
         "lengths",
-        B("Lengths in tokens", "以词元计的长度"),
+        B("Lengths in tokens", "长度（词元数）"),
         [Figures(facts), Charts([(build_length_chart(result), None)]), Paragraph(text)],
         B(
             "Counted with the model's own tokenizer and chat template, answer included.",
-            "使用模型自己的分词器与对话模板计数，包含答案。",
+            "使用模型自带的分词器和对话模板计数，包含答案。",
         ),
     )
 
@@ -187,7 +187,9 @@ def _build_samples(result: Result) -> Section | None:
         columns = [Column(B("First row", "首行"), "code"), Column(_ROWS, "number")]
         rows = [[first, f"{size:,}"] for first, size in result.cleaning.clusters]
         blocks.append(Table(B("Largest groups of duplicates", "最大的重复组"), columns, rows))
-    reading = B("Personal data and secrets are masked before anything is written.", "个人信息与密钥在写出之前已脱敏。")
+    reading = B(
+        "Personal data and secrets are masked before anything is written.", "个人信息与密钥在写入文件前已脱敏。"
+    )
     return Section("samples", B("Samples", "样例"), blocks, reading) if blocks else None
 
 
@@ -200,14 +202,14 @@ def _build_clean_copy(result: Result) -> Section | None:
             ", ".join(CATALOGUE[name].title.en if name in CATALOGUE else "no row is left" for name in failures),
             "、".join(CATALOGUE[name].title.zh if name in CATALOGUE else "没有剩余的行" for name in failures),
         )
-        notice = Notice(B("The clean copy fails: {t}", "干净副本不通过：{t}").format(t=titles), "bad")
+        notice = Notice(B("The clean copy fails: {t}", "清洗后的副本不通过：{t}").format(t=titles), "bad")
     else:
-        notice = Notice(B("The clean copy passes the same audit.", "干净副本通过同一审计。"), "good")
+        notice = Notice(B("The clean copy passes the same audit.", "清洗后的副本通过同一审计。"), "good")
     text = B(
         "clean.jsonl holds {n} rows; manifest.jsonl names each of the {m} rows or lines that it leaves out, and why.",
-        "clean.jsonl 含 {n} 行；manifest.jsonl 逐条列出未纳入的 {m} 行及其原因。",
+        "clean.jsonl 含 {n} 行；manifest.jsonl 逐条列出被移除的 {m} 行及原因。",
     ).format(n=f"{result.cleaning.num_clean:,}", m=f"{result.num_removed:,}")
-    return Section("clean-copy", B("Clean copy", "干净副本"), [notice, Paragraph(text)])
+    return Section("clean-copy", B("Clean copy", "清洗后的副本"), [notice, Paragraph(text)])
 
 
 def _build_scores(scores: list[ClassScore]) -> Section | None:
@@ -237,14 +239,16 @@ def _build_scores(scores: list[ClassScore]) -> Section | None:
         B(
             "This data set names its planted flaws: recall is the share of them that was found, precision the share of "
             "what was flagged that was planted.",
-            "该数据集标明了植入的缺陷：召回率是其中被找到的比例，精确率是被标记者中确为植入的比例。",
+            "该数据集标明了植入的缺陷：召回率是植入缺陷中被检出的比例，精确率是被标记的行中确为植入缺陷的比例。",
         ),
     )
 
 
 def _build_reproduction(result: Result) -> Section:
     command = f"practicum audit {shlex.quote(result.config.data)}"
-    return Section("reproduce", B("Reproduce", "复现"), [Command(command, B("This audit again", "再次运行本次审计"))])
+    return Section(
+        "reproduce", B("Reproduce", "复现"), [Command(command, B("Run this audit again", "再次运行本次审计"))]
+    )
 
 
 def _share(count: int, total: int) -> str:

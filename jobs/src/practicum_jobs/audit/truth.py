@@ -77,5 +77,5 @@ def read_truth(path: Path, unscored: Collection[str] = ()) -> Truth:
                 key = entry["id"] or build_key(Path(entry["file"]), entry["line"])
                 planted.setdefault(key, set()).update(entry["classes"])
             except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path}:{number}: not an entry of a truth file ({error})", "write it anew") from error
+                raise DataError(f"{path}:{number}: not an entry of a truth file ({error})", "write it again") from error
     return Truth(planted, unscored)

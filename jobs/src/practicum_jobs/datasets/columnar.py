@@ -32,7 +32,7 @@ def iter_parquet(path: Path, max_row_bytes: int) -> Iterator[tuple[int, dict[str
             batches = file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
             yield from _iter_records(batches, max_row_bytes)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({_first_line(error)})", "write it anew") from error
+        raise DataError(f"{path}: not a readable Parquet file ({_first_line(error)})", "write it again") from error
 
 
 def iter_arrow(path: Path, max_row_bytes: int) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:

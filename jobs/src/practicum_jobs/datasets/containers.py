@@ -115,7 +115,9 @@ def _open_plain(path: Path, raw: io.FileIO) -> io.RawIOBase:
 
         return _Decompressed(path, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd").read)
     if path.name.lower().endswith(COMPRESSIONS) and head:
-        raise DataError(f"{path}: not compressed as its name says", "take the ending off its name, or fetch it anew")
+        raise DataError(
+            f"{path}: not compressed as its name says", "remove the ending of its name, or download it again"
+        )
     return raw
 
 
@@ -134,7 +136,7 @@ class _Decompressed(io.RawIOBase):
             part = self._read(len(buffer))
         except (EOFError, OSError, ValueError, zlib.error) as error:
             detail = str(error).partition("\n")[0]
-            raise DataError(f"{self._path}: the compressed file is damaged ({detail})", "fetch it anew") from error
+            raise DataError(f"{self._path}: the compressed file is damaged ({detail})", "download it again") from error
         buffer[: len(part)] = part
         return len(part)
 

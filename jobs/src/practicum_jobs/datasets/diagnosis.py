@@ -64,7 +64,7 @@ def _explain_text(start: bytes, defects: list[Defect]) -> str:
         return "this is no JSON: give objects, one a line; a table needs the ending .csv or .tsv"
     if defects and defects[0].kind == "row_too_long":
         return "allow longer rows: --set audit.max_row_bytes=N; or look whether line ends are missing"
-    return "mend the first of these lines; most often the rest is damaged in the same way"
+    return "correct the first of these lines; most often the rest is damaged in the same way"
 
 
 def _explain_columns(records: list[Record], defects: list[Defect]) -> str:
@@ -73,7 +73,7 @@ def _explain_columns(records: list[Record], defects: list[Defect]) -> str:
     if all(defect.kind == "missing_column" for defect in defects):
         known = "; ".join(f"{name}: {columns.partition(';')[0]}" for name, columns in FORMATS.items())
         return f"name the columns as one of these formats does: {known} (`practicum audit --help`)"
-    return "mend the values that are named above; the formats: `practicum audit --help`"
+    return "correct the values that are named above; the formats: `practicum audit --help`"
 
 
 def _keeps_columns(record: Record) -> bool:

@@ -70,10 +70,10 @@ class ChatTokenizer:
                 **self._special_tokens,
             )
         except TemplateError as error:
-            raise DataError(f"the chat template refuses a conversation: {error}", "mend its roles") from error
+            raise DataError(f"the chat template refuses a conversation: {error}", "correct its roles") from error
         except Exception as error:  # a template is a program of others: what it raises is about this conversation
             detail = f"the chat template fails at a conversation: {type(error).__name__}: {error}"
-            raise DataError(detail, "mend the conversation, or use a model with another template") from error
+            raise DataError(detail, "correct the conversation, or use a model with another template") from error
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of ``text``; special tokens are recognised in it and none are added."""
@@ -175,7 +175,7 @@ def _compile_template(text: str, folder: Path) -> Template:
         return environment.from_string(text)
     except Exception as error:  # RecursionError and SyntaxError among them, where jinja2 itself does not look
         raise ConfigError(
-            f"{folder}: the chat template is broken ({str(error)[:200]})", "mend it", Reason.MODEL_MISSING
+            f"{folder}: the chat template is broken ({str(error)[:200]})", "correct it", Reason.MODEL_MISSING
         ) from error
 
 

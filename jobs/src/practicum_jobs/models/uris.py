@@ -64,7 +64,7 @@ def _parse_location(text: str, scheme: Scheme, location: str) -> ModelUri:
     if scheme == "hf":
         name, at, revision = location.partition("@")
         if not _HUB_NAME.fullmatch(name) or (at and not _REVISION.fullmatch(revision)):
-            raise ConfigError(f"model {text!r}: not of the form hf://OWNER/NAME[@REVISION]", "mend the name")
+            raise ConfigError(f"model {text!r}: not of the form hf://OWNER/NAME[@REVISION]", "correct the name")
         return ModelUri("hf", name, revision)
     if scheme == "file" and not location.startswith("/"):
         raise ConfigError(f"model {text!r}: a file URI needs an absolute path", f"give file:///{location} or similar")

@@ -67,7 +67,7 @@ def score_object(expected: str, answer: str) -> Score:
     """
     wanted = parse_object(expected)
     if wanted is None:
-        raise DataError(f"the expected answer is not a JSON object: {expected!r}", "mend the row's answer")
+        raise DataError(f"the expected answer is not a JSON object: {expected!r}", "correct the row's answer")
     found = parse_object(answer)
     if found is None:
         failure = "not_json" if answer.strip() else "empty"

@@ -110,7 +110,7 @@ def _read_strictly(source: Source, split: str, ctx: StageContext, unread: Counte
         more = f"; and {num_defects - len(defects)} more" if num_defects > len(defects) else ""
         raise DataError(
             f"split {split}: {num_defects} rows cannot be read: {shown}{more}",
-            "mend the lines, or run `practicum audit` on the data and use the clean copy that it writes",
+            "correct the lines, or run `practicum audit` on the data and use the clean copy that it writes",
         )
 
 

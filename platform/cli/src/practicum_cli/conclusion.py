@@ -72,12 +72,12 @@ def _show(gate: object) -> str:
 def _describe_trouble(outcome: Outcome) -> list[str]:
     resume = outcome.describe_resumption()
     if outcome.status.phase is Phase.SUSPENDED:
-        return [f"  go on with: {resume}"]
+        return [f"  continue with: {resume}"]
     if outcome.status.phase is not Phase.FAILED:
         return []
     failed = _get_failed_step(outcome)
     log = outcome.describe_log(failed) if failed else ""
-    return [*([f"  log: {log}"] if log else []), f"  go on, once mended, with: {resume}"]
+    return [*([f"  log: {log}"] if log else []), f"  once that is fixed, continue with: {resume}"]
 
 
 def describe_fault(outcome: Outcome) -> str:

@@ -138,4 +138,4 @@ def _read_lock(path: Path, model: type[_Lock]) -> _Lock | None:
     try:
         return model.model_validate(read_json_or_empty(path))
     except ValidationError as error:
-        raise DataError(f"{path}: not a whole lock", "start the run anew", Reason.RUN_INCOMPLETE) from error
+        raise DataError(f"{path}: not a whole lock", "start a new run", Reason.RUN_INCOMPLETE) from error

@@ -64,7 +64,7 @@ def explain_credentials(what: str) -> Iterator[None]:
         yield
     except (ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         detail = f"{what}: the credentials cannot be used: {flatten(error)}"
-        raise PlatformError(Reason.CLUSTER_MISSING, detail, "mend your kubeconfig, or log in again") from error
+        raise PlatformError(Reason.CLUSTER_MISSING, detail, "correct your kubeconfig, or log in again") from error
 
 
 def _read_pod() -> tuple[Configuration, str]:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from practicum_core.errors import ConfigError, PlatformError, PracticumError, Reason
 
-_MEND = "mend the named keys; `kubectl explain weekjob.spec` says what each one takes"
+_MEND = "correct the named keys; `kubectl explain weekjob.spec` says what each one takes"
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def _lay_over(weekjob: WeekJob, request: RunRequest) -> WeekJob:
     try:
         resolved = WeekJobSpec.model_validate({**spec.model_dump(), **_dump(changes)})
     except ValidationError as error:
-        raise ConfigError(describe_problems(error, WeekJobSpec), "mend the named options") from error
+        raise ConfigError(describe_problems(error, WeekJobSpec), "correct the named options") from error
     return weekjob.model_copy(update={"spec": resolved})
 
 

@@ -206,7 +206,7 @@ def read_whole_run(path: Path) -> Run:
     return run
 
 
-def mend_status(layout: RunLayout) -> None:
+def repair_status(layout: RunLayout) -> None:
     """Begin the status anew where its file is broken, which is kept beside it: the steps' files say what was done.
 
     Raises:

@@ -14,7 +14,7 @@ from practicum_cli.executor import LocalExecutor, StageRuntime
 from practicum_cli.mlflow_export import export_run, find_address_problem
 from practicum_cli.provenance import build_environment, get_command_line, read_code_version
 from practicum_cli.run_lock import is_run_held
-from practicum_cli.runs import create_run, mend_status, read_run
+from practicum_cli.runs import create_run, read_run, repair_status
 from practicum_cli.streams import tell
 from practicum_core.atomic import append_json_line
 from practicum_core.errors import PlatformError, Reason
@@ -75,7 +75,7 @@ def continue_run(path: Path) -> WeekJob:
     """
     if is_run_held(RunLayout(path)):
         raise PlatformError(Reason.RUN_BUSY, f"{path}: another process works on this run", "wait until it ends")
-    mend_status(RunLayout(path))
+    repair_status(RunLayout(path))
     run = read_run(path)
     if run.status.phase is not Phase.SUCCEEDED:
         source = read_code_version()[0].source_sha256

@@ -34,7 +34,7 @@ def read_weekjob(path: Path) -> WeekJob:
     try:
         document, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}", "mend the named line") from error
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}", "correct the named line") from error
     if not isinstance(document, dict) or root is None:
         raise ConfigError(f"{path}: expected a WeekJob, got {type(document).__name__}", "see `practicum init DIR`")
     return _validate(path, document, root)
@@ -52,7 +52,7 @@ def _validate(path: Path, document: dict[str, Any], root: yaml.Node) -> WeekJob:
     problems += _find_option_problems(document, root)
     if problems or weekjob is None:
         lines = [f"{path}:{line}: {text}" for line, text in sorted(set(problems))]
-        raise ConfigError("\n  ".join(lines), "mend the named keys; `practicum weeks WEEK` lists the options of a week")
+        raise ConfigError("\n  ".join(lines), "correct the named keys; `practicum weeks WEEK` lists the options")
     return weekjob
 
 

@@ -85,7 +85,7 @@ class Observer:
         try:
             roster = self._rosters.read(course)
         except ConfigError as error:
-            why = f"course {name} cannot be read, the teacher must mend it: {error.detail}"
+            why = f"course {name} cannot be read, the teacher must correct it: {error.detail}"
             return Membership(None, why, is_readable=False)
         if home not in roster.students:
             why = f"namespace {home} is no longer among the students of course {name}: ask the teacher"

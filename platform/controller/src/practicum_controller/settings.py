@@ -70,7 +70,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     except ValueError as error:
         problems.append(f"{_PREFIX}DNS_NETWORKS: {error}")
     if problems:
-        raise ConfigError("; ".join(problems), "mend the chart's values")
+        raise ConfigError("; ".join(problems), "correct the chart's values")
     return Settings(**values)  # type: ignore[arg-type] # each value has the type of its default
 
 

@@ -1,5 +1,4 @@
-"""What every part of Practicum agrees on: models, curriculum, gates and the plan.
+"""The core of Practicum, which all other packages share: data models, curriculum, gates and the plan.
 
-Depends on pydantic and the standard library only. Knows no clock, no Kubernetes client, no torch;
-the one module that touches files is :mod:`practicum_core.atomic`.
+It depends on pydantic and the standard library only, and uses no clock, no Kubernetes client and no torch.
 """

@@ -1,7 +1,7 @@
-"""Whole files: written to a temporary file, fsync, rename, fsync of the folder.
+"""Atomic writes: write a temporary file, fsync it, rename it, fsync the folder.
 
-A reader sees the old file or the new one, never a half of either. Faults of the disk become
-:class:`~practicum_core.errors.PlatformError` with what to do about them.
+A reader sees either the old file or the new one. Errors of the disk are raised as
+:class:`~practicum_core.errors.PlatformError` with a fix.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from practicum_core.errors import PlatformError, Reason
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-"""Numbers of the errors that say that a disk, or a share of it, is full."""
+"""Error numbers of a full disk and of an exceeded disk quota."""
 _UNWRITABLE = (
     errno.EACCES,
     errno.EPERM,
@@ -30,14 +30,14 @@ _UNWRITABLE = (
     errno.ELOOP,
     errno.ENAMETOOLONG,
 )
-"""ENOENT too: a folder that cannot be made, below /proc or in a working folder that was deleted."""
+"""Includes ENOENT: a folder cannot be created below /proc or in a working directory that was deleted."""
 
 
 def write_bytes_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` so that a cut-off never leaves a half-written file.
+    """Replace the content of ``path`` atomically.
 
     Raises:
-        PlatformError: No space, no permission, or another fault of the disk.
+        PlatformError: No space, no permission, or another error of the disk.
     """
     with open_atomic(path) as handle:
         handle.write(content)
@@ -45,10 +45,10 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def open_atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that takes the name ``path`` only when the block ends without an exception.
+    """Open a binary file that is renamed to ``path`` if the block ends without an exception.
 
     Raises:
-        PlatformError: No space, no permission, or another fault of the disk.
+        PlatformError: No space, no permission, or another error of the disk.
     """
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,20 +68,20 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text_atomic(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all; what is no text, such as half a file name, as an escape."""
+    """Write ``text`` as UTF-8 atomically. Lone surrogates, as in file names that are not UTF-8, are escaped."""
     write_bytes_atomic(path, text.encode(errors="backslashreplace"))
 
 
 def write_json_atomic(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Write ``value`` as indented UTF-8 JSON with a final newline, whole or not at all."""
+    """Write ``value`` atomically as indented UTF-8 JSON with a final newline."""
     write_text_atomic(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def append_json_line(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Append one JSON line in a single write, so that readers see whole lines only.
+    """Append one JSON line in a single write, so that readers see complete lines only.
 
     Raises:
-        PlatformError: No space, no permission, or another fault of the disk.
+        PlatformError: No space, no permission, or another error of the disk.
     """
     line = (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode(errors="backslashreplace")
     with explain_os_errors(path):
@@ -95,11 +95,11 @@ def append_json_line(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON
 
 @contextlib.contextmanager
 def explain_os_errors(path: Path, setting: str = "") -> Iterator[None]:
-    """Turn faults of the disk under ``path`` into errors with a reason and a fix.
+    """Convert operating system errors that occur while ``path`` is written into errors with a reason and a fix.
 
     Args:
-        path: What is written.
-        setting: Name of the variable that says where it lies; without it, an option of the command does.
+        path: The file or folder that is written.
+        setting: The environment variable that sets the location; without it, an option of the command does.
     """
     try:
         yield
@@ -119,9 +119,9 @@ def explain_os_errors(path: Path, setting: str = "") -> Iterator[None]:
 
 
 def _write_whole(descriptor: int, line: bytes) -> None:
-    """Write ``line``, or say that the disk is full: it takes the beginning of a line without an error.
+    """Write ``line`` completely, or raise an error: a full disk accepts part of a line and reports no error.
 
-    A line that was left without its end is ended first, or this one would be lost with it.
+    If the last line of the file has no newline, it is ended first; otherwise both lines would be unreadable.
     """
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":

@@ -1,6 +1,6 @@
-"""Decides the shape of a course on a cluster: who takes part, what they share, and how much each may use.
+"""The models of the custom resource ``Course``: students, shared resources and quotas.
 
-Field documentation here becomes the descriptions of the custom resource. Refuses to know how it is run.
+The descriptions of the fields become the descriptions in the custom resource definition.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Student(Resource):
     """One student or team."""
 
     name: StudentName = Field(description="Name of the student or team, and of the namespace unless one is given.")
-    namespace: StudentName | None = Field(default=None, description="Namespace; the name without it.")
+    namespace: StudentName | None = Field(default=None, description="Namespace; by default the student's name.")
     subjects: list[Annotated[str, StringConstraints(min_length=1, max_length=253)]] = Field(
         default_factory=list,
         max_length=20,
         description="Users of the cluster that may work in the namespace, as the API server names them.",
     )
     gpu_hours_per_week: float | None = Field(
-        default=None, ge=0, description="Budget of this student in GPU hours; the course's without it."
+        default=None, ge=0, description="GPU hours of this student; by default the budget of the course."
     )
 
     @property
@@ -41,22 +41,22 @@ class Student(Resource):
 
 
 class GpuSharing(Resource):
-    """What one GPU slice is. A student writes ``gpu: {slices: 1}`` and never a resource name."""
+    """Definition of one GPU slice. Students write ``gpu: {slices: 1}``; they never name an extended resource."""
 
     sharing: Literal["whole", "time-sliced", "mig"] = Field(
         default="whole",
         description="whole: a slice is a GPU. time-sliced: a share without isolation. mig: a hardware partition.",
     )
     mig_profile: Annotated[str, StringConstraints(pattern=r"^[0-9]g\.[0-9]+gb(\.me)?$", max_length=20)] | None = Field(
-        default=None, description="MIG profile of a slice, such as 1g.10gb; needed where sharing is mig."
+        default=None, description="MIG profile of a slice, such as 1g.10gb; required if sharing is mig."
     )
     resource_name: ResourceName | None = Field(
-        default=None, description="Extended resource of one slice, where the device plugin names it otherwise."
+        default=None, description="Extended resource of one slice, if it has another name."
     )
-    slices_per_gpu: int = Field(default=1, ge=1, le=64, description="Slices that make one GPU, for GPU hours.")
+    slices_per_gpu: int = Field(default=1, ge=1, le=64, description="Slices per GPU, used to count GPU hours.")
 
     def get_resource_name(self) -> str:
-        """Return the extended resource that a pod asks for.
+        """Return the extended resource that a pod requests.
 
         >>> GpuSharing(sharing="mig", mig_profile="1g.10gb").get_resource_name()
         'nvidia.com/mig-1g.10gb'
@@ -70,11 +70,11 @@ class GpuSharing(Resource):
 
 
 class QueueSpec(Resource):
-    """What the whole class shares. Becomes a Kueue ClusterQueue."""
+    """Resources that the whole class shares; the basis of a Kueue ClusterQueue."""
 
-    cpu: Quantity = Field(default="8", description="CPUs that all week jobs together may use.")
-    memory: Quantity = Field(default="32Gi", description="Memory that all week jobs together may use.")
-    slices: int = Field(default=0, ge=0, le=10_000, description="GPU slices that all week jobs together may use.")
+    cpu: Quantity = Field(default="8", description="CPUs for all week jobs together.")
+    memory: Quantity = Field(default="32Gi", description="Memory for all week jobs together.")
+    slices: int = Field(default=0, ge=0, le=10_000, description="GPU slices for all week jobs together.")
     cohort: QueueName | None = Field(default=None, description="Kueue cohort to borrow from and lend to.")
     fair_sharing: bool = Field(
         default=True, description="Admit students who used less before those who used more (admission fair sharing)."
@@ -85,58 +85,58 @@ class QueueSpec(Resource):
 
 
 class StudentQuota(Resource):
-    """Most that one student's namespace may hold at a time. Becomes a ResourceQuota and a LimitRange."""
+    """Limits of one student's namespace; the basis of a ResourceQuota and a LimitRange."""
 
-    cpu: Quantity = Field(default="4", description="CPUs that the namespace's pods may ask for together.")
-    memory: Quantity = Field(default="16Gi", description="Memory that they may ask for together.")
+    cpu: Quantity = Field(default="4", description="CPU requests of all pods in the namespace together.")
+    memory: Quantity = Field(default="16Gi", description="Memory requests of all pods in the namespace together.")
     slices: int = Field(default=1, ge=0, le=1000, description="GPU slices in use or queued by one student.")
     pods: int = Field(default=20, ge=1, le=10_000, description="Pods that may exist in the namespace.")
     week_jobs: int = Field(default=50, ge=1, le=10_000, description="Week jobs that may exist in the namespace.")
 
 
 class StageResources(Resource):
-    """What a stage's container asks for where the week job does not say."""
+    """Default resource requests of a stage's container, used if the week job names none."""
 
     cpu: Quantity = Field(default="500m", description="CPUs of each pod.")
     memory: Quantity = Field(default="2Gi", description="Memory of each pod.")
 
 
 class Workspace(Resource):
-    """Where a student's runs lie: a volume claim in the namespace."""
+    """The persistent volume claim that holds a student's runs."""
 
     size: Quantity = Field(default="20Gi", description="Size of the volume.")
-    storage_class_name: QueueName | None = Field(default=None, description="Storage class; the cluster's without it.")
+    storage_class_name: QueueName | None = Field(default=None, description="Storage class; default: the cluster's.")
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
-        default="ReadWriteMany", description="ReadWriteOnce holds a student's pods on one node."
+        default="ReadWriteMany", description="ReadWriteOnce: one node for all pods of a student."
     )
 
 
 class Priority(Resource):
-    """A named priority that a week job may ask for. Becomes a Kueue WorkloadPriorityClass."""
+    """A named priority for week jobs; the basis of a Kueue WorkloadPriorityClass."""
 
-    name: QueueName = Field(description="What a week job writes as priorityClassName.")
+    name: QueueName = Field(description="Value of priorityClassName in a week job.")
     value: int = Field(ge=-1_000_000, le=1_000_000, description="A higher value is admitted first and may preempt.")
     units: list[Annotated[str, StringConstraints(max_length=63)]] = Field(
-        default_factory=list, max_length=50, description="Units that may ask for it; every unit where none is named."
+        default_factory=list, max_length=50, description="Units that may use it; every unit if none is named."
     )
 
 
 class Budget(Resource):
-    """GPU hours. Kueue has no such cap: Practicum keeps a ledger and queues nothing beyond it."""
+    """Budgets in GPU hours. Kueue has none, so Practicum keeps a ledger and queues nothing for a used-up budget."""
 
-    gpu_hours_per_week: float | None = Field(default=None, ge=0, description="Per student; no cap without it.")
+    gpu_hours_per_week: float | None = Field(default=None, ge=0, description="GPU hours per student.")
     resets_on: Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] = Field(
-        default="Mon", description="Day, at 00:00 UTC, on which every budget is whole again."
+        default="Mon", description="Day on which all budgets are reset, at 00:00 UTC."
     )
 
 
 class CourseSpec(Resource):
-    """What a teacher sets up."""
+    """The specification that a teacher writes."""
 
     variant: Literal[8, 10, 12] = Field(default=10, description="Length of the course in weeks.")
     students: list[Student] = Field(default_factory=list, max_length=MAX_STUDENTS, description="The roster.")
     images: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
-        default_factory=dict, description="Image by environment; the chart's without it."
+        default_factory=dict, description="Image by environment; by default those of the chart."
     )
     allow_images: bool = Field(
         default=False,
@@ -152,12 +152,12 @@ class CourseSpec(Resource):
         default_factory=list, max_length=20, description="Priorities that a week job may ask for."
     )
     budget: Budget = Field(default_factory=Budget)
-    suspend: bool = Field(default=False, description="True admits no more week jobs until it is false again.")
+    suspend: bool = Field(default=False, description="True pauses the admission of week jobs until it is false again.")
 
     @field_validator("images")
     @classmethod
     def _refuse_unknown_environments(cls, images: dict[str, str]) -> dict[str, str]:
-        """Refuse an image that no stage would ever use."""
+        """Reject an image for an environment that does not exist."""
         unknown = sorted(images.keys() - ENVIRONMENTS.keys())
         if unknown:
             raise ValueError(f"no environment is called {', '.join(unknown)}; there are {', '.join(ENVIRONMENTS)}")
@@ -165,7 +165,7 @@ class CourseSpec(Resource):
 
     @model_validator(mode="after")
     def _refuse_shared_homes(self) -> Self:
-        """Refuse two students in one namespace: each would take rights and quota from the other, again and again."""
+        """Reject two students in one namespace: their rights and quotas would overwrite each other."""
         counts = Counter(student.home for student in self.students)
         shared = sorted(home for home, count in counts.items() if count > 1)
         if shared:
@@ -174,41 +174,41 @@ class CourseSpec(Resource):
 
 
 class CoursePhase(StrEnum):
-    """Where a course stands."""
+    """The phase of a course."""
 
     PENDING = "Pending"
-    """Seen; not everything is made yet."""
+    """Its objects are being created."""
     READY = "Ready"
-    """Every student's namespace, quota, volume and queue are there."""
+    """Namespace, quota, volume and queue exist for every student."""
     SUSPENDED = "Suspended"
-    """The class is paused: nothing more is admitted."""
+    """The course is paused: no week jobs are admitted."""
     FAILED = "Failed"
-    """Something that it needs is missing or refused; the message says what."""
+    """An object that it needs is missing or was rejected; the message names it."""
 
 
 class StudentStatus(Resource):
-    """One student as the teacher sees them."""
+    """The status of one student."""
 
     name: str = Field(description="Name of the student or team.")
     namespace: str = Field(description="Where they work.")
-    gpu_hours: float = Field(default=0.0, description="Used since the last reset.")
-    gpu_hours_left: float | None = Field(default=None, description="Absent where there is no cap.")
-    is_archived: bool = Field(default=False, description="Left the roster; the data is kept and nothing is admitted.")
+    gpu_hours: float = Field(default=0.0, description="GPU hours used since the last reset.")
+    gpu_hours_left: float | None = Field(default=None, description="Remaining GPU hours; absent without a budget.")
+    is_archived: bool = Field(default=False, description="Not on the roster any more; data is kept, nothing admitted.")
 
 
 class CourseStatus(Resource):
-    """What is observed of a course. Written by the controller alone."""
+    """The observed state of a course. Only the controller writes it."""
 
     phase: CoursePhase = CoursePhase.PENDING
-    message: str = Field(default="", description="Where it stands and why, in a sentence.")
+    message: str = Field(default="", description="The phase and its cause, in a sentence.")
     num_students: int = Field(default=0, description="Students on the roster.")
     conditions: list[Condition] = Field(default_factory=list, description="What holds of the course.")
-    observed_generation: int | None = Field(default=None, description="Generation of the spec that this is about.")
+    observed_generation: int | None = Field(default=None, description="Generation of the spec that it refers to.")
     students: list[StudentStatus] = Field(default_factory=list, description="The students one by one.")
 
 
 class Course(Resource):
-    """A class on a cluster. Cluster scoped."""
+    """A class on a cluster; a cluster-scoped resource."""
 
     api_version: Literal["practicum.dev/v1alpha1"] = API_VERSION
     kind: Literal["Course"] = "Course"

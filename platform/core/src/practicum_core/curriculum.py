@@ -1,7 +1,7 @@
-"""What each week of the course runs and must show. Data only: units, their steps, gates and course rows.
+"""The curriculum as data: units with their steps, gates and course rows, and the weeks of each variant.
 
-Steps whose stage does not exist yet are declared here all the same, so that ``practicum weeks`` shows the whole
-course; asking for such a unit says so (:func:`require_implemented`).
+It also declares steps whose stage does not exist yet, so that ``practicum weeks`` shows the whole course.
+:func:`require_implemented` rejects a unit with such a step.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from practicum_core.stages import STAGES, list_added_packages
 class Step:
     """One stage inside a unit.
 
-    ``config`` holds for every profile; ``quick`` is laid over it in the quick profile, which is sized for two cores.
-    ``needs`` names the steps that must have ended, or be ready where they are servers, before this one starts; without
-    it, that is the step before.
+    ``config`` applies to every profile. In the quick profile, which is sized for two cores, ``quick`` overrides it.
+    ``needs`` names the steps that must have finished (servers: must be ready) before this one starts; by default, the
+    step before it.
     """
 
     name: str
@@ -34,18 +34,18 @@ class Step:
 
     @property
     def is_presentation(self) -> bool:
-        """Whether its stage only draws what the others measured."""
+        """Whether its stage only presents the results of other steps."""
         return self.stage in STAGES and STAGES[self.stage].is_presentation
 
     @property
     def is_server(self) -> bool:
-        """Whether its stage answers requests until it is stopped."""
+        """Whether its stage is a server."""
         return self.stage in STAGES and STAGES[self.stage].is_server
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One week's content."""
+    """The content of one week."""
 
     name: str
     title_en: str
@@ -70,7 +70,7 @@ REPORT = Step("report", "report")
 TUNED = "run:stages/sft/artifacts/merged"
 
 
-def _gate(  # noqa: PLR0913 - one row of a table, every column named at the call
+def _gate(  # noqa: PLR0913 - a row of a table
     name: str,
     step: str,
     metric: str,
@@ -103,16 +103,16 @@ NO_LEAKAGE = _gate(
     "unwaived_leaks",
     Comparison.EQUAL,
     0,
-    "No evaluation row stands in the training data",
+    "No evaluation row is in the training data",
     "训练数据中没有评测样本",
 )
 
 EXPERIMENTS = Unit(
     "experiments",
     "Reproducible experiments and data versions",
-    "实验可复现与数据版本化",
+    "可复现实验与数据版本管理",
     "Freeze the data, measure the base model, and leave a record that anyone can run again.",
-    "冻结数据、测出基座模型的基线，并留下任何人都能重跑的记录。",
+    "冻结数据，测出基座模型的基线，并留下任何人都能重跑的记录。",
     ("W1.1", "W1.2", "W1.3", "W1.4", "W1.5", "W1.6"),
     (MODEL, SNAPSHOT, Step("evaluate", "evaluate", quick={"limit": 60}), REPORT),
     (
@@ -132,8 +132,8 @@ EXPERIMENTS = Unit(
             "exact_match_interval_width",
             Comparison.AT_MOST,
             0.3,
-            "The baseline's 95% interval is narrower than 0.3",
-            "基线的 95% 区间宽度不超过 0.3",
+            "The baseline's 95% interval is at most 0.3 wide",
+            "基线的 95% 置信区间宽度不超过 0.3",
         ),
     ),
 )
@@ -142,8 +142,8 @@ DATA = Unit(
     "data",
     "Instruction data and its audit",
     "指令数据与数据审计",
-    "Find what is wrong with a data set before training on it, and hand over a clean copy.",
-    "在训练之前找出数据的问题，并交付一份干净的副本。",
+    "Find what is wrong with a data set before training on it, and write a clean copy.",
+    "在训练前找出数据集的问题，并输出一份清洗后的副本。",
     ("W2.1", "W2.2", "W2.3"),
     (MODEL, Step("audit", "audit"), REPORT),
     (
@@ -162,9 +162,9 @@ DATA = Unit(
             "min_recall",
             Comparison.AT_LEAST,
             0.95,
-            "Each planted flaw class is found: recall at least 0.95",
+            "Every class of planted flaws is found: recall at least 0.95",
             "每一类植入缺陷的召回率不低于 0.95",
-            is_optional=True,  # measured where the data names its planted flaws
+            is_optional=True,  # measured only if the data names its planted flaws
         ),
         _gate(
             "precision",
@@ -172,9 +172,9 @@ DATA = Unit(
             "min_precision",
             Comparison.AT_LEAST,
             0.95,
-            "What is flagged is flawed: precision at least 0.95",
+            "Flagged rows have the flaw: precision at least 0.95",
             "被标记的样本确有缺陷：精确率不低于 0.95",
-            is_optional=True,  # measured where the data names its planted flaws
+            is_optional=True,  # measured only if the data names its planted flaws
         ),
         _gate(
             "clean_copy",
@@ -183,7 +183,7 @@ DATA = Unit(
             Comparison.EQUAL,
             0,
             "The clean copy passes the same audit",
-            "干净副本通过同一审计",
+            "清洗后的副本通过同一审计",
         ),
     ),
     data_uri="builtin:tickets-flawed",
@@ -194,7 +194,7 @@ SFT_QUICK: Mapping[str, Any] = {
     "validation_rows": 24,
     "max_steps": 40,
     "batch_size": 8,
-    "learning_rate": 1e-3,  # what so small a model bears and so few steps need
+    "learning_rate": 1e-3,  # a small model tolerates a high rate, and few steps need one
     "num_sample_prompts": 1,
     "sample_max_new_tokens": 40,
 }
@@ -222,8 +222,8 @@ SFT = Unit(
             "exact_match_delta",
             Comparison.ABOVE,
             0.20,
-            "Tuned beats base: the paired 95% interval lies above +0.20",
-            "微调优于基座：配对 95% 区间整体高于 +0.20",
+            "Tuned beats base: the paired 95% interval is above +0.20",
+            "微调模型优于基座模型：配对 95% 置信区间整体高于 +0.20",
             bound="low",
         ),
         _gate(
@@ -233,7 +233,7 @@ SFT = Unit(
             Comparison.ABOVE,
             0,
             "Validation loss fell",
-            "验证集损失下降",
+            "验证损失下降",
         ),
         _gate(
             "export_agrees",
@@ -241,8 +241,8 @@ SFT = Unit(
             "agreement",
             Comparison.AT_LEAST,
             1.0,
-            "Adapter and merged model answer alike in a fresh process",
-            "适配器与合并后的模型在新进程中给出相同回答",
+            "Adapter and merged model give equal answers in a new process",
+            "适配器与合并模型在新进程中给出相同回答",
         ),
     ),
 )
@@ -312,7 +312,7 @@ UNITS: dict[str, Unit] = {unit.name: unit for unit in _UNITS}
 
 def _audit_unit(name: str, steps: tuple[Step, ...]) -> Unit:
     en, zh = "Audit of data files", "数据文件审计"
-    return Unit(name, en, zh, "Find what is wrong with a data file.", "找出数据文件的问题。", ("W2.2",), steps)
+    return Unit(name, en, zh, "Find what is wrong with a data file.", "找出数据文件中的问题。", ("W2.2",), steps)
 
 
 TOOLS: dict[str, Unit] = {
@@ -322,7 +322,7 @@ TOOLS: dict[str, Unit] = {
         _audit_unit("audit-tokens", (MODEL, Step("audit", "audit"))),
     )
 }
-"""What commands run outside the weeks: without and with a model's tokenizer."""
+"""Units that commands run outside the weeks: the audit without and with the tokenizer of a model."""
 
 _TEN = (
     "experiments",
@@ -363,19 +363,19 @@ VARIANTS: dict[int, tuple[str, ...]] = {
         "capstone-extended",
     ),
 }
-"""Week numbers (from 1) to units, by length of the course."""
+"""The units of each week, in order, by length of the course in weeks."""
 
 
 def list_declared_stages() -> list[str]:
-    """List the stages that the course needs and that this version does not run yet."""
+    """List the stages of the curriculum that this version does not have yet."""
     return sorted({step.stage for unit in UNITS.values() for step in unit.steps} - STAGES.keys())
 
 
 def require_implemented(unit: Unit) -> None:
-    """Refuse a unit of which a stage does not exist yet.
+    """Reject a unit with a stage that does not exist yet.
 
     Raises:
-        ConfigError: It names the stage (``StageNotImplemented``).
+        ConfigError: A stage does not exist (``StageNotImplemented``); the message names it.
     """
     missing = [step.stage for step in unit.steps if step.stage not in STAGES]
     if missing:
@@ -390,10 +390,10 @@ _WEEK = re.compile(r"week-([0-9]{2})")
 
 
 def get_unit(name: str, variant: int = 10) -> Unit:
-    """Return the unit called ``name``, which is a unit's name or ``week-NN`` of the variant.
+    """Return a unit by its name, or by ``week-NN`` of the variant.
 
     Raises:
-        ConfigError: No such unit or week.
+        ConfigError: There is no such unit or week.
 
     >>> get_unit("week-03").name
     'sft'
@@ -412,5 +412,5 @@ def get_unit(name: str, variant: int = 10) -> Unit:
     )
 
 
-# Last: such a module is made of this one's classes.
+# At the end of the module, because the added modules import classes of this one.
 UNITS.update({unit.name: unit for unit in _find_added_units()})

@@ -1,8 +1,7 @@
-"""Decides how a step's metric series is read: whole lines only, and the last value of a step wins.
+"""Metric series of a training step, read from ``metrics.jsonl``. Pure.
 
-Training that lost a worker goes back to its last checkpoint and does some steps again, so ``metrics.jsonl`` may hold a
-step twice. A line with ``restart`` marks such a place and gives the step that training went back to. Pure: lines in,
-points out.
+After the loss of a worker, training resumes from its last checkpoint and repeats some steps, so the file may contain a
+step twice; the last value counts. A line with ``restart`` marks a resumption and gives the step of the checkpoint.
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ _NOT_SERIES = frozenset({"step", RESTART})
 
 @dataclass(frozen=True)
 class Curves:
-    """Series by name, each a list of ``(step, value)`` sorted by step, and the places where training went on again.
+    """Series by name, and the steps at which training was resumed.
 
     Attributes:
-        series: One value per step and name: the last one written.
-        restarts: Steps of the checkpoints that a restarted or resumed attempt went on from.
+        series: Lists of ``(step, value)`` by name, sorted by step; one value per step, the last one written.
+        restarts: Steps of the checkpoints from which training was resumed.
     """
 
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     restarts: list[int] = field(default_factory=list)
 
     def get_last(self, name: str) -> float | None:
-        """Return the value of the latest step of a series; ``None`` where it has none."""
+        """Return the value of the last step of a series; ``None`` if it is empty."""
         points = self.series.get(name)
         return points[-1][1] if points else None
 
 
 def read_curves(lines: Iterable[str]) -> Curves:
-    """Read the lines of a ``metrics.jsonl``; a line cut off by a killed writer is skipped.
+    """Read the lines of a ``metrics.jsonl``; a line that was truncated when its writer was killed is skipped.
 
-    A restart drops the points after the step that it went back to: they are written again.
+    A restart drops the points after its checkpoint, because training writes them again.
 
     >>> read_curves(['{"step":1,"loss":2.0}', '{"step":2,"loss":1.5}', '{"step":1,"restart":1}',
     ...              '{"step":2,"loss":1.4}']).series

@@ -1,4 +1,4 @@
-"""The formats of data rows and the kinds of files that can be read, as the help names them."""
+"""The formats of data rows and the types of data files that can be read, as the help lists them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMATS: dict[Format, str] = {
     "preference": "chosen, rejected (texts, messages or lists of messages); the prompt as in the formats above, or what"
     " both sides start with; or an output that lists a better and a worse answer",
 }
-"""Columns of each format. A format is told row by row: one file may mix them."""
+"""Columns of each format. The format of each row is detected by its columns; one file may mix formats."""
 
 COMMON_COLUMNS = "id, task, language, group, and label|kto_tag (true or false: unpaired preference, KTO)"
 
@@ -24,7 +24,7 @@ FILE_KINDS: dict[str, str] = {
     ".csv .tsv": "a header and one row a record; separated by comma, semicolon or tab",
     ".parquet .arrow": "Parquet, Arrow streams and files, folders of save_to_disk",
 }
-"""Endings of files, in any case, and what they may hold. Text files may also end in :data:`COMPRESSIONS`."""
+"""File suffixes (case-insensitive) and what the files hold. Text files may also end in :data:`COMPRESSIONS`."""
 
 COMPRESSIONS = (".gz", ".zst")
 TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
@@ -32,7 +32,7 @@ SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow")
 
 
 def get_suffix(name: str) -> str:
-    """Return the ending that says what a file holds, in lower case and without that of its compression.
+    """Return the suffix of a file name in lower case, without the suffix of a compression.
 
     >>> get_suffix("train.JSONL.gz"), get_suffix("a.parquet"), get_suffix("README")
     ('.jsonl', '.parquet', '')

@@ -1,4 +1,4 @@
-"""Decides the shape of ``environment.json``: which code, packages and machine a run had. Never a secret."""
+"""The models of ``environment.json``: code, packages and machine of a run. Secrets are masked."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class Repository(_Part):
     """State of a git work tree."""
 
     commit: str
-    is_dirty: bool = Field(description="Whether files differ from the commit or are not tracked.")
+    is_dirty: bool = Field(description="Whether there are uncommitted changes or untracked files.")
     diff_sha256: str | None = Field(
-        default=None, description="Of the difference from the commit and of untracked files; absent where clean."
+        default=None, description="Hash of the uncommitted changes and untracked files; absent if there are none."
     )
 
 
 class CodeVersion(_Part):
-    """Which code ran."""
+    """The version of the code."""
 
     version: str = Field(description="Version of the distribution.")
-    source_sha256: str = Field(description="Of every source file of the packages that stages run.")
+    source_sha256: str = Field(description="Hash of all source files of the packages that stages run.")
     repository: Repository | None = Field(default=None, description="Practicum's own checkout; absent when installed.")
     workspace: Repository | None = Field(default=None, description="Repository of the folder that the run started in.")
 
 
 class Hardware(_Part):
-    """What the run computed on."""
+    """The machine of a run."""
 
     cpu: str
     physical_cores: int
@@ -44,19 +44,19 @@ class Hardware(_Part):
 
 
 class RunEnvironment(_Part):
-    """Everything around a run that can change its numbers."""
+    """Everything besides data, model and options that can change the results of a run."""
 
     schema_version: int = 1
     created_at: str
-    command: list[str] = Field(description="Command line, credentials in addresses masked.")
+    command: list[str] = Field(description="Command line with masked credentials.")
     code: CodeVersion
-    locks: dict[str, str] = Field(description="Environment name to the SHA-256 of its lock.")
-    packages: dict[str, dict[str, str]] = Field(description="Environment name to its packages and their versions.")
+    locks: dict[str, str] = Field(description="SHA-256 of the lock by name of the environment.")
+    packages: dict[str, dict[str, str]] = Field(description="Versions of packages by name of the environment.")
     python: str
     platform: str
     hardware: Hardware
     num_threads: int = Field(description="Threads that each stage computes with (OMP_NUM_THREADS).")
-    variables: dict[str, str] = Field(default_factory=dict, description="Environment variables that steer a run.")
+    variables: dict[str, str] = Field(default_factory=dict, description="Environment variables that affect a run.")
 
 
 def mask_secrets(word: str) -> str:

@@ -1,7 +1,6 @@
-"""The table of stage environments: a lock, the image that holds it, and what it is for.
+"""The table of stage environments. Each has a lock file and a container image.
 
-A row here is read by the lock compiler, the image build, the chart, skaffold, the controller and the command; a test
-holds them together.
+Lock compiler, image build, chart, skaffold, controller and command use this table; a test checks that they agree.
 """
 
 from __future__ import annotations

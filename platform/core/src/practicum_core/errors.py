@@ -1,7 +1,7 @@
-"""Decides what can go wrong, how it is named, and what a person is told to do about it.
+"""The errors of Practicum and the reasons why a run waits or fails.
 
-Every error carries a ``reason`` (machine-readable, stable), a ``detail`` (what and where, with path and
-value) and a ``fix`` (what to do). The exit code follows from the reason alone. Refuses to know who shows it.
+Every error has a ``reason`` (machine-readable, stable), a ``detail`` (what and where, with path and value) and a
+``fix`` (what to do). The reason alone determines the exit code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why something waits, stopped or failed. Informs people; :class:`~practicum_core.phases.Phase` drives."""
+    """Why something waits, stopped or failed, for people. Code decides by :class:`~practicum_core.phases.Phase`."""
 
     CONFIG_INVALID = "ConfigInvalid"
     """The week job or a stage option is wrong; nothing was started."""
@@ -21,77 +21,77 @@ class Reason(StrEnum):
     DATA_MISSING = "DataMissing"
     """A data file does not exist or cannot be read."""
     DATA_INVALID = "DataInvalid"
-    """A data file was read and is malformed."""
+    """A data file is malformed."""
     DATA_LEAKAGE = "DataLeakage"
-    """Evaluation rows stand in the training rows and no waiver names them."""
+    """Evaluation rows are in the training data, and no waiver allows it."""
     MODEL_MISSING = "ModelMissing"
-    """The model's files cannot be found or fetched."""
+    """The model's files cannot be found or downloaded."""
     PREFLIGHT_FAILED = "PreflightFailed"
-    """A check before training found that training would be wasted."""
+    """A check before training found that training would fail or be useless."""
     TRAINING_DIVERGED = "TrainingDiverged"
-    """The loss became NaN, infinite or far above where it started."""
+    """The loss became NaN, infinite, or far higher than at the start."""
     GATE_FAILED = "GateFailed"
-    """Everything ran; a machine-checked gate of the unit was not passed."""
+    """All steps ran, but a gate of the unit did not pass."""
     ENVIRONMENT_MISSING = "EnvironmentMissing"
     """A stage's pinned packages could not be installed."""
     DISK_FULL = "DiskFull"
-    """No space is left where the run writes."""
+    """The disk that the run writes to is full."""
     PERMISSION_DENIED = "PermissionDenied"
     """The run directory or the cache cannot be written."""
     OUT_OF_MEMORY = "OutOfMemory"
-    """A process was killed for memory, or the estimate says that it would be."""
+    """A process was killed because it used too much memory, or the estimate predicts that."""
     STAGE_NOT_IMPLEMENTED = "StageNotImplemented"
-    """The curriculum declares this stage; this version cannot run it yet."""
+    """The curriculum declares this stage, but this version does not have it yet."""
     STAGE_CRASHED = "StageCrashed"
-    """A stage ended without a record and without a reason of its own."""
+    """A stage ended without a record and did not report a reason."""
     WORKER_LOST = "WorkerLost"
-    """A training worker died more often than the run allows."""
+    """Training workers died more often than the options allow."""
     UPSTREAM_UNAVAILABLE = "UpstreamUnavailable"
-    """A service that is needed (model hub, store, tracker) did not answer."""
+    """A required service (model hub, store, tracker) did not answer."""
     RUN_BUSY = "RunBusy"
-    """Another process works on this run directory."""
+    """Another process uses this run directory."""
     RUN_INCOMPLETE = "RunIncomplete"
-    """The run directory was cut off while being written and is not read as whole."""
+    """The run directory is incomplete, because writing it was interrupted."""
     CLUSTER_MISSING = "ClusterMissing"
-    """No cluster is configured, it cannot be spoken to, or it has no Practicum."""
+    """No cluster is configured, it cannot be reached, or Practicum is not installed on it."""
     SERVER_NOT_READY = "ServerNotReady"
-    """A server ran and its probe did not answer in time."""
+    """A server started, but its readiness probe did not succeed in time."""
     SERVING = "Serving"
-    """Every task ended; the servers are kept until the week job is deleted or its time to live is over."""
+    """All tasks finished; the servers are kept until the week job is deleted or its time to live ends."""
     STOPPED = "Stopped"
-    """Stopped on request, after a checkpoint; can be resumed."""
+    """Stopped on request after a checkpoint; can be resumed."""
     INTERNAL = "Internal"
-    """A fault of Practicum itself."""
+    """An error in Practicum itself."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
-    """Steps ran longer than ``activeDeadlineSeconds``, waiting not counted."""
+    """Steps ran longer than ``activeDeadlineSeconds``; waiting is not counted."""
     PRE_RUNNING_DEADLINE_EXCEEDED = "PreRunningDeadlineExceeded"
-    """A stage was admitted and did not begin to run within ``preRunningDeadlineSeconds``."""
+    """A stage was admitted but did not start to run within ``preRunningDeadlineSeconds``."""
     QUEUED = "Queued"
-    """Waits in the queue for the class's share of the cluster."""
+    """Waits in the queue until the class's share of the cluster has room."""
     QUOTA_EXCEEDED = "QuotaExceeded"
-    """The namespace's own quota has no room for the stage's pods."""
+    """The quota of the namespace has no room for the stage's pods."""
     BUDGET_EXCEEDED = "BudgetExceeded"
-    """The student's GPU hours of this week are used up."""
+    """The student's GPU hours are used up until the next reset."""
     COURSE_MISSING = "CourseMissing"
-    """The namespace belongs to no course, or the student left its roster."""
+    """The namespace belongs to no course, or the student is no longer on its roster."""
     COURSE_SUSPENDED = "CourseSuspended"
-    """The teacher paused the class."""
+    """The teacher paused the course."""
     IMAGE_PULL_FAILED = "ImagePullFailed"
-    """A stage's image cannot be pulled: unknown name, no access, or no network."""
+    """The image of a stage cannot be pulled: unknown name, no access, or no network."""
     UNSCHEDULABLE = "Unschedulable"
-    """No node has what the stage asks for."""
+    """No node can provide the resources that the stage requests."""
     POD_REFUSED = "PodRefused"
-    """A pod was refused or its container cannot be made: policy, missing volume, bad reference."""
+    """A pod was rejected, or its container cannot be created: policy, missing volume, invalid reference."""
     PREEMPTED = "Preempted"
-    """A week job of higher priority took its place; it goes on from its checkpoint when there is room."""
+    """Preempted by a week job of higher priority; continues from its checkpoint when there is room."""
     EVICTED = "Evicted"
-    """The node took the pod away, for lack of memory or disk or for maintenance."""
+    """The node evicted the pod: not enough memory or disk, or maintenance."""
     STAGE_STARTING = "StageStarting"
     """A stage is being started."""
     STAGE_RUNNING = "StageRunning"
-    """A stage runs."""
+    """A stage is running."""
     GATES_PASSED = "GatesPassed"
-    """Everything ran and every gate was passed."""
+    """All steps ran, and every gate passed."""
 
 
 EXIT_OK = 0
@@ -147,7 +147,7 @@ _EXIT_CODES: Mapping[Reason, int] = {
 
 
 def get_exit_code(reason: Reason) -> int:
-    """Return the process exit code that stands for ``reason``.
+    """Return the process exit code for ``reason``.
 
     >>> get_exit_code(Reason.DATA_INVALID)
     3
@@ -156,12 +156,12 @@ def get_exit_code(reason: Reason) -> int:
 
 
 class PracticumError(Exception):
-    """A fault with a reason, a detail and a fix.
+    """An error with a reason, a detail and a fix.
 
     Args:
         reason: Stable, machine-readable cause.
         detail: What is wrong and where: path, line, value.
-        fix: What the person can do next, as an imperative sentence.
+        fix: What the user can do next, as an imperative sentence.
     """
 
     def __init__(self, reason: Reason, detail: str, fix: str = "") -> None:
@@ -180,7 +180,7 @@ class PracticumError(Exception):
 
 
 class UserError(PracticumError):
-    """Something the person can mend: configuration, data, or a gate that was not passed."""
+    """An error that the user can fix: configuration, data, or a gate that did not pass."""
 
 
 class ConfigError(UserError):
@@ -197,22 +197,22 @@ class DataError(UserError):
         super().__init__(reason, detail, fix)
 
 
-class GateFailed(UserError):  # noqa: N818 - named after its reason
-    """Everything ran, and a gate says no."""
+class GateFailed(UserError):  # noqa: N818 - has the name of its reason
+    """All steps ran, but a gate did not pass."""
 
     def __init__(self, detail: str, fix: str = "", reason: Reason = Reason.GATE_FAILED) -> None:
         super().__init__(reason, detail, fix)
 
 
 class PlatformError(PracticumError):
-    """Something around the run failed: environment, disk, memory, a service."""
+    """The platform failed: environment, disk, memory, or a service."""
 
 
-class Stopped(PracticumError):  # noqa: N818 - not an error: the run did what it was asked
-    """The run was asked to stop and did so after writing a checkpoint."""
+class Stopped(PracticumError):  # noqa: N818 - not an error
+    """The run was stopped on request, after it wrote a checkpoint."""
 
     def __init__(self, detail: str = "stopped on request") -> None:
-        super().__init__(Reason.STOPPED, detail, "go on with: practicum run --resume RUN")
+        super().__init__(Reason.STOPPED, detail, "continue with: practicum run --resume RUN")
 
 
 def suggest_similar(word: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Decides the lines of a run's ``events.jsonl``: the same from the local executor and from a pod. Pure."""
+"""The lines of ``events.jsonl``, as the local executor and the pods write them. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from practicum_core.plan import ObservedStep
 
 
 def build_event_line(now: dt.datetime, event: str, **details: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-    """Return one line; details that say nothing are left out.
+    """Return one line; empty details are left out.
 
     >>> build_event_line(dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "step_started", step="sft", fix="")
     {'time': '2026-01-02T00:00:00.000+00:00', 'event': 'step_started', 'step': 'sft'}
@@ -23,8 +23,8 @@ def describe_end(step: str, seen: ObservedStep, wall_s: float | None = None) -> 
 
     Args:
         step: Name of the step.
-        seen: How it ended.
-        wall_s: Seconds from the start of its process to its end; unknown where the process never started.
+        seen: The step as observed at its end.
+        wall_s: Seconds from start to end of its process; ``None`` if the process never started.
     """
     return {
         "step": step,

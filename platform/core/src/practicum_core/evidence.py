@@ -1,4 +1,4 @@
-"""The file ``evidence.json``: what a unit proved, for machines."""
+"""The model of ``evidence.json``, the machine-readable result of a unit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Verdict = Literal["passed", "failed"]
 
 
 class Evidence(BaseModel):
-    """One unit's evidence."""
+    """The evidence of one run of a unit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,14 +24,14 @@ class Evidence(BaseModel):
     verdict: Verdict
     gates: list[GateResult]
     metrics: list[StageMetric]
-    requirements: list[str] = Field(default_factory=list, description="Course rows that this unit answers.")
+    requirements: list[str] = Field(default_factory=list, description="Course rows that this unit covers.")
     durations_s: dict[str, float] = Field(default_factory=dict, description="Seconds by step.")
-    reproduce: str = Field(default="", description="The exact command that runs this again.")
+    reproduce: str = Field(default="", description="The command that starts this run again.")
     built_on: list[BuiltOn] = Field(default_factory=list, description="Earlier runs that this one started from.")
 
 
 def get_verdict(gates: list[GateResult] | tuple[GateResult, ...]) -> Verdict:
-    """Return ``passed`` when every gate passed; a unit without gates cannot pass.
+    """Return ``passed`` if every gate passed. A unit without gates never passes.
 
     >>> get_verdict([])
     'failed'

@@ -1,4 +1,4 @@
-"""An advisory lock on an open file, which ends with the process that holds it."""
+"""Advisory locks on open files. The kernel releases a lock when the process that holds it ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _POLL_S = 0.05
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take an exclusive lock on an open file; False where another process holds it."""
+    """Take an exclusive lock on an open file; ``False`` if another process holds it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -21,10 +21,10 @@ def try_lock(descriptor: int) -> bool:
 
 
 def lock_within(descriptor: int, timeout_s: float, is_stop_requested: Callable[[], bool] = lambda: False) -> bool:
-    """Take an exclusive lock on an open file, waiting ``timeout_s`` at most; False where another still holds it.
+    """Take an exclusive lock on an open file; ``False`` if another process still holds it after ``timeout_s``.
 
     Raises:
-        Stopped: A stop was requested meanwhile.
+        Stopped: A stop was requested while waiting.
     """
     deadline_s = time.monotonic() + timeout_s
     while not try_lock(descriptor):

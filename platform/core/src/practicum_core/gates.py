@@ -1,4 +1,4 @@
-"""Decides whether a unit's numbers are good enough. Pure: metrics in, verdicts out."""
+"""Gates: thresholds on the metrics of a unit, and their check. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from practicum_core.metrics import StageMetric
 
 
 class Comparison(StrEnum):
-    """How a measured value is held against a threshold."""
+    """How a measured value is compared with a threshold."""
 
     AT_LEAST = ">="
     ABOVE = ">"
@@ -21,11 +21,11 @@ class Comparison(StrEnum):
 
 
 class GateSpec(BaseModel):
-    """A threshold over one metric of one step.
+    """A threshold on one metric of one step.
 
-    ``bound`` says which figure is compared: the value itself, or an end of its 95% interval (the honest
-    choice where the metric is an estimate). ``is_optional`` leaves the gate out where its metric was not measured,
-    for figures that only some data allow: recall needs data that name their flaws.
+    ``bound`` selects what is compared: the value, or an end of its 95% interval, which is the safe choice for an
+    estimate. An optional gate is left out if its metric was not measured. This is for metrics that need certain data:
+    recall can be measured only on data that names its flaws.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,18 +42,18 @@ class GateSpec(BaseModel):
 
 
 class GateResult(BaseModel):
-    """What a gate said. ``value`` is ``None`` where the metric was never measured; such a gate fails."""
+    """The result of a gate. ``value`` is ``None`` if the metric was not measured; such a gate fails."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Name of the gate.")
-    passed: bool = Field(description="Whether the measured value satisfies it.")
-    value: float | None = Field(description="What was measured; absent where nothing was.")
+    passed: bool = Field(description="Whether the measured value satisfies the gate.")
+    value: float | None = Field(description="The measured value; absent if there is none.")
     threshold: float = Field(description="What it is held against.")
 
 
 def is_satisfied(value: float, comparison: Comparison, threshold: float) -> bool:
-    """Compare one figure with its threshold.
+    """Compare one value with its threshold.
 
     >>> is_satisfied(0.21, Comparison.ABOVE, 0.2)
     True
@@ -70,9 +70,9 @@ def is_satisfied(value: float, comparison: Comparison, threshold: float) -> bool
 
 
 def check_gates(gates: Sequence[GateSpec], metrics: Iterable[StageMetric]) -> tuple[GateResult, ...]:
-    """Hold each gate against the metrics.
+    """Check each gate against the metrics.
 
-    A gate whose metric is absent fails with ``value=None``; an optional one is left out of the results.
+    A gate whose metric is missing fails with ``value=None``; an optional gate is left out of the results.
     """
     by_key = {(metric.stage, metric.name): metric for metric in metrics}
     found = [(gate, by_key.get((gate.step, gate.metric))) for gate in gates]

@@ -1,4 +1,4 @@
-"""JSON files that another process may be writing, or was writing when it was killed."""
+"""Reading of JSON files that another process writes, and that may be incomplete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def read_json_or_empty(path: Path) -> dict[str, Any]:
-    """Read a JSON mapping that another process may be writing; empty where it is not whole."""
+    """Read a JSON mapping; empty if the file is missing, incomplete or not a mapping."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -17,9 +17,9 @@ def read_json_or_empty(path: Path) -> dict[str, Any]:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the JSON mappings of a file, one a line; a cut-off line is left out, a missing file has none.
+    """Read the JSON mappings of a file, one per line. Truncated lines are skipped; a missing file has no lines.
 
-    Lines end at a line feed alone: a text may hold U+2028, at which ``str.splitlines`` would cut it.
+    Only a line feed ends a line: a text may contain U+2028, at which ``str.splitlines`` would split.
     """
     try:
         lines = path.read_bytes().split(b"\n")

@@ -1,6 +1,6 @@
-"""Decides labels, annotations and names of everything that Practicum makes on a cluster. Pure.
+"""Labels, annotations and names of the objects that Practicum creates on a cluster. Pure.
 
-Names are functions of the week job, the step and the attempt alone, so that making a child twice makes one child.
+The name of a child depends only on the week job, the step and the attempt, so creating it twice is a no-op.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ COURSE = f"{DOMAIN}/course"
 UNIT = f"{DOMAIN}/unit"
 ARCHIVED = f"{DOMAIN}/archived"
 SLICES = f"{DOMAIN}/gpu-slices"
-"""GPU slices that all pods of a child hold together: what its student is charged for."""
+"""GPU slices of all pods of a child together; the student is charged for them."""
 QUEUE_NAME = "kueue.x-k8s.io/queue-name"
 PRIORITY_CLASS = "kueue.x-k8s.io/priority-class"
 MANAGER = "practicum"
 FIELD_MANAGER = "practicum-controller"
 FINALIZER = f"{DOMAIN}/settle"
 MAX_CHILD_NAME = 47
-"""RayJob's limit."""
+"""The limit of KubeRay for the name of a RayJob."""
 MAX_QUEUE_NAME = 63
 _HASH_LENGTH = 8
 
@@ -45,7 +45,7 @@ def build_child_name(weekjob: str, step: str, attempt: int) -> str:
 
 
 def build_queue_name(course: str, namespace: str) -> str:
-    """Return the LocalQueue's name: unique across namespaces, since Kueue's visibility API once filtered by name alone.
+    """Return the name of a LocalQueue. It is unique in the cluster: Kueue's visibility API once filtered by name only.
 
     >>> build_queue_name("llm", "student-01")
     'llm-student-01'

@@ -1,6 +1,6 @@
-"""What follows for each step from one observation: whether it is done, may start or may stay. Pure.
+"""Lifetimes of steps: from one observation, whether each step is done, may start or may continue. Pure.
 
-A task is done when it succeeded. A server is done when the last step that uses it is, and ready before that.
+A task is done when it has succeeded. A server is done when the last step that uses it is done.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Seen = Mapping[str, ObservedStep]
 
 @dataclass(frozen=True)
 class StepFacts:
-    """One step, what is seen of it, and what follows.
+    """One step, its observed state, and what follows from it.
 
-    ``before`` is what the last status said of it. ``resumes`` counts its starts that followed a stop, ``restarts``
-    those that the cluster made by itself within this attempt.
+    ``before`` is its entry in the last status. ``resumes`` counts its starts after a stop; ``restarts`` counts the
+    starts by the cluster within this attempt.
     """
 
     step: ResolvedStep
@@ -43,7 +43,7 @@ class StepFacts:
 
     @property
     def is_server(self) -> bool:
-        """Whether the step answers requests until it is stopped."""
+        """Whether the step is a server."""
         return self.step.spec.is_server
 
     @property
@@ -53,15 +53,15 @@ class StepFacts:
 
     @property
     def phase(self) -> Phase | None:
-        """Where it stands; ``None`` where it was never started."""
+        """Its phase; ``None`` if it was never started."""
         return self.seen.phase if self.seen is not None else None
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds that steps started or ran: ``ended_s`` in times that are over, and ``active_s`` with the present one.
+    """Seconds in which steps started or ran: ``ended_s`` in past intervals, ``active_s`` including the current one.
 
-    ``since`` is when the present one began; ``None`` while nothing runs.
+    ``since`` is the start of the current interval; ``None`` while nothing runs.
     """
 
     ended_s: int
@@ -71,10 +71,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class Survey:
-    """All steps of a week job, in the unit's order.
+    """All steps of a week job, in the order of the unit.
 
-    ``current`` is the first that is not done, tasks before servers; ``None`` when all are. ``is_kept``: servers stay
-    although no step uses them.
+    ``current`` is the first step that is not done, tasks before servers; ``None`` if all are done. ``is_kept`` says
+    that servers are kept although no step uses them.
     """
 
     facts: tuple[StepFacts, ...]
@@ -84,7 +84,7 @@ class Survey:
 
 
 def survey_steps(spec: WeekJobSpec, steps: Steps, observed: Observed, now: dt.datetime) -> Survey:
-    """Say of every step what follows from what is observed."""
+    """Derive the facts of every step from one observation."""
     seen, previous = observed.steps, observed.previous
     done = {step.name: _is_done(step, steps, seen) for step in steps}
     is_kept = _keeps_servers(spec, previous, now, is_over=all(done.values()))
@@ -108,12 +108,12 @@ def survey_steps(spec: WeekJobSpec, steps: Steps, observed: Observed, now: dt.da
 
 
 def list_users(server: ResolvedStep, steps: Steps) -> list[ResolvedStep]:
-    """List the steps that use a server. A stage that only draws what others measured uses none."""
+    """List the steps that use a server. A step that only presents the results of others uses none."""
     return [step for step in steps if server.name in step.needs and not step.spec.is_presentation]
 
 
 def list_companions(step: ResolvedStep, steps: Steps) -> list[ResolvedStep]:
-    """List the servers that live while a step does: those it uses, and those that these use."""
+    """List the servers that must run while a step runs: those that it uses, and those that these use."""
     by_name = {one.name: one for one in steps}
     used = [by_name[name] for name in step.needs if by_name[name].spec.is_server and not step.spec.is_presentation]
     found = {server.name: server for server in used}
@@ -123,9 +123,9 @@ def list_companions(step: ResolvedStep, steps: Steps) -> list[ResolvedStep]:
 
 
 def list_coexisting(steps: Steps, *, keeps_servers: bool) -> list[list[ResolvedStep]]:
-    """List, for each step, the steps that exist while it does, itself first.
+    """List, for each step, the steps that exist at the same time, itself first.
 
-    Kept servers exist beside every later step too.
+    Kept servers also exist at the same time as every later step.
     """
     groups = []
     for index, step in enumerate(steps):
@@ -135,7 +135,7 @@ def list_coexisting(steps: Steps, *, keeps_servers: bool) -> list[list[ResolvedS
 
 
 def _is_done(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
-    """Whether nothing needs a step any more: a task succeeded, or every step that uses a server is done."""
+    """Whether a step is done: a task that has succeeded, or a server whose users are all done."""
     if step.spec.is_server:
         return all(_is_done(user, steps, seen) for user in list_users(step, steps))
     own = seen.get(step.name)
@@ -143,9 +143,9 @@ def _is_done(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
 
 
 def _may_stay(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
-    """Whether a step that runs may go on: every task before it is done.
+    """Whether a running step may continue: every task that it needs is done.
 
-    A server that it uses may be away for a while.
+    A server that it uses may be unavailable for a while.
     """
     before = [one for one in steps if one.name in step.needs]
     return all(one.spec.is_server or _is_done(one, steps, seen) for one in before) and all(
@@ -154,9 +154,9 @@ def _may_stay(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
 
 
 def _may_start(step: ResolvedStep, steps: Steps, seen: Seen, *, keeps_servers: bool) -> bool:
-    """Whether every step that this one needs has ended, or is ready where it is a server.
+    """Whether every task that this step needs has finished, and every server that it needs is ready.
 
-    What draws the evidence also waits until the servers have ended that are not kept: their records belong to it.
+    The step that builds the evidence also waits for the end of servers that are not kept, to include their records.
     """
     needed = [one for one in steps if one.name in step.needs]
     are_satisfied = all(_is_satisfied(one, step, steps, seen, keeps_servers=keeps_servers) for one in needed)

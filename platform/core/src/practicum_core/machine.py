@@ -1,6 +1,6 @@
-"""Decides what this machine is: processor, memory, GPUs, and how many threads a stage computes with.
+"""Description of this machine: processor, memory, GPUs, and the number of threads for a stage.
 
-A container is a machine with less: its quota and its memory limit count, in both versions of control groups.
+In a container, its CPU quota and memory limit are used, from control groups of version 1 or 2.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _GPU_QUERY_TIMEOUT_S = 20
 
 
 def get_cache_dir() -> Path:
-    """Return the folder of environments, models and data that outlive a run.
+    """Return the cache folder, which holds environments, models and data of all runs.
 
-    ``$PRACTICUM_CACHE``, else ``practicum`` below the user's cache folder.
+    It is ``$PRACTICUM_CACHE``, or else ``practicum`` in the user's cache folder.
 
     Raises:
-        PlatformError: No variable says where, and the user has no home.
+        PlatformError: No environment variable sets it, and the user has no home directory.
     """
     explicit = os.environ.get("PRACTICUM_CACHE")
     if explicit:
@@ -43,7 +43,7 @@ def get_cache_dir() -> Path:
 
 @functools.cache
 def read_hardware() -> Hardware:
-    """Describe this machine within the limits of its container."""
+    """Describe this machine, within the limits of a container."""
     return Hardware(
         cpu=_read_cpu_name(),
         physical_cores=count_usable_cores(),
@@ -54,27 +54,27 @@ def read_hardware() -> Hardware:
 
 
 def count_usable_cores() -> int:
-    """Count the physical cores that this process may use: affinity and the container's quota respected."""
+    """Count the physical cores that this process may use, given its CPU affinity and the quota of its container."""
     cores = [_count_physical_cores(), len(os.sched_getaffinity(0))]
     quota = _read_quota()
     return min([*cores, max(1, quota)] if quota is not None else cores)
 
 
 def get_num_threads() -> int:
-    """Return how many threads a stage computes with: ``OMP_NUM_THREADS`` where it is set, else the usable cores."""
+    """Return the number of threads for a stage: ``OMP_NUM_THREADS`` if it is set, else the usable cores."""
     explicit = os.environ.get("OMP_NUM_THREADS", "")
     return int(explicit) if explicit.isdigit() and int(explicit) > 0 else count_usable_cores()
 
 
 def read_memory_limit() -> int:
-    """Return the bytes of memory that the machine or its container has."""
+    """Return the memory of the machine or its container in bytes."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _read_first("memory.max", "memory/memory.limit_in_bytes")
     return total if limit is None else min(total, limit)
 
 
 def read_unused_limit() -> int | None:
-    """Return the bytes that the container may still take, what it caches counted in; ``None`` without a limit."""
+    """Return the bytes that the container may still allocate, including its page cache; ``None`` without a limit."""
     limit = _read_first("memory.max", "memory/memory.limit_in_bytes")
     used = _read_first("memory.current", "memory/memory.usage_in_bytes")
     return None if limit is None or used is None else limit - used + _read_cached()
@@ -82,12 +82,12 @@ def read_unused_limit() -> int | None:
 
 @functools.cache
 def list_gpus() -> list[str]:
-    """List the NVIDIA GPUs as ``name, memory``; empty without a driver or where they are hidden."""
+    """List the NVIDIA GPUs as ``name, memory``; empty if there is no driver or if the GPUs are hidden."""
     return _query_gpus("--query-gpu=name,memory.total", "--format=csv,noheader")
 
 
 def read_free_gpu_memory(num_gpus: int) -> int | None:
-    """Return the bytes free on the fullest of the first GPUs that this process sees; ``None`` where nobody says."""
+    """Return the smallest number of free bytes on the first ``num_gpus`` visible GPUs; ``None`` if unknown."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     chosen = [f"--id={visible}"] if visible else []
     lines = _query_gpus("--query-gpu=memory.free", "--format=csv,noheader,nounits", *chosen)
@@ -117,7 +117,7 @@ def _read_quota() -> int | None:
     words = _read_words(_CGROUP / "cpu.max")  # "QUOTA PERIOD" or "max PERIOD" (kernel: cgroup-v2)
     if not words:
         words = [*_read_words(_CGROUP / "cpu/cpu.cfs_quota_us"), *_read_words(_CGROUP / "cpu/cpu.cfs_period_us")]
-    if len(words) == 2 and words[0].isdigit():  # noqa: PLR2004 - as said
+    if len(words) == 2 and words[0].isdigit():  # noqa: PLR2004 - quota and period
         return int(words[0]) // int(words[1])
     return None
 

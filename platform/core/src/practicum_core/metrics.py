@@ -1,4 +1,4 @@
-"""Decides the shape of a number that travels: a metric with its unit and, where known, its interval."""
+"""The models of metrics: a named value with a unit and an optional confidence interval."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Metric(BaseModel):
-    """One measured figure.
+    """One measured value.
 
-    ``low`` and ``high`` bound a 95% interval; ``None`` means that no interval was computed.
+    ``low`` and ``high`` are the ends of a 95% interval; ``None`` means that no interval was computed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""The states of a week job and of its stages. ``Phase`` drives the machine; ``Reason`` informs people."""
+"""The phases of week jobs and steps, the conditions of week jobs, and the allowed transitions."""
 
 from __future__ import annotations
 
@@ -6,48 +6,48 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Where a week job or a stage stands."""
+    """The phase of a week job or a step."""
 
     PENDING = "Pending"
-    """Accepted; nothing runs yet."""
+    """Accepted, but not started yet."""
     QUEUED = "Queued"
-    """Waits for quota (cluster) or for another stage of the same run."""
+    """Waits for quota on a cluster, or for another step of the same run."""
     INITIALIZING = "Initializing"
-    """Its environment or pods are being made."""
+    """Its environment or its pods are being created."""
     RUNNING = "Running"
-    """At least one stage runs."""
+    """At least one step is running."""
     SERVING = "Serving"
-    """A stage: its server answers. A week job: every task ended, and its servers are kept."""
+    """Of a step: its server is ready. Of a week job: all tasks finished, and its servers are kept."""
     SUSPENDED = "Suspended"
     """Stopped on request after a checkpoint; can be resumed."""
     SUCCEEDED = "Succeeded"
-    """Ended with a record."""
+    """Finished with a record."""
     FAILED = "Failed"
-    """Ended without one."""
+    """Finished without a record."""
 
     @property
     def is_terminal(self) -> bool:
-        """Whether no later phase follows."""
+        """Whether no other phase can follow."""
         return self in (Phase.SUCCEEDED, Phase.FAILED)
 
 
 class ConditionType(StrEnum):
-    """Standard conditions of a week job's status."""
+    """The conditions in the status of a week job."""
 
     ACCEPTED = "Accepted"
     """The specification is valid."""
     QUEUED = "Queued"
-    """It waits for quota."""
+    """The week job waits for quota."""
     RUNNING = "Running"
-    """A stage runs."""
+    """A step is running."""
     SUCCEEDED = "Succeeded"
-    """Every stage ended with a record."""
+    """Every step finished with a record."""
     FAILED = "Failed"
-    """A stage ended without a record."""
+    """A step finished without a record."""
     SERVING = "Serving"
-    """A server of the unit answers."""
+    """A server of the unit is ready."""
     GATES_PASSED = "GatesPassed"
-    """Every gate of the unit was passed."""
+    """Every gate of the unit passed."""
 
 
 TRANSITIONS: tuple[tuple[Phase, Phase], ...] = (
@@ -86,7 +86,7 @@ TRANSITIONS: tuple[tuple[Phase, Phase], ...] = (
     (Phase.SUSPENDED, Phase.SUCCEEDED),
     (Phase.SUSPENDED, Phase.FAILED),
 )
-"""Which phase may follow which, as far as an observer sees: it looks now and then, and may miss a phase between.
+"""The phase changes that an observer may see. It polls, so it may miss phases in between.
 
-None leaves a terminal phase.
+No transition starts from a terminal phase.
 """

@@ -1,4 +1,4 @@
-"""One sentence for each problem that pydantic finds in a document: the path, what is wrong, the value. Pure."""
+"""Descriptions of validation errors: one sentence per problem with path, cause and value. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from practicum_core.errors import suggest_similar
 
 _VALUE_LENGTH = 80
 _CONSEQUENCE = "default_factory_not_called"
-"""Pydantic's word for a default that could not be computed because another value is wrong; that one is told."""
+"""Error type of pydantic for a default that depends on an invalid value. It is left out: that value is reported."""
 _PREFIXES = ("Value error, ", "Assertion failed, ")
 
 
@@ -22,10 +22,10 @@ def list_problems(
     """List the problems of a document, one sentence each, without repeats.
 
     Args:
-        error: What pydantic raised.
-        model: The model that was validated; with it, unknown keys get "did you mean".
-        prefix: What stands before each path, such as ``spec.``.
-        noun: What a key is called, such as ``option``.
+        error: The error that pydantic raised.
+        model: The validated model; if it is given, unknown keys get "did you mean".
+        prefix: Prefix of each path, such as ``spec.``.
+        noun: The word for a key, such as ``option``.
     """
     found = [one for one in error.errors() if one["type"] != _CONSEQUENCE]
     sentences = [describe_problem(one, one["loc"], model, prefix=prefix, noun=noun) for one in found]
@@ -49,10 +49,10 @@ def describe_problem(
 
     Args:
         problem: An item of ``ValidationError.errors()``.
-        location: Keys that lead to the value.
-        model: The model that was validated.
-        prefix: What stands before the path.
-        noun: What a key is called.
+        location: Path of the value.
+        model: The validated model.
+        prefix: Prefix of the path.
+        noun: The word for a key.
     """
     path = prefix + ".".join(map(str, location))
     where = f"{path}: " if path else ""
@@ -62,11 +62,11 @@ def describe_problem(
     if problem["type"] == "missing":
         return f"{where}missing"
     got = "" if problem["type"] == "json_invalid" or not location else f", got {_shorten(repr(problem['input']))}"
-    return f"{where}{_soften(problem['msg'])}{got}"
+    return f"{where}{_lowercase_first(problem['msg'])}{got}"
 
 
 def list_keys(model: type[BaseModel] | None, location: Sequence[str | int]) -> list[str]:
-    """List the keys that a model takes at a place; none where the place has no model.
+    """List the keys that a model accepts at a path; empty if there is no model at that path.
 
     >>> from practicum_core.weekjob import WeekJob
     >>> "uri" in list_keys(WeekJob, ("spec", "model"))
@@ -88,10 +88,10 @@ def _get_model(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any
     return next((found for part in typing.get_args(annotation) if (found := _get_model(part))), None)
 
 
-def _soften(message: str) -> str:
-    """Make pydantic's sentence a part of another one; values in it keep their case.
+def _lowercase_first(message: str) -> str:
+    """Lowercase the first letter of a message, so that it can continue a sentence.
 
-    >>> _soften("Input should be 'Quick' or 'Full'")
+    >>> _lowercase_first("Input should be 'Quick' or 'Full'")
     "input should be 'Quick' or 'Full'"
     """
     for prefix in _PREFIXES:
@@ -100,7 +100,7 @@ def _soften(message: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    """Cut what is long.
+    """Truncate a long text.
 
     >>> len(_shorten("x" * 1000))
     80

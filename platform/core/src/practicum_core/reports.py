@@ -1,6 +1,6 @@
-"""Decides the shape of what a stage in a pod tells the controller, and of what the controller tells the pod.
+"""The messages between the controller and the pods of stages.
 
-A pod learns its step from one variable (:class:`PodStep` as JSON) and reports with :class:`StepReport` over HTTPS.
+A pod gets its step from an environment variable (:class:`PodStep` as JSON) and sends :class:`StepReport` over HTTPS.
 Sending the same report twice changes nothing.
 """
 
@@ -19,7 +19,7 @@ from practicum_core.weekjob import WeekJob
 
 STEP_VARIABLE = "PRACTICUM_STEP"
 INGEST_URL_VARIABLE = "PRACTICUM_INGEST_URL"
-TOKEN_PATH = "/var/run/practicum/token"  # noqa: S105 - where the kubelet projects the token, not a token
+TOKEN_PATH = "/var/run/practicum/token"  # noqa: S105 - a path, not a token
 CA_PATH = "/var/run/practicum/ca.crt"
 WORKSPACE = "/workspace"
 INGEST_AUDIENCE = "practicum-ingest"
@@ -27,34 +27,34 @@ REPORTS_ROUTE = "/v1/reports"
 MAX_REPORT_BYTES = 4_000_000
 MAX_METRIC_CHARS = 200
 MAX_EVIDENCE_BYTES = 900_000
-"""Compressed size of an evidence page that fits into a ConfigMap; a larger one stays in the workspace alone."""
+"""Maximum compressed size of an evidence page in a ConfigMap. A larger page is kept only in the workspace."""
 
 
 class PodStep(BaseModel):
-    """What a pod runs."""
+    """The step that a pod runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     weekjob: WeekJob
     uid: str = Field(description="Of the WeekJob.")
-    created_at: dt.datetime = Field(description="Of the WeekJob; names the run directory together with the uid.")
+    created_at: dt.datetime = Field(description="Creation time of the WeekJob, part of the run id.")
     step: str
     stage: str
     attempt: int = Field(ge=1)
-    config: dict[str, Any] = Field(description="The stage's whole configuration.")
+    config: dict[str, Any] = Field(description="The complete configuration of the stage.")
 
     @property
     def run_id(self) -> str:
-        """Run id: the same in every pod of a week job, and sorted by time like a local one."""
+        """The run id. It is the same in every pod of a week job and sorts by time, like a local run id."""
         return build_run_id(self.created_at, bytes.fromhex(self.uid.replace("-", "")[:6]))
 
 
 class StepReport(BaseModel):
-    """Progress or the end of one attempt of one step."""
+    """A report of the progress or the end of one attempt of a step."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    uid: str = Field(max_length=64, description="Of the WeekJob; must be that of the pod which the token names.")
+    uid: str = Field(max_length=64, description="Uid of the WeekJob; must match the pod that the token names.")
     step: str = Field(max_length=63)
     attempt: int = Field(ge=1)
     outcome: Literal["running", "succeeded", "failed"]
@@ -66,13 +66,13 @@ class StepReport(BaseModel):
     duration_s: float | None = Field(default=None, ge=0)
     metrics: list[Metric] = Field(default_factory=list, max_length=2_000)
     evidence_html: str | None = Field(
-        default=None, description="The evidence page, gzip then base64; of the step that drew it."
+        default=None, description="Evidence page (gzip, then base64), sent by the step that built it."
     )
 
     @field_validator("metrics")
     @classmethod
     def _check_metrics(cls, metrics: list[Metric]) -> list[Metric]:
-        """Refuse what no status could hold: it would be refused for ever."""
+        """Reject metrics that cannot be stored in a status; retrying such a report would never succeed."""
         for one in metrics:
             numbers = [number for number in (one.value, one.low, one.high) if number is not None]
             if len(one.name) + len(one.unit) > MAX_METRIC_CHARS or not all(map(math.isfinite, numbers)):
@@ -81,5 +81,5 @@ class StepReport(BaseModel):
 
     @property
     def is_final(self) -> bool:
-        """Whether the attempt ended."""
+        """Whether this is the last report of the attempt."""
         return self.outcome != "running"

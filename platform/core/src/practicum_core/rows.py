@@ -1,7 +1,6 @@
-"""The one internal shape of a data row, whatever file format it came from.
+"""The model of a data row. Rows of all file formats are converted to it.
 
-Fields that a row does not have are not written: the bytes of frozen rows, and so their hashes, stay the same when a
-field is added here.
+Unset fields are not written, so that the bytes and the hashes of frozen rows stay the same if a field is added here.
 """
 
 from __future__ import annotations
@@ -48,16 +47,16 @@ class Message(BaseModel):
     role: Role
     content: str
     reasoning_content: str | None = Field(
-        default=None, exclude_if=_is_unset, description="What the assistant thought before it answered."
+        default=None, exclude_if=_is_unset, description="Reasoning of the assistant before its answer."
     )
     tool_calls: tuple[ToolCall, ...] = Field(default=(), exclude_if=_is_unset)
-    tool_call_id: str | None = Field(default=None, exclude_if=_is_unset, description="The call that a tool answers.")
-    name: str | None = Field(default=None, exclude_if=_is_unset, description="Of the speaker, or of the tool.")
+    tool_call_id: str | None = Field(default=None, exclude_if=_is_unset, description="Id of the call that it answers.")
+    name: str | None = Field(default=None, exclude_if=_is_unset, description="Name of the speaker or of the tool.")
 
     @property
     def is_plain(self) -> bool:
-        """Whether role and content are all there is."""
-        # Role and content are required: where no more than two fields were set, there is nothing else to look at.
+        """Whether the turn has only a role and content."""
+        # Role and content are required, so a turn with no more than two set fields has nothing else.
         is_small = len(self.model_fields_set) <= _NUM_REQUIRED
         return is_small or not (self.reasoning_content or self.tool_calls or self.tool_call_id or self.name)
 
@@ -76,9 +75,9 @@ class Message(BaseModel):
 class Row(BaseModel):
     """One example.
 
-    ``messages`` is the prompt and ends with a user turn or with a tool's result; ``answer`` is what the model should
-    say. Preference pairs carry the rejected answer too. An answer that is more than text (reasoning, tool calls) stands
-    whole in ``answer_turn``, whose content is ``answer``; likewise the rejected one.
+    ``messages`` is the prompt; it ends with a user turn or the result of a tool. ``answer`` is the expected answer.
+    Preference pairs also have a rejected answer. An answer with reasoning or tool calls is stored completely in
+    ``answer_turn``, whose content equals ``answer``; the same holds for the rejected answer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -87,19 +86,17 @@ class Row(BaseModel):
     messages: list[Message] = Field(min_length=1)
     answer: str
     rejected: str | None = None
-    task: str = Field(default="", description="What the row asks for, such as extract or question; picks the scorer.")
-    language: str = Field(default="", description="en or zh where it is known.")
-    group: str = Field(default="", description="Rows of one template or passage share it; intervals cluster by it.")
+    task: str = Field(default="", description="Task of the row, such as extract or question; selects the scorer.")
+    language: str = Field(default="", description="en or zh, if known.")
+    group: str = Field(default="", description="Template or passage of the row; intervals cluster by it.")
     answer_turn: Message | None = Field(default=None, exclude_if=_is_unset)
     rejected_turn: Message | None = Field(default=None, exclude_if=_is_unset)
-    label: bool | None = Field(
-        default=None, exclude_if=_is_unset, description="Whether the answer is a wanted one (unpaired preference, KTO)."
-    )
+    label: bool | None = Field(default=None, exclude_if=_is_unset, description="Whether the answer is desirable (KTO).")
     tools: tuple[Any, ...] = Field(
         default=(), exclude_if=_is_unset, description="Definitions of the tools that the assistant may call."
     )
 
     @property
     def reply(self) -> Message:
-        """The answer as a turn."""
+        """The answer as an assistant turn."""
         return self.answer_turn or Message(role="assistant", content=self.answer)

@@ -1,4 +1,4 @@
-"""The state of a step, read from its files and from the exit status of its process. Changes nothing."""
+"""The state of a step, derived from its files and from the exit status of its process. Read-only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from practicum_core.problems import list_problems
 from practicum_core.stages import STAGES, StageRecord
 
 _NEEDED_TO_RESUME = frozenset({RunLayout(Path()).weekjob.name, RunLayout(Path()).environment.name})
-"""Files that nothing else in the run directory can stand in for."""
+"""Files of a run directory that cannot be restored from others."""
 LOG_HINT = "read the step's log: practicum logs RUN STEP"
 
 
 def read_record(layout: RunLayout, step: str) -> StageRecord:
-    """Read and validate the record of a step by the stage that wrote it.
+    """Read the record of a step and validate it with the model of its stage.
 
     Raises:
-        DataError: It is missing, broken, or of a stage that this version does not know (``RunIncomplete``).
+        DataError: It is missing or malformed, or this version does not know the stage (``RunIncomplete``).
     """
     path = layout.stage(step).record
     try:
@@ -46,14 +46,14 @@ def read_record(layout: RunLayout, step: str) -> StageRecord:
 
 
 def build_incomplete(path: Path, what: str) -> DataError:
-    """Build the error of a file that was cut off or is missing."""
+    """Build the error for a file that is truncated or missing."""
     can_resume = path.name not in _NEEDED_TO_RESUME
-    fix = "go on with `practicum run --resume RUN`, or start the run anew" if can_resume else "start the run anew"
+    fix = "continue with `practicum run --resume RUN`, or start a new run" if can_resume else "start a new run"
     return DataError(f"{path}: {what}", fix, Reason.RUN_INCOMPLETE)
 
 
 def observe_record(run: RunLayout, step: str, attempt: int) -> ObservedStep:
-    """Return where a step stands that has a record: succeeded where the record is whole."""
+    """Return the state of a step with a record: succeeded if the record is valid."""
     try:
         record = read_record(run, step)
     except DataError as error:
@@ -64,7 +64,7 @@ def observe_record(run: RunLayout, step: str, attempt: int) -> ObservedStep:
 
 
 def observe_error(layout: StageLayout, attempt: int) -> ObservedStep:
-    """Return where a step stands that said itself why it ended without a record."""
+    """Return the state of a step that reported an error."""
     document = read_json_or_empty(layout.error)
     try:
         reason = Reason(document.get("reason", ""))
@@ -76,12 +76,12 @@ def observe_error(layout: StageLayout, attempt: int) -> ObservedStep:
 
 
 def explain_exit(layout: StageLayout, status: int, attempt: int) -> ObservedStep:
-    """Explain a process that ended with neither record nor error.
+    """Explain why a process ended without a record and without an error report.
 
     Args:
         layout: The step.
-        status: Exit status, negative for a signal.
-        attempt: Which start of the step it was.
+        status: Exit status; negative for a signal.
+        attempt: Number of the start of the step.
     """
     if status >= 0:
         message = f"ended with exit code {status} and without a record; its log is {layout.log}"

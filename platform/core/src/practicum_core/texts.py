@@ -1,4 +1,4 @@
-"""A text in both languages of the course. Everything that a person reads in a report is one of these."""
+"""Texts in English and Chinese. All texts of reports are bilingual."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bilingual:
-    """One text in English and in Chinese. Both are required: a page has no half-translated line."""
+    """One text in English and in Chinese; both are required."""
 
     en: str
     zh: str
 
     def __post_init__(self) -> None:
-        """Refuse a missing language."""
+        """Check that both languages are there."""
         if not self.en or not self.zh:
             raise ValueError(f"a text misses a language: {self!r}")
 
     def format(self, **values: object) -> Bilingual:
-        """Fill ``{name}`` fields in both languages; a value that is itself bilingual is taken by language.
+        """Fill ``{name}`` placeholders in both languages. A bilingual value is inserted in the same language.
 
         >>> Bilingual("{n} rows", "{n} 行").format(n=3).zh
         '3 行'
@@ -30,7 +30,7 @@ class Bilingual:
 
 
 Text = Bilingual | str
-"""A text in both languages, or one that reads the same in both (a number, an id, a file name)."""
+"""A bilingual text, or a string that is the same in both languages (a number, an id, a file name)."""
 
 
 def _pick(value: object, language: str) -> object:

@@ -78,7 +78,7 @@ def describe_phase(run: Run) -> str:
     phase = run.status.phase
     if phase.is_terminal or phase is Phase.SUSPENDED or is_run_held(run.layout):
         return phase
-    return f"interrupted (was {phase}); go on with: practicum run --resume {run.id}"
+    return f"interrupted (was {phase}); continue with: practicum run --resume {run.id}"
 
 
 def _list_runs(root: Path, place: Place | None, *, as_json: bool) -> None:

@@ -111,15 +111,15 @@ class AuditRecord(StageRecord):
 METRICS = {
     "min_recall": key_figure("Lowest recall over planted flaws", "植入缺陷的最低召回率", "share"),
     "min_precision": key_figure("Lowest precision over planted flaws", "植入缺陷的最低精确率", "share"),
-    "clean_copy_failures": key_figure("Failing findings in the clean copy", "干净副本中的不通过项", "count"),
-    "num_clean_rows": figure("Rows in the clean copy", "干净副本行数", "count"),
+    "clean_copy_failures": key_figure("Failing findings in the clean copy", "清洗后副本中的不通过项", "count"),
+    "num_clean_rows": figure("Rows in the clean copy", "清洗后行数", "count"),
     "duplicate_ratio": figure("Duplicates, exact and near", "重复（完全与近似）占比", "share"),
     "exact_duplicate_ratio": figure("Exact duplicates", "完全重复占比", "share"),
     "near_duplicate_ratio": figure("Near duplicates", "近似重复占比", "share"),
     "leaked_rows": figure("Evaluation rows in the training data", "训练数据中的评测样本", "count"),
     "pii_rows": figure("Rows with personal data", "含个人信息的行", "count"),
     "secret_rows": figure("Rows with secrets", "含密钥的行", "count"),
-    "broken_rows": figure("Lines that are no row", "无法读成行的位置", "count"),
+    "broken_rows": figure("Unreadable lines", "无法读取的行", "count"),
     "truncation_ratio": figure("Rows longer than max_length", "超过 max_length 的行占比", "share"),
     "recall:{rest}": figure("Recall, {rest}", "召回率：{rest}", "share"),
     "precision:{rest}": figure("Precision, {rest}", "精确率：{rest}", "share"),
@@ -127,7 +127,7 @@ METRICS = {
 }
 SPEC = StageSpec(
     "audit",
-    Bilingual("looks for defects row by row and writes a clean copy", "逐行查找缺陷并写出干净副本"),
+    Bilingual("looks for defects row by row and writes a clean copy", "逐行查找缺陷，并写出清洗后的副本"),
     "base",
     AuditConfig,
     AuditRecord,
