@@ -134,7 +134,7 @@ def read_lineage(run: RunLayout) -> Lineage | None:
         return None
     except (OSError, ValidationError) as error:
         why = list_problems(error)[0] if isinstance(error, ValidationError) else error.strerror
-        raise DataError(f"{run.lineage_lock}: {why}", "start the run anew", Reason.RUN_INCOMPLETE) from error
+        raise DataError(f"{run.lineage_lock}: {why}", "start a new run", Reason.RUN_INCOMPLETE) from error
 
 
 def read_whole_lineage(run: RunLayout, experiments: Path) -> Lineage | None:
@@ -161,7 +161,7 @@ def find_locked(run: RunLayout, text: str, kind: ContentKind, experiments: Path)
         return None
     locked = (read_lineage(run) or Lineage()).find(reference, kind)
     if locked is None:
-        raise ConfigError(f"{text}: {run.lineage_lock} does not hold it", "start the run anew")
+        raise ConfigError(f"{text}: {run.lineage_lock} does not hold it", "start a new run")
     return open_locked(locked, experiments)
 
 
@@ -176,12 +176,12 @@ def open_locked(locked: BuiltOn, experiments: Path) -> Path:
     try:
         path = locate(locked.run, locked.path, experiments)
     except FileNotFoundError as error:
-        raise DataError(f"{where} is gone", "bring it back, or start the run anew", Reason.DATA_MISSING) from error
+        raise DataError(f"{where} is gone", "bring it back, or start a new run", Reason.DATA_MISSING) from error
     found = hash_path(path)
     if found != locked.sha256:
         raise DataError(
             f"{where} changed since this run started (SHA-256 {found[:12]}.., not {locked.sha256[:12]}..)",
-            "bring the former files back, or start the run anew",
+            "bring the former files back, or start a new run",
         )
     return path
 
