@@ -24,6 +24,10 @@ REFUSED = {
     "a model without a scheme": ({"unit": "sft", "model": {"uri": "Qwen2.5"}}, "starts with builtin:"),
     "a model by http": ({"unit": "sft", "model": {"uri": "http://a/b"}}, "starts with builtin:"),
     "a model that is a text": ({"unit": "sft", "model": "hf://a/b"}, "must be of type object"),
+    "the latest of nothing": ({"unit": "sft", "model": {"uri": "latest:"}}, "latest:, run: or pointer:"),
+    "the latest of a folder above": ({"unit": "sft", "model": {"uri": "latest:../a"}}, "latest:, run: or pointer:"),
+    "a pointer that is a path": ({"unit": "sft", "data": {"uri": "pointer:/a"}}, "latest:, run: or pointer:"),
+    "a path inside the run": ({"unit": "sft", "data": {"uri": "run:stages/x"}}, "latest:, run: or pointer:"),
     "data without a scheme": ({"unit": "sft", "data": {"uri": "/etc/passwd"}}, "starts with builtin:"),
     "a negative seed": ({"unit": "sft", "seed": -1}, "greater than or equal to 0"),
     "a seed that is a text": ({"unit": "sft", "seed": "seven"}, "must be of type integer"),
@@ -74,6 +78,11 @@ TOLD = {
     "an unknown option": ({"unit": "sft", "set": {"sft.leraning_rate": 0.1}}, "did you mean 'learning_rate'"),
     "an option of the wrong type": ({"unit": "sft", "set": {"sft.lora_r": "many"}}, "sft.lora_r"),
     "an option out of range": ({"unit": "sft", "set": {"sft.max_steps": -4}}, "sft.max_steps"),
+    "a reference with dots": (
+        {"unit": "sft", "model": {"uri": "latest:sft/../../x"}},
+        "no path inside a run directory",
+    ),
+    "a reference in an option": ({"unit": "sft", "set": {"evaluate.candidate": "pointer:../x"}}, "names no pointer"),
     "several at once": ({"unit": "sft", "set": {"a.b": 1, "sft.c": 2}}, "unknown step in 'a.b'"),
 }
 
@@ -98,6 +107,14 @@ def try_to_make(server, kind, metadata, spec):
 def test_a_wrong_week_job_is_refused(server, name):
     spec, said = REFUSED[name]
     assert said in try_to_make(server, "WeekJob", {"name": "week-01", "namespace": "default"}, spec)
+
+
+def test_references_to_earlier_runs_are_accepted(server):
+    path = "/apis/practicum.dev/v1alpha1/namespaces/default/weekjobs?dryRun=All&fieldValidation=Strict"
+    for uri in ("latest:sft/merged", "run:20260102t030405-0a1b2c", "pointer:best/merged"):
+        spec = {"unit": "sft", "model": {"uri": uri}, "data": {"uri": uri}, "set": {"evaluate.candidate": uri}}
+        document = {"apiVersion": "practicum.dev/v1alpha1", "kind": "WeekJob", "metadata": {"name": "week-03"}}
+        assert server.api.request("POST", path, {**document, "spec": spec})["spec"]["model"]["uri"] == uri
 
 
 @pytest.mark.parametrize("name", NAMES)
