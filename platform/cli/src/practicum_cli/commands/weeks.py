@@ -58,6 +58,10 @@ def _describe_unit(unit: Unit) -> str:
             f"{gate.comparison} {gate.threshold:g}\n      {gate.title_en} · {gate.title_zh}"
             for gate in unit.gates
         ]
+    exports = [name for step in unit.steps if step.stage in STAGES for name in STAGES[step.stage].exports]
+    if exports:
+        named = ", ".join(f"latest:{unit.name}/{name}" for name in exports)
+        parts.append(f"Later runs may name, as a model or data: {named}")
     parts += [_describe_step(step) for step in unit.steps]
     return "\n".join(parts)
 

@@ -1,0 +1,89 @@
+"""Week 3 with real stages on a tiny model, built on earlier runs in every way that a reference names one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from practicum_core.content_hash import hash_path
+from practicum_core.layout import RunLayout
+from practicum_core.lineage import read_lineage
+from practicum_core.pointers import Pointers
+from practicum_core.stages.evaluate import EvaluateRecord
+from practicum_core.stages.model import ModelLock
+from practicum_core.step_files import read_record
+from run_folder import write_finished_run
+
+EARLIER = "20250102t030405-0a1b2c"
+MERGED = "stages/sft/artifacts/merged"
+SMALL = {
+    "sft.engine": "flat",
+    "sft.max_steps": 2,
+    "sft.batch_size": 2,
+    "sft.train_rows": 8,
+    "sft.validation_rows": 2,
+    "sft.num_sample_prompts": 0,
+    "sft.max_truncation_ratio": 1,
+    "inference.num_prompts": 2,
+    "inference.max_new_tokens": 4,
+    "evaluate.limit": 4,
+    "evaluate.max_new_tokens": 4,
+}
+
+
+def practicum(folder, *words):
+    command = [sys.executable, "-m", "practicum_cli.main", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=900)
+
+
+@pytest.fixture
+def merged(tmp_path, tiny_model_dir):
+    """What an earlier week 3 exported: here the tiny model as it is."""
+    run = write_finished_run(tmp_path / "experiments/sft" / EARLIER, "sft")
+    shutil.copytree(tiny_model_dir, run.root / MERGED)
+    Pointers(tmp_path / "experiments").set("best", f"sft/{EARLIER}", "")
+    return run.root / MERGED
+
+
+@pytest.mark.timeout(900)
+def test_week_3_runs_on_what_an_earlier_week_3_exported(tmp_path, merged):
+    small = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+    options = ("--profile", "quick", "--data", "builtin:tickets?rows=200", *small)
+    named = ("--model", "latest:sft", "--set", "evaluate.candidate=pointer:best")
+    named += ("--set", f"inference.merged=run:{EARLIER}/merged", "--set", "inference.adapter=")
+    done = practicum(tmp_path, "run", "week-03", *options, *named)
+    assert "/evidence/index.html" in done.stdout, done.stdout + done.stderr
+    (path,) = (one for one in (tmp_path / "experiments/sft").iterdir() if one.name != EARLIER)
+    run = RunLayout(path)
+    lineage = read_lineage(run)
+    assert {one.reference for one in lineage.built_on} == {"latest:sft", "pointer:best", f"run:{EARLIER}/merged"}
+    assert {(one.run, one.path, one.sha256) for one in lineage.built_on} == {
+        (f"sft/{EARLIER}", MERGED, hash_path(merged))
+    }
+    lock = ModelLock.model_validate_json(run.model_lock.read_bytes())
+    assert (lock.uri, lock.num_parameters > 0) == ("latest:sft", True)
+    record = read_record(run, "evaluate")
+    assert isinstance(record, EvaluateRecord)
+    assert (record.model, record.candidate) == ("latest:sft", "pointer:best")
+    assert record.model_sha256 == record.candidate_sha256 == lock.sha256
+    assert json.loads(run.evidence_json.read_text())["built_on"] == lineage.model_dump(mode="json")["built_on"]
+    assert f"--model run:{EARLIER}" in json.loads(run.evidence_json.read_text())["reproduce"]
+
+
+def test_verify_executes_again_on_the_very_files_that_a_run_was_built_on(tmp_path, merged):
+    clean = write_finished_run(tmp_path / "experiments/data" / EARLIER, "data").stage("audit").artifacts / "clean.jsonl"
+    clean.parent.mkdir()
+    clean.write_text("".join(json.dumps({"instruction": f"Name {n}", "output": f"thing {n}"}) + "\n" for n in range(9)))
+    options = ("--profile", "quick", "--set", "audit.workers=1", "--set", "audit.clean_copy=false")
+    done = practicum(tmp_path, "run", "week-02", "--model", "pointer:best", "--data", "latest:data", *options)
+    assert "/evidence/index.html" in done.stdout, done.stdout + done.stderr
+    verified = practicum(tmp_path, "verify", "latest")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    (again,) = tmp_path.glob("experiments/data/*/verify/data/*")
+    lineage = read_lineage(RunLayout(again))
+    assert lineage == read_lineage(RunLayout(again.parents[2]))
+    assert {one.run for one in lineage.built_on} == {f"data/{EARLIER}", f"sft/{EARLIER}"}
