@@ -15,6 +15,7 @@ from practicum_core import labels, reports
 from practicum_core.course import CourseSpec, GpuSharing
 from practicum_core.errors import ConfigError
 from practicum_core.plan import StepObject
+from practicum_core.quantities import read_quantity
 from practicum_core.resolve import resolve_steps
 from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec
 
@@ -100,6 +101,36 @@ def test_one_worker_needs_a_head_alone():
 
 def test_the_flat_engine_runs_in_a_plain_pod():
     assert build_child(build_request(set={"sft.engine": "flat"}))["kind"] == "Job"
+
+
+def list_pod_groups(child):
+    """Return each pod template of a child with how many pods are made of it."""
+    if child["kind"] != "RayJob":
+        return [(child["spec"]["template"], child["spec"].get("parallelism", child["spec"].get("replicas", 1)))]
+    cluster = child["spec"]["rayClusterSpec"]
+    groups = [(cluster["headGroupSpec"]["template"], 1)]
+    return [*groups, *((one["template"], one["replicas"]) for one in cluster.get("workerGroupSpecs", ()))]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("engine", ["ray", "flat"])
+@pytest.mark.parametrize("step", ["model", "sft", "evaluate"])
+def test_what_is_counted_is_what_is_made(step, engine, workers):
+    resources = {"gpu": {"slices": 2}, "cpu": "500m", "memory": "1Gi", "workers": workers}
+    options = {"sft.engine": engine} if engine == "flat" else {}
+    request = build_request(step, resources=resources, set=options)
+    child = build_child(request)
+    made = {"cpu": 0, "memory": 0, "nvidia.com/gpu": 0, "pods": 0}
+    for template, count in list_pod_groups(child):
+        made["pods"] += count
+        for container in template["spec"]["containers"]:
+            for name, amount in container["resources"]["requests"].items():
+                made[name] += count * read_quantity(amount)
+    needs = choose_backend(request).get_needs(request)
+    assert made["pods"] == needs.num_pods
+    assert made["cpu"] == needs.num_pods * read_quantity(needs.cpu)
+    assert made["memory"] == needs.num_pods * read_quantity(needs.memory)
+    assert made["nvidia.com/gpu"] == needs.num_pods * needs.slices == int(child["metadata"]["labels"][labels.SLICES])
 
 
 def test_priority_is_the_courses():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from practicum_controller.course.homes import build_network_policies
+from practicum_controller.course.homes import build_limits, build_network_policies
 from practicum_controller.settings import read_settings
 from practicum_core import labels
 from practicum_core.course import Course, CourseSpec, Student
@@ -40,3 +40,8 @@ def test_names_are_asked_of_the_clusters_own_servers(given, own):
 def test_blocks_that_open_everything_or_are_none_are_refused(given, said):
     with pytest.raises(ConfigError, match=said):
         build(PRACTICUM_DNS_NETWORKS=given)
+
+
+def test_no_container_may_ask_for_nothing():
+    (limit,) = build_limits(COURSE, STUDENT)["spec"]["limits"]
+    assert limit["min"] == {"cpu": "10m", "memory": "16Mi"}

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from practicum_core import atomic
 from practicum_core.atomic import append_json_line, explain_os_errors, open_atomic, write_json_atomic
-from practicum_core.course import CourseSpec
+from practicum_core.course import CourseSpec, GpuSharing
 from practicum_core.curriculum import UNITS, VARIANTS, get_unit, list_declared_stages
 from practicum_core.errors import ConfigError, PlatformError, Reason, get_exit_code
 from practicum_core.gates import Comparison, GateSpec, check_gates
@@ -24,7 +24,7 @@ from practicum_core.layout import build_run_id, is_run_id, resolve_inside
 from practicum_core.metrics import StageMetric
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages import STAGES, get_stage
-from practicum_core.weekjob import WeekJob
+from practicum_core.weekjob import Resources, WeekJob
 
 COURSE_ROWS = Path(__file__).parents[4] / "shared" / "course" / "requirements.md"
 
@@ -251,3 +251,24 @@ def test_the_step_that_freezes_the_data_is_told_what_later_steps_read():
 
 def test_a_unit_that_only_measures_needs_no_training_rows():
     assert get_needed_splits(unit="experiments") == {"test": ["evaluate"]}
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ({"cpu": "0"}, "at least 10m"),
+        ({"cpu": "0.009"}, "at least 10m"),
+        ({"memory": "0"}, "at least 16Mi"),
+        ({"memory": "16M"}, "at least 16Mi"),
+        ({"memory": "512m"}, "write 512Mi"),
+    ],
+)
+def test_a_pod_asks_for_something(resources, said):
+    with pytest.raises(ValidationError, match=said):
+        Resources.model_validate(resources)
+
+
+@pytest.mark.parametrize("name", ["cpu", "memory", "/gpu", "nvidia.com/", "kubernetes.io/batch-cpu"])
+def test_a_slice_is_a_device(name):
+    with pytest.raises(ValidationError):
+        GpuSharing(resource_name=name)

@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from practicum_core.environments import ENVIRONMENTS
-from practicum_core.weekjob import API_VERSION, Condition, Metadata, Quantity, Resource
+from practicum_core.quantities import Bytes, PodCpu, PodMemory, Quantity
+from practicum_core.weekjob import API_VERSION, Condition, Metadata, Resource
 
 StudentName = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
@@ -55,6 +56,15 @@ class GpuSharing(Resource):
     )
     slices_per_gpu: int = Field(default=1, ge=1, le=64, description="Slices per GPU, used to count GPU hours.")
 
+    @field_validator("resource_name")
+    @classmethod
+    def _refuse_native_resources(cls, name: str | None) -> str | None:
+        """Refuse what is no device, such as cpu: a slice would be taken from what every pod asks for."""
+        domain, _, rest = (name or "").partition("/")
+        if name is not None and (not rest or f".{domain}".endswith(".kubernetes.io")):
+            raise ValueError(f"{name} is no device: an extended resource has its vendor's domain, as nvidia.com/gpu")
+        return name
+
     def get_resource_name(self) -> str:
         """Return the extended resource that a pod requests.
 
@@ -73,7 +83,7 @@ class QueueSpec(Resource):
     """Resources that the whole class shares; the basis of a Kueue ClusterQueue."""
 
     cpu: Quantity = Field(default="8", description="CPUs for all week jobs together.")
-    memory: Quantity = Field(default="32Gi", description="Memory for all week jobs together.")
+    memory: Bytes = Field(default="32Gi", description="Memory for all week jobs together.")
     slices: int = Field(default=0, ge=0, le=10_000, description="GPU slices for all week jobs together.")
     cohort: QueueName | None = Field(default=None, description="Kueue cohort to borrow from and lend to.")
     fair_sharing: bool = Field(
@@ -87,8 +97,8 @@ class QueueSpec(Resource):
 class StudentQuota(Resource):
     """Limits of one student's namespace; the basis of a ResourceQuota and a LimitRange."""
 
-    cpu: Quantity = Field(default="4", description="CPU requests of all pods in the namespace together.")
-    memory: Quantity = Field(default="16Gi", description="Memory requests of all pods in the namespace together.")
+    cpu: PodCpu = Field(default="4", description="CPU requests of all pods in the namespace together.")
+    memory: PodMemory = Field(default="16Gi", description="Memory requests of all pods in the namespace together.")
     slices: int = Field(default=1, ge=0, le=1000, description="GPU slices in use or queued by one student.")
     pods: int = Field(default=20, ge=1, le=10_000, description="Pods that may exist in the namespace.")
     week_jobs: int = Field(default=50, ge=1, le=10_000, description="Week jobs that may exist in the namespace.")
@@ -97,14 +107,14 @@ class StudentQuota(Resource):
 class StageResources(Resource):
     """Default resource requests of a stage's container, used if the week job names none."""
 
-    cpu: Quantity = Field(default="500m", description="CPUs of each pod.")
-    memory: Quantity = Field(default="2Gi", description="Memory of each pod.")
+    cpu: PodCpu = Field(default="500m", description="CPUs of each pod.")
+    memory: PodMemory = Field(default="2Gi", description="Memory of each pod.")
 
 
 class Workspace(Resource):
     """The persistent volume claim that holds a student's runs."""
 
-    size: Quantity = Field(default="20Gi", description="Size of the volume.")
+    size: Bytes = Field(default="20Gi", description="Size of the volume.")
     storage_class_name: QueueName | None = Field(default=None, description="Storage class; default: the cluster's.")
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
         default="ReadWriteMany", description="ReadWriteOnce: one node for all pods of a student."

@@ -1,4 +1,4 @@
-"""Decides how the models become custom resource definitions: structural schemas, rules in CEL, printer columns.
+"""Custom resource definitions, built from the models: structural schemas, rules in CEL, printer columns.
 
 Pure: models in, documents out. What CEL cannot see (options of stages, names inside data) is the plan's to refuse.
 Sources: Kubernetes documentation, "Specifying a structural schema" and "Common Expression Language in Kubernetes".
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from practicum_core.course import CourseSpec, CourseStatus
 from practicum_core.curriculum import UNITS
+from practicum_core.quantities import MIN_CPU, MIN_MEMORY
 from practicum_core.weekjob import WeekJobSpec, WeekJobStatus
 
 GROUP, VERSION = "practicum.dev", "v1alpha1"
@@ -115,6 +116,26 @@ def _is_given(root: str, field: str) -> str:
     return " && ".join(f"has({root}.{'.'.join(parts[: end + 1])})" for end in range(len(parts)))
 
 
+def _bound_cpu(field: str) -> Rule:
+    given, value = _is_given("self.spec", field), f"self.spec.{field}"
+    is_enough = f"quantity({value}).compareTo(quantity('{MIN_CPU}')) >= 0"
+    return Rule(f"!({given}) || !isQuantity({value}) || {is_enough}", f"spec.{field} is at least {MIN_CPU}")
+
+
+def _bound_memory(field: str) -> Rule:
+    given, value = _is_given("self.spec", field), f"self.spec.{field}"
+    is_enough = f"quantity({value}).compareTo(quantity('{MIN_MEMORY}')) >= 0"
+    return Rule(
+        f"!({given}) || !isQuantity({value}) || {value}.endsWith('m') || {is_enough}",
+        f"spec.{field} is at least {MIN_MEMORY}",
+    )
+
+
+def _refuse_milli(field: str) -> Rule:
+    given, value = _is_given("self.spec", field), f"self.spec.{field}"
+    return Rule(f"!({given}) || !{value}.endsWith('m')", f"spec.{field} is in bytes: m is a thousandth, write Mi")
+
+
 WEEK_JOB = Kind(
     "WeekJob",
     "weekjobs",
@@ -145,6 +166,9 @@ WEEK_JOB = Kind(
             "self.spec.serving.minReplicas <= self.spec.serving.maxReplicas",
             "spec.serving.minReplicas may not be above maxReplicas",
         ),
+        _bound_cpu("resources.cpu"),
+        _bound_memory("resources.memory"),
+        _refuse_milli("resources.memory"),
         *(_freeze(field) for field in _FROZEN),
     ),
     (
@@ -176,6 +200,17 @@ COURSE = Kind(
         Rule(
             "!has(self.spec.gpu) || self.spec.gpu.sharing != 'mig' || has(self.spec.gpu.migProfile)",
             "spec.gpu.migProfile is needed where sharing is mig",
+        ),
+        Rule(
+            "!has(self.spec.gpu) || !has(self.spec.gpu.resourceName) || (self.spec.gpu.resourceName.contains('/') && "
+            "!self.spec.gpu.resourceName.matches('^([^/]*[.])?kubernetes[.]io/'))",
+            "spec.gpu.resourceName is an extended resource with its vendor's domain, such as nvidia.com/gpu",
+        ),
+        *(_bound_cpu(field) for field in ("quota.cpu", "stageResources.cpu")),
+        *(_bound_memory(field) for field in ("quota.memory", "stageResources.memory")),
+        *(
+            _refuse_milli(field)
+            for field in ("queue.memory", "quota.memory", "stageResources.memory", "workspace.size")
         ),
         Rule(
             "!has(self.spec.students) || self.spec.students.all(s, !(has(s.__namespace__) ? s.__namespace__ : s.name)"

@@ -13,10 +13,9 @@ from pydantic.alias_generators import to_camel
 from practicum_core.errors import Reason
 from practicum_core.gates import GateResult
 from practicum_core.phases import ConditionType, Phase
+from practicum_core.quantities import PodCpu, PodMemory
 
 API_VERSION: Literal["practicum.dev/v1alpha1"] = "practicum.dev/v1alpha1"
-Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]{1,3})?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", max_length=20)]
-"""An amount as Kubernetes writes it, such as 500m or 8Gi."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=47)]
 
 
@@ -66,8 +65,8 @@ class Resources(Resource):
 
     gpu: GpuResources = Field(default_factory=GpuResources)
     workers: int | None = Field(default=None, ge=1, le=64, description="Training workers; overrides sft.num_workers.")
-    cpu: Quantity | None = Field(default=None, description="CPUs of each pod on a cluster; the course's without it.")
-    memory: Quantity | None = Field(default=None, description="Memory of each pod; the course's without it.")
+    cpu: PodCpu | None = Field(default=None, description="CPUs of each pod on a cluster; the course's without it.")
+    memory: PodMemory | None = Field(default=None, description="Memory of each pod; the course's without it.")
 
 
 class Serving(Resource):

@@ -15,14 +15,7 @@ from practicum_controller.backends.request import ChildRequest
 from practicum_core.course import StudentQuota
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.plan import Hold
-
-_FACTORS = {
-    "": Decimal(1),
-    "m": Decimal(1) / 1000,
-    **{unit: Decimal(1000) ** power for power, unit in enumerate(("k", "M", "G", "T"), start=1)},
-    **{unit: Decimal(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti"), start=1)},
-}
-_DIGITS = "0123456789."
+from practicum_core.quantities import read_quantity
 
 
 def find_unfit(requests: Iterable[ChildRequest]) -> Mapping[str, Hold]:
@@ -107,13 +100,3 @@ def _add_up(needs: Sequence[Needs], quota: StudentQuota) -> list[tuple[str, list
         )
         for name, texts, limit in amounts
     ]
-
-
-def read_quantity(text: str) -> Decimal:
-    """Return the number that an amount of Kubernetes stands for.
-
-    >>> read_quantity("500m"), read_quantity("1.5k"), read_quantity("2Gi")
-    (Decimal('0.500'), Decimal('1500.0'), Decimal('2147483648'))
-    """
-    unit = text.lstrip(_DIGITS)
-    return Decimal(text.removesuffix(unit)) * _FACTORS[unit]

@@ -12,6 +12,7 @@ from practicum_controller.backends.pods import CA_CONFIG_MAP, SERVICE_ACCOUNT, W
 from practicum_controller.settings import Settings
 from practicum_core import labels
 from practicum_core.course import Course, Student
+from practicum_core.quantities import MIN_CPU, MIN_MEMORY
 
 Document = dict[str, Any]
 STUDENT_ROLE = "practicum-student"
@@ -63,10 +64,11 @@ def build_quota(course: Course, student: Student) -> Document:
 
 
 def build_limits(course: Course, student: Student) -> Document:
-    """Return the LimitRange: what a container gets that asks for nothing."""
+    """Return the LimitRange: what a container gets that asks for nothing, and the least that one may ask for."""
     usual = course.spec.stage_resources
     amounts = {"cpu": usual.cpu, "memory": usual.memory}
-    limit = {"type": "Container", "default": amounts, "defaultRequest": amounts}
+    least = {"cpu": MIN_CPU, "memory": MIN_MEMORY}
+    limit = {"type": "Container", "default": amounts, "defaultRequest": amounts, "min": least}
     return _build_object(course, student, "v1", "LimitRange", "practicum", spec={"limits": [limit]})
 
 
