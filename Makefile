@@ -1,4 +1,4 @@
-# Every command that people and CI run. `make help` lists them.
+# The commands that people and CI run; `make help` lists them.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -22,7 +22,7 @@ setup: .venv/.practicum-ready ## make .venv with the practicum command
 run: setup ## weeks 1 to 3 with a real model on this machine, ending in three evidence packs
 	.venv/bin/practicum run week-01 week-02 week-03 --profile quick
 
-test: ## all tests; makes its own environment
+test: ## all tests; creates their environment
 	tools/run-tests.sh $(PYTEST_ARGS)
 
 lint: ## ruff, mypy, import-linter, lock and text checks
@@ -32,37 +32,37 @@ lint: ## ruff, mypy, import-linter, lock and text checks
 	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)) $(DEV)/lint-imports --no-cache
 	tools/check-tree.sh
 
-format: ## rewrite the code in its one format
+format: ## format the code
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
 bench: bench-audit bench-pii bench-sft bench-gpu bench-controller ## every bench
 
-bench-audit: ## the data audit beside datasketch and Presidio
+bench-audit: ## the data audit compared with datasketch and Presidio
 	tests/bench/bench-audit.sh
 
 bench-pii: ## recall by kind and false alarms of the search for personal data and secrets
 	PYTHONPATH=platform/core/src:jobs/src $(DEV)/python tests/bench/bench_pii.py
 
-bench-sft: ## fine-tuning beside a bare TRL script
+bench-sft: ## fine-tuning compared with a plain TRL script
 	tests/bench/bench-sft.sh
 
-bench-gpu: ## fine-tuning on a GPU beside a bare TRL script; for a machine without a package index see bench-gpu.sh
+bench-gpu: ## fine-tuning on a GPU compared with a plain TRL script; without a package index see bench-gpu.sh
 	tests/bench/bench-gpu.sh
 
-cluster-up: ## a bare cluster with Kueue and KubeRay (root); $$KUBECONFIG or kind are used where there is one
+cluster-up: ## a bare cluster with Kueue and KubeRay (root); uses $$KUBECONFIG or kind if there is one
 	$(CLUSTER) up
 
-images: ## the images of images/, by docker or buildah
+images: ## build the images of images/ with docker or buildah
 	tools/images/build.sh
 
-cluster-load: ## build the images and bring them into the nodes of that cluster
+cluster-load: ## build the images and load them into the nodes of that cluster
 	$(CLUSTER) load
 
 e2e: ## the part of `test` that runs weeks in pods, from chart to evidence; on the cluster of $$KUBECONFIG, or a bare one (root)
 	PRACTICUM_E2E_KUBECONFIG="$${KUBECONFIG:-}" $(DEV)/python -m pytest -m e2e $(PYTEST_ARGS) tests/cluster
 
-cluster-down: ## end that cluster and everything it left
+cluster-down: ## stop that cluster and remove everything it left
 	$(CLUSTER) down
 
 docs: ## generated reference pages, manifests and custom resource definitions
@@ -76,5 +76,5 @@ bench-controller: ## the controller on a real API server with 100, 1,000 and 10,
 locks: ## compile requirements/*.txt from requirements/*.in
 	tools/compile-locks.sh
 
-clean: ## remove what make made in this checkout (the cache stays)
+clean: ## remove what make created in this checkout (the cache stays)
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis

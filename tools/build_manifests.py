@@ -1,7 +1,7 @@
 """Writes manifests/ and the chart's copy of the custom resource definitions. A test fails when the files differ.
 
-Everything comes from the models and the curriculum: a unit that gains a stage gains nothing here, since its week's
-file names the unit alone. What a week file adds to its unit stands in :data:`EXTRAS`.
+The files are generated from the models and the curriculum. The file of a week names only its unit, so new stages in a
+unit do not change it. :data:`EXTRAS` holds what the file of a week sets in addition.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ OVERLAY_VARIANT = 10
 WEEK_LABEL = f"{GROUP}/week"
 PART_LABEL = "app.kubernetes.io/component"
 UNITS_WITHOUT_GPU = frozenset({"data", "dossier"})
-"""Units whose stages compute on CPUs wherever they run."""
+"""Units whose stages use no GPU."""
 ACTIVE_DEADLINE_S = 4 * 3600
 PRE_RUNNING_DEADLINE_S = 1800
-"""Images of several gigabytes take minutes to pull; half an hour without a running container is a fault."""
+"""Pulling an image of several gigabytes takes minutes; after half an hour without a running container it has failed."""
 
 EXTRAS: Mapping[str, Mapping[str, Any]] = {
     "sft": {"resources": {"workers": 1, "gpu": {"slices": 0}}},
@@ -37,7 +37,7 @@ EXTRAS: Mapping[str, Mapping[str, Any]] = {
     "availability": {"serving": {"engine": "kserve", "minReplicas": 1, "maxReplicas": 3}},
     "availability-brief": {"serving": {"engine": "kserve", "minReplicas": 1, "maxReplicas": 2}},
 }
-"""What a unit's week file says beyond the unit: shares of GPUs for training, replicas for serving."""
+"""Additional fields in the week files of units: GPU slices for training, replicas for serving."""
 
 KIND_WEEK = {"profile": "quick", "resources": {"cpu": "1", "memory": "5Gi"}}
 KIND_COURSE = {
@@ -60,7 +60,7 @@ GPU_COURSE = {
 
 
 def build_files() -> dict[str, str]:
-    """Return every generated file's text by its path below the repository's root."""
+    """Return the text of every generated file by its path in the repository."""
     files = {}
     for kind in KINDS:
         text = NOTICE + _dump(build_crd(kind))
@@ -123,10 +123,10 @@ def _build_week_file(number: int, unit: Unit, variant: int) -> str:
         f"Week {number} of {variant}: {unit.title_en}",
         f"第 {number} 周（共 {variant} 周）：{unit.title_zh}",
         "",
-        f"Proves: {unit.goal_en}",
+        f"Goal: {unit.goal_en}",
     ]
     if unit.goal_zh != unit.goal_en:
-        lines.append(f"证明：{unit.goal_zh}")
+        lines.append(f"目标：{unit.goal_zh}")
     if unit.gates:
         lines += ["", "Gates · 门槛:"]
         lines += [f"  {gate.name}: {gate.title_en} · {gate.title_zh}" for gate in unit.gates]
@@ -134,7 +134,7 @@ def _build_week_file(number: int, unit: Unit, variant: int) -> str:
         lines += [
             "",
             "Not in this version: the platform accepts it and says so.",
-            "本版本尚未实现：平台接受后会如实说明。",
+            "本版本尚未实现：平台会接受该文件，并在状态中说明。",
         ]
     lines += [
         "",
@@ -145,7 +145,7 @@ def _build_week_file(number: int, unit: Unit, variant: int) -> str:
 
 
 def build_course(variant: int) -> dict[str, Any]:
-    """Return the sample course of a variant, with two students who share one GPU."""
+    """Return the sample course of a variant: two students who share one GPU."""
     capstones = [name for name in VARIANTS[variant] if name.startswith("capstone")]
     return {
         "apiVersion": API_VERSION,
@@ -168,10 +168,10 @@ def build_course(variant: int) -> dict[str, Any]:
 def _build_course_file(variant: int) -> str:
     lines = [
         f"A class of two students on the {variant}-week course, sharing one GPU. A teacher applies it once.",
-        f"{variant} 周课程的一个班：两名学生共用一块 GPU。由教师应用一次。",
+        f"{variant} 周课程的一个班：两名学生共用一块 GPU。由教师执行一次 kubectl apply。",
         "",
         "Makes for each student: a namespace, a quota, network rules, rights, a volume and a queue.",
-        "为每名学生建立：命名空间、配额、网络规则、权限、存储卷与队列。",
+        "为每名学生创建：命名空间、配额、网络规则、权限、存储卷与队列。",
         "",
         f"kubectl apply -f manifests/course-{variant}/course.yaml",
     ]
@@ -181,7 +181,7 @@ def _build_course_file(variant: int) -> str:
 def _build_overlay(name: str, week: Mapping[str, Any], course: Mapping[str, Any]) -> str:
     words = {
         "kind": ("sized for kind on a laptop: small pods, no GPU", "适合笔记本上的 kind：小 Pod，无 GPU"),
-        "gpu": ("sized for GPUs that are shared four ways in time", "适合按时间四等分共享的 GPU"),
+        "gpu": ("sized for GPUs that are shared four ways in time", "适合以时间片方式分为四份的 GPU"),
     }
     lines = [
         f"The {OVERLAY_VARIANT}-week course {words[name][0]}.",
@@ -209,7 +209,7 @@ def _build_patch(kind: Kind, name: str, spec: Mapping[str, Any]) -> dict[str, An
 
 
 class _Block(str):
-    """Text that YAML writes as a block, line by line."""
+    """Text that is written as a YAML block scalar."""
 
     __slots__ = ()
 
@@ -236,7 +236,7 @@ def _comment(lines: list[str]) -> str:
 
 
 def main() -> None:
-    """Write every file and remove generated ones that no source stands behind any more."""
+    """Write every file and remove generated files that have no source any more."""
     files = build_files()
     folders = {(ROOT / name).parent for name in files}
     for folder in folders:

@@ -91,7 +91,7 @@ def _show(field: Any) -> str:  # noqa: ANN401 - pydantic's field
 
 
 def describe_type(annotation: Any) -> str:  # noqa: ANN401 - any annotation
-    """Name a type the way a person writes it: ``one of a, b``, ``list of str``, ``int``."""
+    """Return a readable name of a type: ``one of a, b``, ``list of str``, ``int``."""
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(f"`{value}`" for value in get_args(annotation))
     if isinstance(annotation, UnionType):
@@ -103,7 +103,7 @@ def describe_type(annotation: Any) -> str:  # noqa: ANN401 - any annotation
 
 
 def build_metrics() -> str:
-    """Describe every series that the controller shows Prometheus."""
+    """Describe every metric that the controller exports to Prometheus."""
     parts = ["# Metrics · 指标\n\nThe controller shows them on its metrics port at `/metrics`.\n"]
     parts.append("| series | type | labels | meaning |\n|---|---|---|---|")
     for collector in REGISTRY._collector_to_names:  # noqa: SLF001 - the library lists them nowhere else
@@ -129,10 +129,10 @@ def build_states() -> str:
 
 
 def read_member_docs(enum: type[Enum]) -> list[tuple[Enum, str]]:
-    """Return each member with the string that stands under it in the source.
+    """Return each member of an enum with its docstring.
 
     Raises:
-        ValueError: A member has none.
+        ValueError: A member has no docstring.
     """
     body = ast.parse(inspect.getsource(enum)).body[0]
     assert isinstance(body, ast.ClassDef)  # noqa: S101 - the source of a class is a class

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks of the tree that no linter makes: no registry hosts, no machine paths, nothing large.
+# Checks that linters do not make: no registry hosts, no machine paths, no large files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 status=0

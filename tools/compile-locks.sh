@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles requirements/*.in to locks with hashes. No lock names where packages come from.
+# Compiles requirements/*.in to lock files with hashes. The locks name no package index.
 set -euo pipefail
 cd "$(dirname "$0")/../requirements"
 uv=$(../tools/ensure-env.sh uv)/bin/uv

@@ -3,8 +3,8 @@
 #
 #   tools/ensure-env.sh NAME [FOLDER]
 #
-# Without FOLDER the environment lies in the cache under a key of its lock's SHA-256, so that every
-# checkout with the same lock shares it and a changed lock makes a new one. `practicum` makes stage
+# Without FOLDER the environment is cached under a key of its lock's SHA-256, so that all checkouts
+# with the same lock share it and a changed lock creates a new one. `practicum` makes stage
 # environments the same way (platform/cli, environments.py); both agree on folder, key and lock file.
 set -euo pipefail
 
@@ -15,7 +15,7 @@ lock=$root/requirements/$name.txt
 key=$(sha256sum "$lock" | cut -c1-12)
 folder=${2:-$cache/envs/$name-$key}
 
-# A folder is whole when it holds the key of the lock that filled it; a cut-off install never does.
+# A folder is complete if it contains the key of its lock; after an interrupted installation it does not.
 is_whole() { [ "$(cat "$folder/.practicum-lock" 2>/dev/null)" = "$key" ]; }
 
 ensure_uv() {

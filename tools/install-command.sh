@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv at the checkout's root: the environment `base` with Practicum's own packages installed in place.
+# Creates .venv in the checkout: the environment `base` with Practicum's packages in editable mode.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(tools/ensure-env.sh base "$PWD/.venv")

@@ -1,7 +1,7 @@
 """Writes the chart's rendered examples and its README from the schema. A test fails when the files differ.
 
-An example is ``examples/NAME.values.yaml`` in the chart; what the chart makes of it lies beside it as ``NAME.yaml``.
-Certificates differ on every rendering, so their bytes are left out.
+An example is ``examples/NAME.values.yaml`` in the chart; its rendering is ``NAME.yaml`` in the same folder.
+Certificates differ in every rendering, so their bytes are masked.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _INTRODUCTION = """<!-- Written by `make docs` from values.schema.json. Do not e
 # Chart `practicum`
 
 Installs the controller, the custom resource definitions, the roles of students and teachers, and the admission policy.
-Kueue (0.15 or newer) and KubeRay (1.6 or newer) are installed beside it; the notes after an install say what is
-missing. The next commands: [notes](templates/NOTES.txt).
+Kueue (0.15 or newer) and KubeRay (1.6 or newer) are installed separately; the notes after an installation say what is
+missing. For the next commands, see the [notes](templates/NOTES.txt).
 
 安装控制器、自定义资源定义、学生与教师的角色以及准入策略。Kueue（0.15 及以上）与 KubeRay（1.6 及以上）需另行安装；
 安装后的提示会说明缺少什么。接下来的命令见[安装提示](templates/NOTES.txt)。
@@ -40,9 +40,9 @@ missing. The next commands: [notes](templates/NOTES.txt).
 helm upgrade --install practicum charts/practicum --namespace practicum-system --create-namespace
 ```
 
-One release a cluster: the custom resources and the role `practicum-student` are the cluster's. The definitions lie
-among the templates, so that `helm upgrade` upgrades them, and carry `helm.sh/resource-policy: keep`, so that
-`helm uninstall` deletes no week job; the volume of the history is kept likewise.
+Install one release per cluster, because the custom resources and the role `practicum-student` are cluster-scoped. The
+definitions are templates, so `helm upgrade` upgrades them; they have `helm.sh/resource-policy: keep`, so
+`helm uninstall` deletes no week jobs. The volume of the history is kept as well.
 
 Rendered examples: {examples}.
 
@@ -55,7 +55,7 @@ Rendered examples: {examples}.
 
 @functools.cache
 def find_helm() -> Path:
-    """Return the helm program: ``$PRACTICUM_HELM``, the one on the path, or one built from its pinned module."""
+    """Return the path of helm: ``$PRACTICUM_HELM``, helm on the path, or one built from its pinned module."""
     given = os.environ.get("PRACTICUM_HELM") or shutil.which("helm")
     if given:
         return Path(given)
@@ -64,7 +64,7 @@ def find_helm() -> Path:
 
 
 def build_files() -> dict[str, str]:
-    """Return every generated file's text by its path below the repository's root."""
+    """Return the text of every generated file by its path in the repository."""
     files = {"charts/practicum/README.md": build_readme()}
     for name in list_examples():
         files[f"charts/practicum/examples/{name}.yaml"] = NOTICE + mask_secrets(render(name))
@@ -77,7 +77,7 @@ def list_examples() -> list[str]:
 
 
 def render(example: str) -> str:
-    """Return what the chart makes of an example's values."""
+    """Return the rendering of the chart with the values of an example."""
     command = [str(find_helm()), "template", RELEASE, str(CHART), "--namespace", NAMESPACE]
     command += ["--kube-version", KUBERNETES]
     command += ["--values", str(EXAMPLES / f"{example}.values.yaml")]
@@ -86,7 +86,7 @@ def render(example: str) -> str:
 
 
 def mask_secrets(text: str) -> str:
-    r"""Leave out what differs on every rendering.
+    r"""Mask what differs in every rendering.
 
     >>> mask_secrets("data:\\n  tls.key: QUJD\\n")
     'data:\\n  tls.key: bWFkZSBhdCBpbnN0YWxs\\n'
@@ -95,7 +95,7 @@ def mask_secrets(text: str) -> str:
 
 
 def build_readme() -> str:
-    """Return the chart's README: what it installs, and each value with its default."""
+    """Return the README of the chart: what it installs, and all values with their defaults."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     examples = ", ".join(f"[{name}](examples/{name}.yaml)" for name in list_examples())
@@ -123,7 +123,7 @@ def _name_type(schema: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write every file and remove renderings that no example stands behind any more."""
+    """Write every file and remove renderings of examples that do not exist any more."""
     files = build_files()
     for path in EXAMPLES.glob("*.yaml"):
         is_values = path.name.endswith(".values.yaml")

@@ -3,7 +3,7 @@
 #
 #   tools/cluster/build-ahead.sh      (after tools/ensure-env.sh dev)
 #
-# A test that comes first waits for the same lock, or builds the tool itself: nothing depends on this but the time.
+# Tests do not depend on it: one that runs earlier waits for the same lock, or builds the tool itself.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -16,7 +16,7 @@ build_images() {
 
 has_cluster=
 [ "$(id -u)" != 0 ] || ! "$root/tools/cluster/packages.sh" --check 2>/dev/null || has_cluster=yes
-# Beside the programs: an image waits for its downloads and for the disk.
+# In parallel with the programs, because an image mostly waits for downloads and for the disk.
 [ -z "$has_cluster" ] || build_images &
 "$build" etcd kube-apiserver kubectl helm >/dev/null
 if [ -n "$has_cluster" ]; then

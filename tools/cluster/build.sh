@@ -3,9 +3,9 @@
 #
 #   tools/cluster/build.sh TOOL...      (without TOOL: lists what it can build)
 #
-# A tool lies in the cache under a key of its module's files and the Go version, so that every checkout with the same
-# pins shares it. Programs are static (CGO_ENABLED=0): the operators run in images that hold nothing else. The modules
-# pin the same versions of what several need, and all compile alike, so that Go's own cache compiles it once.
+# A tool is cached under a key of its module's files and the Go version, so that all checkouts with the same pins share
+# it. Programs are static (CGO_ENABLED=0), because the images of the operators contain nothing else. The modules pin the
+# same versions of shared dependencies and use the same options, so that Go's build cache compiles each package once.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")" && pwd)
@@ -30,24 +30,24 @@ declare -A tools=(
   [skaffold]="skaffold github.com/GoogleContainerTools/skaffold/v2/cmd/skaffold"
 )
 
-# The checksum database lacks an entry that these need; go.sum pins them all the same.
+# The checksum database lacks an entry that these modules need; go.sum still pins them.
 export GONOSUMDB=${GONOSUMDB:+$GONOSUMDB,}sigs.k8s.io/* GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 
-# Neither inlined nor described for debuggers: that takes a third off the time of compiling, and tests wait for no more.
+# No inlining and no debug information: compiling takes a third less time, and the programs need not be fast.
 compile="all=-l -dwarf=false"
 
-# A tool without a version of its own says which Kubernetes it is from this.
+# Version that a tool reports if its module has none.
 build_ldflags() {
   case $1 in
     kubernetes) echo "-s -w -X k8s.io/component-base/version.gitVersion=$kubernetes -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36" ;;
     skaffold) echo "-s -w -X github.com/GoogleContainerTools/skaffold/v2/pkg/skaffold/version.version=v2.16.1" ;;
-    # Without a cluster helm renders for this Kubernetes; unset it is 1.20, which the chart refuses.
+    # Without a cluster, helm renders for this Kubernetes; the default is 1.20, which the chart rejects.
     helm) echo "-s -w -X helm.sh/helm/v3/internal/version.version=v3.21.4 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36" ;;
     *) echo "-s -w" ;;
   esac
 }
 
-# Prints the option that builds with a module whose source file is replaced (replace.list), or nothing.
+# Prints the option that replaces a source file of a module (replace.list), or nothing.
 replace_source() {
   local module=$1 folder=$2 name path file copy=$2/source
   [ -f "$root/modules/$module/replace.list" ] || return 0

@@ -37,7 +37,7 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   echo "packages.sh: install these first (apt-get as root): ${missing[*]}" >&2
   exit 1
 fi
-# A package that brings a service must not start it: the cluster starts what it needs, where it needs it.
+# Packages must not start their services; the cluster starts what it needs.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
   printf '#!/bin/sh\nexit 101\n' >$policy

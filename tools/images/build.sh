@@ -28,7 +28,7 @@ ensure_base_image() {
 list_code_arguments() {
   local commit state=""
   commit=$(git rev-parse HEAD 2>/dev/null) || return 0
-  # As the command on a laptop sees it: evidence of a pod and of a laptop name the same state of the same checkout.
+  # The same fields as on a laptop, so that evidence from a pod and from a laptop names the same state of a checkout.
   [ -n "$(git status --porcelain 2>/dev/null)" ] && state=dirty
   echo "--build-arg COMMIT=$commit --build-arg COMMIT_STATE=$state"
 }
@@ -44,7 +44,7 @@ build_with_docker() {
 build_with_buildah() {
   local wheels=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/uv} volumes=()
   mkdir -p "$wheels"
-  # The machine's own wheels and authorities: nothing is fetched twice, and a proxy that the machine trusts is trusted.
+  # Mount the machine's wheel cache, to download nothing twice, and its certificate authorities, to trust its proxy.
   volumes=(--volume "$wheels:/var/cache/wheels")
   [ -f "${SSL_CERT_FILE:-}" ] && volumes+=(--volume "$SSL_CERT_FILE:/etc/ssl/certs/ca-certificates.crt:ro")
   # shellcheck disable=SC2046 # a list of words is meant
@@ -65,5 +65,5 @@ for name; do
   "build_with_$engine" "$name"
   echo "$(get_image "$name") ($((SECONDS - started)) s, $engine)"
 done
-# Images that these replaced, and layers that no image has any more; what the next build starts from stays.
+# Remove replaced images and layers that no image uses; keep the base of the next build.
 [ "$engine" != buildah ] || run_buildah rmi --prune >/dev/null

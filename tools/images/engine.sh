@@ -1,7 +1,7 @@
-# Sourced by the programs beside it: chooses what builds images and defines how it is called.
+# Sourced by the scripts in this folder: chooses the engine that builds images.
 # shellcheck shell=bash
 #
-# Docker where its daemon answers, else buildah as root, whose images lie in the cache. Sets `engine`, `cache`, `root`,
+# Docker if its daemon answers, else buildah as root, with its images in the cache. Sets `engine`, `cache`, `root`,
 # `registry` and `tag`.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${PRACTICUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/practicum}
@@ -22,7 +22,7 @@ choose_engine() {
   fi
 }
 
-# The store's own folders, so that neither another store of this machine nor a reboot's leftovers are in the way.
+# Separate folders, so that other stores of this machine and files from before a reboot do not interfere.
 run_buildah() {
   mkdir -p "$store/root" "$store/run"
   TMPDIR=$store BUILDAH_ISOLATION=chroot buildah --storage-driver overlay --root "$store/root" --runroot "$store/run" "$@"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a root file system of Debian in the cache and prints its archive, for images where no registry can be reached.
+# Creates a Debian root file system in the cache and prints its archive, to build images without a registry.
 #
 #   tools/images/ensure-os.sh
 #
-# Needs root and debootstrap. The packages are the ones that images/os-packages.txt names.
+# Needs root and debootstrap. Installs the packages in images/os-packages.txt.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cache=${PRACTICUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/practicum}

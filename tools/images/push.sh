@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pushes images that tools/images/build.sh built, by what built them, to the registry in their names.
+# Pushes images that tools/images/build.sh built to the registry in their names, with the same engine.
 #
 #   PRACTICUM_REGISTRY=registry.example/llm PRACTICUM_TAG=0.1.0 tools/images/push.sh [NAME ...] [-- OPTION ...]
 #

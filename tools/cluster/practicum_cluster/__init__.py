@@ -1,1 +1,1 @@
-"""A real Kubernetes for tests, from pinned Go modules: a control plane alone, or a whole cluster of one node."""
+"""Real Kubernetes clusters for tests, built from pinned Go modules: a control plane, or a cluster with one node."""

@@ -1,8 +1,8 @@
-"""The test cluster's command: ``python -m practicum_cluster up|down|load NAME...|measure NAME...``.
+"""The command of the test cluster: ``python -m practicum_cluster up|down|load NAME...|measure NAME...``.
 
-``measure`` builds images and computes the digests by which ``load`` knows their layers, so that a load finds all done.
+``measure`` builds images and computes the digests of their layers ahead of a ``load``.
 
-Which cluster: the one that KUBECONFIG names, else kind where Docker runs, else the bare cluster.
+It uses the cluster in KUBECONFIG; without one, kind if Docker runs, else the bare cluster.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from practicum_cluster.shipping import build_images, build_shipments
 
 
 def main() -> int:
-    """Act as the arguments say."""
+    """Run the command in the arguments."""
     options = _read_options()
     started = time.monotonic()
     try:
@@ -80,7 +80,7 @@ def _load(options: argparse.Namespace) -> str:
 
 
 def choose() -> str:
-    """Return which kind of cluster is meant: ``given``, ``kind`` or ``bare``."""
+    """Return the kind of cluster to use: ``given``, ``kind`` or ``bare``."""
     if _find_given():
         return "given"
     if shutil.which("kind") and _runs_docker():

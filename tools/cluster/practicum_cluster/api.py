@@ -1,6 +1,6 @@
-"""Decides how the tooling speaks to an API server: plain HTTPS and JSON, of the standard library alone.
+"""A small Kubernetes client for the tooling, with HTTPS and JSON from the standard library.
 
-It knows no kind by heart: where a kind lives is asked of the server.
+It has no table of kinds; it asks the server for the path of each kind.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _TIMEOUT_S = 60.0
 
 
 class ApiError(Exception):
-    """The server's refusal."""
+    """An error response of the API server."""
 
     def __init__(self, status: int, document: JSON) -> None:
-        """Keep the status code and the server's own words."""
+        """Store the status code and the message of the server."""
         super().__init__(f"{status} {document.get('reason', '')}: {document.get('message', document)}")
         self.status = status
         self.document = document
@@ -37,7 +37,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """Where objects of a kind live."""
+    """The API path of a kind."""
 
     plural: str
     is_namespaced: bool
@@ -50,7 +50,7 @@ class Api:
         """Read credentials.
 
         Raises:
-            RuntimeError: They cannot be used here; says why.
+            RuntimeError: This client cannot use the credentials; the message says why.
         """
         credentials = read_kubeconfig(kubeconfig)
         self.url = credentials.url
@@ -68,11 +68,11 @@ class Api:
             self._context.load_cert_chain(both.name)
 
     def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> JSON:
-        """Send a request and return the answer's document.
+        """Send a request and return the document in the response.
 
         Raises:
-            ApiError: the server refused.
-            OSError: the server was not reached.
+            ApiError: The server returned an error.
+            OSError: The server could not be reached.
         """
         status, text = self.send(method, path, body, content_type)
         document: JSON = _parse(text)
@@ -83,14 +83,14 @@ class Api:
     def send(
         self, method: str, path: str, body: object = None, content_type: str = "application/json"
     ) -> tuple[int, str]:
-        """Send a request and return the answer's status and text, whatever they are."""
+        """Send a request and return the status code and the text of the response, also for errors."""
         connection = http.client.HTTPSConnection(
             self._address.hostname or "", self._address.port, timeout=_TIMEOUT_S, context=self._context
         )
         try:
             data = None if body is None else json.dumps(body)
             headers = {**self._headers, "Content-Type": content_type}
-            # A server may lie below a path of a gateway's.
+            # The server may be behind a gateway, below a path.
             connection.request(method, self._address.path.rstrip("/") + path, data, headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode(errors="replace")
@@ -102,7 +102,7 @@ class Api:
         return self.request("GET", path)
 
     def find(self, path: str) -> JSON | None:
-        """Return a document; ``None`` where there is none."""
+        """Return a document; ``None`` if it does not exist."""
         try:
             return self.get(path)
         except ApiError as error:
@@ -115,16 +115,16 @@ class Api:
         return self.request("POST", self.get_path(document, namespace, is_collection=True), document)
 
     def apply(self, document: JSON, namespace: str | None = None, manager: str = "practicum-cluster") -> JSON:
-        """Apply an object, server side; what others own of it is taken over."""
+        """Apply an object with server-side apply; conflicts with other field managers are forced."""
         path = self.get_path(document, namespace)
         return self.request("PATCH", f"{path}?fieldManager={manager}&force=true", document, _APPLY)
 
     def patch(self, path: str, body: JSON) -> JSON:
-        """Merge a patch into an object."""
+        """Send a merge patch for an object."""
         return self.request("PATCH", path, body, _MERGE)
 
     def delete(self, path: str, policy: str = "Background") -> None:
-        """Delete an object if it is there."""
+        """Delete an object if it exists."""
         try:
             self.request("DELETE", path, {"propagationPolicy": policy})
         except ApiError as error:
@@ -132,7 +132,7 @@ class Api:
                 raise
 
     def get_path(self, document: JSON, namespace: str | None = None, *, is_collection: bool = False) -> str:
-        """Return where an object lives; its own namespace goes before the one given."""
+        """Return the path of an object. The namespace in the object overrides ``namespace``."""
         version, kind = document["apiVersion"], self._get_kind(document["apiVersion"], document["kind"])
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         where = document["metadata"].get("namespace") or namespace or "default"
@@ -158,10 +158,10 @@ def _parse(text: str) -> JSON:
 
 
 def wait_until(look: Callable[[], T | None], what: str, timeout_s: float = 60, interval_s: float = 0.1) -> T:
-    """Look until there is something to see, and return it. A server that cannot be reached is not seen yet.
+    """Call ``look`` until it returns something, and return that. An unreachable server counts as nothing.
 
     Raises:
-        TimeoutError: nothing was seen in time; says what, and what went wrong last.
+        TimeoutError: It returned nothing in time; the message has the last error.
     """
     deadline = time.monotonic() + timeout_s
     last: Exception | None = None

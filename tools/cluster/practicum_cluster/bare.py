@@ -1,6 +1,6 @@
-"""Decides how the bare cluster comes up and goes: walls first, then the node inside them; nothing remains outside.
+"""The bare cluster: creates a sandbox of Linux namespaces, starts a node in it, and removes both without a trace.
 
-Needs Linux, root, and the Debian packages that `tools/cluster/packages.sh` names.
+It needs Linux, root, and the Debian packages that `tools/cluster/packages.sh` installs.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from practicum_cluster.sandbox import Sandbox
 from practicum_cluster.shipping import Shipment
 
 _START_S = 300.0
-# The machine's and not a cache's: the link that leads inside has one name.
+# One lock per machine and not per cache, because the network link into the sandbox has a fixed name.
 _LOCK = Path("/run/practicum-bare-cluster.lock")
-_LASTING = "a cluster of `make cluster-up` runs, and a machine has place for one: `make cluster-down` first"
-_TIED = "process {pid} (a run of the tests) has a bare cluster, and a machine has place for one: wait until it ends"
+_LASTING = "a cluster of `make cluster-up` is running, and a machine can run only one: `make cluster-down` first"
+_TIED = "process {pid} (a test run) has a bare cluster, and a machine can run only one: wait until it ends"
 
 
 class BareCluster:
-    """One bare cluster of this machine.
+    """The bare cluster of this machine.
 
     Args:
-        root: Folder of the run; removed and made anew at each start.
-        store: Folder of containerd's images, kept from run to run.
-        prefix: A command that starts the first process; one that ties it to the caller's life, or none.
+        root: Folder of the run; removed and created again at each start.
+        store: Folder of containerd's images; kept between runs.
+        prefix: Command that starts the first process, such as one that ends it together with the caller.
     """
 
     def __init__(self, root: Path | None = None, store: Path | None = None, prefix: Sequence[str] = ()) -> None:
         self.root = root or get_cache() / "run"
         self.store = store or get_cache() / "containerd"
-        # Beside the run's folder, which is removed while the sandbox may still run.
+        # Not inside the folder of the run, which is removed while the sandbox may still run.
         self.sandbox = Sandbox(self.root.with_name(f"{self.root.name}-sandbox"), prefix)
         self._place = Place(_LOCK)
         self._sentence = _TIED.format(pid=os.getpid()) if prefix else _LASTING
 
     @property
     def plane(self) -> ControlPlane:
-        """The control plane: credentials and clients. Its processes live inside, see :meth:`act`."""
+        """The control plane: credentials and clients. Its processes run in the sandbox, see :meth:`act`."""
         return build_plane(self.root)
 
     @property
@@ -62,24 +62,24 @@ class BareCluster:
         return Api(self.kubeconfig)
 
     def prepare(self) -> None:
-        """Bring what a cluster starts from: Debian's packages and the programs of the node."""
+        """Install the Debian packages and build the programs of the node."""
         subprocess.run([TOOLS / "packages.sh"], check=True)
         ensure_node_binaries()
 
     def claim(self) -> None:
-        """Take the machine's place for a bare cluster, and remove what a stopped run left in it.
+        """Take the lock of the machine's bare cluster, and remove what an interrupted run left behind.
 
         Raises:
-            RuntimeError: A cluster runs; says whose, and what to do.
+            RuntimeError: A cluster is running; the message says whose, and what to do.
         """
         self._place.take(self._sentence)
         self._clear()
 
     def up(self, gpus: int = 1) -> Api:
-        """Start the cluster; what a stopped run left behind is removed first.
+        """Start the cluster. What an interrupted run left behind is removed first.
 
         Raises:
-            RuntimeError: A cluster runs already, or a part did not start; names its log.
+            RuntimeError: A cluster is already running, or a part did not start; the message names its log.
         """
         self.prepare()
         self.claim()
@@ -97,7 +97,7 @@ class BareCluster:
         return self.api
 
     def install_operators(self) -> None:
-        """Install Kueue and KubeRay and wait until both answer."""
+        """Install Kueue and KubeRay and wait until both are ready."""
         self.load(*operators.ensure_archives())
         operators.install(self.api, self.kubeconfig)
 
@@ -106,7 +106,7 @@ class BareCluster:
         self.sandbox.enter([*_PYTHON, "import", *archives], _START_S)
 
     def ship(self, *shipments: Shipment) -> None:
-        """Bring images into the node; layers that it holds stay where they are."""
+        """Copy images to the node, except layers that it already has."""
         for shipment in shipments:
             held = frozenset(self.sandbox.enter([*CTR, "content", "list", "--quiet"]).split())
             command = [*self.sandbox.build_entrance(), *CTR, "images", "import", "-"]
@@ -123,14 +123,14 @@ class BareCluster:
                 raise RuntimeError(f"{shipment.reference}: not imported: {said[-2000:]}")
 
     def act(self, action: str, *names: str) -> None:
-        """Act on the node's processes: ``start``, ``stop NAME``, ``run NAME`` for the store and the API server."""
+        """Control the processes of the node: ``start``; ``stop NAME`` and ``run NAME`` for etcd and API server."""
         self.sandbox.enter([*_PYTHON, action, self.root, self.store, *names], _START_S)
 
     def down(self) -> None:
-        """End everything and remove what is left; the images stay for the next run.
+        """Stop the cluster and remove everything except the images, which the next run uses.
 
         Raises:
-            RuntimeError: The cluster is a test run's, which ends it itself.
+            RuntimeError: The cluster belongs to a test run, which stops it itself.
         """
         said = self._place.find_other()
         if said not in (None, _LASTING):
@@ -147,7 +147,7 @@ _PYTHON = ("env", f"PYTHONPATH={TOOLS}", sys.executable, "-m", "practicum_cluste
 
 
 def get_reason_impossible() -> str | None:
-    """Say why this machine cannot run the bare cluster, if so."""
+    """Return why this machine cannot run the bare cluster; ``None`` if it can."""
     if sys.platform != "linux":
         return "Linux"
     if os.geteuid() != 0:

@@ -1,6 +1,6 @@
-"""Decides who is who on the test cluster: one authority, and a certificate for each that speaks.
+"""Certificates of the test cluster: one certificate authority, and a certificate for each server and client.
 
-OpenSSL makes them; keys are ECDSA P-256, which take a hundredth of RSA's time.
+OpenSSL creates them. Keys are ECDSA P-256, which are a hundred times as fast to create as RSA keys.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate and its key, both files in PEM."""
+    """The PEM files of a certificate and its key."""
 
     certificate: Path
     key: Path
@@ -25,14 +25,14 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Authority:
-    """Signs certificates in one folder."""
+    """A certificate authority whose files are in one folder."""
 
     folder: Path
     name: str = "ca"
 
     @property
     def certificate(self) -> Path:
-        """What others trust."""
+        """The certificate of the authority."""
         return self.folder / f"{self.name}.crt"
 
     @property
@@ -40,7 +40,7 @@ class Authority:
         return self.folder / f"{self.name}.key"
 
     def ensure(self) -> None:
-        """Make the authority unless it is there."""
+        """Create the authority if it does not exist."""
         if not self.certificate.exists():
             self._request(self.name, f"practicum-{self.name}", (), _build_extensions(is_authority=True))
 
@@ -81,7 +81,7 @@ def _build_extensions(*, is_authority: bool, names: Sequence[str] = ()) -> str:
 
 
 def _build_alternative(name: str) -> str:
-    """Return a subject's alternative name as OpenSSL wants it.
+    """Return a subject alternative name in the syntax of OpenSSL.
 
     >>> _build_alternative("10.96.0.1"), _build_alternative("kubernetes.default.svc")
     ('IP:10.96.0.1', 'DNS:kubernetes.default.svc')

@@ -1,6 +1,6 @@
-"""Decides how etcd and the API server run: with certificates, on one address, as the only ones who know each other.
+"""A control plane for tests: etcd and an API server with certificates, on one address.
 
-The two alone make a real API server for tests: definitions, admission, access rules, and no controllers.
+This is a real API server with custom resources, admission and access control, but without controllers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _READY_S = 120.0
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the control plane listens."""
+    """The addresses on which the control plane listens."""
 
     host: str
     api_port: int
@@ -42,7 +42,7 @@ class Addresses:
 
     @classmethod
     def pick_loopback(cls) -> Addresses:
-        """Return ports of the loopback that nobody uses now."""
+        """Return unused ports of the loopback address."""
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
         ports = [each.getsockname()[1] for each in sockets]
         for each in sockets:
@@ -51,12 +51,12 @@ class Addresses:
 
     @property
     def url(self) -> str:
-        """The API server's."""
+        """URL of the API server."""
         return f"https://{self.host}:{self.api_port}"
 
 
 class ControlPlane:
-    """etcd and an API server that are started and stopped together or one at a time."""
+    """etcd and an API server, which can be started and stopped together or separately."""
 
     def __init__(
         self,
@@ -66,14 +66,14 @@ class ControlPlane:
         prefix: Sequence[str] = (),
         options: Sequence[str] = (),
     ) -> None:
-        """Bind to folders, addresses and processes.
+        """Store folders, addresses and processes.
 
         Args:
-            layout: folders of this cluster.
-            addresses: where to listen.
-            daemons: who starts processes.
-            prefix: a command that every process is started by, such as one that enters a network namespace.
-            options: of the API server, besides those that every test cluster has.
+            layout: Folders of this cluster.
+            addresses: Addresses on which to listen.
+            daemons: Starts the processes.
+            prefix: Command that starts every process, such as one that enters a network namespace.
+            options: Options of the API server, in addition to those of every test cluster.
         """
         self.layout, self.addresses, self.daemons = layout, addresses, daemons
         self._prefix, self._options = tuple(prefix), tuple(options)
@@ -82,7 +82,7 @@ class ControlPlane:
 
     @property
     def server(self) -> Server:
-        """What a client's credentials name."""
+        """The server as named in the credentials of clients."""
         return Server(self.addresses.url, self.authority.certificate)
 
     @property
@@ -98,23 +98,23 @@ class ControlPlane:
     def issue(
         self, name: str, common: str, organizations: Sequence[str] = (), names: Sequence[str] = ()
     ) -> Certificate:
-        """Return a new certificate of the cluster's authority."""
+        """Return a new certificate that the cluster's authority signed."""
         return self.authority.issue(name, common, organizations, names)
 
     def write_credentials(self, name: str, common: str, organizations: Sequence[str] = ()) -> Path:
-        """Write a kubeconfig for a user known by a certificate, and return its path."""
+        """Write a kubeconfig for a user with a certificate, and return its path."""
         user = build_user(self.issue(f"user-{name}", common, organizations))
         return write_kubeconfig(self.layout.credentials / f"{name}.kubeconfig", self.server, user)
 
     def write_token_credentials(self, name: str, token: str) -> Path:
-        """Write a kubeconfig for whom a token names, and return its path."""
+        """Write a kubeconfig for the user of a token, and return its path."""
         return write_kubeconfig(self.layout.credentials / f"{name}.kubeconfig", self.server, {"token": token})
 
     def start(self) -> Api:
-        """Make certificates, start both processes, and return a client when the API server is ready.
+        """Create certificates, start both processes, and return a client when the API server is ready.
 
         Raises:
-            TimeoutError: the API server did not become ready; its log lies beside the others.
+            TimeoutError: The API server did not become ready; its log is in the folder of the logs.
         """
         self.layout.make()
         self._make_certificates()
@@ -124,7 +124,7 @@ class ControlPlane:
         return self.wait_ready()
 
     def start_etcd(self) -> None:
-        """Start the store. It does not wait for the disk: a test's data may be lost with the machine."""
+        """Start etcd. It does not sync to disk, because the data of tests need not survive the machine."""
         program = ensure_binaries("etcd")["etcd"]
         self.daemons.start("etcd", [*self._prefix, program, *self._build_etcd_options()])
 
@@ -134,14 +134,14 @@ class ControlPlane:
         self.daemons.start("kube-apiserver", [*self._prefix, program, *self._build_api_options(), *self._options])
 
     def wait_ready(self) -> Api:
-        """Return a client as soon as the API server says that it is ready."""
+        """Wait until the API server is ready and return a client."""
         api = self.api
         log = self.daemons.get_log("kube-apiserver")
         wait_until(lambda: api.send("GET", "/readyz")[0] == 200, f"a ready API server, log {log}", _READY_S)  # noqa: PLR2004
         return api
 
     def stop(self) -> None:
-        """End both; the API server first, so that it can write what it must."""
+        """Stop both, the API server first, because it still writes to etcd."""
         self.daemons.stop("kube-apiserver")
         self.daemons.stop("etcd")
 
@@ -218,11 +218,12 @@ class ControlPlane:
 
 
 def start_alone(folder: Path, prefix: Sequence[str] = ()) -> ControlPlane:
-    """Start a control plane alone on the loopback and return it when it is ready; ``folder`` is its own.
+    """Start a control plane without a node on the loopback address, with its files in ``folder``.
 
-    No controller runs: namespaces end only when a test finalises them, nothing counts quotas, no account appears.
+    No controllers run: namespaces are deleted only when a test finalizes them, quotas are not counted, and service
+    accounts are not created.
     """
-    # The address of the loopback may not stand in an endpoint.
+    # A loopback address is not allowed in an endpoint.
     plane = ControlPlane(
         Layout(folder), Addresses.pick_loopback(), Daemons(folder), prefix, ["--endpoint-reconciler-type=none"]
     )

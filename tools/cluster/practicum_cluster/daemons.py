@@ -1,7 +1,7 @@
-"""Decides which processes belong to a cluster: only those it started, known by id and start time.
+"""The processes of a cluster, identified by process id and start time.
 
-The record lies in files, so that another process can end what this one started, and an id that the system has given
-to somebody else since is never signalled.
+They are recorded in files, so that another process can stop them. Because of the start time, a process that got the
+id of an ended one is never signalled.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from pathlib import Path
 
 _POLL_S = 0.05
 TIED_TO_CALLER = ("setpriv", "--pdeathsig", "KILL", "--")
-"""A command whose process ends with the one that started it, however that ends."""
+"""A command prefix; the process ends when its parent ends for any reason."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process that was started: ``started`` are clock ticks since the machine's boot."""
+    """A started process. ``started`` is its start time in clock ticks since boot."""
 
     pid: int
     started: int
 
     def is_alive(self) -> bool:
-        """Tell whether this very process still runs; one that ended and was not waited for does not."""
+        """Whether this process still runs; a zombie does not."""
         return read_start(self.pid) == self.started
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the process if it still runs."""
+        """Send a signal to the process if it still runs."""
         with contextlib.suppress(ProcessLookupError):
             if self.is_alive():
                 os.kill(self.pid, number)
 
 
 def read_start(pid: int) -> int | None:
-    """Return when a process started; ``None`` where there is none, or it has ended."""
+    """Return the start time of a process; ``None`` if it does not exist or has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -49,7 +49,7 @@ def read_start(pid: int) -> int | None:
 
 
 class Daemons:
-    """The processes of one cluster; the newest is ended first."""
+    """The processes of one cluster. The newest is stopped first."""
 
     def __init__(self, folder: Path) -> None:
         self._records = folder / "processes"
@@ -59,7 +59,7 @@ class Daemons:
             each.mkdir(parents=True, exist_ok=True)
 
     def get_log(self, name: str) -> Path:
-        """Return the file that a process writes to."""
+        """Return the log file of a process."""
         return self._logs / f"{name}.log"
 
     def start(
@@ -69,7 +69,7 @@ class Daemons:
         environment: Mapping[str, str] | None = None,
         inherited: Sequence[int] = (),
     ) -> Process:
-        """Start a process that outlives this one, unless it already runs; it keeps the descriptors ``inherited``."""
+        """Start a process in the background unless it runs already. It inherits the descriptors ``inherited``."""
         running = self.find(name)
         if running:
             return running
@@ -89,7 +89,7 @@ class Daemons:
         return process
 
     def find(self, name: str) -> Process | None:
-        """Return the process of a name if it runs."""
+        """Return the running process with this name, or ``None``."""
         try:
             process = Process(**json.loads((self._records / f"{name}.json").read_text()))
         except (OSError, ValueError, TypeError):
@@ -97,7 +97,7 @@ class Daemons:
         return process if process.is_alive() else None
 
     def stop(self, name: str, grace_s: float = 10, number: signal.Signals = signal.SIGTERM) -> None:
-        """End a process: politely first, by force after ``grace_s``."""
+        """Stop a process with a signal, and kill it after ``grace_s``."""
         process = self.find(name)
         if process:
             process.send(number)
@@ -107,7 +107,7 @@ class Daemons:
         (self._records / f"{name}.json").unlink(missing_ok=True)
 
     def stop_all(self, grace_s: float = 10) -> None:
-        """End every process on record, the newest first."""
+        """Stop every recorded process, the newest first."""
         records = sorted(self._records.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         for record in records:
             self.stop(record.stem, grace_s)
@@ -118,7 +118,7 @@ class Daemons:
             if not process.is_alive():
                 child = self._children.pop(process.pid, None)
                 if child:
-                    child.wait()  # it has ended, and is only waited for
+                    child.wait()  # it has ended, but its parent has not reaped it
                 return True
             time.sleep(_POLL_S)
         return False

@@ -1,6 +1,6 @@
-"""Decides how a cluster that is there already is used: by its administrator's credentials; nothing of it is ended.
+"""Existing clusters, used with the credentials of an administrator and never stopped.
 
-Credentials that run a program for a token, or that go by a proxy, are refused with a sentence.
+Credentials that use an exec plugin or a proxy are rejected with a message.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ KIND_NAME = "practicum"
 
 
 def get_kind_kubeconfig() -> Path:
-    """Return where the credentials of our own kind cluster lie."""
+    """Return the path of the kubeconfig of our kind cluster."""
     return get_cache() / "kind.kubeconfig"
 
 
 @dataclass(frozen=True)
 class GivenCluster:
-    """A cluster that somebody else runs."""
+    """A cluster that this tooling did not create."""
 
     kubeconfig: Path
-    """The administrator's, as :func:`read_credentials` left it."""
+    """Kubeconfig of the administrator, written by :func:`read_credentials`."""
 
     @property
     def api(self) -> Api:
@@ -38,10 +38,10 @@ class GivenCluster:
 
 
 def read_credentials(source: Path) -> Path:
-    """Return a copy of a kubeconfig in JSON with its current context alone and every file inside.
+    """Return a copy of a kubeconfig as JSON, with only its current context and with all files embedded.
 
     Args:
-        source: What KUBECONFIG says; of several files with colons between kubectl merges them.
+        source: The value of KUBECONFIG; kubectl merges several files that are separated by colons.
     """
     view = ("config", "view", "--raw", "--minify", "--flatten", "--output", "json")
     text = run_program(["env", f"KUBECONFIG={source}", ensure_binaries("kubectl")["kubectl"], *view])
@@ -53,10 +53,9 @@ def read_credentials(source: Path) -> Path:
 
 
 def bring_up_kind(gpus: int) -> Path:
-    """Make a kind cluster with Kueue and KubeRay, and return its administrator's credentials.
+    """Create a kind cluster with Kueue and KubeRay, and return the credentials of its administrator.
 
-    The operators are the bare cluster's own images, loaded into the nodes. Network policies are enforced by kind's
-    own agent.
+    The operators use the same images as on the bare cluster. kind's own agent enforces network policies.
     """
     kubeconfig = get_kind_kubeconfig()
     run_program(["kind", "create", "cluster", "--name", KIND_NAME, "--wait", "120s", "--kubeconfig", kubeconfig])
@@ -74,6 +73,6 @@ def load_into_kind(form: str, names: Sequence[str]) -> None:
 
 
 def find_given(own: Container[Path]) -> Path | None:
-    """Return the kubeconfig that the environment names; ``None`` for one of our ``own`` clusters, which we may end."""
+    """Return the kubeconfig in the environment; ``None`` if it is of one of our ``own`` clusters, which we may stop."""
     named = os.environ.get("KUBECONFIG")
     return Path(named) if named and Path(named) not in own else None

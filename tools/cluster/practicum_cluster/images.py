@@ -1,7 +1,7 @@
-"""Decides how a single static program becomes an image: one layer, no shell, a user who is not root.
+"""Images of a single static program: one layer, no shell, and a user that is not root.
 
-Written as an archive in Docker's format, which containerd and kind import. Images with a system inside are built by
-`make images`.
+They are written as archives in Docker's format, which containerd and kind import. `make images` builds images that
+contain an operating system.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _USER = "65532:65532"
 
 
 def ensure_archive(name: str, tag: str, program: Path, entrypoint: str) -> Path:
-    """Return the archive of an image that holds one program; made again when the program is another one.
+    """Return the archive of an image of one program. It is built again if the program has changed.
 
     Args:
-        name: Image's name, without registry.
-        tag: Image's tag.
+        name: Name of the image, without registry.
+        tag: Tag of the image.
         program: The static program.
-        entrypoint: Where it lies in the image.
+        entrypoint: Path of the program in the image.
     """
     status = program.stat()
     made_of = (program, status.st_size, status.st_mtime_ns, entrypoint, tag)
@@ -78,7 +78,7 @@ def _pack(files: dict[str, tuple[bytes, int]], folders: tuple[str, ...] = ()) ->
 
 
 def add_file(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
-    """Add a file of nobody's and of no time to an archive."""
+    """Add a file to an archive, with fixed owner and time so that equal content gives equal bytes."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(content), mode
     archive.addfile(info, io.BytesIO(content))

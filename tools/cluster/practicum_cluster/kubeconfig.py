@@ -1,4 +1,4 @@
-"""Decides how a client's credentials are written and read. JSON is YAML, so nothing that writes YAML is needed."""
+"""Reading and writing of kubeconfig files. They are JSON, which is valid YAML: no library is needed."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _FIX = "give a kubeconfig whose user has a token or a certificate, and whose clu
 
 @dataclass(frozen=True)
 class Server:
-    """An API server as clients reach it."""
+    """An API server: its URL and its certificate authority."""
 
     url: str
     authority: Path
-    """Certificate of the authority that signed the server's."""
+    """Certificate of the authority that signed the server's certificate."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """One user of one API server, as a kubeconfig names them."""
+    """A user of an API server, as in a kubeconfig."""
 
     url: str
     authority: str | None
-    """Certificate of the authority in PEM; ``None`` leaves it to those that the machine trusts."""
+    """Certificate of the authority in PEM; ``None`` means the authorities that the machine trusts."""
     token: str | None
     certificate: bytes | None
     """The user's certificate and key in PEM."""
 
 
 def read_kubeconfig(path: Path) -> Credentials:
-    """Read the one user of the one cluster in a kubeconfig that is JSON.
+    """Read the user and the cluster of a kubeconfig in JSON that has one of each.
 
     Raises:
-        RuntimeError: It says what is not understood here, and would be passed over; says all of it.
+        RuntimeError: It uses fields that are not supported here; the message lists all of them.
     """
     try:
         document = json.loads(path.read_text())
@@ -61,7 +61,7 @@ def read_kubeconfig(path: Path) -> Credentials:
 
 
 def list_problems(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> list[str]:
-    """Return what a kubeconfig asks for that is not understood here.
+    """Return the fields of a kubeconfig that are not supported here.
 
     >>> list_problems({"server": "https://a:6443"}, {"token": "t"})
     []
@@ -78,7 +78,7 @@ def list_problems(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> list[s
 
 
 def write_kubeconfig(path: Path, server: Server, user: dict[str, Any]) -> Path:
-    """Write credentials that only their owner can read; they name no other file, so they can be moved."""
+    """Write a kubeconfig that only its owner can read. It refers to no other file, so it can be moved."""
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -98,7 +98,7 @@ def write_kubeconfig(path: Path, server: Server, user: dict[str, Any]) -> Path:
 
 
 def build_user(certificate: Certificate) -> dict[str, Any]:
-    """Return a user known by a certificate."""
+    """Return a kubeconfig user with a certificate."""
     return {"client-certificate-data": _encode(certificate.certificate), "client-key-data": _encode(certificate.key)}
 
 

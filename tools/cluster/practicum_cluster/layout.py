@@ -1,4 +1,4 @@
-"""Decides where the test cluster keeps what: binaries and state in the cache, never in the checkout."""
+"""Folders of the test cluster. Binaries and state are kept in the cache, never in the checkout."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ TOOLS = Path(__file__).parents[1]
 
 
 def get_cache() -> Path:
-    """Return the folder that survives every run: binaries, images, state."""
+    """Return the cache folder for binaries, images and state."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(os.environ.get("PRACTICUM_CACHE") or Path(home) / "practicum") / "cluster"
 
 
 @functools.cache
 def ensure_binaries(*names: str) -> dict[str, Path]:
-    """Build the tools named where they are not built yet, and return where each lies; asked once a process.
+    """Build the named tools if necessary and return their paths; cached per process.
 
     Raises:
-        subprocess.CalledProcessError: a build failed; its messages went to standard error.
+        subprocess.CalledProcessError: A build failed; its messages are on standard error.
     """
     answer = subprocess.run([TOOLS / "build.sh", *names], check=True, stdout=subprocess.PIPE, text=True)
     return dict(zip(names, map(Path, answer.stdout.splitlines()), strict=True))
@@ -30,7 +30,7 @@ def ensure_binaries(*names: str) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one cluster's run."""
+    """The folders of one run of a cluster."""
 
     root: Path
 
@@ -46,16 +46,16 @@ class Layout:
 
     @property
     def etcd(self) -> Path:
-        """The store's data."""
+        """Data of etcd."""
         return self.root / "etcd"
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's."""
+        """Kubeconfig of the administrator."""
         return self.credentials / "admin.kubeconfig"
 
     def make(self) -> None:
-        """Make the folders; only their owner may look inside."""
+        """Create the folders; only their owner can read them."""
         self.root.mkdir(parents=True, exist_ok=True)
         for folder in (self.pki, self.credentials, self.etcd):
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Decides how the one node runs: containerd, the kubelet, network, names, policies, and the cluster's controllers.
+"""The node of the bare cluster: containerd, kubelet, kube-proxy, DNS, network policies, and the controllers.
 
-Everything here runs inside the namespaces of :mod:`practicum_cluster.sandbox`.
+All of it runs inside the namespaces of :mod:`practicum_cluster.sandbox`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Node:
     """The node and the controllers beside it.
 
     Args:
-        root: Folder of this run, removed before the next.
-        store: Folder of containerd's images, kept from run to run.
+        root: Folder of this run; removed before the next one.
+        store: Folder of containerd's images; kept between runs.
     """
 
     def __init__(self, root: Path, store: Path) -> None:
@@ -171,12 +171,12 @@ class Node:
 
 
 def ensure_node_binaries() -> None:
-    """Build what the node runs, before the clock of its start runs."""
+    """Build the programs of the node ahead of its start, which has a time limit."""
     ensure_binaries("etcd", "kube-apiserver", "kubectl", "pause", *_PROGRAMS)
 
 
 def prepare_mounts(root: Path) -> None:
-    """Give the node folders of its own where programs expect fixed ones."""
+    """Mount folders of the node at the fixed paths that its programs use."""
     run_program(("mount", "--make-rshared", "/"))
     for folder in ("/run", "/var/lib", "/var/log"):
         run_program(("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder))
@@ -188,14 +188,14 @@ def prepare_mounts(root: Path) -> None:
 
 
 def prepare_network() -> None:
-    """Make the bridge, join the link from outside to it, and let packets be forwarded."""
+    """Create the bridge, attach the link to the host, and enable packet forwarding."""
     run_program(("ip", "link", "set", "lo", "up"))
     run_program(("ip", "address", "add", f"{DNS_ADDRESS}/32", "dev", "lo"))
     run_program(("ip", "link", "add", BRIDGE, "type", "bridge"))
     run_program(("ip", "address", "add", NODE_NETWORK, "dev", BRIDGE))
     run_program(("ip", "link", "set", UPLINK, "master", BRIDGE, "up"))
     run_program(("ip", "link", "set", BRIDGE, "up"))
-    # A service address that has no rule yet must not leave the node.
+    # Packets to a service address without a rule must not leave the node.
     run_program(("ip", "route", "add", SERVICE_NETWORK, "dev", BRIDGE))
     for name in ("ip_forward", "conf/all/route_localnet"):
         Path(f"/proc/sys/net/ipv4/{name}").write_text("1")
@@ -210,7 +210,7 @@ def import_image(archive: Path) -> None:
 
 
 def offer_gpus(api: Api, number: int, node: str = NODE_NAME) -> None:
-    """Let a node say that it has GPUs. Nothing is behind them: stages ask PyTorch, not Kubernetes."""
+    """Announce GPUs on a node. They do not exist; that is safe, because stages ask PyTorch for GPUs, not Kubernetes."""
     amounts = {GPU: str(number)}
     api.patch(f"/api/v1/nodes/{node}/status", {"status": {"capacity": amounts, "allocatable": amounts}})
 
@@ -226,7 +226,7 @@ def _is_ready(api: Api) -> bool:
 
 
 def _build_network() -> dict[str, Any]:
-    """Return the pods' network: a link to the node for each, so that every packet passes the node's filters."""
+    """Return the CNI configuration. Each pod has a link to the node, so that all packets pass the node's filters."""
     ptp = {
         "type": "ptp",
         "ipMasq": False,
@@ -345,7 +345,7 @@ def _build_agents_binding() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Act on the node from inside: ``start ROOT STORE``, ``import ARCHIVE...``, ``stop|run ROOT STORE NAME``."""
+    """Run a command on the node: ``start ROOT STORE``, ``import ARCHIVE...``, ``stop|run ROOT STORE NAME``."""
     action, *rest = sys.argv[1:]
     if action == "import":
         for archive in rest:

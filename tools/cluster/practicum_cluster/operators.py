@@ -1,7 +1,7 @@
-"""Decides which operators a cluster of Practicum has, how they are set, and where their manifests come from.
+"""Installation of the operators Kueue and KubeRay on a test cluster.
 
-Charts and definitions are those of the pinned Go modules that the operators are built from; their programs become
-images of the bare cluster's node.
+Charts and custom resource definitions come from the pinned Go modules from which the operators are built; the programs
+are packed into images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from practicum_cluster.programs import run_program
 KUEUE_VERSION, KUBERAY_VERSION = "v0.19.2", "v1.6.0"
 KUEUE_NAMESPACE, KUBERAY_NAMESPACE = "kueue-system", "kuberay-system"
 _KUBERAY_UPSTREAM = "quay.io/kuberay/operator"
-"""As the manifests of its module call the image."""
+"""Name of the image in the manifests of the module."""
 _READY_S = 180.0
 _CERTIFICATE = f"/api/v1/namespaces/{KUEUE_NAMESPACE}/secrets/kueue-webhook-server-cert"
 _VISIBILITY = "/apis/visibility.kueue.x-k8s.io/v1beta2"
@@ -41,12 +41,12 @@ class Client:
     kubeconfig: Path
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
-        """Run kubectl and return what it printed."""
+        """Run kubectl and return its output."""
         program = ensure_binaries("kubectl")["kubectl"]
         return run_program([program, "--kubeconfig", self.kubeconfig, *arguments], given)
 
     def helm(self, *arguments: str | Path, given: str | None = None) -> str:
-        """Run helm and return what it printed."""
+        """Run helm and return its output."""
         program = ensure_binaries("helm")["helm"]
         return run_program([program, "--kubeconfig", self.kubeconfig, *arguments], given)
 
@@ -61,7 +61,7 @@ def ensure_archives() -> list[Path]:
 
 
 def install(api: Api, kubeconfig: Path) -> None:
-    """Install Kueue and KubeRay with the images of :func:`ensure_archives`, and wait until both answer.
+    """Install Kueue and KubeRay with the images of :func:`ensure_archives`, and wait until both are ready.
 
     Args:
         api: The cluster.
@@ -75,25 +75,25 @@ def install(api: Api, kubeconfig: Path) -> None:
     _install_kueue(api, client)
     for namespace, name in ((KUBERAY_NAMESPACE, "kuberay-operator"), (KUEUE_NAMESPACE, "kueue-controller-manager")):
         _wait_available(api, namespace, name)
-    # The webhook's address works some seconds after the pod says that it is ready.
+    # The address of the webhook works some seconds after the pod is ready.
     wait_until(lambda: _try_flavor(api), "Kueue's webhooks", _READY_S, 0.5)
     wait_until(lambda: api.find(_VISIBILITY), "Kueue's visibility API", _READY_S, 0.5)
 
 
 def find_module(folder: str, module: str) -> Path:
-    """Return where the Go toolchain keeps a module that a tool is built from; downloads it where it is missing."""
+    """Return the folder of the Go module of a tool; it is downloaded if it is missing."""
     where = TOOLS / "modules" / folder
     subprocess.run(["go", "mod", "download", module], cwd=where, check=True)
     return Path(run_program(["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=where).strip())
 
 
 def find_kuberay() -> Path:
-    """Return KubeRay's module: definitions lie under ``config/crd/bases``."""
+    """Return the folder of KubeRay's module; its definitions are in ``config/crd/bases``."""
     return find_module("kuberay", "github.com/ray-project/kuberay/ray-operator")
 
 
 def find_kueue() -> Path:
-    """Return Kueue's module: its chart lies under ``charts/kueue``."""
+    """Return the folder of Kueue's module; its chart is in ``charts/kueue``."""
     return find_module("kueue", "sigs.k8s.io/kueue")
 
 
@@ -125,7 +125,7 @@ def _install_kuberay(client: Client) -> None:
 def _apply_kustomized(client: Client, base: Path, kustomization: Mapping[str, object]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # kustomize takes folders by a path relative to its own.
+        # kustomize needs a relative path.
         relative = os.path.relpath(base, folder.resolve())
         (folder / "kustomization.yaml").write_text(json.dumps({**kustomization, "resources": [relative]}))
         document = client.kubectl("kustomize", str(folder))
@@ -146,13 +146,13 @@ def _install_kueue(api: Api, client: Client) -> None:
     }
     command = ("upgrade", "--install", "kueue", find_kueue() / "charts/kueue", "--namespace", KUEUE_NAMESPACE)
     client.helm(*command, "--create-namespace", "--values", "-", given=json.dumps(values))
-    # The pod mounts the certificate's Secret while it is empty, and the kubelet takes minutes to look again.
+    # The pod mounts the Secret of the certificate while it is empty; the kubelet updates the mount only minutes later.
     wait_until(lambda: _has_certificate(api), "the certificate of Kueue's webhooks", _READY_S)
     client.kubectl("--namespace", KUEUE_NAMESPACE, "delete", "pods", "--all", "--wait=false")
 
 
 def build_kueue_configuration() -> dict[str, object]:
-    """Return Kueue's configuration: Jobs and RayJobs, and who used less of late comes first."""
+    """Return the configuration of Kueue: Jobs and RayJobs, with admission fair sharing."""
     concurrency = {"Job.batch": 5, "Pod": 5, "Workload.kueue.x-k8s.io": 5, "LocalQueue.kueue.x-k8s.io": 1}
     return {
         "apiVersion": "config.kueue.x-k8s.io/v1beta2",

@@ -1,6 +1,6 @@
-"""Decides who may run the machine's one bare cluster: whoever holds the lock, and the cluster holds it while it runs.
+"""The lock that allows only one bare cluster on a machine. A cluster holds it while it runs.
 
-The cluster's first process inherits the lock, so that the place is free again however the cluster ends.
+The first process of the cluster inherits the lock, so that it is released when the cluster ends for any reason.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import IO
 from practicum_cluster.api import wait_until
 
 _ENDING_S = 5.0
-"""A cluster whose owner was killed a moment ago is about to end."""
+"""Time to wait for a cluster that is ending because its owner was killed."""
 
 
 class Place:
-    """The place of one cluster.
+    """The lock of the machine's bare cluster.
 
     Args:
-        path: The file whose lock it is. It says who holds it.
+        path: The lock file. It contains a sentence about the holder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,14 +27,14 @@ class Place:
         self._file: IO[str] | None = None
 
     def take(self, sentence: str, timeout_s: float = _ENDING_S) -> None:
-        """Take the place, unless it is taken by us already.
+        """Take the lock; a no-op if we hold it already.
 
         Args:
-            sentence: What others are told who want it meanwhile: who has it, and what to do.
-            timeout_s: How long to wait for it.
+            sentence: Message for others who want the lock: who holds it, and what to do.
+            timeout_s: How long to wait for the lock.
 
         Raises:
-            RuntimeError: Somebody else has it; says their sentence.
+            RuntimeError: Another process holds it; the message is its sentence.
         """
         if self._file is not None:
             return
@@ -51,18 +51,18 @@ class Place:
         self._file = file
 
     def find_other(self) -> str | None:
-        """Return the sentence of somebody else who has the place; ``None`` where it is ours or free."""
+        """Return the sentence of another holder; ``None`` if the lock is free or ours."""
         if self._file is not None or not self._path.exists():
             return None
         with self._path.open("a+") as file:
             return None if _is_locked(file) else self._path.read_text()
 
     def get_inherited(self) -> tuple[int, ...]:
-        """Return the descriptors that keep the place for a process that inherits them."""
+        """Return the descriptors that a process must inherit to hold the lock."""
         return () if self._file is None else (self._file.fileno(),)
 
     def release(self) -> None:
-        """Leave the place; who inherited it keeps it."""
+        """Release the lock in this process; a process that inherited it still holds it."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -1,4 +1,4 @@
-"""Decides how the tooling runs a program to its end: what it printed is returned, and what failed says why."""
+"""Running of programs: returns their output, or raises an error with what they printed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _SHOWN = 4000
 
 
 def run_program(command: Sequence[str | Path], given: str | None = None, cwd: Path | None = None) -> str:
-    """Run a program and return what it printed.
+    """Run a program and return its output.
 
     Args:
         command: The program and its arguments.
         given: Its standard input.
-        cwd: Where it runs.
+        cwd: Its working directory.
 
     Raises:
-        RuntimeError: It failed; says what it printed as its errors.
+        RuntimeError: It failed; the message has its standard error.
     """
     words = [str(part) for part in command]
     answer = subprocess.run(words, check=False, capture_output=True, text=True, input=given, cwd=cwd)

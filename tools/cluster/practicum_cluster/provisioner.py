@@ -1,6 +1,6 @@
-"""Decides where a claimed volume lies on the test cluster's one node: a folder per claim that every user may write.
+"""The volume provisioner of the bare cluster: one folder of the node per claim, writable by every user.
 
-Runs as a process of the node; nothing is deleted with a claim, the folders go with the cluster.
+It runs as a process on the node. Folders are not deleted with their claims, but with the cluster.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def build_volume(claim: JSON, folder: Path) -> JSON:
 
 
 def provision(api: Api, root: Path) -> None:
-    """Give every pending claim of the class a volume."""
+    """Create a volume for every pending claim of the storage class."""
     for claim in api.get("/api/v1/persistentvolumeclaims")["items"]:
         is_ours = claim["spec"].get("storageClassName") == STORAGE_CLASS
         if (
@@ -66,13 +66,13 @@ def provision(api: Api, root: Path) -> None:
             metadata = claim["metadata"]
             folder = root / f"{metadata['namespace']}-{metadata['name']}-{metadata['uid'][:8]}"
             folder.mkdir(parents=True, exist_ok=True)
-            # fsGroup does nothing for a folder of the node.
+            # fsGroup has no effect on a hostPath volume.
             folder.chmod(0o777)
             api.apply(build_volume(claim, folder))
 
 
 def main() -> None:
-    """Provision until ended: arguments are the credentials and the folder of all volumes."""
+    """Provision volumes until stopped. Arguments: the credentials and the folder for all volumes."""
     api, root = Api(Path(sys.argv[1])), Path(sys.argv[2])
     while True:
         try:

@@ -1,6 +1,6 @@
-"""The first process of the cluster's namespaces: it waits for every process that nobody else waits for.
+"""The init process of the cluster's PID namespace: it reaps orphaned processes.
 
-When it ends, the kernel ends all others.
+When it ends, the kernel kills all other processes in the namespace.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 
 
 def main() -> None:
-    """Reap until told to end."""
+    """Reap processes until a signal arrives."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGCHLD, _reap)
     while True:

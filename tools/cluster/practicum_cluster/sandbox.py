@@ -1,7 +1,7 @@
-"""Decides what walls stand around the bare cluster: a network, mounts and process ids of its own.
+"""The sandbox of the bare cluster: Linux namespaces for its network, mounts and process ids.
 
-Everything that the cluster starts, mounts, routes or filters lies inside; when its first process ends, the kernel ends
-and removes all of it. What remains outside are folders and control groups, and those are removed by name.
+All processes, mounts, routes and packet filters of the cluster are inside. When its first process ends, the kernel
+removes all of them. Only folders and control groups are outside; they are removed by name.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from practicum_cluster.layout import TOOLS
 from practicum_cluster.programs import run_program
 
 NODE_ADDRESS = "10.188.0.1"
-"""Of the bridge: the API server and the node are here."""
+"""Address of the bridge, used by the API server and the node."""
 DNS_ADDRESS = "169.254.20.10"
-"""Where NodeLocal DNSCache answers: an address that is every node's own."""
+"""Address of NodeLocal DNSCache, which is local to every node."""
 NODE_NETWORK = f"{NODE_ADDRESS}/24"
 POD_NETWORK = "10.188.1.0/24"
 CLUSTER_NETWORK = "10.188.0.0/16"
@@ -38,8 +38,8 @@ class Sandbox:
     """The namespaces of one bare cluster.
 
     Args:
-        folder: Where its record and log lie.
-        prefix: A command that starts the first process, such as one that ties it to the caller's life.
+        folder: Folder of its record and its log.
+        prefix: Command that starts the first process, such as one that ends it together with the caller.
     """
 
     def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
@@ -47,10 +47,10 @@ class Sandbox:
         self._prefix = tuple(prefix)
 
     def start(self, inherited: Sequence[int] = ()) -> None:
-        """Make the namespaces, and the one link that leads into them.
+        """Create the namespaces and the network link into them.
 
         Args:
-            inherited: Open descriptors that the first process keeps for as long as it lives.
+            inherited: Open descriptors that the first process keeps until it ends.
         """
         unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
         program = [sys.executable, "-m", _REAPER]
@@ -67,10 +67,10 @@ class Sandbox:
         run_program(("ip", "route", "add", POD_NETWORK, "via", NODE_ADDRESS, "dev", OUTSIDE, "onlink"))
 
     def enter(self, command: Sequence[str | Path], timeout_s: float | None = None) -> str:
-        """Run a program inside and return what it printed.
+        """Run a program in the sandbox and return its output.
 
         Raises:
-            RuntimeError: it failed; says what it printed.
+            RuntimeError: It failed; the message has its output.
         """
         answer = subprocess.run(
             [str(part) for part in (*self.build_entrance(), *command)],
@@ -86,29 +86,29 @@ class Sandbox:
         return answer.stdout
 
     def build_entrance(self) -> list[str]:
-        """Return the command that runs what follows it inside."""
+        """Return the command prefix that runs a command in the sandbox."""
         first = self._find_first()
         if first is None:
             raise RuntimeError("the bare cluster is not running")
         return ["nsenter", f"--target={first}", "--mount", "--net", "--pid", "--"]
 
     def stop(self) -> None:
-        """End everything inside, whoever started it, and remove what is left outside."""
+        """Kill all processes in the sandbox, and remove what is left outside."""
         process = self._daemons.find(_NAMESPACES)
         first = self._find_first()
         started = read_start(first) if first else None
-        # `unshare` does not listen to a polite signal; its end takes everything inside along.
+        # `unshare` ignores SIGTERM; when it is killed, everything inside ends with it.
         self._daemons.stop(_NAMESPACES, number=signal.SIGKILL)
         if process and first:
             wait_until(lambda: read_start(first) != started, "the end of the cluster's processes", _END_S)
-        # The kernel removes a namespace's links a moment after its last process.
+        # The kernel removes the links of a namespace shortly after its last process has ended.
         if _has_link():
             subprocess.run(["ip", "link", "delete", OUTSIDE], check=False, capture_output=True)
         wait_until(lambda: not _has_link(), "the end of the cluster's link", _END_S)
         remove_control_groups()
 
     def _find_first(self) -> int | None:
-        """Return the child of ``unshare``, once it is the reaper: before that its own ``/proc`` is not mounted."""
+        """Return the child of ``unshare`` once it runs the reaper; before that, its ``/proc`` is not mounted."""
         process = self._daemons.find(_NAMESPACES)
         if process is None:
             return None
@@ -136,18 +136,18 @@ def _has_link() -> bool:
 
 
 def make_control_groups() -> None:
-    """Make the group of all pods in every hierarchy of version 1 controllers."""
+    """Create the control group of all pods in every hierarchy of control groups version 1."""
     for hierarchy in _list_hierarchies():
         group = hierarchy / CONTROL_GROUP
         group.mkdir(exist_ok=True)
         for name in ("cpuset.cpus", "cpuset.mems"):
-            # A group of this controller takes no process before it has both.
+            # A cpuset group accepts no process before both files are set.
             if (group / name).exists() and not (group / name).read_text().strip():
                 (group / name).write_text((hierarchy / name).read_text())
 
 
 def remove_control_groups() -> None:
-    """Remove the groups of pods that have ended."""
+    """Remove the control groups of the pods."""
     for hierarchy in _list_hierarchies():
         group = hierarchy / CONTROL_GROUP
         wait_until(lambda group=group: _is_removed(group), f"the end of the control group {group}", _END_S)  # type: ignore[misc] # the default binds the loop's value

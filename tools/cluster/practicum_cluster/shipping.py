@@ -1,9 +1,9 @@
-"""Decides what of an image travels to the node: its description, and the layers that the node does not hold.
+"""Copying of images to the node without the layers that the node already has.
 
-An image with a training environment has gigabytes, of which a change of the project's code touches some hundred
-kilobytes. So the archive, an OCI image layout, names more layers than it carries: containerd finds the others in its
-own store. Layers are read where buildah's storage unpacked them, and written uncompressed: packing them for a journey
-within one machine would take minutes. Source: OCI image specification, "image-layout" and "layer".
+An image with a training environment has gigabytes, and a change of the project's code changes some hundred kilobytes
+of it. Therefore the archive (an OCI image layout) lists more layers than it contains; containerd finds the others in
+its own store. Layers are read from the folders of buildah's storage and written uncompressed, because compressing them
+would take minutes. Source: OCI image specification, "image-layout" and "layer".
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ _BUFFER = 1 << 20
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer as it travels."""
+    """A layer of an image."""
 
     folder: Path
-    """Where buildah's storage unpacked it."""
+    """Folder of the unpacked layer in buildah's storage."""
     digest: str
     size: int
 
 
 @dataclass(frozen=True)
 class Shipment:
-    """An image on its way to a node."""
+    """An image to copy to a node."""
 
     reference: str
-    """As pods call it."""
+    """Reference of the image in pods."""
     config: JSON
     layers: Sequence[Layer]
 
     def write(self, target: IO[bytes], held: frozenset[str]) -> None:
-        """Write the archive without the layers whose digests are ``held``."""
+        """Write the archive, except the layers whose digests are in ``held``."""
         config = json.dumps(self.config).encode()
         manifest = json.dumps(self._build_manifest(config)).encode()
         index = json.dumps(self._build_index(manifest)).encode()
@@ -58,7 +58,7 @@ class Shipment:
             for layer in self.layers:
                 if layer.digest in held:
                     continue
-                # Its size has to stand before it, so the layer is packed anew into the outer archive's stream.
+                # The tar header needs the size first, so the layer is packed again into the outer archive.
                 info = tarfile.TarInfo(_get_path(layer.digest))
                 info.size = layer.size
                 archive.addfile(info)
@@ -97,15 +97,15 @@ def build_images(names: Sequence[str], engine: str) -> list[str]:
 
 
 def build_shipments(names: Sequence[str]) -> list[Shipment]:
-    """Build images of `images/`, by buildah also where Docker runs: only its store can be read; return them."""
+    """Build images of `images/` with buildah, whose store can be read (Docker's cannot), and return them."""
     return [export_image(reference) for reference in build_images(names, "buildah")]
 
 
 def export_image(reference: str) -> Shipment:
-    """Return an image of buildah's store, ready for a node.
+    """Return an image from buildah's store.
 
     Raises:
-        RuntimeError: It is not built.
+        RuntimeError: The image does not exist.
     """
     script = f'. "{_ENGINE}"; echo "$store"; run_buildah inspect --type image "{reference}"'
     answer = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
@@ -115,7 +115,7 @@ def export_image(reference: str) -> Shipment:
     config = json.loads(text)["OCIv1"]
     root = Path(store) / "root"
     stored = json.loads((root / "overlay-layers/layers.json").read_text())
-    # A layer that is being built, beside this, has no digest yet.
+    # A layer of a build that is running has no digest yet.
     known = {one["diff-digest"]: one["id"] for one in stored if "diff-digest" in one}
     layers = [_measure(root / "overlay" / known[digest] / "diff", digest) for digest in config["rootfs"]["diff_ids"]]
     config["rootfs"]["diff_ids"] = [layer.digest for layer in layers]
@@ -123,7 +123,7 @@ def export_image(reference: str) -> Shipment:
 
 
 def _measure(folder: Path, digest: str) -> Layer:
-    """Return a layer with the digest of how it is packed here, computed once."""
+    """Return a layer with the digest of its packed form; the digest is cached."""
     note = get_cache() / "layers" / f"{digest.replace(':', '-')}.json"
     try:
         known = json.loads(note.read_text())
@@ -139,15 +139,15 @@ def _measure(folder: Path, digest: str) -> Layer:
 
 
 def write_layer(folder: Path, target: IO[bytes] | _Meter) -> None:
-    """Pack a folder of buildah's overlay storage: equal folders give equal bytes."""
-    # A meter writes, which is all that a stream does; its type asks for more.
+    """Pack a folder of buildah's overlay storage. Equal folders give equal bytes."""
+    # tarfile only calls `write`, but its type asks for a whole file object.
     stream = cast("IO[bytes]", target)
     with tarfile.open(fileobj=stream, mode="w|", bufsize=_BUFFER, format=tarfile.PAX_FORMAT) as archive:
         for path in _walk(folder):
             name = str(path.relative_to(folder))
             status = path.lstat()
             if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-                # The file of a layer below is gone: overlayfs marks that by a device, an image by a name.
+                # A file of a lower layer was deleted: overlayfs marks that by a device, an image by a name.
                 add_file(archive, str(path.relative_to(folder).with_name(f".wh.{path.name}")), b"")
                 continue
             info = archive.gettarinfo(path, name)
@@ -168,7 +168,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 class _Meter:
-    """Counts and hashes what is written, and passes it on where there is somewhere to."""
+    """A stream that counts and hashes the bytes written to it, and passes them on to a target if there is one."""
 
     def __init__(self, target: Any = None) -> None:  # noqa: ANN401 - tarfile's own stream has no public type
         self._target = target
@@ -176,7 +176,7 @@ class _Meter:
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Take bytes."""
+        """Count, hash and pass on bytes."""
         self.size += len(data)
         if self._target is None:
             self.hash.update(data)
