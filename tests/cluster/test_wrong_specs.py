@@ -157,6 +157,31 @@ def test_what_only_the_controller_sees_is_told(server, tmp_path):
     run(stand, body)
 
 
+def test_a_mended_week_job_runs_and_one_that_ended_refuses_the_change(server, tmp_path):
+    stand = Stand(server, tmp_path)
+    student, course = (f"{word}-{uuid.uuid4().hex[:6]}" for word in ("student", "llm"))
+    path = f"/apis/practicum.dev/v1alpha1/namespaces/{student}/weekjobs/week-01"
+
+    async def body():
+        async with stand.controller() as controller:
+            stand.make_course(course, [student])
+            await until(lambda: controller.store.get_course(student), "the course")
+            stand.make_week_job(student, set={"evaluate.limt": 8})
+            await until(lambda: stand.get_status(student).get("phase") == "Failed", "the refusal")
+            stand.make_week_job(student, set={"evaluate.limit": 8})
+            await until(lambda: stand.get_status(student).get("phase") == "Queued", "the queue")
+            assert stand.find_job(student, "model")
+        status = {"phase": "Succeeded", "startTime": "2026-01-02T03:04:05Z"}
+        server.api.patch(f"{path}/status", {"status": status})
+        changes = ({"set": {"evaluate.limit": 9}}, {"suspend": True}, {"backoffLimit": 2})
+        for change in changes:
+            with pytest.raises(ApiError, match="cannot change once the week job has ended"):
+                server.api.patch(path, {"spec": change})
+        server.api.patch(path, {"metadata": {"labels": {"mine": "yes"}}})
+
+    run(stand, body)
+
+
 def test_what_started_cannot_be_changed(server):
     api = server.api
     document = {"apiVersion": "practicum.dev/v1alpha1", "kind": "WeekJob", "metadata": {"name": "frozen"}}

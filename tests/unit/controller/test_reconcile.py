@@ -33,7 +33,9 @@ class FakeCluster:
 
     def __init__(self):
         self.made, self.deleted, self.patches = [], [], []
+        self.versions = 100
         self.refusal = None
+        self.store = None
 
     async def make(self, resource, document):
         if self.refusal is not None and document["kind"] != "Event":
@@ -52,6 +54,15 @@ class FakeCluster:
 
     async def patch(self, resource, namespace, name, document, *, subresource=""):
         self.patches.append((resource.plural, namespace, name, subresource, document))
+        if self.store is None or not subresource:
+            return None
+        self.versions += 1
+        before = self.store.week_jobs[namespace, name]
+        status = {
+            key: value for key, value in (before.get("status", {}) | document["status"]).items() if value is not None
+        }
+        meta = before["metadata"] | {"resourceVersion": str(self.versions)}
+        return before | {"metadata": meta, "status": status}
 
     async def read(self, path):
         raise AssertionError(path)
@@ -70,6 +81,9 @@ class FakeHistory:
 
     def save_week_job(self, entry):
         self.ended.append(entry.phase)
+
+    def reopen(self, uid):
+        self.ended.clear()
 
     def read_last_evidence(self, uid, step):
         return self.pages.get(step)
@@ -137,6 +151,60 @@ def test_a_rejection_is_in_the_history():
     school.reconcile()
     assert (school.cluster.status["phase"], school.cluster.status["reason"]) == ("Failed", "ConfigInvalid")
     assert (school.history.ended, school.cluster.made) == (["Failed"], [])
+
+
+def mend(school, generation=2, **spec):
+    """Change the specification as `kubectl apply` does, under the status that was written."""
+    before = school.store.week_jobs[KEY]
+    school.cluster.versions += 1
+    meta = before["metadata"] | {"generation": generation, "resourceVersion": str(school.cluster.versions)}
+    spec = {"unit": "sft", "profile": "quick", **spec}
+    school.store.put("WeekJob", before | {"metadata": meta, "spec": spec})
+
+
+def read_status(school):
+    return school.store.week_jobs[KEY]["status"]
+
+
+def test_a_mended_rejection_runs():
+    school = School(set={"sft.no_such_option": 1})
+    school.cluster.store = school.store
+    school.reconcile()
+    mend(school, set={"sft.no_such_thing": 1})
+    school.reconcile()
+    assert (read_status(school)["phase"], school.history.ended) == ("Failed", ["Failed"])
+    mend(school, 3, set={"sft.lora_r": 4})
+    school.reconcile()
+    assert (school.cluster.made, school.history.ended) == (["week-03-model-1"], [])
+    assert read_status(school)["phase"] == "Queued"
+
+
+def test_what_an_earlier_specification_left_goes_before_the_mended_one_runs():
+    school = School()
+    school.cluster.store = school.store
+    school.reconcile()
+    school.finish_steps("model", outcome="failed", reason=Reason.DATA_INVALID, message="no such file")
+    school.reconcile()
+    assert (read_status(school)["phase"], read_status(school).get("startTime")) == ("Failed", None)
+    mend(school, seed=8)
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+    assert school.cluster.made == ["week-03-model-1"]
+    (child,) = school.store.get_family(UID).children.values()
+    school.store.drop("Job", child)
+    school.reconcile()
+    assert school.cluster.made == ["week-03-model-1"] * 2
+    assert read_status(school)["phase"] == "Queued"
+
+
+def test_a_change_to_a_week_job_that_ran_starts_nothing():
+    school = School()
+    school.cluster.store = school.store
+    school.finish_steps("model", "snapshot", "sft", "inference", "evaluate", "report")
+    school.reconcile()
+    mend(school, seed=8)
+    school.reconcile()
+    assert (school.cluster.made, school.history.ended) == ([], ["Succeeded"])
 
 
 def test_a_course_that_cannot_be_read_stops_nobody():

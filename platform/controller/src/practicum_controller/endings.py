@@ -54,6 +54,10 @@ class Endings:
             left_s = None
         return min((delay_s for delay_s in (linger_s, left_s) if delay_s is not None), default=None)
 
+    async def reopen(self, scene: Scene) -> None:
+        """Forget how a week job ended that never started and whose specification was mended."""
+        await self._reports.reopen(scene.uid)
+
     async def _release(self, scene: Scene) -> None:
         """Let a week job go that is being deleted."""
         metadata = scene.document["metadata"]

@@ -182,6 +182,12 @@ class History:
         with self._database.read() as connection:
             return [Wait(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's name
 
+    def reopen(self, uid: str) -> None:
+        """Drop that a week job ended, and its reports: it runs with another specification from the beginning."""
+        with self._database.write() as connection:
+            for table in (STEP_REPORTS, EVIDENCE_PAGES, WEEK_JOBS):
+                connection.execute(sa.delete(table).where(table.c.uid == uid))
+
     def forget(self, uid: str, now: dt.datetime) -> None:
         """Drop the working data of a week job that was deleted: its reports and evidence pages.
 

@@ -59,6 +59,7 @@ class Observer:
         if previous is None or not previous.phase.is_terminal:
             previous = self._reports.get_end(uid) or previous
         scene = replace(scene, previous=previous)
+        scene = replace(scene, is_mended=_is_mended(scene))
         if scene.is_being_deleted or scene.is_over:
             return scene
         try:
@@ -91,6 +92,15 @@ class Observer:
             why = f"namespace {home} is no longer among the students of course {name}: ask the teacher"
             return Membership(None, why)
         return Membership(roster)
+
+
+def _is_mended(scene: Scene) -> bool:
+    """Whether a week job failed before it started, and was given another specification since."""
+    previous, generation = scene.previous, scene.document["metadata"].get("generation")
+    if previous is None or not scene.is_over or scene.is_being_deleted or previous.start_time is not None:
+        return False
+    seen = previous.observed_generation
+    return seen is not None and generation is not None and seen < generation
 
 
 def _add_ending_servers(

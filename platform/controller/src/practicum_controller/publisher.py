@@ -70,6 +70,11 @@ class Publisher:
         end_s = await self._endings.conclude(scene, status)
         return min((delay_s for delay_s in (look_s, end_s) if delay_s is not None), default=None)
 
+    async def reopen(self, scene: Scene) -> None:
+        """Forget the end of a week job that is to run with another specification."""
+        await self._endings.reopen(scene)
+        await self._write(scene, WeekJobStatus())
+
     async def _keep_evidence(self, scene: Scene, status: WeekJobStatus) -> WeekJobStatus:
         """Keep the evidence page in a ConfigMap; where the cluster takes none, say so: the week ends all the same."""
         page = await self._reports.read_evidence(scene.uid)

@@ -55,6 +55,15 @@ class Reconciler:
             scene = self._observer.observe_week_job(key, now)
             if scene is None:
                 return None
+            if scene.is_mended and scene.children:
+                # Their names are those of the next ones. That they are gone wakes the week job.
+                await self._children.delete(scene.children)
+                return None
+            if scene.is_mended and applied is None:
+                await self._publisher.reopen(scene)
+                scene = self._observer.observe_week_job(key, now)
+                if scene is None or scene.is_mended:
+                    return None
             desired = plan_week_job(scene, applied.refusals if applied else {}, self._pre_running_deadline_s)
             if applied is not None:
                 # The second look: what was made and what was refused stands in the status at once.

@@ -65,12 +65,24 @@ class Reports:
 
         A restart does not load them.
         """
-        self._ended[entry.uid] = WeekJobStatus(phase=status.phase, completion_time=status.completion_time)
+        self._ended[entry.uid] = WeekJobStatus(
+            phase=status.phase,
+            start_time=status.start_time,
+            completion_time=status.completion_time,
+            observed_generation=status.observed_generation,
+        )
         if entry.uid in self._recorded:
             return
         await asyncio.to_thread(self._history.save_week_job, entry)
         self._recorded.add(entry.uid)
         self._kept.pop(entry.uid, None)
+
+    async def reopen(self, uid: str) -> None:
+        """Forget that a week job ended, and what its steps reported: it begins anew."""
+        await asyncio.to_thread(self._history.reopen, uid)
+        self._recorded.discard(uid)
+        for kept in (self._kept, self._ended):
+            kept.pop(uid, None)
 
     async def forget_missing(self, uids: Collection[str], now: dt.datetime) -> None:
         """Drop the working data of week jobs that are gone, also of those that went while no controller ran."""

@@ -116,6 +116,7 @@ class Scene:
     ``weekjob`` and ``unit`` are ``None`` where the end is decided already, and where the specification cannot be read
     (``fault`` says why). ``left_pods`` names, by step, a pod that lives although its child was deleted. ``ends`` are
     the times at which attempts reported their ends. ``over_budget`` says why no more GPU time may be used.
+    ``is_mended``: it ended before anything of it ran, and its specification was changed since.
     """
 
     document: dict[str, Any]
@@ -127,6 +128,7 @@ class Scene:
     weekjob: WeekJob | None = None
     unit: Unit | None = None
     fault: ConfigError | None = None
+    is_mended: bool = False
     steps: Mapping[str, ObservedStep] = field(default_factory=dict)
     ends: Mapping[tuple[str, int], dt.datetime] = field(default_factory=dict)
     over_budget: str | None = None

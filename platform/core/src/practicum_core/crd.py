@@ -170,6 +170,11 @@ WEEK_JOB = Kind(
         _bound_memory("resources.memory"),
         _refuse_milli("resources.memory"),
         *(_freeze(field) for field in _FROZEN),
+        Rule(
+            "!has(oldSelf.status) || !has(oldSelf.status.startTime) || !has(oldSelf.status.phase) || "
+            "!(oldSelf.status.phase in ['Succeeded', 'Failed']) || self.spec == oldSelf.spec",
+            "spec cannot change once the week job has ended: delete it, or make a new one",
+        ),
     ),
     (
         Column("Student", ".metadata.namespace"),
