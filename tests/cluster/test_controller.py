@@ -13,6 +13,7 @@ from practicum_controller import client
 from practicum_controller.controller import get_now
 from practicum_controller.kinds import WEEK_JOBS
 from practicum_core import labels
+from practicum_core.course import MAX_ARCHIVED, MAX_STUDENTS
 from practicum_core.curriculum import get_unit
 
 pytestmark = pytest.mark.cluster
@@ -381,6 +382,46 @@ def test_a_student_who_left_is_archived_and_keeps_the_data(stand, student, cours
             assert stand.server.api.get(claim)["metadata"]["uid"] == before
 
     run(stand, body)
+
+
+def test_a_student_who_moves_to_another_namespace_is_listed_in_both(stand, student, course):
+    path = f"/apis/practicum.dev/v1alpha1/courses/{course}"
+    document = {"apiVersion": "practicum.dev/v1alpha1", "kind": "Course", "metadata": {"name": course}}
+
+    def read_roster():
+        rows = stand.server.api.get(path).get("status", {}).get("students", ())
+        return {row["namespace"]: (row["name"], row.get("isArchived", False)) for row in rows}
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            new = f"{student}-b"
+            spec = {"students": [{"name": student, "namespace": new}]}
+            stand.apply(document | {"spec": spec})
+            both = {student: (student, True), new: (student, False)}
+            await until(lambda: read_roster() == both, "both namespaces")
+            assert stand.server.api.get(path)["status"]["numArchived"] == 1
+            # A course of that name that is made anew takes over what is there.
+            stand.server.api.delete(path)
+            await until(lambda: course not in controller.store.courses, "no course")
+            stand.apply(document | {"spec": spec})
+            await until(lambda: read_roster() == both, "both again")
+
+    run(stand, body)
+
+
+def test_a_full_roster_and_those_who_left_fit_into_a_status(stand, course):
+    home = f"n{'x' * 34}"
+    document = {"apiVersion": "practicum.dev/v1alpha1", "kind": "Course", "metadata": {"name": course}}
+    stand.apply(document | {"spec": {"students": []}})
+    names = [f"{home}{number:05d}" for number in range(MAX_STUDENTS + MAX_ARCHIVED)]
+    rows = [{"name": name, "namespace": name, "gpuHours": 12.34, "gpuHoursLeft": 12.34} for name in names]
+    path = f"/apis/practicum.dev/v1alpha1/courses/{course}"
+    roster = {"students": [{"name": name, "subjects": [f"{name}@school.example"]} for name in names[:MAX_STUDENTS]]}
+    stand.server.api.patch(path, {"spec": roster})
+    stand.server.api.patch(f"{path}/status", {"status": {"students": rows}})
+    assert len(stand.server.api.get(path)["status"]["students"]) == len(names)
+    stand.server.api.delete(path)
 
 
 def test_what_somebody_edits_by_hand_is_put_right(stand, student, course):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from practicum_controller.course.homes import build_limits, build_network_policies
+from practicum_controller.course.reconcile import list_archived
 from practicum_controller.settings import read_settings
 from practicum_core import labels
 from practicum_core.course import Course, CourseSpec, Student
@@ -45,3 +46,10 @@ def test_blocks_that_open_everything_or_are_none_are_refused(given, said):
 def test_no_container_may_ask_for_nothing():
     (limit,) = build_limits(COURSE, STUDENT)["spec"]["limits"]
     assert limit["min"] == {"cpu": "10m", "memory": "16Mi"}
+
+
+def test_who_left_or_moved_is_archived_and_who_came_back_is_not():
+    marks = {labels.COURSE: "llm", labels.ARCHIVED: "true", labels.STUDENT: "student-01"}
+    homes = {"student-01": marks, "old-home": marks, "elsewhere": marks | {labels.COURSE: "other"}}
+    namespaces = {name: {"metadata": {"labels": own}} for name, own in homes.items()}
+    assert [(one.name, one.namespace) for one in list_archived(COURSE, namespaces)] == [("student-01", "old-home")]

@@ -19,6 +19,8 @@ StudentName = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-
 QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 ResourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9./]*[A-Za-z0-9])?$", max_length=253)]
 MAX_STUDENTS = 2000
+MAX_ARCHIVED = 200
+"""Students who left that a course's status names; beside a full roster, all of them might not fit into an object."""
 
 
 class Student(Resource):
@@ -214,7 +216,10 @@ class CourseStatus(Resource):
     num_students: int = Field(default=0, description="Students on the roster.")
     conditions: list[Condition] = Field(default_factory=list, description="What holds of the course.")
     observed_generation: int | None = Field(default=None, description="Generation of the spec that it refers to.")
-    students: list[StudentStatus] = Field(default_factory=list, description="The students one by one.")
+    num_archived: int = Field(default=0, description="Namespaces of students who left; students lists the first 200.")
+    students: list[StudentStatus] = Field(
+        default_factory=list, max_length=MAX_STUDENTS + MAX_ARCHIVED, description="The students one by one."
+    )
 
 
 class Course(Resource):

@@ -26,7 +26,8 @@ _MAX_ENTRIES = 200
 _MAX_ITEMS = 2000
 Schema = dict[str, Any]
 
-_LIST_KEYS = {"conditions": "type", "students": "name", "priorities": "name"}
+_LIST_KEYS = {"Condition": "type", "Student": "name", "StudentStatus": "namespace", "Priority": "name"}
+"""Model of a list's items -> the field that tells them apart. A student may have left one namespace for another."""
 _KEPT = (
     "description",
     "enum",
@@ -289,7 +290,7 @@ def build_schema(model: type[BaseModel]) -> Schema:
     return _convert(document, document.get("$defs", {}))
 
 
-def _convert(node: Mapping[str, Any], definitions: Mapping[str, Any], name: str = "") -> Schema:
+def _convert(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
     merged = _resolve(node, definitions)
     if "anyOf" in merged:
         return {"description": merged.get("description", ""), "x-kubernetes-preserve-unknown-fields": True}
@@ -307,7 +308,7 @@ def _convert(node: Mapping[str, Any], definitions: Mapping[str, Any], name: str 
         case "integer":
             schema["format"] = "int64"
         case "array":
-            schema |= _convert_list(merged, definitions, name)
+            schema |= _convert_list(merged, definitions)
         case "object":
             schema |= _convert_object(merged, definitions)
     return schema
@@ -331,11 +332,12 @@ def _without_null(alternatives: Iterable[Mapping[str, Any]]) -> list[Mapping[str
     return [one for one in alternatives if one.get("type") != "null"]
 
 
-def _convert_list(merged: Mapping[str, Any], definitions: Mapping[str, Any], name: str) -> Schema:
+def _convert_list(merged: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
     schema: Schema = {"items": _convert(merged["items"], definitions), "maxItems": merged.get("maxItems", _MAX_ITEMS)}
-    if name in _LIST_KEYS:
-        schema["items"]["required"] = sorted({*schema["items"].get("required", ()), _LIST_KEYS[name]})
-        schema |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [_LIST_KEYS[name]]}
+    key = _LIST_KEYS.get(merged["items"].get("$ref", "").rpartition("/")[2])
+    if key is not None:
+        schema["items"]["required"] = sorted({*schema["items"].get("required", ()), key})
+        schema |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
     return schema
 
 
@@ -343,7 +345,7 @@ def _convert_object(merged: Mapping[str, Any], definitions: Mapping[str, Any]) -
     if "properties" not in merged:
         values = merged.get("additionalProperties", {})
         return {"additionalProperties": _convert(values, definitions), "maxProperties": _MAX_ENTRIES}
-    properties = {key: _convert(value, definitions, key) for key, value in merged["properties"].items()}
+    properties = {key: _convert(value, definitions) for key, value in merged["properties"].items()}
     for key, value in properties.items():
         # An object's own defaults take effect only where the object itself is there.
         is_optional = key not in merged.get("required", ()) and "default" not in merged["properties"][key]

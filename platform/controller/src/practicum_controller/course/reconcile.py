@@ -12,7 +12,7 @@ import datetime as dt
 import functools
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 from practicum_controller import metrics
@@ -25,7 +25,7 @@ from practicum_controller.ledger import get_cap_h
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
-from practicum_core.course import Course, CoursePhase, CourseStatus, Student, StudentStatus
+from practicum_core.course import MAX_ARCHIVED, Course, CoursePhase, CourseStatus, Student, StudentStatus
 from practicum_core.errors import ConfigError
 from practicum_core.phases import ConditionType
 from practicum_core.weekjob import Condition
@@ -200,11 +200,7 @@ class CourseReconciler:
         self, course: Course, document: Document, phase: CoursePhase, message: str, now: dt.datetime
     ) -> CourseStatus:
         students = [self._build_student(course, student, now) for student in course.spec.students]
-        for name, home in sorted(self._store.namespaces.items()):
-            marks = home["metadata"].get("labels", {})
-            if marks.get(labels.COURSE) == course.metadata.name and labels.ARCHIVED in marks:
-                student = marks.get(labels.STUDENT, name)
-                students.append(StudentStatus(name=student, namespace=name, is_archived=True))
+        archived = list_archived(course, self._store.namespaces)
         is_ready: Literal["True", "False"] = "False" if phase is CoursePhase.FAILED else "True"
         before = document.get("status", {}).get("conditions", [])
         same = next((one for one in before if one["type"] == "Accepted" and one["status"] == is_ready), None)
@@ -222,7 +218,8 @@ class CourseReconciler:
             num_students=len(course.spec.students),
             conditions=[condition],
             observed_generation=document["metadata"].get("generation"),
-            students=students,
+            num_archived=len(archived),
+            students=[*students, *archived[:MAX_ARCHIVED]],
         )
 
     def _build_student(self, course: Course, student: Student, now: dt.datetime) -> StudentStatus:
@@ -240,6 +237,17 @@ class CourseReconciler:
         written = await self._cluster.patch(COURSES, None, name, {"status": patch}, subresource="status")
         if written is not None:
             self._store.put("Course", written)
+
+
+def list_archived(course: Course, namespaces: Mapping[str, Document]) -> list[StudentStatus]:
+    """Return the namespaces of students who left, those of students who moved to another one included."""
+    present = {student.home for student in course.spec.students}
+    marks = {name: home["metadata"].get("labels", {}) for name, home in namespaces.items() if name not in present}
+    return [
+        StudentStatus(name=own.get(labels.STUDENT, name), namespace=name, is_archived=True)
+        for name, own in sorted(marks.items())
+        if own.get(labels.COURSE) == course.metadata.name and labels.ARCHIVED in own
+    ]
 
 
 def _hash(documents: Any) -> str:  # noqa: ANN401 - anything that JSON can say
