@@ -67,6 +67,8 @@ def measure(folder: Path, options: argparse.Namespace, began_s: float) -> tuple[
     rows = build_ticket_rows(options.steps * options.batch_size)
     settings = {**OPTIONS, "batch_size": options.batch_size, "max_steps": options.steps, "model": str(folder / "model")}
     runs: dict[tuple[str, str], list[dict]] = {(who, method): [] for who in ("bare", "ours") for method in METHODS}
+    first = {**settings, "max_steps": min(WARMUP, options.steps), "method": "full", "learning_rate": METHODS["full"]}
+    run_once("bare", folder / "first", first, rows)  # not counted: the first run of a process is slower throughout
     longest_s = 0.0
     for turn in range(options.rounds):
         round_began_s = time.monotonic()
