@@ -130,6 +130,18 @@ def test_no_personal_data_and_no_secret_is_in_any_file(planted):
             assert not [value for value in values if value in text], file
 
 
+def test_the_clean_copy_with_the_other_splits_is_a_data_set_for_later_runs(planted, tmp_path):
+    artifacts = planted / "artifacts"
+    source = open_source(str(artifacts / "clean"), tmp_path)
+    assert source.splits == ("train", "validation", "test")
+    assert (artifacts / "clean/train.jsonl").samefile(artifacts / "clean.jsonl")
+    audited = open_source("builtin:tickets-flawed", get_cache_dir())
+    for split in source.splits[1:]:
+        copied, original = ([row.answer for row in one.iter_split(split)] for one in (source, audited))
+        assert copied == original
+        assert len(copied) > 20
+
+
 def test_copy_and_manifest_share_out_every_line(planted):
     record = read_record(planted)
     artifacts = planted / "artifacts"

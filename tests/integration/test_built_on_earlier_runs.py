@@ -75,9 +75,12 @@ def test_week_3_runs_on_what_an_earlier_week_3_exported(tmp_path, merged):
 
 
 def test_verify_executes_again_on_the_very_files_that_a_run_was_built_on(tmp_path, merged):
-    clean = write_finished_run(tmp_path / "experiments/data" / EARLIER, "data").stage("audit").artifacts / "clean.jsonl"
-    clean.parent.mkdir()
-    clean.write_text("".join(json.dumps({"instruction": f"Name {n}", "output": f"thing {n}"}) + "\n" for n in range(9)))
+    earlier = write_finished_run(tmp_path / "experiments/data" / EARLIER, "data")
+    clean = earlier.stage("audit").artifacts / "clean"
+    clean.mkdir(parents=True)
+    (clean / "train.jsonl").write_text(
+        "".join(json.dumps({"instruction": f"Name {n}", "output": f"thing {n}"}) + "\n" for n in range(9))
+    )
     options = ("--profile", "quick", "--set", "audit.workers=1", "--set", "audit.clean_copy=false")
     done = practicum(tmp_path, "run", "week-02", "--model", "pointer:best", "--data", "latest:data", *options)
     assert "/evidence/index.html" in done.stdout, done.stdout + done.stderr

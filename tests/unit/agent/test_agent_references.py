@@ -27,8 +27,8 @@ ROWS = "".join(json.dumps({"instruction": f"Name thing {n}", "output": f"thing {
 def clean(place):
     """The clean copy that an earlier week 2 left in the workspace."""
     run = write_finished_run(place.experiments / "data" / EARLIER, "data")
-    path = run.stage("audit").artifacts / "clean.jsonl"
-    path.parent.mkdir()
+    path = run.stage("audit").artifacts / "clean/train.jsonl"
+    path.parent.mkdir(parents=True)
     path.write_text(ROWS)
     Pointers(place.experiments).set("best", f"data/{EARLIER}", "")
     return path
@@ -49,7 +49,7 @@ def test_a_stage_reads_what_an_earlier_run_of_the_workspace_left(place, server, 
     assert code == 0, said
     run = get_run(place, step)
     (locked,) = read_lineage(run).built_on
-    assert (locked.reference, locked.run, locked.sha256) == (uri, f"data/{EARLIER}", hash_path(clean))
+    assert (locked.reference, locked.run, locked.sha256) == (uri, f"data/{EARLIER}", hash_path(clean.parent))
     record = read_record(run, "audit")
     assert (record.num_rows, record.uri) == (20, uri)
     assert yaml.safe_load(run.stage("audit").config.read_text())["data"] == uri
@@ -60,8 +60,8 @@ def test_a_retry_reads_what_the_first_pod_found_and_refuses_what_changed(place, 
     assert place.finish(step, program=AGENT)[0] == 0
     first = read_lineage(get_run(place, step))
     later = write_finished_run(place.experiments / "data" / "20250203t040506-0a1b2c", "data")
-    later.stage("audit").artifacts.mkdir()
-    (later.stage("audit").artifacts / "clean.jsonl").write_text(ROWS)
+    (later.stage("audit").artifacts / "clean").mkdir(parents=True)
+    (later.stage("audit").artifacts / "clean/train.jsonl").write_text(ROWS)
     get_run(place, step).stage("audit").record.unlink()
     retried = build_audit("latest:data", 2, **{"audit.max_length": 64})
     assert place.finish(retried, program=AGENT)[0] == 0
@@ -70,7 +70,7 @@ def test_a_retry_reads_what_the_first_pod_found_and_refuses_what_changed(place, 
     clean.write_text(ROWS * 2)
     code, said = place.finish(build_audit("latest:data", 3, **{"audit.max_length": 64}), program=AGENT)
     assert code == 3, said
-    assert f"clean.jsonl of run data/{EARLIER} changed since this run started" in server.finals[-1].message
+    assert f"clean of run data/{EARLIER} changed since this run started" in server.finals[-1].message
 
 
 def test_nothing_found_is_one_sentence_that_names_the_week(place, server):
@@ -100,7 +100,7 @@ def test_no_spelling_leads_out_of_the_workspace(place, server, clean, uri):
     secret = place.folder / "secrets"
     secret.mkdir()
     (secret / "token").write_text("the pod's own token")
-    (clean.parent / "token").symlink_to(secret / "token")
+    (clean.parents[1] / "token").symlink_to(secret / "token")
     (place.experiments / "pointers/away.json").write_text(json.dumps({"run": "../../secrets"}))
     (place.experiments / "data/20250304t050607-0a1b2c").symlink_to(secret)
     step = build_audit("latest:data")

@@ -33,8 +33,8 @@ def build_folders(root):
             merged.mkdir(parents=True)
             (merged / "config.json").write_text(f"{SECRET if student == 'student-02' else run_id}")
         run = write_finished_run(folder / "data" / THIRD, "data")
-        run.stage("audit").artifacts.mkdir()
-        (run.stage("audit").artifacts / "clean.jsonl").write_text(SECRET if student == "student-02" else "{}\n")
+        (run.stage("audit").artifacts / "clean").mkdir(parents=True)
+        (run.stage("audit").artifacts / "clean/train.jsonl").write_text(SECRET if student == "student-02" else "{}\n")
     return root / "student-01" / "experiments"
 
 
@@ -61,7 +61,7 @@ def test_the_latest_finished_run_is_found_with_the_hash_of_what_it_exports(exper
         found = resolve(text, experiments)
         assert (found.run, found.path) == (f"sft/{SECOND}", "stages/sft/artifacts/merged")
         assert found.sha256 == hash_path(merged)
-    assert resolve("latest:data", experiments, "snapshot.data").path == "stages/audit/artifacts/clean.jsonl"
+    assert resolve("latest:data", experiments, "snapshot.data").path == "stages/audit/artifacts/clean"
 
 
 def test_a_run_that_is_not_finished_is_passed_over(experiments):
@@ -198,7 +198,7 @@ def trap(tmp_path_factory):
     other = experiments.parents[1] / "student-02" / "experiments"
     run = experiments / "sft" / SECOND / "stages"
     (run / "sft/artifacts/there").symlink_to(other)
-    (run / "evaluate/answers").symlink_to(other / "data" / THIRD / "stages/audit/artifacts/clean.jsonl")
+    (run / "evaluate/answers").symlink_to(other / "data" / THIRD / "stages/audit/artifacts/clean/train.jsonl")
     (run / "report/circle").symlink_to("circle")
     os.mkfifo(run / "report/pipe")
     (experiments / "experiments").mkdir()

@@ -8,6 +8,7 @@ data or secrets.
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,11 @@ from practicum_core.rows import Row
 from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, HELD_OUT, LEAKED, NEAR, RUN, UNREAD
 from practicum_jobs.audit.checks import has_private, write_excerpt
 from practicum_jobs.audit.content import build_content
-from practicum_jobs.audit.places import build_piece, is_defect, read_defect, read_row, write_line
+from practicum_jobs.audit.places import build_piece, is_defect, read_defect, read_row, write_line, write_place
 from practicum_jobs.audit.scan import Scan, read_marks
 from practicum_jobs.audit.truth import Truth, build_key
 from practicum_jobs.datasets.readers import Defect, Raw
+from practicum_jobs.datasets.sources import Source
 
 MAX_ID_CHARS = 80
 MAX_COLUMNS = 30
@@ -50,6 +52,30 @@ class Outputs:
 
     clean: Path
     manifest: Path
+
+
+def write_clean_set(clean: Path, source: Source, folder: Path) -> None:
+    """Write a data set of the clean copy and of the splits that it was held against, which are not cleaned.
+
+    Args:
+        clean: The clean copy; it takes no second room on the disk where that can link files.
+        source: The data set that was audited.
+        folder: Where the splits go, each as a file of its name.
+
+    Raises:
+        PlatformError: No space or no permission.
+    """
+    first, *others = source.splits
+    with explain_os_errors(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            (folder / f"{first}.jsonl").hardlink_to(clean)
+        except OSError:
+            shutil.copy(clean, folder / f"{first}.jsonl")
+    for split in others:
+        with open_atomic(folder / f"{split}.jsonl") as handle:
+            handle.writelines(write_place(row) for row in source.iter_split(split) if isinstance(row, Row))
 
 
 class Cleaner:

@@ -14,7 +14,7 @@ from practicum_core.stages.audit import AuditConfig, AuditRecord
 from practicum_jobs.audit.analysis import Analyser, Shared
 from practicum_jobs.audit.catalogue import HELD_OUT, OVER_LONG, resolve_thresholds
 from practicum_jobs.audit.checks import write_excerpt
-from practicum_jobs.audit.cleaning import Cleaner, Outputs
+from practicum_jobs.audit.cleaning import Cleaner, Outputs, write_clean_set
 from practicum_jobs.audit.plots import build_charts
 from practicum_jobs.audit.record import Result, build_document, build_record
 from practicum_jobs.audit.report import build_page
@@ -34,6 +34,8 @@ from practicum_jobs.text.sketches import SketchSettings
 PROGRESS_S = 1.0
 """Seconds between two reports of progress; each is a file written to the disk and waited for."""
 CLEAN, MANIFEST, REPORT, DOCUMENT = "clean.jsonl", "manifest.jsonl", "audit.html", "audit.json"
+CLEAN_SET = "clean"
+"""Folder of the clean copy with the other splits: a data set that later runs read."""
 
 
 def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
@@ -69,6 +71,8 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
         known = read_known_lengths(first)
         workers.share(replace(workers.shared, known_lengths=known, keeps_lines=False), folder)
         again = scan_pieces(copied, workers.analyse, settings.sketch, second, _build_observer(ctx, 0.6, 0.95))
+    if outputs is not None:
+        write_clean_set(outputs.clean, source, ctx.layout.artifacts / CLEAN_SET)
     return _report(Result(config, source, thresholds, scan, cleaner.result, again, truth), ctx)
 
 
@@ -146,5 +150,6 @@ def _report(result: Result, ctx: StageContext) -> AuditRecord:
     notes = {REPORT: "report for people", DOCUMENT: "report for machines"}
     if result.config.clean_copy:
         notes |= {CLEAN: "rows without findings", MANIFEST: "what was removed and why"}
+        notes[CLEAN_SET] = "the same as a data set, with the other splits as they are"
     artifacts = [ctx.describe_artifact(ctx.layout.artifacts / name, note) for name, note in notes.items()]
     return build_record(result, ctx.build_record_fields(), artifacts)

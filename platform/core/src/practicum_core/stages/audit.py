@@ -131,6 +131,6 @@ SPEC = StageSpec(
     "base",
     AuditConfig,
     AuditRecord,
-    exports={"clean": Export("artifacts/clean.jsonl", "data")},
+    exports={"clean": Export("artifacts/clean", "data")},
     metrics=METRICS,
 )
