@@ -9,7 +9,7 @@ import pytest
 
 from controller_stand import GROUP, PAGE, Stand, install_operators, read_end, run, until
 from faulty_cluster import FaultyCluster
-from practicum_controller import client
+from practicum_controller import client, endings
 from practicum_controller.controller import get_now
 from practicum_controller.kinds import WEEK_JOBS
 from practicum_core import labels
@@ -456,5 +456,22 @@ def test_a_renewed_authority_reaches_the_homes(stand, student, course):
             stand.authority = "renewed"
             controller.courses.add(course)
             await until(lambda: stand.server.api.get(path)["data"] == {"ca.crt": "renewed"}, "the new authority")
+
+    run(stand, body)
+
+
+def test_a_week_with_no_time_to_live_is_kept_until_its_follower_has_seen_the_end(stand, student, course, monkeypatch):
+    monkeypatch.setattr(endings, "SHORTEST_TIME_TO_LIVE_S", 4.0)
+    page = f"/api/v1/namespaces/{student}/configmaps/week-01-evidence"
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student, ttlSecondsAfterFinished=0)
+            await stand.live(student, STEPS)
+            await asyncio.sleep(1.5)
+            assert stand.get_status(student)["phase"] == "Succeeded"
+            assert stand.server.api.find(page)
+            await until(lambda: stand.get(student) is None, "the deletion")
 
     run(stand, body)

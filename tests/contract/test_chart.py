@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,44 @@ def test_pod_is_restricted(name):
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
+
+
+def list_paths(values, path=()):
+    for name, value in values.items():
+        yield ".".join([*path, name])
+        if isinstance(value, dict):
+            yield from list_paths(value, (*path, name))
+
+
+@needs_helm
+def test_a_value_set_to_null_is_refused_by_the_schema_or_is_no_fault():
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    command = [str(RENDER.find_helm()), "template", "practicum", str(CHART), "--kube-version", RENDER.KUBERNETES]
+
+    def render(path):
+        done = subprocess.run(
+            [*command, "--set", f"{path}=null"], capture_output=True, text=True, timeout=300, check=False
+        )
+        return path, done.returncode, done.stderr
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(render, list_paths(values)))
+    bad = [answer for answer in answers if answer[1] and "missing propert" not in answer[2]]
+    assert bad == []
+    # What a container need not ask for may be left out.
+    assert {path for path, code, _ in answers if not code} == {
+        "controller.resources.requests",
+        "controller.resources.requests.cpu",
+        "controller.resources.requests.memory",
+        "controller.resources.limits",
+        "controller.resources.limits.memory",
+    }
+
+
+@needs_helm
+def test_with_a_certificate_of_ones_own_two_renderings_are_the_same():
+    command = [str(RENDER.find_helm()), "template", "practicum", str(CHART), "--kube-version", RENDER.KUBERNETES]
+    command += ["--set", "ingest.tls.existingSecret=practicum-tls"]
+    first, second = (subprocess.run(command, capture_output=True, timeout=60, check=True).stdout for _ in range(2))
+    assert first == second
+    assert b"kind: Secret\n" not in first

@@ -16,6 +16,8 @@ from practicum_core import labels
 from practicum_core.weekjob import WeekJobStatus
 
 LOGGER = logging.getLogger(__name__)
+SHORTEST_TIME_TO_LIVE_S = 60.0
+"""Who follows a week job looks every few seconds, and then fetches its evidence: both are there for a minute."""
 _LINGER_S = 120.0
 """Seconds that a pod may live on after its report of the end: a process that hangs gives its GPU back then."""
 
@@ -84,14 +86,12 @@ class Endings:
 
 
 def _get_time_to_live(scene: Scene) -> float | None:
-    """Return the seconds until a week job that ended is deleted; the whole time, where it ended just now.
-
-    One that ended just now is never deleted at once: whoever follows it is to see its end.
-    """
+    """Return the seconds until a week job that ended is deleted; the whole time, where it ended just now."""
     ttl_s: float | None = scene.document["spec"].get("ttlSecondsAfterFinished")
-    if ttl_s is None or scene.ended_at is None:
-        return ttl_s
-    return ttl_s - (scene.now - scene.ended_at).total_seconds()
+    if ttl_s is None:
+        return None
+    ended_s = (scene.now - scene.ended_at).total_seconds() if scene.ended_at else 0.0
+    return max(ttl_s, SHORTEST_TIME_TO_LIVE_S) - ended_s
 
 
 def _build_entry(scene: Scene, status: WeekJobStatus) -> WeekJobEntry:

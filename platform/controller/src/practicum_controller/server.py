@@ -1,9 +1,10 @@
-"""Decides which ports the controller listens on: reports over TLS, metrics and health beside them in plain HTTP."""
+"""The ports that the controller listens on: reports over TLS, metrics and health beside them in plain HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from practicum_controller.ingest import Certificate, Ingest, show_health
 from practicum_controller.settings import Settings
 
 _REFRESH_S = 60
-_EVERYWHERE = "0.0.0.0"  # noqa: S104 - of the pod; network policies say who reaches it
 
 
 @contextlib.asynccontextmanager
@@ -27,13 +27,26 @@ async def serve(settings: Settings, ingest: Ingest) -> AsyncIterator[None]:
         for runner in runners:
             await runner.setup()
         tls = certificate.context
-        await web.TCPSite(runners[0], _EVERYWHERE, settings.ingest_port, ssl_context=tls).start()
-        await web.TCPSite(runners[1], _EVERYWHERE, settings.metrics_port).start()
+        await web.SockSite(runners[0], listen_everywhere(settings.ingest_port), ssl_context=tls).start()
+        await web.SockSite(runners[1], listen_everywhere(settings.metrics_port)).start()
         yield
     finally:
         refresher.cancel()
         for runner in runners:
             await runner.cleanup()
+
+
+def listen_everywhere(port: int) -> socket.socket:
+    """Listen on every address of the pod, IPv6 and IPv4; network policies say who reaches it.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    if socket.has_dualstack_ipv6():
+        # A kernel may know IPv6 and have it switched off: then there is no address to listen on.
+        with contextlib.suppress(OSError):
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def build_metrics_app() -> web.Application:

@@ -123,7 +123,9 @@ class WeekJobSpec(Resource):
     )
     backoff_limit: int = Field(default=1, ge=0, le=10, description="Times that a crashed stage is started again.")
     ttl_seconds_after_finished: int | None = Field(
-        default=None, ge=0, description="Seconds after its end at which the week job is deleted; kept without it."
+        default=None,
+        ge=0,
+        description="Seconds after its end at which the week job is deleted, 60 at least; kept without it.",
     )
 
 
