@@ -85,8 +85,8 @@ class FakeHistory:
     def reopen(self, uid):
         self.ended.clear()
 
-    def read_last_evidence(self, uid, step):
-        return self.pages.get(step)
+    def read_last_evidence(self, uid):
+        return self.pages.get(uid)
 
 
 class FakeAccounts:
@@ -359,7 +359,7 @@ def test_a_child_that_a_deletion_left_behind_is_deleted():
 
 def test_the_end_of_a_week_does_not_wait_for_its_evidence():
     school = School()
-    school.history.pages["report"] = "H4sI"
+    school.history.pages[UID] = "H4sI"
     school.finish_steps("model", "snapshot", "sft", "inference", "evaluate", "report")
     school.cluster.refusal = ApiFault(403, "exceeded quota: configmaps=2", "configmaps")
     assert school.reconcile() <= 60

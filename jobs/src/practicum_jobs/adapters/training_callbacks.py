@@ -15,6 +15,7 @@ import transformers
 
 from practicum_core.atomic import append_json_line, write_json_atomic, write_text_atomic
 from practicum_core.curves import RESTART
+from practicum_core.stages.training import CheckpointSample
 from practicum_jobs.adapters.training_interfaces import CountingTrainer, TrainerLink
 from practicum_jobs.adapters.training_job import Fault, TokenRow, TrainingJob, is_sharded, read_rows
 
@@ -147,14 +148,14 @@ class SampleWriter(transformers.TrainerCallback):  # type: ignore[misc]  # trans
         is_asked = rank == 0 and not is_sharded(job.config)
         rows = read_rows(job.work_dir / "validation.npz") if is_asked else []
         self._rows: list[TokenRow] = rows[: job.config.num_sample_prompts]
-        self._samples = job.open_context().layout.samples
+        self._context = job.open_context()
 
     def on_save(
         self, _args: Any, state: transformers.TrainerState, _control: transformers.TrainerControl, **_: Any
     ) -> None:
         """Write one sample per prompt."""
         for row in self._rows:
-            append_json_line(self._samples, {"step": state.global_step, "id": row.id, **self._answer(row)})
+            self._context.add_sample(CheckpointSample(step=state.global_step, id=row.id, **self._answer(row)))
 
     def _answer(self, row: TokenRow) -> dict[str, str]:
         tokenizer = self._trainer.processing_class

@@ -134,12 +134,10 @@ class History:
             html: str | None = connection.execute(query).scalar_one_or_none()
         return html
 
-    def read_last_evidence(self, uid: str, step: str) -> str | None:
-        """Return the evidence page of the last attempt of a step that sent one."""
+    def read_last_evidence(self, uid: str) -> str | None:
+        """Return the evidence page that the last attempt sent: one step of a unit draws it."""
         table = EVIDENCE_PAGES.c
-        query = (
-            sa.select(table.html).where(table.uid == uid, table.step == step).order_by(table.attempt.desc()).limit(1)
-        )
+        query = sa.select(table.html).where(table.uid == uid).order_by(table.attempt.desc()).limit(1)
         with self._database.read() as connection:
             html: str | None = connection.execute(query).scalar_one_or_none()
         return html

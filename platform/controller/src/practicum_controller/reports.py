@@ -10,7 +10,6 @@ from practicum_controller.history import Attempt, Attempts, History, KeptReport,
 from practicum_core.reports import StepReport
 from practicum_core.weekjob import WeekJobStatus
 
-_EVIDENCE_STEP = "report"
 _NOTHING: Attempts = {}
 
 
@@ -54,7 +53,7 @@ class Reports:
 
     async def read_evidence(self, uid: str) -> str | None:
         """Return the evidence page of a week job: gzip, then base64."""
-        return await asyncio.to_thread(self._history.read_last_evidence, uid, _EVIDENCE_STEP)
+        return await asyncio.to_thread(self._history.read_last_evidence, uid)
 
     def get_end(self, uid: str) -> WeekJobStatus | None:
         """Return how a week job ended, where this process wrote its end."""

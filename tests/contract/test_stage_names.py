@@ -1,0 +1,90 @@
+"""Nothing outside its own rooms names a stage: what the platform knows of it stands in its SPEC."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from practicum_core.stages import STAGES
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("platform/*/src/**/*.py", "jobs/src/**/*.py", "services/*/src/**/*.py")
+CURRICULUM = "platform/core/src/practicum_core/curriculum.py"
+OTHER_MEANINGS = {
+    "audit": {
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum audit`",
+        "platform/cli/src/practicum_cli/commands/audit.py": "the command, its unit and its only step",
+        "platform/controller/src/practicum_controller/course/homes.py": "a mode of Pod Security admission",
+        "jobs/src/practicum_jobs/report/findings.py": "a section of the page",
+        "jobs/src/practicum_jobs/report/messages.py": "a section of the page",
+        "jobs/src/practicum_jobs/report/titles.py": "a section of the page",
+    },
+    "model": {
+        "platform/core/src/practicum_core/crd.py": "the field spec.model",
+        "platform/core/src/practicum_core/factors.py": "the field spec.model",
+        "platform/core/src/practicum_core/resolve.py": "the field spec.model",
+        "platform/core/src/practicum_core/stages/base.py": "a kind of content",
+        "platform/core/src/practicum_core/stages/spec.py": "a kind of lock",
+        "platform/core/src/practicum_core/stages/training.py": "a kind of content",
+        "platform/cli/src/practicum_cli/request.py": "the option --model",
+        "platform/cli/src/practicum_cli/summary.py": "a column of the table",
+        "platform/cli/src/practicum_cli/verification.py": "a factor: the model of a run",
+        "jobs/src/practicum_jobs/context.py": "a kind of content",
+        "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",
+        "jobs/src/practicum_jobs/inference/exports.py": "a kind of content",
+        "jobs/src/practicum_jobs/report/messages.py": "a section of the page",
+        "jobs/src/practicum_jobs/report/reading.py": "a kind of lock",
+        "jobs/src/practicum_jobs/report/sources.py": "a section of the page",
+        "jobs/src/practicum_jobs/report/titles.py": "a section of the page",
+    },
+    "report": {
+        "jobs/src/practicum_jobs/report/findings.py": "a text of the page",
+        "jobs/src/practicum_jobs/report/messages.py": "a text of the page",
+    },
+}
+"""Words that are a stage's name and mean something else here, by file. A new line in this table needs such a reason."""
+
+
+def list_files():
+    for pattern in SOURCES:
+        yield from sorted(ROOT.glob(pattern))
+
+
+def list_constants(tree):
+    """Return the texts that code holds, without docstrings (and so without doctests)."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [(node.lineno, node.value) for node in texts if id(node) not in docstrings]
+
+
+TEXTS = {
+    path.relative_to(ROOT).as_posix(): list_constants(ast.parse(path.read_text(encoding="utf-8")))
+    for path in list_files()
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_named_in_its_rooms_and_the_curriculum_alone(stage):
+    module = STAGES[stage].program.rpartition(".")[2]
+    rooms = (f"platform/core/src/practicum_core/stages/{stage}.py", f"jobs/src/practicum_jobs/{module}/", CURRICULUM)
+    allowed = OTHER_MEANINGS.get(stage, {})
+    found = {
+        f"{path}:{line}"
+        for path, constants in TEXTS.items()
+        for line, text in constants
+        if text == stage and not path.startswith(rooms) and path not in allowed
+    }
+    assert not found, f"say it in the SPEC of {stage}, which every room can read: {sorted(found)}"
+
+
+@pytest.mark.parametrize("stage", OTHER_MEANINGS)
+def test_every_exception_is_needed(stage):
+    used = {path for path, constants in TEXTS.items() if any(text == stage for _, text in constants)}
+    assert set(OTHER_MEANINGS[stage]) <= used
