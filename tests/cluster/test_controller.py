@@ -358,7 +358,8 @@ def test_a_student_who_left_is_archived_and_keeps_the_data(stand, student, cours
                 return labels.ARCHIVED in stand.server.api.get(f"/api/v1/namespaces/{name}")["metadata"]["labels"]
 
             await until(is_archived, "the archive")
-            queue = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{student}/localqueues/{course}-{student}"
+            queue_name = labels.build_queue_name(course, student)
+            queue = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{student}/localqueues/{queue_name}"
             binding = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{student}/rolebindings/practicum-student"
             assert stand.server.api.get(claim)["metadata"].get("deletionTimestamp") is None
             assert stand.server.api.get(queue)["spec"]["stopPolicy"] == "HoldAndDrain"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from practicum_core.course import Course, CourseSpec
 from practicum_core.errors import ConfigError
 from practicum_core.phases import Phase
+from practicum_core.problems import describe_problems
 from practicum_core.weekjob import Metadata, Resource, WeekJob, WeekJobSpec, WeekJobStatus
 
 Document = dict[str, Any]
@@ -31,7 +32,8 @@ def read_week_job(document: Mapping[str, Any]) -> WeekJob:
             spec=WeekJobSpec.model_validate(document.get("spec", {})),
         )
     except ValidationError as error:
-        raise ConfigError(_describe(error), "kubectl explain weekjob.spec names what is allowed") from error
+        detail = describe_problems(error, WeekJobSpec, prefix="spec.")
+        raise ConfigError(detail, "kubectl explain weekjob.spec names what is allowed") from error
 
 
 def read_course(document: Mapping[str, Any]) -> Course:
@@ -46,12 +48,8 @@ def read_course(document: Mapping[str, Any]) -> Course:
             spec=CourseSpec.model_validate(document.get("spec", {})),
         )
     except ValidationError as error:
-        raise ConfigError(_describe(error), "kubectl explain course.spec names what is allowed") from error
-
-
-def _describe(error: ValidationError) -> str:
-    problems = [f"spec.{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
-    return "; ".join(problems)
+        detail = describe_problems(error, CourseSpec, prefix="spec.")
+        raise ConfigError(detail, "kubectl explain course.spec names what is allowed") from error
 
 
 def read_status(document: Mapping[str, Any]) -> WeekJobStatus | None:

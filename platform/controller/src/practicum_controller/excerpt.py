@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Document = dict[str, Any]
-_KEPT_ANNOTATIONS = frozenset({"practicum.dev/config-hash", "practicum.dev/applied-hash"})
+_KEPT_ANNOTATIONS = frozenset({"practicum.dev/config-hash", "practicum.dev/applied-hash", "practicum.dev/workspace"})
 _KEPT_META = (
     "name",
     "namespace",

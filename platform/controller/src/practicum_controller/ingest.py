@@ -24,6 +24,7 @@ from practicum_controller.leader import Standing
 from practicum_controller.tokens import REFUSED_WINDOW_S, PodIdentity, TokenReviewer, TooManyRefusedError
 from practicum_core import labels
 from practicum_core.errors import PlatformError
+from practicum_core.problems import list_problems
 from practicum_core.reports import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, REPORTS_ROUTE, StepReport
 
 FindPod = Callable[[str, str, str], dict[str, Any] | None]
@@ -105,7 +106,8 @@ class Ingest:
         except web.HTTPRequestEntityTooLarge:
             return _refuse(413, f"a report may have {MAX_REPORT_BYTES} bytes")
         except ValidationError as error:
-            return _refuse(422, f"not a report: {error.error_count()} problems, first {error.errors()[0]['msg']}")
+            problems = list_problems(error)
+            return _refuse(422, f"not a report: {len(problems)} problems, first {problems[0]}")
         except (ApiFault, _CrowdedError, TooManyRefusedError) as error:
             return _refuse_for_now(error)
         why = get_reason_unfit(report.evidence_html)

@@ -1,6 +1,8 @@
 """Labels, annotations and names of the objects that Practicum creates on a cluster. Pure.
 
-The name of a child depends only on the week job, the step and the attempt, so creating it twice is a no-op.
+The name of a child depends only on the week job, the step and the attempt, so creating it twice is a no-op. Two
+different owners never share a name: where the parts could be cut in another way too (``llm`` and ``adv-exam``,
+``llm-adv`` and ``exam``), a hash of the parts ends the name.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ FINALIZER = f"{DOMAIN}/settle"
 MAX_CHILD_NAME = 47
 """The limit of KubeRay for the name of a RayJob."""
 MAX_QUEUE_NAME = 63
+MAX_PRIORITY_NAME = 63
+"""It is the value of a label."""
 _HASH_LENGTH = 8
 
 
@@ -35,13 +39,12 @@ def build_child_name(weekjob: str, step: str, attempt: int) -> str:
     >>> build_child_name("week-03", "sft", 1)
     'week-03-sft-1'
     >>> build_child_name("w" * 40, "tuned-evaluation", 12)
-    'wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww-4aa07e08'
+    'wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww-9966d9b1'
+    >>> build_child_name("week", "tuned-evaluation", 1)
+    'week-tuned-evaluation-1-46391464'
     """
-    name = f"{weekjob}-{step}-{attempt}"
-    if len(name) <= MAX_CHILD_NAME:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_LENGTH]
-    return f"{name[: MAX_CHILD_NAME - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
+    # Without a dash in the step, the last two dashes of the name are known to be the ones that were put there.
+    return _join(weekjob, step, str(attempt), is_plain="-" not in step, limit=MAX_CHILD_NAME)
 
 
 def build_queue_name(course: str, namespace: str) -> str:
@@ -49,10 +52,31 @@ def build_queue_name(course: str, namespace: str) -> str:
 
     >>> build_queue_name("llm", "student-01")
     'llm-student-01'
+    >>> build_queue_name("llm-10", "student-01")
+    'llm-10-student-01-f8a9da2f'
     """
-    name = f"{course}-{namespace}"
-    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_LENGTH]
-    return name if len(name) <= MAX_QUEUE_NAME else f"{name[: MAX_QUEUE_NAME - _HASH_LENGTH - 1]}-{digest}"
+    return _join(course, namespace, is_plain="-" not in course, limit=MAX_QUEUE_NAME)
+
+
+def build_priority_class_name(course: str, priority: str) -> str:
+    """Return the name of the WorkloadPriorityClass of one of a course's priorities.
+
+    >>> build_priority_class_name("llm", "adv-exam")
+    'llm-adv-exam'
+    >>> build_priority_class_name("llm-adv", "exam")
+    'llm-adv-exam-84fc0459'
+    """
+    return _join(course, priority, is_plain="-" not in course, limit=MAX_PRIORITY_NAME)
+
+
+def _join(*parts: str, is_plain: bool, limit: int) -> str:
+    """Join parts by dashes; with a hash of the parts where the name could be read in two ways or is too long."""
+    name = "-".join(parts)
+    if is_plain and len(name) <= limit:
+        return name
+    # No part holds a slash.
+    digest = hashlib.sha256("/".join(parts).encode()).hexdigest()[:_HASH_LENGTH]
+    return f"{name[: limit - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 
 def build_child_labels(weekjob: str, uid: str, unit: str, step: str, attempt: int) -> dict[str, str]:

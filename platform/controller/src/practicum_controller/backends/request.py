@@ -164,7 +164,8 @@ class ChildRequest:
         """Return the labels by which the child is queued."""
         queue = {labels.QUEUE_NAME: labels.build_queue_name(self.course_name, self.namespace)}
         if self.weekjob.spec.priority_class_name:
-            queue[labels.PRIORITY_CLASS] = f"{self.course_name}-{self.weekjob.spec.priority_class_name}"
+            priority = self.weekjob.spec.priority_class_name
+            queue[labels.PRIORITY_CLASS] = labels.build_priority_class_name(self.course_name, priority)
         return queue
 
     def _hash_step(self) -> str:

@@ -29,7 +29,7 @@ def build_namespace(course: Course, student: Student) -> Document:
 
 
 def build_home(course: Course, student: Student, settings: Settings, authority: str) -> list[Document]:
-    """Return everything inside a student's namespace.
+    """Return everything inside a student's namespace but the volume's claim, which is made once and then kept.
 
     Args:
         course: The course.
@@ -44,7 +44,6 @@ def build_home(course: Course, student: Student, settings: Settings, authority: 
         _build_object(course, student, "v1", "ServiceAccount", SERVICE_ACCOUNT, automountServiceAccountToken=False),
         build_role_binding(course, student),
         _build_object(course, student, "v1", "ConfigMap", CA_CONFIG_MAP, data={"ca.crt": authority}),
-        build_claim(course, student),
         build_local_queue(course, student),
     ]
 

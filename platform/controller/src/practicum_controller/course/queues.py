@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from practicum_controller.course.homes import get_cluster_queue_name
+from practicum_controller.kinds import PRIORITY_CLASSES
 from practicum_core import labels
 from practicum_core.course import Course
 
@@ -58,7 +59,8 @@ def build_cluster_queue(course: Course) -> Document:
 def build_priorities(course: Course) -> list[Document]:
     """Return the priorities that week jobs may ask for."""
     return [
-        _build_object(course, "WorkloadPriorityClass", f"{course.metadata.name}-{one.name}") | {"value": one.value}
+        _build_object(course, PRIORITY_CLASSES.kind, labels.build_priority_class_name(course.metadata.name, one.name))
+        | {"value": one.value}
         for one in course.spec.priorities
     ]
 

@@ -2,7 +2,8 @@
 
 Each namespace, and the ClusterQueue for what is shared, carries the hash of what was applied with it, written last: a
 restart with a thousand students writes nothing, and what was cut off is applied again. What somebody edited or
-deleted by hand is put right in rounds: at each look some homes are applied whatever their hash says.
+deleted by hand is put right in rounds: at each look some homes are applied whatever their hash says. Each part is
+applied although another one failed.
 """
 
 from __future__ import annotations
@@ -12,15 +13,23 @@ import datetime as dt
 import functools
 import hashlib
 import json
+import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 from practicum_controller import metrics
 from practicum_controller.client import ApiFault, Cluster
-from practicum_controller.course.homes import STUDENT_ROLE, build_home, build_local_queue, build_namespace
-from practicum_controller.course.queues import build_shared
+from practicum_controller.course.homes import (
+    STUDENT_ROLE,
+    build_claim,
+    build_home,
+    build_local_queue,
+    build_namespace,
+)
+from practicum_controller.course.queues import build_priorities, build_shared
+from practicum_controller.course.volumes import describe_claim, ensure_claim, get_reason_volume_differs
 from practicum_controller.documents import build_status_patch, read_course
-from practicum_controller.kinds import COURSES, KINDS, NAMESPACES, ROLE_BINDINGS
+from practicum_controller.kinds import COURSES, KINDS, NAMESPACES, PRIORITY_CLASSES, ROLE_BINDINGS
 from practicum_controller.ledger import get_cap_h
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
@@ -32,14 +41,16 @@ from practicum_core.weekjob import Condition
 
 Document = dict[str, Any]
 APPLIED_HASH = f"{labels.DOMAIN}/applied-hash"
+VOLUME = f"{labels.DOMAIN}/workspace"
+"""Annotation of a namespace: what its volume was last seen to be."""
+Attempt = Callable[[Awaitable[object]], Awaitable[bool]]
+"""Awaits work and returns whether it was done; what was in the way is kept."""
 REFRESH_S = 60.0
 """Seconds after which the figures in a course's status are drawn anew."""
 _RETRY_S = 15.0
 _HOMES_AT_ONCE = 8
 _REPAIRED_AT_ONCE = 20
 """Homes that are applied anew at each look although their hash says that they have everything."""
-_NEVER_REPAIRED = frozenset({"PersistentVolumeClaim"})
-"""A volume that somebody made larger cannot be made smaller again."""
 _MAX_NAMED = 3
 _NOT_FOUND = 404
 
@@ -92,37 +103,36 @@ class CourseReconciler:
             await self._publish(document, CourseStatus(phase=CoursePhase.FAILED, message=error.detail))
             return None
         faults = await self._apply(course, document)
+        kept = self._explain_volumes(course)
         phase = CoursePhase.SUSPENDED if course.spec.suspend else CoursePhase.READY
         said = "the class is paused" if course.spec.suspend else f"{len(course.spec.students)} students are set up"
         if faults:
             phase, said = CoursePhase.FAILED, _summarize(faults)
+        said = "; ".join([said, *kept])
         await self._publish(document, self._build_status(course, document, phase, said, now))
         return _RETRY_S if faults else REFRESH_S
 
     async def _apply(self, course: Course, document: Document) -> list[str]:
         """Make everything; return what was in the way, in sentences.
 
-        An error in one student's namespace must not stop the others.
+        An error in one part must not stop the others.
         """
         faults: list[str] = []
         turns = asyncio.Semaphore(_HOMES_AT_ONCE)
+        attempt = functools.partial(_attempt, faults)
 
-        async def attempt(work: Callable[[], Awaitable[None]]) -> None:
+        async def apply_home(student: Student) -> None:
             async with turns:
-                try:
-                    await work()
-                except ApiFault as fault:
-                    faults.append(_explain(fault))
+                is_repaired = student.home in (repaired or ())
+                await attempt(self._apply_home(course, student, authority, attempt, is_repaired=is_repaired))
 
         authority = self._read_authority()
         repaired = self._choose_repaired(course)
-        await attempt(lambda: self._apply_shared(course, document, is_repaired=repaired is not None))
+        await attempt(self._apply_shared(course, document, attempt, is_repaired=repaired is not None))
         async with asyncio.TaskGroup() as group:
             for student in course.spec.students:
-                is_repaired = student.home in (repaired or ())
-                work = functools.partial(self._apply_home, course, student, authority, is_repaired=is_repaired)
-                group.create_task(attempt(work))
-        await attempt(lambda: self._archive_others(course))
+                group.create_task(apply_home(student))
+        await self._archive_others(course, attempt)
         return faults
 
     def _choose_repaired(self, course: Course) -> set[str] | None:
@@ -136,7 +146,7 @@ class CourseReconciler:
         self._next_repaired[course.metadata.name] = end if end < len(homes) else 0
         return set(homes[start:end])
 
-    async def _apply_shared(self, course: Course, document: Document, *, is_repaired: bool) -> None:
+    async def _apply_shared(self, course: Course, document: Document, attempt: Attempt, *, is_repaired: bool) -> None:
         owner = {
             "apiVersion": course.api_version,
             "kind": "Course",
@@ -155,14 +165,29 @@ class CourseReconciler:
             and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest
         ):
             return
-        queue["metadata"]["annotations"] = {APPLIED_HASH: digest}
-        for wanted in sorted(shared, key=lambda one: one is queue):
-            await self._cluster.apply(KINDS[wanted["kind"]], wanted)
+        others = [wanted for wanted in shared if wanted is not queue]
+        made = [await attempt(self._cluster.apply(KINDS[wanted["kind"]], wanted)) for wanted in others]
+        made.append(await attempt(self._remove_priorities(course, owner["uid"])))
+        if all(made):
+            queue["metadata"]["annotations"] = {APPLIED_HASH: digest}
+        await self._cluster.apply(KINDS[queue["kind"]], queue)
 
-    async def _apply_home(self, course: Course, student: Student, authority: str, *, is_repaired: bool) -> None:
-        namespace = build_namespace(course, student)
+    async def _remove_priorities(self, course: Course, uid: str) -> None:
+        """Delete the priorities that this course made and no longer names."""
+        wanted = {one["metadata"]["name"] for one in build_priorities(course)}
+        mark = urllib.parse.quote(f"{labels.COURSE}={course.metadata.name}")
+        found = await self._cluster.read(f"{PRIORITY_CLASSES.build_path()}?labelSelector={mark}")
+        for metadata in (one["metadata"] for one in (found or {}).get("items", ())):
+            is_own = any(owner["uid"] == uid for owner in metadata.get("ownerReferences", ()))
+            if is_own and metadata["name"] not in wanted:
+                await self._cluster.delete(PRIORITY_CLASSES, None, metadata["name"], metadata["uid"])
+
+    async def _apply_home(
+        self, course: Course, student: Student, authority: str, attempt: Attempt, *, is_repaired: bool
+    ) -> None:
+        namespace, claim = build_namespace(course, student), build_claim(course, student)
         content = build_home(course, student, self._settings, authority)
-        digest = _hash([namespace, content])
+        digest = _hash([namespace, content, claim])
         known = self._store.namespaces.get(student.home)
         is_whole = known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest
         if is_whole and not is_repaired:
@@ -170,28 +195,51 @@ class CourseReconciler:
         _refuse_foreign(known or await self._find_unlabelled(student.home), course)
         if not is_whole:
             await self._cluster.apply(NAMESPACES, namespace)
-        for wanted in content:
-            if not (is_whole and wanted["kind"] in _NEVER_REPAIRED):
-                await self._cluster.apply(KINDS[wanted["kind"]], wanted)
+        made = [await attempt(self._cluster.apply(KINDS[wanted["kind"]], wanted)) for wanted in content]
+        # Last: of all parts, what a volume is depends most on the cluster.
+        volume = await ensure_claim(self._cluster, claim)
+        if not all(made):
+            return
         # Only now: a namespace that bears the hash has everything.
-        namespace["metadata"]["annotations"] = {APPLIED_HASH: digest}
+        namespace["metadata"]["annotations"] = {APPLIED_HASH: digest, VOLUME: describe_claim(volume)}
         self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
+
+    def _explain_volumes(self, course: Course) -> list[str]:
+        """Say which volumes are not what the course now asks for, one sentence for each way in which they differ."""
+        homes: dict[str, list[str]] = {}
+        for student in course.spec.students:
+            metadata = self._store.namespaces.get(student.home, {}).get("metadata", {})
+            why = get_reason_volume_differs(metadata.get("annotations", {}).get(VOLUME), course.spec.workspace)
+            if why:
+                homes.setdefault(why, []).append(student.home)
+        return [f"{why} (namespaces {_list_some(names, ', ')})" for why, names in homes.items()]
 
     async def _find_unlabelled(self, name: str) -> Document | None:
         """Return a namespace that is not watched, since it belongs to no course."""
         return await self._cluster.read(NAMESPACES.build_path(None, name))
 
-    async def _archive_others(self, course: Course) -> None:
+    async def _archive_others(self, course: Course, attempt: Attempt) -> None:
         """Close the homes of those who left the roster. Their data stays."""
         present = {student.home for student in course.spec.students}
         for name, home in list(self._store.namespaces.items()):
             marks = home["metadata"].get("labels", {})
-            if marks.get(labels.COURSE) != course.metadata.name or name in present or labels.ARCHIVED in marks:
-                continue
-            student = Student(name=marks.get(labels.STUDENT, name), namespace=name)
-            queue = build_local_queue(course, student, is_archived=True)
-            await self._cluster.apply(KINDS[queue["kind"]], queue)
-            await self._cluster.delete(ROLE_BINDINGS, name, STUDENT_ROLE)
+            if (
+                marks.get(labels.COURSE) == course.metadata.name
+                and name not in present
+                and labels.ARCHIVED not in marks
+            ):
+                await attempt(
+                    self._archive(course, Student(name=marks.get(labels.STUDENT, name), namespace=name), attempt)
+                )
+
+    async def _archive(self, course: Course, student: Student, attempt: Attempt) -> None:
+        queue = build_local_queue(course, student, is_archived=True)
+        # Rights and queue are closed each for itself: Kueue may be away.
+        closed = [
+            await attempt(self._cluster.delete(ROLE_BINDINGS, student.home, STUDENT_ROLE)),
+            await attempt(self._cluster.apply(KINDS[queue["kind"]], queue)),
+        ]
+        if all(closed):
             namespace = build_namespace(course, student)
             namespace["metadata"]["labels"][labels.ARCHIVED] = "true"
             self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
@@ -260,15 +308,28 @@ def _explain(fault: ApiFault) -> str:
     return fault.detail
 
 
+async def _attempt(faults: list[str], work: Awaitable[object]) -> bool:
+    """Await work; where the API server refuses it, keep the sentence and return ``False``."""
+    try:
+        await work
+    except ApiFault as fault:
+        faults.append(_explain(fault))
+        return False
+    return True
+
+
 def _summarize(faults: Iterable[str]) -> str:
     """Join sentences, each once, and say how many there are beside the first few.
 
     >>> _summarize(["b", "a", "a", "c", "d"])
     'a; b; c; and 1 more'
     """
-    told = sorted(set(faults))
-    rest = len(told) - _MAX_NAMED
-    return "; ".join(told[:_MAX_NAMED]) + (f"; and {rest} more" if rest > 0 else "")
+    return _list_some(sorted(set(faults)), "; ")
+
+
+def _list_some(texts: list[str], mark: str) -> str:
+    rest = len(texts) - _MAX_NAMED
+    return mark.join(texts[:_MAX_NAMED]) + (f"{mark}and {rest} more" if rest > 0 else "")
 
 
 def _refuse_foreign(known: Document | None, course: Course) -> None:
