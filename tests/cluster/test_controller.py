@@ -187,6 +187,63 @@ def test_a_refusal_of_pods_reaches_the_student(stand, student, course):
     run(stand, body)
 
 
+@pytest.mark.parametrize("reason", ["FailedMount", "FailedCreatePodSandBox", "FailedAttachVolume"])
+def test_what_a_node_says_of_a_pod_reaches_the_student(stand, student, course, reason):
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student)
+            job = await until(lambda: stand.find_job(student, STEPS[0]), "a job")
+            stand.run_pod(job)
+            name = f"{job['metadata']['name']}-0"
+            path = f"/api/v1/namespaces/{student}/pods/{name}"
+            waiting = {"name": "stage", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+            waiting["state"] = {"waiting": {"reason": "ContainerCreating"}}
+            status = {"phase": "Pending", "containerStatuses": [waiting]}
+            stand.server.api.patch(f"{path}/status", {"status": status})
+            pod = {
+                "kind": "Pod",
+                "name": name,
+                "namespace": student,
+                "uid": stand.server.api.get(path)["metadata"]["uid"],
+            }
+            event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "told", "namespace": student}}
+            event |= {"involvedObject": pod, "type": "Warning", "reason": reason, "message": "it times out"}
+            stand.server.api.create(event)
+            said = f"{reason}: it times out"
+            await until(lambda: said in stand.get_status(student).get("message", ""), said)
+            # Once the pod runs, what was said before is over.
+            running = waiting | {"ready": True, "state": {"running": {"startedAt": "2026-01-02T03:04:05Z"}}}
+            status = {"phase": "Running", "containerStatuses": [running]}
+            stand.server.api.patch(f"{path}/status", {"status": status})
+            await until(lambda: stand.get_status(student).get("phase") == "Running", "the run")
+
+    run(stand, body)
+
+
+def test_a_claim_that_is_gone_is_made_anew(stand, student, course):
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student)
+            job = await until(lambda: stand.find_job(student, STEPS[0]), "a job")
+            stand.run_pod(job)
+            claim = f"/api/v1/namespaces/{student}/persistentvolumeclaims/workspace"
+            stand.server.api.patch(claim, {"metadata": {"finalizers": None}})
+            stand.server.api.delete(claim)
+            assert stand.server.api.find(claim) is None
+            said = 'persistentvolumeclaim "workspace" not found'
+            lacking = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
+            status = {"phase": "Pending", "conditions": [lacking], "containerStatuses": None}
+            path = f"/api/v1/namespaces/{student}/pods/{job['metadata']['name']}-0/status"
+            stand.server.api.patch(path, {"status": status})
+            await until(lambda: said in stand.get_status(student).get("message", ""), said)
+            controller.courses.add(course)
+            await until(lambda: stand.server.api.find(claim), "the claim")
+
+    run(stand, body)
+
+
 def test_a_list_of_many_pages_is_read_whole(stand, monkeypatch):
     monkeypatch.setattr(client, "_LIST_PAGE", 2)
     names = {f"week-{number:02d}" for number in range(1, 6)}

@@ -63,6 +63,7 @@ PREEMPTED = build_workload(condition("Evicted", reason="Preempted", message="for
 REFUSED = {"kind": "Event", "involvedObject": {"uid": "c1"}, "message": "pods is forbidden: exceeded quota: practicum"}
 DENIED = {"kind": "Event", "involvedObject": {"uid": "c1"}, "message": "violates PodSecurity"}
 FAILED = {"conditions": [condition("Failed", message="BackoffLimitExceeded")]}
+UNMOUNTED = {"kind": "Event", "involvedObject": {"uid": "p1"}, "reason": "FailedMount", "message": "no such volume"}
 TABLE = {
     "queued": ((build_child(suspend=True), [], NO_QUOTA, []), Phase.QUEUED, Reason.QUEUED, "1 more needed"),
     "not seen by the queue": ((build_child(suspend=True), [], None, []), Phase.QUEUED, Reason.QUEUED, "take note"),
@@ -74,6 +75,20 @@ TABLE = {
         Phase.INITIALIZING,
         Reason.QUOTA_EXCEEDED,
         "exceeded quota",
+    ),
+    "no volume": (
+        (build_child(), [waiting("ContainerCreating")], None, [UNMOUNTED]),
+        Phase.INITIALIZING,
+        Reason.POD_REFUSED,
+        "FailedMount: no such volume",
+    ),
+    "a volume that came": ((build_child(), [RUNNING], None, [UNMOUNTED]), Phase.RUNNING, None, ""),
+    "no operator": ((build_child("RayJob"), [], None, []), Phase.INITIALIZING, None, "waits for the operator KubeRay"),
+    "no operator any more": (
+        (build_child("RayJob", jobDeploymentStatus="Suspended"), [], None, []),
+        Phase.INITIALIZING,
+        None,
+        "waits for the operator KubeRay",
     ),
     "policy": ((build_child(), [], None, [DENIED]), Phase.INITIALIZING, Reason.POD_REFUSED, "PodSecurity"),
     "image": (

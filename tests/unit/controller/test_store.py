@@ -105,3 +105,13 @@ def test_what_changes_after_its_owner_went_goes_for_good():
     # Nothing waits for an owner that never comes back.
     store.put("Job", job | {"metadata": job["metadata"] | {"resourceVersion": "9"}})
     assert store.get_family(UID).workloads == {}
+
+
+@pytest.mark.parametrize("said", ["not found", "is being deleted"])
+def test_a_pod_tells_that_its_claim_is_gone(said):
+    store = build_store()
+    store.put("Job", build_job())
+    lacking = {"type": "PodScheduled", "status": "False", "message": f'persistentvolumeclaim "workspace" {said}'}
+    store.put("Pod", build_pod("student-01") | {"status": {"conditions": [lacking]}})
+    assert store.list_homes_without_claim("workspace") == {"student-01"}
+    assert store.list_homes_without_claim("another") == set()

@@ -7,7 +7,8 @@ import contextlib
 import datetime as dt
 import logging
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from practicum_controller import metrics
@@ -48,9 +49,18 @@ from practicum_core.reports import StepReport
 
 LOGGER = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
-_CHILD_EVENTS = frozenset({"Job", "RayJob", "RayCluster"})
-_REFUSALS = frozenset({"FailedCreate", "FailedToCreateHeadPod", "FailedToCreateWorkerPod"})
-_OF_CHILDREN = "type=Warning,involvedObject.kind!=Pod,involvedObject.kind!=WeekJob"
+_REFUSALS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("Job", "RayJob", "RayCluster"),
+            frozenset({"FailedCreate", "FailedToCreateHeadPod", "FailedToCreateWorkerPod"}),
+        ),
+        "Pod": frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"}),
+    }
+)
+"""Kind -> what keeps such an object from running; what else is wrong with a pod stands in its status."""
+_FREQUENT = ("FailedScheduling", "BackOff", "Failed", "Unhealthy")
+_WARNINGS = ",".join(["type=Warning,involvedObject.kind!=WeekJob", *(f"reason!={reason}" for reason in _FREQUENT)])
 """The server sends no other events; above all not those that the controller itself writes."""
 _COURSE_WORKERS = 2
 _MAX_PENDING = 1000
@@ -114,7 +124,7 @@ class Controller:
             (WORKLOADS, everything),
             (WEEK_JOBS, everything),
         )
-        events = Reflector(self._watched, self.store, EVENTS, {"fieldSelector": _OF_CHILDREN}, accept=_is_refusal)
+        events = Reflector(self._watched, self.store, EVENTS, {"fieldSelector": _WARNINGS}, accept=_is_refusal)
         return [*(Reflector(self._watched, self.store, *one) for one in watched), events]
 
     def take_report(self, report: StepReport) -> None:
@@ -205,7 +215,8 @@ class Controller:
 
 
 def _is_refusal(event: dict[str, Any]) -> bool:
-    return event.get("reason") in _REFUSALS and event.get("involvedObject", {}).get("kind") in _CHILD_EVENTS
+    kind = (event.get("involvedObject") or {}).get("kind")
+    return event.get("reason") in _REFUSALS.get(str(kind), ())
 
 
 async def _work_on(queue: WorkQueue[K], reconcile: Callable[[K], Awaitable[float | None]]) -> None:

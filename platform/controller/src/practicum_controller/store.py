@@ -87,6 +87,15 @@ class Store:
             if owner not in self._keys_by_uid and child["metadata"]["namespace"] in self.namespaces
         ]
 
+    def list_homes_without_claim(self, claim: str) -> set[str]:
+        """Return the namespaces where a pod finds no node since its volume claim is not there."""
+        told = f'persistentvolumeclaim "{claim}"'
+        return {
+            pod["metadata"]["namespace"]
+            for pod in self._families.list_members("Pod")
+            if any(told in one.get("message", "") for one in pod["status"]["conditions"] if one["status"] == "False")
+        }
+
     def list_open(self) -> list[Key]:
         """Return the week jobs that have not ended."""
         return [key for key, one in self.week_jobs.items() if str(one.get("status", {}).get("phase")) not in _ENDED]

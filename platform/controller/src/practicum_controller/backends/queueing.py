@@ -12,7 +12,7 @@ _QUOTA_TEXT = "exceeded quota"
 def explain_queue(workload: Document | None) -> ChildState:
     """Say why a suspended child waits, as Kueue's Workload tells."""
     if workload is None:
-        return ChildState(Standing.WAITING, Reason.QUEUED, "waits for the queue to take note of it")
+        return ChildState(Standing.WAITING, Reason.QUEUED, "waits for Kueue to take note of it")
     evicted = find_condition(workload, "Evicted")
     conditions = workload.get("status", {}).get("conditions") or ()
     reserved = next((one for one in conditions if one["type"] == "QuotaReserved"), None)
@@ -40,6 +40,11 @@ def explain_start(sight: Sight, *, may_lack_pods: bool) -> ChildState:
         text = str(refusal.get("message", ""))
         reason = Reason.QUOTA_EXCEEDED if _QUOTA_TEXT in text else Reason.POD_REFUSED
         return ChildState(Standing.STARTING, reason, text)
+    uids = {pod["metadata"]["uid"] for pod in sight.pods}
+    told = [one for one in sight.warnings if one["involvedObject"].get("uid") in uids]
+    if told:
+        last = max(told, key=lambda one: int(one.get("version", 0)))
+        return ChildState(Standing.STARTING, Reason.POD_REFUSED, f"{last.get('reason')}: {last.get('message')}")
     return ChildState(
         Standing.STARTING, None, "pods are being made" if not sight.pods else "containers are being started"
     )

@@ -34,6 +34,8 @@ _GRACE_S = 300
 _STOP = ("python", "-m", "practicum_jobs.agent", "--stop")
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 _RAY_CLUSTER = "ray.io/cluster"
+_UNSEEN = frozenset({None, "", "Suspended"})
+"""What stands in a RayJob that was let out of its queue until the operator looks at it."""
 _ENDED = frozenset({"Complete", "Failed", "ValidationFailed"})
 
 
@@ -84,7 +86,11 @@ class RayJobBackend:
             return fault
         if status.get("jobStatus") == "RUNNING" and any(is_pod_running(pod) for pod in sight.pods):
             return ChildState(Standing.RUNNING)
-        return explain_start(sight, may_lack_pods=True)
+        state = explain_start(sight, may_lack_pods=True)
+        if state.reason is None and not sight.pods and status.get("jobDeploymentStatus") in _UNSEEN:
+            said = "waits for the operator KubeRay, which has not taken it up yet; if this lasts, ask whether it runs"
+            return ChildState(Standing.STARTING, None, said)
+        return state
 
     def read_start(self, sight: Sight) -> dt.datetime | None:
         """Return since when its containers run; the pods of a Ray cluster go with it, and then its own time counts."""

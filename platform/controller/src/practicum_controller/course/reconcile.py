@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 from practicum_controller import metrics
+from practicum_controller.backends.pods import WORKSPACE_CLAIM
 from practicum_controller.client import ApiFault, Cluster
 from practicum_controller.course.homes import (
     STUDENT_ROLE,
@@ -142,9 +143,10 @@ class CourseReconciler:
         if start is None:
             self._next_repaired[course.metadata.name] = 0
             return None
+        bare = self._store.list_homes_without_claim(WORKSPACE_CLAIM)
         end = start + _REPAIRED_AT_ONCE
         self._next_repaired[course.metadata.name] = end if end < len(homes) else 0
-        return set(homes[start:end])
+        return {*homes[start:end], *bare}
 
     async def _apply_shared(self, course: Course, document: Document, attempt: Attempt, *, is_repaired: bool) -> None:
         owner = {
