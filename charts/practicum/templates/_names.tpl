@@ -52,7 +52,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* The definitions and the roles of people are the cluster's: says whose they are before Helm refuses them by a riddle. */}}
+{{/* The definitions and the roles of people belong to the cluster. Helm's own refusal names neither their owner nor a way out. */}}
 {{- define "practicum.refuseAnotherRelease" -}}
 {{- $own := printf "%s/%s" .Release.Namespace .Release.Name -}}
 {{- $role := lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" "practicum-student" -}}
