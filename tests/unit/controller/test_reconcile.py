@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from practicum_controller import planner
+from practicum_controller import planner, publisher
 from practicum_controller.children import Children
 from practicum_controller.client import ApiFault
 from practicum_controller.endings import Endings
@@ -36,6 +36,7 @@ class FakeCluster:
         self.versions = 100
         self.refusal = None
         self.store = None
+        self.config_maps = []
 
     async def make(self, resource, document):
         if self.refusal is not None and document["kind"] != "Event":
@@ -65,7 +66,8 @@ class FakeCluster:
         return before | {"metadata": meta, "status": status}
 
     async def read(self, path):
-        raise AssertionError(path)
+        assert path.startswith("/api/v1/namespaces/student-01/configmaps?labelSelector=")
+        return {"items": self.config_maps}
 
     @property
     def status(self):
@@ -373,6 +375,23 @@ def test_the_end_of_a_week_does_not_wait_for_its_evidence():
     kept = school.cluster.status
     assert kept["evidence"] == "configmap/week-03-evidence"
     assert "evidence" not in kept["message"]
+
+
+@pytest.mark.parametrize(("name", "is_kept"), [("week-02-evidence", False), ("week-03-evidence", True)])
+def test_evidence_pages_of_a_namespace_are_bounded(name, is_kept):
+    """A page beyond the bound is not kept; the week job's own page, written before, does not count."""
+    school = School()
+    school.history.pages[UID] = "H4sI"
+    school.cluster.config_maps = [
+        {"metadata": {"name": "practicum-ingest-ca"}, "data": {"ca.crt": "authority"}},
+        {"metadata": {"name": name}, "binaryData": {"index.html.gz": "A" * (publisher.MAX_PAGES_BYTES - 3)}},
+    ]
+    school.finish_steps("model", "snapshot", "sft", "inference", "evaluate", "report")
+    school.reconcile()
+    ended = school.cluster.status
+    assert ended["phase"] == "Succeeded"
+    assert ("week-03-evidence" in school.cluster.made) is is_kept
+    assert ("in the workspace alone" in ended["message"]) is not is_kept
 
 
 def test_what_holds_one_step_does_not_lift_what_holds_another(monkeypatch):

@@ -27,6 +27,8 @@ _CHECK_S = 10.0
 """Seconds after which a week job with a running clock (a deadline, a pod that does not start) is looked at again."""
 _HELD_S = 60.0
 _NOT_KEPT = "; its evidence page is not kept yet: "
+MAX_PAGES_BYTES = 2_000_000
+"""Size of all evidence pages of a namespace, in base64: 2,000 students fill half of the 8 GiB that suit etcd."""
 _MAX_EVENT_MESSAGE = 1000
 
 
@@ -82,11 +84,26 @@ class Publisher:
             return status
         said = status.message.partition(_NOT_KEPT)[0]
         try:
+            kept_bytes = await self._measure_pages(scene)
+            if kept_bytes + len(page) > MAX_PAGES_BYTES:
+                full = (
+                    f"; its evidence page is in the workspace alone: kept pages of this namespace have {kept_bytes} "
+                    f"bytes, of {MAX_PAGES_BYTES} at most; delete week jobs whose pages you have fetched"
+                )
+                return status.model_copy(update={"message": f"{said}{full}"})
             await self._cluster.apply(CONFIG_MAPS, build_evidence(scene.document, page))
         except ApiFault as fault:
             return status.model_copy(update={"message": f"{said}{_NOT_KEPT}{fault.detail}"})
         name = get_evidence_name(scene.document["metadata"]["name"])
         return status.model_copy(update={"message": said, "evidence": f"configmap/{name}"})
+
+    async def _measure_pages(self, scene: Scene) -> int:
+        """Return the size of the pages that are kept in the namespace, but for the week job's own."""
+        own = get_evidence_name(scene.document["metadata"]["name"])
+        path = CONFIG_MAPS.build_path(scene.namespace)
+        found = await self._cluster.read(f"{path}?labelSelector=app.kubernetes.io/managed-by%3D{MANAGER}") or {}
+        pages = [one.get("binaryData", {}) for one in found.get("items", ()) if one["metadata"]["name"] != own]
+        return sum(len(text) for page in pages for text in page.values())
 
     async def _write(self, scene: Scene, status: WeekJobStatus) -> None:
         event = build_event(scene, status)
