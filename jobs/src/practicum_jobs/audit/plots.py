@@ -1,4 +1,4 @@
-"""Decides which charts an audit's report holds."""
+"""The charts of an audit report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides which figures an audit reports: findings with levels, lengths, scores, metrics; as a record and as JSON."""
+"""The results of an audit as a record and as JSON: findings with levels, lengths, scores, metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides what a person reads of an audit: one page in English and Chinese. Holds no personal data and no secret."""
+"""The HTML report of an audit in English and Chinese. It contains no personal data and no secrets."""
 
 from __future__ import annotations
 

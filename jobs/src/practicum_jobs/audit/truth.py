@@ -1,4 +1,4 @@
-"""Decides how well the audit did where it is known what was planted: recall and precision of every class of flaw."""
+"""Recall and precision of an audit for each class of planted flaws, computed from a truth file."""
 
 from __future__ import annotations
 

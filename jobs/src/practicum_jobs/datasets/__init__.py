@@ -1,4 +1,4 @@
-"""Decides which rows there are: built-in generators, readers of files, sources by URI and the content-addressed store.
+"""Data sets: built-in generators, readers of files, sources by URI and the content-addressed store.
 
-Knows rows, files and hashes; refuses to know models, training and reports.
+The package does not depend on models, training or reports.
 """

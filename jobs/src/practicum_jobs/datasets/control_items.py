@@ -1,6 +1,6 @@
-"""Decides the control items: small general tasks whose answers tuning on tickets must not change.
+"""The rows of the control split: small general tasks whose answers fine-tuning on tickets must not change.
 
-They name no product, order or city of the tickets, carry no system prompt, and are asked in the plain chat template.
+They have no system prompt and contain no product, order or city of the tickets.
 """
 
 from __future__ import annotations

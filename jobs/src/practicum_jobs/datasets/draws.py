@@ -1,4 +1,4 @@
-"""Decides how seeded choices are made: the same key gives the same choices on every machine and Python version."""
+"""Seeded random choices. The same key gives the same choices on every machine and Python version."""
 
 from __future__ import annotations
 

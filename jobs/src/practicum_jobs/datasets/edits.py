@@ -1,6 +1,6 @@
-"""Decides how a clean row is changed into a flawed one: light edits, other answers, planted values, wrong decoding.
+"""Edits that turn a clean row into a flawed one: light edits, other answers, planted values, wrong decoding.
 
-Pure functions from a row and choices to a row and a word for how it was changed.
+Each is a pure function that takes a row and choices, and returns a row and the name of the edit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decides the planted-flaws edition ``builtin:tickets-flawed``: raw files, and a truth file that names every flaw.
+"""The data set ``builtin:tickets-flawed`` with planted flaws: raw files, and a truth file that lists every flaw.
 
 Every fourth line of ``train.jsonl`` is flawed; the kinds rotate (:data:`PLANTS`), so an edition of 200 lines holds each
 once. ``validation.jsonl`` and ``test.jsonl`` are clean. Rows are those of ``builtin:tickets`` made longer by four

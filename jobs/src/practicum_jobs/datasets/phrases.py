@@ -1,6 +1,6 @@
-"""Decides the shape of the words that the ticket generator composes: one pool per language and split.
+"""Pools of phrases for the ticket generator, one pool per language and split.
 
-Nothing in a pool of validation or test stands in a pool of train; ``tests/unit/datasets`` proves it.
+The pools of validation and test share nothing with those of train; ``tests/unit/datasets`` checks this.
 """
 
 from __future__ import annotations

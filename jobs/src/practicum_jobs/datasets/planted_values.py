@@ -1,9 +1,9 @@
-"""Decides the personal data and secrets that the flawed edition plants: valid in form, and nobody's.
+"""Personal data and secrets that are planted in ``builtin:tickets-flawed``: well-formed, but belonging to nobody.
 
 Where a range is reserved for fiction or documentation it is used (555-01xx, the drama numbers of Ofcom and ACMA,
 example.com, ``EXAMPLE`` in access keys); resident ids and company codes carry a province's own code, which is issued
-to nobody; addresses are those of public DNS resolvers. All else is random with a valid checksum. Refuses to know where
-a value is put. Written apart from the validators of the audit, so that one checks the other.
+to nobody; addresses are those of public DNS resolvers. Everything else is random with a valid
+checksum. The code is independent of the validators of the audit, so that each checks the other.
 """
 
 from __future__ import annotations

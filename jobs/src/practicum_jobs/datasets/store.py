@@ -1,6 +1,6 @@
-"""Decides how a split's rows lie on disk: JSON lines named by their SHA-256, written whole, checked when read.
+"""The content-addressed store of splits: JSON lines files named by their SHA-256, which is checked when they are read.
 
-Every stage that needs rows reads them here through the run's ``data.lock.json``. Refuses to know where rows come from.
+Stages read rows from here through the ``data.lock.json`` of the run.
 """
 
 from __future__ import annotations

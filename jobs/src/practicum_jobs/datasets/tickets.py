@@ -1,4 +1,4 @@
-"""Decides the rows of ``builtin:tickets``: customer tickets to turn into JSON, and notes to answer questions from.
+"""The data set ``builtin:tickets``: customer tickets to convert to JSON, and notes to answer questions from.
 
 A row is a pure function of seed, split and index, so any number of rows is made in constant memory and a prefix of a
 larger set has the same structure. Nine rows in ten are ``extract`` (the benchmark), every tenth is ``question``;
@@ -8,7 +8,7 @@ What keeps memorising from scoring: wordings, products and cities of validation,
 train, and order numbers, whole amounts and the numbers in notes lie in other residue classes modulo 7.
 
 English is the default because the default model (SmolLM2-135M) was trained on English; ``language=zh|both`` is there
-for models that read Chinese. Refuses to know files, models and how answers are scored.
+for models that read Chinese.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decides which rows of one stream are exact or near duplicates of one another.
+"""Detection of exact and near duplicates in a stream of rows.
 
 Rows come in batches and are kept as numbers on disk (about 1 KB a row), of which a few bytes a row are in memory at
 a time: memory stays nearly flat to millions of rows. Pairs that LSH proposes are verified by the real Jaccard

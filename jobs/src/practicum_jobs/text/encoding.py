@@ -1,4 +1,4 @@
-"""Decides whether a text was damaged by a wrong decoding: replacement marks, control characters, mojibake."""
+"""Detection of text that was damaged by wrong decoding: replacement characters, control characters, mojibake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides which rows stand on both sides of a split: equal, near-equal, or sharing a long run of words.
+"""Detection of overlap between two sets of rows: equal rows, near duplicates, and shared long passages.
 
 One side is indexed in memory (the smaller: the evaluation rows), the other is streamed past it, so memory depends
 on the indexed side alone. Runs are 13 words (GPT-3's contamination check, Brown et al. 2020, appendix C), or 24

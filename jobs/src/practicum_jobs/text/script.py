@@ -1,4 +1,4 @@
-"""Decides which script a text is written in, by the share of its letters; a language only where the script tells it.
+"""Detection of the script of a text by its letters; of the language only if the script determines it.
 
 This rule comes before any language identifier: identifiers guess wildly on mixed, short and code-like text. Texts in
 Latin script are named ``latin``, not ``en``: letters alone do not tell the languages apart.

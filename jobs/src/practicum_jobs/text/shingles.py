@@ -1,4 +1,4 @@
-"""Decides how a text becomes a set of n-gram hashes, for whole batches at once in numpy.
+"""Shingles: sets of n-gram hashes of texts, computed for whole batches with NumPy.
 
 A text is normalised (NFKC, case folded, white space collapsed) and cut into units: each ideograph, and each word or
 number between them. Punctuation and white space separate units and are no units. A shingle is the hash of n units in

@@ -1,4 +1,4 @@
-"""Decides how a batch of texts is summarised so that near duplicates can be found later without the texts.
+"""Sketches of texts (hashes, MinHash), with which near duplicates are found without the texts themselves.
 
 A sketch holds an exact hash, MinHash band hashes (to propose pairs), one byte per permutation (to estimate their
 similarity, b-bit minwise hashing, Li and König 2010) and the set of shingles (to compute it). MinHash is rensa's.

@@ -1,4 +1,4 @@
-"""Decides what a person reads when runs have ended: packs, times, gates, and by how much tuned beats base."""
+"""The text that is printed when runs have ended: evidence packs, times, gates, and the result of each run."""
 
 from __future__ import annotations
 

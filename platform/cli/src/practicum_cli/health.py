@@ -1,4 +1,4 @@
-"""Decides what of a machine suffices for which stage, and what to do about the rest. Reads; makes nothing."""
+"""The checks of ``practicum doctor``: which stages this machine can run, and how to fix the rest. Read-only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides where the pinned packages of each environment are named and what a lock's key is.
+"""The lock files of environments: their location and their keys.
 
 A lock is ``requirements/<environment>.txt``: in a checkout at its root, in a wheel inside this package.
 """

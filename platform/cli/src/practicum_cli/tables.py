@@ -1,4 +1,4 @@
-"""Decides how a table is written: aligned text, Markdown, CSV or HTML."""
+"""Tables as aligned text, Markdown, CSV or HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides which files a student's folder starts with. Writes what is missing and overwrites nothing."""
+"""The files of a new experiments folder (``practicum init``). Existing files are not overwritten."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Decides whether an execution agrees with its record: bit-equal, within a tolerance, or what differs. Reads only.
+"""Comparison of a repeated run with its record: bit-equal, within a tolerance, or different. Read-only.
 
-Figures of the machine (seconds, throughput, memory) are counted and never compared: another moment gives others. So are
-the figures of the evidence pack's own file, which tells the time.
+Metrics of the machine (seconds, throughput, memory) are counted but not compared, because they vary. The same holds
+for the metrics of the evidence pack, which contains times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decides how the history's database is opened, brought to its newest shape and locked. Refuses to know what is in it.
+"""The history database: opening, migrating and locking it.
 
 SQLite (a file, for one replica's volume) and PostgreSQL behave the same to the caller: a write is on disk when its
 block ends, two writers never fail for each other, and a fault is a :class:`PlatformError` without any credential.
