@@ -67,9 +67,11 @@ class Course:
     def read_record(self, step: str) -> dict:
         return json.loads((self.find_run() / "stages" / step / "record.json").read_text())
 
+    def read_events(self) -> list[dict]:
+        return [json.loads(line) for line in (self.find_run() / "events.jsonl").read_text().splitlines()]
+
     def list_events(self) -> list[tuple[str, str]]:
-        lines = (self.find_run() / "events.jsonl").read_text().splitlines()
-        return [(event["event"], event.get("step", "")) for event in map(json.loads, lines)]
+        return [(event["event"], event.get("step", "")) for event in self.read_events()]
 
 
 @pytest.fixture
@@ -123,6 +125,11 @@ def test_a_server_lives_beside_its_user_and_is_killed_once(course):
     events = course.list_events()
     assert events.index(("step_finished", "greeter")) < events.index(("step_started", "report"))
     assert events.count(("server_ready", "greeter")) == 2
+    ends = [
+        one["phase"] for one in course.read_events() if one["event"] == "step_finished" and one["step"] == "greeter"
+    ]
+    assert ends == ["Failed", "Succeeded"]
+    assert status["stages"][0]["durationSeconds"] > 0
     assert not any(child.is_running() and child.pid == pid for child in psutil.process_iter())
     for command in ("status", "summarize"):
         shown = course.run(command)

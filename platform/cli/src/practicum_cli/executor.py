@@ -10,7 +10,7 @@ import datetime as dt
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -197,6 +197,9 @@ class LocalExecutor:
         if process is not None and not process.is_swept and not seen.is_alive:
             process.sweep()
             self._servers.forget(step.name)
+            if step.spec.is_server and seen.phase is Phase.SUSPENDED and not self._stop.is_requested:
+                # Stopped because its work is over, which is how a server ends.
+                seen = replace(seen, phase=Phase.SUCCEEDED)
             self._emit_end(step.name, seen, round(time.monotonic() - process.started_s, 3))
 
     def _emit_end(self, step: str, seen: ObservedStep, wall_s: float | None = None) -> None:

@@ -171,7 +171,8 @@ def _build_stage_status(facts: StepFacts) -> StageStatus:
     if facts.is_server and facts.is_done and has_stopped and before is not None and before.attempt:
         # That it was stopped, or that nothing is left of it, is how a server ends.
         ended = {"phase": Phase.SUCCEEDED, "endpoint": None, "message": "", "reason": None, "progress": 1.0}
-        return before.model_copy(update=ended)
+        duration_s = seen.duration_s if seen is not None else before.duration_seconds
+        return before.model_copy(update={**ended, "duration_seconds": duration_s})
     if seen is None:
         return StageStatus(name=facts.name, phase=Phase.PENDING, restarts=facts.restarts or None)
     return StageStatus(
