@@ -48,7 +48,7 @@ class GateResult(BaseModel):
 
     name: str = Field(description="Name of the gate.")
     passed: bool = Field(description="Whether the measured value satisfies the gate.")
-    value: float | None = Field(description="The measured value; absent if there is none.")
+    value: float | None = Field(default=None, description="The measured value; absent if there is none.")
     threshold: float = Field(description="What it is held against.")
 
 
