@@ -94,6 +94,11 @@ class FakeHistory:
 class FakeAccounts:
     """Nothing was used."""
 
+    has_open = False
+
+    def is_settled(self, scene):
+        return not self.has_open
+
     def get_reason_over_budget(self, roster, weekjob, now):
         return None
 
@@ -317,6 +322,22 @@ def test_a_week_job_that_is_deleted_is_let_go():
     school = School(finalizers=[labels.FINALIZER, "other"], deleted=NOW.isoformat())
     school.reconcile()
     assert [body["metadata"]["finalizers"] for *_, body in school.cluster.patches] == [["other"]]
+
+
+@pytest.mark.parametrize("has_open", [False, True])
+def test_a_week_job_that_ended_is_held_while_an_account_is_open(has_open):
+    school = School(finalizers=[labels.FINALIZER, "other"])
+    school.accounts.has_open = has_open
+    school.finish_steps("model", "snapshot", "sft", "inference", "evaluate", "report")
+    school.reconcile()
+    released = [body["metadata"]["finalizers"] for *_, sub, body in school.cluster.patches if not sub]
+    assert released == ([] if has_open else [["other"]])
+
+
+def test_a_week_job_that_waits_or_runs_is_held():
+    school = School(finalizers=[labels.FINALIZER])
+    school.reconcile()
+    assert [sub for _, _, _, sub, _ in school.cluster.patches] == ["status"]
 
 
 def test_a_child_that_the_cluster_refuses_is_told_to_the_student():

@@ -80,6 +80,10 @@ class Accounts:
             if child.uid in scene.current_uids:
                 await self._charge_child(child, scene, scene.roster)
 
+    def is_settled(self, scene: Scene) -> bool:
+        """Whether no account of a week job is open."""
+        return not self._list_open(scene.namespace, scene.uid)
+
     async def _settle(self, scene: Scene) -> None:
         """Close every account of a week job that is being deleted, which is let go whatever comes."""
         try:

@@ -13,6 +13,7 @@ from practicum_controller.kinds import WEEK_JOBS
 from practicum_controller.reports import Reports
 from practicum_controller.scene import Child, Scene
 from practicum_core import labels
+from practicum_core.phases import Phase
 from practicum_core.weekjob import WeekJobStatus
 
 LOGGER = logging.getLogger(__name__)
@@ -60,8 +61,17 @@ class Endings:
         """Forget how a week job ended that never started and whose specification was mended."""
         await self._reports.reopen(scene.uid)
 
+    async def release_settled(self, scene: Scene, status: WeekJobStatus) -> None:
+        """Let go of a week job that ended or was stopped, and whose accounts are closed.
+
+        Held by the finalizer, it could not be deleted once the controller is uninstalled.
+        """
+        is_at_rest = status.phase.is_terminal or status.phase is Phase.SUSPENDED
+        if is_at_rest and not any(child.has_running_pods for child in scene.children):
+            await self._release(scene)
+
     async def _release(self, scene: Scene) -> None:
-        """Let a week job go that is being deleted."""
+        """Take the finalizer off a week job."""
         metadata = scene.document["metadata"]
         if labels.FINALIZER not in metadata.get("finalizers", ()):
             return

@@ -69,6 +69,8 @@ class Publisher:
             await self._write(scene, status)
         await self._places.record_admissions(scene)
         await self._accounts.charge(scene)
+        if self._accounts.is_settled(scene):
+            await self._endings.release_settled(scene, status)
         end_s = await self._endings.conclude(scene, status)
         return min((delay_s for delay_s in (look_s, end_s) if delay_s is not None), default=None)
 
