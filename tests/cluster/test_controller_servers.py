@@ -134,7 +134,7 @@ def test_a_server_lives_beside_its_user_and_goes_before_the_evidence(stand, stud
             service = await until(lambda: stand.find(student, "services"), "a Service")
             url = f"http://{service['metadata']['name']}.{student}.svc:8000"
             assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
-            assert deployment["metadata"]["labels"][labels.QUEUE_NAME].endswith(student)
+            assert f"-{student}-" in deployment["metadata"]["labels"][labels.QUEUE_NAME]
             for one in (deployment, service):
                 assert one["metadata"]["ownerReferences"][0]["uid"] == uid
             container = deployment["spec"]["template"]["spec"]["containers"][0]

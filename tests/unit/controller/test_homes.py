@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from practicum_controller.course.homes import build_limits, build_network_policies
-from practicum_controller.course.reconcile import list_archived
+from practicum_controller.course.status import list_archived
 from practicum_controller.settings import read_settings
 from practicum_core import labels
 from practicum_core.course import Course, CourseSpec, Student

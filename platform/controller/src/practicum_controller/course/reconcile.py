@@ -14,8 +14,8 @@ import functools
 import hashlib
 import json
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from practicum_controller import metrics
 from practicum_controller.backends.pods import WORKSPACE_CLAIM
@@ -28,6 +28,7 @@ from practicum_controller.course.homes import (
     build_namespace,
 )
 from practicum_controller.course.queues import build_priorities, build_shared
+from practicum_controller.course.status import build_course_status, list_archived, list_some, summarize
 from practicum_controller.course.volumes import describe_claim, ensure_claim, get_reason_volume_differs
 from practicum_controller.documents import build_status_patch, read_course
 from practicum_controller.kinds import COURSES, KINDS, NAMESPACES, PRIORITY_CLASSES, ROLE_BINDINGS
@@ -35,10 +36,8 @@ from practicum_controller.ledger import get_cap_h
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
-from practicum_core.course import MAX_ARCHIVED, Course, CoursePhase, CourseStatus, Student, StudentStatus
+from practicum_core.course import Course, CoursePhase, CourseStatus, Student, StudentStatus
 from practicum_core.errors import ConfigError
-from practicum_core.phases import ConditionType
-from practicum_core.weekjob import Condition
 
 Document = dict[str, Any]
 APPLIED_HASH = f"{labels.DOMAIN}/applied-hash"
@@ -52,7 +51,6 @@ _RETRY_S = 15.0
 _HOMES_AT_ONCE = 8
 _REPAIRED_AT_ONCE = 20
 """Homes that are applied anew at each look although their hash says that they have everything."""
-_MAX_NAMED = 3
 _NOT_FOUND = 404
 
 
@@ -108,9 +106,11 @@ class CourseReconciler:
         phase = CoursePhase.SUSPENDED if course.spec.suspend else CoursePhase.READY
         said = "the class is paused" if course.spec.suspend else f"{len(course.spec.students)} students are set up"
         if faults:
-            phase, said = CoursePhase.FAILED, _summarize(faults)
+            phase, said = CoursePhase.FAILED, summarize(faults)
         said = "; ".join([said, *kept])
-        await self._publish(document, self._build_status(course, document, phase, said, now))
+        students = [self._build_student(course, student, now) for student in course.spec.students]
+        students += list_archived(course, self._store.namespaces)
+        await self._publish(document, build_course_status(document, phase, said, students, now))
         return _RETRY_S if faults else REFRESH_S
 
     async def _apply(self, course: Course, document: Document) -> list[str]:
@@ -214,7 +214,7 @@ class CourseReconciler:
             why = get_reason_volume_differs(metadata.get("annotations", {}).get(VOLUME), course.spec.workspace)
             if why:
                 homes.setdefault(why, []).append(student.home)
-        return [f"{why} (namespaces {_list_some(names, ', ')})" for why, names in homes.items()]
+        return [f"{why} (namespaces {list_some(names, ', ')})" for why, names in homes.items()]
 
     async def _find_unlabelled(self, name: str) -> Document | None:
         """Return a namespace that is not watched, since it belongs to no course."""
@@ -246,32 +246,6 @@ class CourseReconciler:
             namespace["metadata"]["labels"][labels.ARCHIVED] = "true"
             self._store.put("Namespace", {"kind": "Namespace", **await self._cluster.apply(NAMESPACES, namespace)})
 
-    def _build_status(
-        self, course: Course, document: Document, phase: CoursePhase, message: str, now: dt.datetime
-    ) -> CourseStatus:
-        students = [self._build_student(course, student, now) for student in course.spec.students]
-        archived = list_archived(course, self._store.namespaces)
-        is_ready: Literal["True", "False"] = "False" if phase is CoursePhase.FAILED else "True"
-        before = document.get("status", {}).get("conditions", [])
-        same = next((one for one in before if one["type"] == "Accepted" and one["status"] == is_ready), None)
-        changed = same["lastTransitionTime"] if same else now.isoformat(timespec="seconds")
-        condition = Condition(
-            type=ConditionType.ACCEPTED,
-            status=is_ready,
-            reason=phase.value,
-            message=message,
-            last_transition_time=changed,
-        )
-        return CourseStatus(
-            phase=phase,
-            message=message,
-            num_students=len(course.spec.students),
-            conditions=[condition],
-            observed_generation=document["metadata"].get("generation"),
-            num_archived=len(archived),
-            students=[*students, *archived[:MAX_ARCHIVED]],
-        )
-
     def _build_student(self, course: Course, student: Student, now: dt.datetime) -> StudentStatus:
         used_h = round(self._ledger.count_gpu_hours(course, student.home, now), 2)
         metrics.GPU_HOURS.labels(course.metadata.name, student.name).set(used_h)
@@ -287,17 +261,6 @@ class CourseReconciler:
         written = await self._cluster.patch(COURSES, None, name, {"status": patch}, subresource="status")
         if written is not None:
             self._store.put("Course", written)
-
-
-def list_archived(course: Course, namespaces: Mapping[str, Document]) -> list[StudentStatus]:
-    """Return the namespaces of students who left, those of students who moved to another one included."""
-    present = {student.home for student in course.spec.students}
-    marks = {name: home["metadata"].get("labels", {}) for name, home in namespaces.items() if name not in present}
-    return [
-        StudentStatus(name=own.get(labels.STUDENT, name), namespace=name, is_archived=True)
-        for name, own in sorted(marks.items())
-        if own.get(labels.COURSE) == course.metadata.name and labels.ARCHIVED in own
-    ]
 
 
 def _hash(documents: Any) -> str:  # noqa: ANN401 - anything that JSON can say
@@ -318,20 +281,6 @@ async def _attempt(faults: list[str], work: Awaitable[object]) -> bool:
         faults.append(_explain(fault))
         return False
     return True
-
-
-def _summarize(faults: Iterable[str]) -> str:
-    """Join sentences, each once, and say how many there are beside the first few.
-
-    >>> _summarize(["b", "a", "a", "c", "d"])
-    'a; b; c; and 1 more'
-    """
-    return _list_some(sorted(set(faults)), "; ")
-
-
-def _list_some(texts: list[str], mark: str) -> str:
-    rest = len(texts) - _MAX_NAMED
-    return mark.join(texts[:_MAX_NAMED]) + (f"{mark}and {rest} more" if rest > 0 else "")
 
 
 def _refuse_foreign(known: Document | None, course: Course) -> None:
