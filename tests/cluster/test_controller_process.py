@@ -72,12 +72,16 @@ class Pod:
 
     def __init__(self, server, step="sft", **marks):
         self.server = server
-        self.uid, self.step = str(uuid.uuid4()), step
+        self.step = step
         self.namespace = f"student-{uuid.uuid4().hex[:6]}"
         api = server.api
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         account = {"name": "practicum-stage", "namespace": self.namespace}
         api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+        # Of no course: the controller makes nothing for it.
+        about = {"name": "week-03", "namespace": self.namespace}
+        week_job = {"apiVersion": "practicum.dev/v1alpha1", "kind": "WeekJob", "metadata": about}
+        self.uid = api.apply({**week_job, "spec": {"unit": "sft"}})["metadata"]["uid"]
         metadata = {"name": f"{step}-0", "namespace": self.namespace}
         metadata["labels"] = labels.build_child_labels("week-03", self.uid, "sft", step, 1) | marks
         container = {"name": "stage", "image": "x"}

@@ -108,9 +108,9 @@ def read_endpoints(job):
     return json.loads(variables["PRACTICUM_ENDPOINTS"])
 
 
-def assert_shown_as_serving(stand, student, url):
-    shown = stand.get_stage(student, "greeter")
-    assert (shown["phase"], shown["endpoint"]) == ("Serving", url)
+async def wait_until_shown(stand, student, url):
+    await until(lambda: stand.get_stage(student, "greeter").get("phase") == "Serving", "a status that says so")
+    assert stand.get_stage(student, "greeter")["endpoint"] == url
     conditions = {one["type"]: one["status"] for one in stand.get_status(student, NAME)["conditions"]}
     assert (conditions["Serving"], conditions["Running"]) == ("True", "True")
 
@@ -147,14 +147,8 @@ def test_a_server_lives_beside_its_user_and_goes_before_the_evidence(stand, stud
             assert stand.find_job(student, "caller") is None
             stand.show_server(student, is_ready=True)
             job = await until(lambda: stand.find_job(student, "caller"), "the caller's job")
-            variables = {
-                one["name"]: one.get("value") for one in job["spec"]["template"]["spec"]["containers"][0]["env"]
-            }
-            assert json.loads(variables["PRACTICUM_ENDPOINTS"]) == {"greeter": url}
-            shown = stand.get_stage(student, "greeter")
-            assert (shown["phase"], shown["endpoint"]) == ("Serving", url)
-            conditions = {one["type"]: one["status"] for one in stand.get_status(student, NAME)["conditions"]}
-            assert (conditions["Serving"], conditions["Running"]) == ("True", "True")
+            assert read_endpoints(job) == {"greeter": url}
+            await wait_until_shown(stand, student, url)
 
             stand.run_pod(job)
             await lose_a_pod(stand, student, deployment, job)
@@ -163,7 +157,7 @@ def test_a_server_lives_beside_its_user_and_goes_before_the_evidence(stand, stud
             await until(lambda: stand.find_deployment(student) is None, "the Deployment's end")
             assert stand.find(student, "services") is None
             # The pod may write its record yet: the evidence waits for it.
-            await until(lambda: "greeter is being stopped" in stand.get_status(student, NAME)["message"], "a last word")
+            await until(lambda: "pod greeter-1 ends" in stand.get_status(student, NAME)["message"], "a last word")
             assert stand.find_job(student, "report") is None
             stand.delete_pod(student, "greeter-1")
             await stand.live(student, ["report"], NAME)

@@ -36,7 +36,7 @@ def stand(server, tmp_path):
 @pytest.fixture
 def mark(server):
     """A part of the names of a test. Its courses go when it ends: a refused one would be tried again in other tests."""
-    mark = uuid.uuid4().hex[:6]
+    mark = f"s{uuid.uuid4().hex[:5]}"
     yield mark
     courses = "/apis/practicum.dev/v1alpha1/courses"
     for course in server.api.get(courses)["items"]:
