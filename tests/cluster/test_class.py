@@ -150,8 +150,14 @@ def laptop(school, tmp_path_factory):
 
 @pytest.mark.usefixtures("laptop")
 def test_two_workers_train_in_two_pods(school):
+    """The same week is built on the earlier week 3 of the student, which another student cannot name."""
     sizes = {"cpu": "500m", "memory": "7Gi", "workers": 2}
-    school.apply("student-01", "pair", unit="sft", set=SMALL | {"sft.max_steps": 4}, resources=sizes)
+    earlier = school.get_run_id("student-01", "week-03")
+    school.set_pointer("student-01", "best", f"sft/{earlier}")
+    named = {"evaluate.candidate": "pointer:best/merged", "inference.merged": f"run:{earlier}"}
+    built_on = {"unit": "sft", "model": {"uri": "latest:sft"}, "resources": sizes}
+    school.apply("student-01", "pair", set=SMALL | named | {"sft.max_steps": 4}, **built_on)
+    school.apply("student-02", "theirs", **WEEK_1 | {"model": {"uri": f"run:{earlier}"}})
 
     def find_worker():
         pods = school.api.get("/api/v1/namespaces/student-01/pods?labelSelector=ray.io/node-type=worker")["items"]
@@ -162,6 +168,13 @@ def test_two_workers_train_in_two_pods(school):
     assert end["phase"] == "Succeeded", end
     steps = school.read_steps("student-01", "pair", "sft")
     assert [one["step"] for one in steps] == [1, 2, 3, 4]
+    lineage = json.loads(school.read_run_text("student-01", "pair", "lineage.lock.json"))["built_on"]
+    assert {one["reference"] for one in lineage} == {"latest:sft", *named.values()}
+    assert {(one["run_id"], one["path"]) for one in lineage} == {(earlier, "stages/sft/artifacts/merged")}
+    assert f"sft/{earlier}" in school.read_page("student-01", "pair")
+    refused = school.wait_end("student-02", "theirs", 300)
+    assert (refused["phase"], refused["reason"]) == ("Failed", "ConfigInvalid"), refused
+    assert f"run:{earlier}: no such run in /workspace/experiments" in refused["message"]
 
 
 def test_the_evidence_is_what_a_laptop_makes(school, laptop):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import gzip
 import json
 import os
@@ -17,6 +18,7 @@ import yaml
 from practicum_cluster import operators
 from practicum_cluster.api import Api, ApiError, wait_until
 from practicum_cluster.bare import BareCluster
+from practicum_core.layout import build_run_id
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = "practicum-system"
@@ -116,13 +118,28 @@ class Class:
 
     def read_run_text(self, student, name, path):
         """Return a file of a week job's run directory, which lies in the student's volume."""
+        uid = self.read(student, name)["metadata"]["uid"]
+        pattern = f"{self._find_workspace(student)}/experiments/*/*{uid[:6]}*/{path}"
+        return self.cluster.sandbox.enter(["sh", "-c", f"cat {pattern}"])
+
+    def get_run_id(self, student, name):
+        """Return the id of the run of a week job, as its pods build it."""
+        metadata = self.read(student, name)["metadata"]
+        created_at = dt.datetime.fromisoformat(metadata["creationTimestamp"])
+        return build_run_id(created_at, bytes.fromhex(metadata["uid"][:6]))
+
+    def set_pointer(self, student, name, run):
+        """Point to a run in the student's volume, as an administrator copies a file there."""
+        folder = f"{self._find_workspace(student)}/experiments/pointers"
+        text = json.dumps({"name": name, "run": run})
+        self.cluster.sandbox.enter(["sh", "-c", f"mkdir -p {folder} && echo '{text}' > {folder}/{name}.json"])
+
+    def _find_workspace(self, student):
         if not self.is_own:
             pytest.skip("this cluster is somebody else's: its node's disk cannot be read")
-        uid = self.read(student, name)["metadata"]["uid"]
         volumes = self.api.get("/api/v1/persistentvolumes")["items"]
         mine = next(one["spec"] for one in volumes if one["spec"]["claimRef"]["namespace"] == student)
-        pattern = f"{mine['hostPath']['path']}/experiments/*/*{uid[:6]}*/{path}"
-        return self.cluster.sandbox.enter(["sh", "-c", f"cat {pattern}"])
+        return mine["hostPath"]["path"]
 
     def read_steps(self, student, name, stage):
         """Return what training wrote down of each optimizer step, in the order in which it did."""
