@@ -82,11 +82,12 @@ def write(stand, document):
         stand.server.api.patch(f"{stand.server.api.get_path(made)}/status", {"status": status})
 
 
-def list_names(stand, namespaces):
+def list_strangers(stand, namespaces):
+    """Return the uids of the strangers' objects."""
     paths = [f"/apis/{group}" if "/" in group else f"/api/{group}" for group, _ in KINDS.values()]
     plurals = [plural for _, plural in KINDS.values()]
     return {
-        (plural, namespace, item["metadata"]["name"])
+        item["metadata"]["uid"]
         for path, plural in zip(paths, plurals, strict=True)
         for namespace in namespaces
         for item in stand.server.api.get(f"{path}/namespaces/{namespace}/{plural}")["items"]
@@ -114,16 +115,20 @@ def test_objects_of_strangers_end_no_loop_and_are_not_deleted(stand):
                 objects = [invent(dice, number, namespaces, uid) for number in range(NUM_OBJECTS)]
                 made = asyncio.get_running_loop().run_in_executor
                 await asyncio.gather(*(made(pool, write, stand, one) for one in objects))
-            assert len(list_names(stand, namespaces)) == NUM_OBJECTS
-            assert controller.store.list_child_uids() == {own}
+            strangers = list_strangers(stand, namespaces)
+            assert len(strangers) == NUM_OBJECTS
+            # Beside it are the children of other tests, which share the server.
+            assert own in controller.store.list_child_uids()
+            assert not strangers & controller.store.list_child_uids()
             # Two sweeps and polls of the queue, with everything in view.
             await asyncio.sleep(3)
         # A list holds them too, and another controller begins with one.
         async with stand.controller() as controller:
             await asyncio.sleep(3)
-            assert controller.store.list_child_uids() == {own}
+            assert own in controller.store.list_child_uids()
+            assert not strangers & controller.store.list_child_uids()
             assert stand.get_status(student)["phase"] == "Queued"
-        assert len(list_names(stand, namespaces)) == NUM_OBJECTS
+        assert list_strangers(stand, namespaces) == strangers
         assert count_restarts() == restarts
 
     run(stand, body, 200)
