@@ -118,16 +118,16 @@ def test_objects_of_strangers_end_no_loop_and_are_not_deleted(stand):
             strangers = list_strangers(stand, namespaces)
             assert len(strangers) == NUM_OBJECTS
             # Beside it are the children of other tests, which share the server.
-            assert own in controller.store.list_child_uids()
+            await until(lambda: own in controller.store.list_child_uids(), "its own job")
             assert not strangers & controller.store.list_child_uids()
             # Two sweeps and polls of the queue, with everything in view.
             await asyncio.sleep(3)
         # A list holds them too, and another controller begins with one.
         async with stand.controller() as controller:
             await asyncio.sleep(3)
-            assert own in controller.store.list_child_uids()
+            await until(lambda: own in controller.store.list_child_uids(), "its own job")
             assert not strangers & controller.store.list_child_uids()
-            assert stand.get_status(student)["phase"] == "Queued"
+            await until(lambda: stand.get_status(student).get("phase") == "Queued", "the queue")
         assert list_strangers(stand, namespaces) == strangers
         assert count_restarts() == restarts
 
