@@ -14,8 +14,8 @@ from agent_stand import build_step
 from practicum_core.errors import Reason
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
+from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
-from practicum_core.plan import ObservedStep
 from practicum_core.reports import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, StepReport
 from practicum_jobs.agent.ingest import ProgressSender
 from practicum_jobs.agent.reporting import MAX_METRICS, MAX_TEXT, build_final, build_progress, clean_metrics, pack_page

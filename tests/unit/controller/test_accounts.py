@@ -18,8 +18,8 @@ from practicum_controller.scene import Child, Membership, Scene
 from practicum_core import labels
 from practicum_core.course import Course, CourseSpec
 from practicum_core.errors import PlatformError, Reason
+from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
-from practicum_core.plan import ObservedStep
 from practicum_core.weekjob import Metadata
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from practicum_core.curriculum import get_unit
 from practicum_core.errors import Reason
 from practicum_core.metrics import Metric
+from practicum_core.observed import Hold, Observed, ObservedStep
 from practicum_core.phases import TRANSITIONS, ConditionType, Phase
-from practicum_core.plan import Hold, Observed, ObservedStep, plan
+from practicum_core.plan import plan
 from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec, WeekJobStatus
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)

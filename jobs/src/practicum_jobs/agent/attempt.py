@@ -16,8 +16,8 @@ from practicum_core.errors import EXIT_OK, EXIT_STOPPED, EXIT_TRY_AGAIN, Practic
 from practicum_core.events import describe_end
 from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.machine import get_cache_dir, get_num_threads
+from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
-from practicum_core.plan import ObservedStep
 from practicum_core.reports import WORKSPACE, PodStep
 from practicum_core.stage_process import EXPERIMENTS_VARIABLE, PROGRAM, build_stage_arguments, build_stage_variables
 from practicum_core.stages import StageRecord, get_stage

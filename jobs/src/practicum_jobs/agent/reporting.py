@@ -11,8 +11,8 @@ from typing import Any
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout, StageLayout
 from practicum_core.metrics import Metric
+from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
-from practicum_core.plan import ObservedStep
 from practicum_core.reports import MAX_EVIDENCE_BYTES, PodStep, StepReport
 from practicum_core.stages import get_stage
 

@@ -26,8 +26,8 @@ from practicum_controller.rosters import Roster
 from practicum_controller.scene import Child, Scene
 from practicum_core.course import Course
 from practicum_core.errors import PlatformError
+from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
-from practicum_core.plan import ObservedStep
 from practicum_core.weekjob import WeekJob
 
 LOGGER = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.errors import Reason
+from practicum_core.observed import Hold
 from practicum_core.phases import Phase
-from practicum_core.plan import Hold, StepObject
+from practicum_core.plan import StepObject
 
 LOGGER = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from practicum_controller.rosters import Roster
 from practicum_core import labels
 from practicum_core.curriculum import Unit
 from practicum_core.errors import ConfigError
-from practicum_core.plan import ObservedStep
+from practicum_core.observed import ObservedStep
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 
 

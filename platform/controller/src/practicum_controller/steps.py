@@ -13,8 +13,8 @@ from practicum_controller.family import Family
 from practicum_controller.history import Attempt, KeptReport
 from practicum_controller.places import QueuePlace
 from practicum_controller.scene import Child
+from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
-from practicum_core.plan import ObservedStep
 from practicum_core.reports import StepReport
 from practicum_core.weekjob import QueueStatus
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from practicum_core.plan import ObservedStep
+from practicum_core.observed import ObservedStep
 
 
 def build_event_line(now: dt.datetime, event: str, **details: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.lifetimes import StepFacts, Survey, list_coexisting, survey_steps
-from practicum_core.observed import Hold, Observed, ObservedStep
+from practicum_core.observed import Hold, Observed
 from practicum_core.phases import Phase
 from practicum_core.resolve import ResolvedStep, resolve_unit
 from practicum_core.status import Decision, build_rejection, build_status
 from practicum_core.weekjob import WeekJob, WeekJobSpec, WeekJobStatus
-
-__all__ = ["Hold", "Observed", "ObservedStep", "Plan", "StepObject", "build_rejection", "plan"]
 
 POLL_INTERVAL_S = 0.2
 TRANSIENT_REASONS = frozenset(

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from practicum_core.errors import DataError, Reason
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout, StageLayout
+from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
-from practicum_core.plan import ObservedStep
 from practicum_core.problems import list_problems
 from practicum_core.stages import STAGES, StageRecord
 

@@ -14,7 +14,7 @@ from practicum_controller.backends.backend import Needs
 from practicum_controller.backends.request import ChildRequest
 from practicum_core.course import StudentQuota
 from practicum_core.errors import ConfigError, Reason
-from practicum_core.plan import Hold
+from practicum_core.observed import Hold
 from practicum_core.quantities import read_quantity
 
 
