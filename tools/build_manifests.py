@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "platform/core/src")]
 
 from practicum_core.crd import COURSE, GROUP, KINDS, VERSION, WEEK_JOB, Kind, build_crd  # noqa: E402 - the path is set first
-from practicum_core.curriculum import UNITS, VARIANTS, Unit  # noqa: E402
+from practicum_core.curriculum import UNITS, VARIANTS  # noqa: E402
+from practicum_core.units.unit import Unit  # noqa: E402
 
 NOTICE = "# Written by `make docs` from the models. Do not edit.\n"
 API_VERSION = f"{GROUP}/{VERSION}"

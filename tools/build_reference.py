@@ -18,8 +18,9 @@ sys.path[:0] = [str(ROOT / "platform/core/src"), str(ROOT / "platform/controller
 
 from practicum_controller.metrics import REGISTRY  # noqa: E402 - as below
 from practicum_core import errors, phases  # noqa: E402 - the path is set first, so that the tool runs from a bare clone
-from practicum_core.curriculum import UNITS, VARIANTS, Unit  # noqa: E402
+from practicum_core.curriculum import UNITS, VARIANTS  # noqa: E402
 from practicum_core.stages import STAGES, StageConfig  # noqa: E402
+from practicum_core.units.unit import Unit  # noqa: E402
 
 NOTICE = "<!-- Written by `make docs` from the models. Do not edit. -->\n"
 

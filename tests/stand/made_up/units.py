@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from practicum_core.curriculum import Step, Unit
 from practicum_core.gates import Comparison, GateSpec
+from practicum_core.units.unit import Step, Unit
 
 GREETINGS = Unit(
     "greetings",

@@ -1,8 +1,8 @@
 """Gates over figures that only some data allow."""
 
-from practicum_core.curriculum import DATA
 from practicum_core.gates import check_gates
 from practicum_core.metrics import StageMetric
+from practicum_core.units.data import DATA
 
 
 def measure(**values):

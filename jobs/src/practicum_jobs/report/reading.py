@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from practicum_core.curriculum import Unit, get_unit
+from practicum_core.curriculum import get_unit
 from practicum_core.curves import Curves, read_curves
 from practicum_core.environment import RunEnvironment
 from practicum_core.errors import ConfigError, DataError, Reason
@@ -29,6 +29,7 @@ from practicum_core.stages.samples import Sample
 from practicum_core.stages.snapshot import DataLock
 from practicum_core.stages.spec import LockKind, SampleSpec
 from practicum_core.texts import Bilingual
+from practicum_core.units.unit import Unit
 from practicum_core.weekjob import WeekJob
 from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.report.messages import GAPS

@@ -21,10 +21,11 @@ from practicum_controller.scene import Child, Membership, Scene
 from practicum_controller.steps import observe_steps
 from practicum_controller.store import Store
 from practicum_core import labels
-from practicum_core.curriculum import Unit, get_unit
+from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError
 from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
+from practicum_core.units.unit import Unit
 
 
 class Observer:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from practicum_controller.scene import Scene
-from practicum_core.curriculum import Unit
 from practicum_core.errors import Reason
 from practicum_core.observed import Hold, Observed
 from practicum_core.plan import StepObject, plan
 from practicum_core.resolve import ResolvedStep
 from practicum_core.stages import STAGES
 from practicum_core.status import build_rejection
+from practicum_core.units.unit import Unit
 from practicum_core.weekjob import WeekJobStatus
 
 _MAX_PRE_RUNNING_S = 86_400

@@ -17,9 +17,9 @@ from practicum_controller.family import get_attempt, get_slices
 from practicum_controller.kinds import SERVICES
 from practicum_controller.rosters import Roster
 from practicum_core import labels
-from practicum_core.curriculum import Unit
 from practicum_core.errors import ConfigError
 from practicum_core.observed import ObservedStep
+from practicum_core.units.unit import Unit
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 
 

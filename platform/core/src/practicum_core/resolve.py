@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from practicum_core.curriculum import Step, Unit, get_unit, require_implemented
+from practicum_core.curriculum import get_unit, require_implemented
 from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.problems import list_problems
 from practicum_core.references import find_reference_problems
 from practicum_core.stage_process import RUN_SCHEME, get_endpoint_step, list_texts
 from practicum_core.stages import StageConfig, StageSpec, get_stage
+from practicum_core.units.unit import Step, Unit
 from practicum_core.weekjob import WeekJob
 
 NEEDED_SPLITS = "needed_splits"

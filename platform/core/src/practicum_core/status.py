@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from practicum_core.curriculum import Unit
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.gates import GateResult, check_gates
 from practicum_core.lifetimes import Clock, StepFacts, Survey
@@ -15,6 +14,7 @@ from practicum_core.metrics import StageMetric
 from practicum_core.observed import Hold, Observed, ObservedStep
 from practicum_core.phases import ConditionType, Phase
 from practicum_core.resolve import ResolvedStep
+from practicum_core.units.unit import Unit
 from practicum_core.weekjob import Condition, MetricStatus, StageStatus, WeekJobStatus
 
 _COMPUTING = (Phase.RUNNING, Phase.SERVING)

@@ -9,8 +9,9 @@ import click
 from pydantic.fields import FieldInfo
 
 from practicum_cli.tables import format_table
-from practicum_core.curriculum import UNITS, VARIANTS, Step, Unit, get_unit
+from practicum_core.curriculum import UNITS, VARIANTS, get_unit
 from practicum_core.stages import STAGES
+from practicum_core.units.unit import Step, Unit
 
 
 @click.command()

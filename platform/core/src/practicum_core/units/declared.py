@@ -1,0 +1,53 @@
+"""Units that the course has and this version does not: titles, course rows and the stages that they will need."""
+
+from __future__ import annotations
+
+from practicum_core.units.unit import Step, Unit
+
+
+def declare_unit(name: str, en: str, zh: str, requirements: tuple[str, ...], stages: tuple[str, ...]) -> Unit:
+    """Return a unit of which only titles and stages are known."""
+    return Unit(name, en, zh, en, zh, requirements, tuple(Step(stage, stage) for stage in stages))
+
+
+OF_TEN_WEEKS = (
+    declare_unit(
+        "evaluate", "Proving that it got better", "微调评测", ("W4.1", "W4.2", "W4.3", "W4.4"), ("evaluate", "iterate")
+    ),
+    declare_unit(
+        "iterate", "Preferences and data iteration", "偏好优化与数据迭代", ("W5.1", "W5.2", "W5.3"), ("dpo", "iterate")
+    ),
+    declare_unit(
+        "quantize", "Quality, speed and cost of quantization", "量化", ("W6.1", "W6.2", "W6.3"), ("quantize",)
+    ),
+    declare_unit("serving", "Serving under load", "推理服务化与并发", ("W7.1", "W7.2", "W7.3"), ("serve", "loadtest")),
+    declare_unit(
+        "availability",
+        "Observability, replay and degradation",
+        "线上可用性",
+        ("W8.1", "W8.2", "W8.3", "W8.4", "W8.5"),
+        ("serve", "loadtest", "chaos"),
+    ),
+    declare_unit(
+        "dossier", "Reading source and debugging", "源码阅读与问题档案", ("W9.1", "W9.2", "W9.3"), ("dossier",)
+    ),
+    declare_unit("capstone", "Capstone", "Capstone 全链路答辩", ("W10.1", "W10.2", "W10.3"), ("capstone",)),
+)
+"""Units of the course of 10 weeks."""
+
+OF_OTHER_LENGTHS = (
+    declare_unit(
+        "evaluate-and-iterate", "Evaluation and one iteration", "评测与轻量迭代", ("V8.2",), ("evaluate", "iterate")
+    ),
+    declare_unit("availability-brief", "Minimal availability", "最小线上可用性", ("V8.3",), ("serve", "chaos")),
+    declare_unit("alignment-risk", "Data quality and alignment risk", "数据质量与对齐风险", ("V12.1",), ("redteam",)),
+    declare_unit("performance", "Performance deep dive", "性能深挖", ("V12.2",), ("profile",)),
+    declare_unit(
+        "capstone-extended",
+        "Capstone with replay and re-iteration",
+        "Capstone 扩展",
+        ("V12.3",),
+        ("capstone", "iterate"),
+    ),
+)
+"""Units of the courses of 8 and 12 weeks alone."""

@@ -1,0 +1,22 @@
+"""Steps and gates that several units share."""
+
+from __future__ import annotations
+
+from practicum_core.gates import Comparison
+from practicum_core.units.unit import Step, build_gate
+
+MODEL = Step("model", "model")
+SNAPSHOT = Step("snapshot", "snapshot")
+REPORT = Step("report", "report")
+
+TUNED = "run:stages/sft/artifacts/merged"
+
+NO_LEAKAGE = build_gate(
+    "no_leakage",
+    "snapshot",
+    "unwaived_leaks",
+    Comparison.EQUAL,
+    0,
+    "No evaluation row is in the training data",
+    "训练数据中没有评测样本",
+)
