@@ -21,6 +21,10 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/report/messages.py": "a section of the page",
         "jobs/src/practicum_jobs/report/titles.py": "a section of the page",
     },
+    "blind": {
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum blind`",
+        "platform/cli/src/practicum_cli/commands/blind.py": "the unit of the command",
+    },
     "model": {
         "platform/core/src/practicum_core/crd.py": "the field spec.model",
         "platform/core/src/practicum_core/factors.py": "the field spec.model",
@@ -31,6 +35,7 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/request.py": "the option --model",
         "platform/cli/src/practicum_cli/summary.py": "a column of the table",
         "platform/cli/src/practicum_cli/verification.py": "a factor: the model of a run",
+        "jobs/src/practicum_jobs/blind/model_names.py": "the name of a folder",
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",
         "jobs/src/practicum_jobs/inference/exports.py": "a kind of content",

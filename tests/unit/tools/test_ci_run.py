@@ -13,9 +13,9 @@ RUN = Path(__file__).parents[3] / ".ci" / "run"
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/etc/debian_version").exists(), reason="needs root on Debian")
 @pytest.mark.parametrize(
-    ("has_go", "given", "required"), [(True, {}, "cluster"), (False, {}, ""), (True, {"": ""}, "")]
+    ("has_go", "given", "required"), [(True, {}, "browser,cluster"), (False, {}, "browser"), (True, {"": ""}, "")]
 )
-def test_clusters_are_required_where_they_can_run(tmp_path, has_go, given, required):
+def test_browser_and_cluster_are_required_where_they_can_run(tmp_path, has_go, given, required):
     # In place of the whole `make lint test`: what that would be told.
     programs = {"make": 'echo "$*:${PRACTICUM_REQUIRE-}"'} | ({"go": "true"} if has_go else {})
     for name, line in programs.items():

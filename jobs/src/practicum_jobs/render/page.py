@@ -22,7 +22,7 @@ from practicum_jobs.render.blocks import Section
 from practicum_jobs.render.charts import Tone
 from practicum_jobs.render.foreign_text import make_visible
 
-__all__ = ["Bilingual", "Stamp", "render_page"]
+__all__ = ["Bilingual", "Stamp", "get_environment", "hash_script", "render_page"]
 
 _ID = re.compile(r'\sid="([^"]*)"')
 
@@ -58,9 +58,8 @@ def render_page(
     Raises:
         ValueError: Two elements have the same id (two sections the same slug, or two charts the same name).
     """
-    environment = _get_environment()
+    environment = get_environment()
     script = environment.get_template("language.js").render()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = environment.get_template("page.html").render(
         title=title,
         sections=sections,
@@ -69,11 +68,16 @@ def render_page(
         stamp=stamp,
         footer=footer,
         script=Markup(script),  # noqa: S704 - a file of this package
-        script_digest=digest,
+        script_digest=hash_script(script),
         style=Markup(_read_style(environment)),  # noqa: S704 - files of this package
     )
     _refuse_shared_ids(page)
     return page
+
+
+def hash_script(script: str) -> str:
+    """Return the hash by which a content security policy allows an inline script."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _read_style(environment: jinja2.Environment) -> str:
@@ -87,7 +91,8 @@ def _refuse_shared_ids(page: str) -> None:
 
 
 @functools.cache
-def _get_environment() -> jinja2.Environment:
+def get_environment() -> jinja2.Environment:
+    """Return the environment of the templates of this package, which escapes every value."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("practicum_jobs.render", "templates"),
         autoescape=True,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from practicum_core.errors import ConfigError, Reason, suggest_similar
 from practicum_core.stages import STAGES, list_added_packages
+from practicum_core.units.blind_test import BLIND_MAKE, BLIND_REVEAL
 from practicum_core.units.data import DATA
 from practicum_core.units.data_and_sft import DATA_AND_SFT
 from practicum_core.units.declared import OF_OTHER_LENGTHS, OF_TEN_WEEKS
@@ -42,9 +43,11 @@ TOOLS: dict[str, Unit] = {
     for unit in (
         _audit_unit("audit", (Step("audit", "audit", config={"model": None}),)),
         _audit_unit("audit-tokens", (MODEL, Step("audit", "audit"))),
+        BLIND_MAKE,
+        BLIND_REVEAL,
     )
 }
-"""Units that commands run outside the weeks: the audit without and with the tokenizer of a model."""
+"""Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the blind test."""
 
 _TEN = (
     "experiments",
