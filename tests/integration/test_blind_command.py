@@ -69,8 +69,8 @@ def test_two_raters_who_agree_show_which_model_is_better(made, tmp_path, command
     assert "Blind raters preferred the tuned model in 90% of the pairs" in printed
     run = next((out / "blind-reveal").glob("2*"))
     metrics = {one["name"]: one for one in json.loads((run / "stages/reveal/record.json").read_text())["metrics"]}
-    assert metrics["kappa"]["value"] == 1
-    assert metrics["win_rate"]["low"] > 0.5
+    assert metrics["rater_kappa"]["value"] == 1
+    assert metrics["blind_win_rate"]["low"] > 0.5
     pack = (run / "evidence/index.html").read_text()
     assert "微调模型胜率" in pack
     assert "<img" not in pack

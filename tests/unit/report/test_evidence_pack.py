@@ -182,6 +182,17 @@ def test_the_page_needs_nothing_else(make_sft_run):
     assert "@import" not in run.html
 
 
+def test_a_page_that_a_step_left_behind_is_linked_from_the_pack(make_sft_run):
+    run = make_sft_run()
+    record = json.loads(run.layout.stage("sft").record.read_text())
+    page = {"path": "stages/sft/artifacts/page.html", "sha256": "0" * 64, "size_bytes": 10, "note": ""}
+    record["artifacts"].append(page)
+    run.layout.stage("sft").record.write_text(json.dumps(record))
+    run.build_pack()
+    links = [attributes["href"] for tag, attributes in Text(run.html).tags if tag == "a"]
+    assert "../stages/sft/artifacts/page.html" in links
+
+
 def test_restarted_curves_are_drawn_once_with_the_restart_and_the_best_checkpoint(make_sft_run):
     run = make_sft_run()
     files = read_run(run.layout, "report")

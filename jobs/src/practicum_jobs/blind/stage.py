@@ -38,7 +38,7 @@ def run(config: BlindConfig, ctx: StageContext) -> BlindRecord:
     ctx.raise_if_stopped()
     if sheet is None:
         note = f"both models gave equal answers to all {len(samples)} rows: there is nothing to rate"
-        counts = {"num_items": 0, "num_pairs": len(samples), "num_identical_pairs": len(samples)}
+        counts = {"blind_pairs": 0, "evaluated_pairs": len(samples), "equal_pairs": len(samples)}
         metrics = [Metric(name=name, value=value) for name, value in counts.items()]
         return BlindRecord(**ctx.build_record_fields(), metrics=metrics, notes=[note])
     return _seal(sheet, models, ctx)
@@ -88,12 +88,12 @@ def _seal(sheet: Sheet, models: list[str], ctx: StageContext) -> BlindRecord:
     pairs = [item for item in key.items if item.check is None]
     gaps = [len(item.candidate) - len(item.base) for item in pairs]
     counts = {
-        "num_items": len(pairs),
-        "num_checks": len(key.items) - len(pairs),
-        "num_pairs": key.num_pairs,
-        "num_identical_pairs": key.num_identical_pairs,
+        "blind_pairs": len(pairs),
+        "blind_checks": len(key.items) - len(pairs),
+        "evaluated_pairs": key.num_pairs,
+        "equal_pairs": key.num_identical_pairs,
         "names_removed": sum(bool(item.names_removed) for item in pairs),
-        "length_gap": sum(gaps) / len(gaps),
+        "blind_length_gap": sum(gaps) / len(gaps),
     }
     return BlindRecord(
         **ctx.build_record_fields(),

@@ -84,12 +84,14 @@ class Cell:
     """One table cell. ``note`` is a second line in a smaller size.
 
     ``number`` is right-aligned; ``code`` is monospaced and may wrap anywhere; ``name`` is short and does not wrap.
+    ``href`` makes the text a link: a path relative to the page.
     """
 
     text: Text
     kind: CellKind = "text"
     tone: Tone = "plain"
     note: Text = ""
+    href: str = ""
 
 
 @dataclass(frozen=True)

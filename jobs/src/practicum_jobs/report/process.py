@@ -95,11 +95,16 @@ def _build_artifacts(records: Sequence[StageRecord]) -> Table | None:
         Column(Bilingual("SHA-256", "SHA-256"), "code"),
     ]
     rows = [
-        [artifact.path, format_bytes(artifact.size_bytes), artifact.note or "–", artifact.sha256]
+        [_link_page(artifact.path), format_bytes(artifact.size_bytes), artifact.note or "–", artifact.sha256]
         for record in records
         for artifact in record.artifacts
     ]
     return Table(STEPS["artifacts"], columns, rows) if rows else None
+
+
+def _link_page(path: str) -> Cell | Text:
+    """Link a page of the run, which lies beside the folder of the pack, from the run's own disk."""
+    return Cell(path, "code", href=f"../{path}") if path.endswith(".html") else path
 
 
 def build_curves_section(pack: Pack) -> Section | None:

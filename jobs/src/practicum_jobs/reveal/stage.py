@@ -110,20 +110,20 @@ def _measure(pairs: Sequence[Pair], key: BlindKey, kept: Sequence[Ratings], conf
     first, second = count_sides(key, kept)
     equal = key.num_identical_pairs / key.num_pairs
     measured: dict[str, float | None] = {
-        "num_items": len(pairs),
-        "wins": winners.count("candidate"),
-        "losses": winners.count("base"),
-        "ties": winners.count("tie"),
-        "sign_test_p": compute_sign_test(pairs),
-        "kappa": compute_kappa(pairs),
+        "pairs_rated": len(pairs),
+        "blind_wins": winners.count("candidate"),
+        "blind_losses": winners.count("base"),
+        "blind_ties": winners.count("tie"),
+        "blind_sign_test_p": compute_sign_test(pairs),
+        "rater_kappa": compute_kappa(pairs),
         "first_side_rate": first / (first + second) if first + second else None,
         "longer_rate": compute_longer_rate(pairs),
-        "win_rate_longer": average(pairs, lambda pair: pair.is_longer),
-        "win_rate_shorter": average(pairs, lambda pair: not pair.is_longer),
-        "win_rate_all_pairs": rate.value * (1 - equal) + 0.5 * equal,
+        "blind_win_rate_longer": average(pairs, lambda pair: pair.is_longer),
+        "blind_win_rate_shorter": average(pairs, lambda pair: not pair.is_longer),
+        "blind_win_rate_all_pairs": rate.value * (1 - equal) + 0.5 * equal,
     }
     return [
-        Metric(name="win_rate", value=rate.value, low=rate.low, high=rate.high),
+        Metric(name="blind_win_rate", value=rate.value, low=rate.low, high=rate.high),
         *(Metric(name=name, value=value) for name, value in measured.items() if value is not None),
     ]
 

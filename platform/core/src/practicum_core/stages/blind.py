@@ -39,19 +39,19 @@ class BlindRecord(StageRecord):
 
 def describe_result(metrics: Mapping[str, Metric]) -> str:
     """Say what the page holds; empty where there is none."""
-    count = metrics.get("num_items")
+    count = metrics.get("blind_pairs")
     if count is None or not count.value:
         return ""
     return f"The page for blind raters has {count.value:.0f} pairs; the key is sealed."
 
 
 METRICS = {
-    "num_items": figure("Pairs to rate", "待评样本对", "count"),
-    "num_checks": figure("Attention checks", "注意力检查题", "count"),
-    "num_pairs": figure("Pairs in the evaluation", "评测中的样本对", "count"),
-    "num_identical_pairs": figure("Pairs with equal answers", "回答相同的样本对", "count"),
+    "blind_pairs": figure("Pairs to rate", "待评样本对", "count"),
+    "blind_checks": figure("Attention checks", "注意力检查题", "count"),
+    "evaluated_pairs": figure("Pairs in the evaluation", "评测中的样本对", "count"),
+    "equal_pairs": figure("Pairs with equal answers", "回答相同的样本对", "count"),
     "names_removed": figure("Pairs with a model's name removed", "隐去模型名称的样本对", "count"),
-    "length_gap": figure("Tuned answer longer by (characters)", "微调模型回答多出的字符数", "number"),
+    "blind_length_gap": figure("Tuned answer longer by (characters)", "微调模型回答多出的字符数", "number"),
 }
 SPEC = StageSpec(
     "blind",

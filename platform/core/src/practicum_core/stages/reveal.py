@@ -83,7 +83,7 @@ def group_samples(samples: Sequence[BlindSample]) -> list[SampleGroup]:
 
 def describe_result(metrics: Mapping[str, Metric]) -> str:
     """Say how often blind raters preferred the tuned model."""
-    rate, sign = metrics.get("win_rate"), metrics.get("sign_test_p")
+    rate, sign = metrics.get("blind_win_rate"), metrics.get("blind_sign_test_p")
     if rate is None or sign is None:
         return ""
     interval = f" (95% interval {rate.low:.0%} to {rate.high:.0%})" if rate.low is not None and rate.high else ""
@@ -94,21 +94,23 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
 
 
 METRICS = {
-    "win_rate": key_figure("Tuned model preferred, ties half", "微调模型胜率（平局计半）", "share"),
-    "wins": figure("Pairs that the tuned model won", "微调模型获胜的样本对", "count"),
-    "losses": figure("Pairs that the base model won", "基座模型获胜的样本对", "count"),
-    "ties": figure("Pairs without a winner", "未分胜负的样本对", "count"),
-    "sign_test_p": key_figure("Sign test over pairs, p", "样本对的符号检验 p 值", "number"),
-    "kappa": key_figure("Agreement between raters (kappa)", "评分者一致性（kappa）", "number"),
+    "blind_win_rate": key_figure("Tuned model preferred, ties half", "微调模型胜率（平局计半）", "share"),
+    "blind_wins": figure("Pairs that the tuned model won", "微调模型获胜的样本对", "count"),
+    "blind_losses": figure("Pairs that the base model won", "基座模型获胜的样本对", "count"),
+    "blind_ties": figure("Pairs without a winner", "未分胜负的样本对", "count"),
+    "blind_sign_test_p": key_figure("Sign test over pairs, p", "样本对的符号检验 p 值", "number"),
+    "rater_kappa": key_figure("Agreement between raters (kappa)", "评分者一致性（kappa）", "number"),
     "raters": figure("Raters", "评分者", "count"),
     "raters_kept": key_figure("Raters who passed the checks", "通过检查的评分者", "count"),
     "failed_checks": figure("Attention checks missed", "未通过的注意力检查", "count"),
-    "num_items": figure("Pairs rated", "已评样本对", "count"),
+    "pairs_rated": figure("Pairs rated", "已评样本对", "count"),
     "first_side_rate": figure("First answer preferred, among decided", "在有偏好的评分中选择左侧的占比", "share"),
     "longer_rate": figure("Longer answer preferred, among decided", "在有偏好的评分中选择较长回答的占比", "share"),
-    "win_rate_longer": figure("Win rate where the tuned answer is longer", "微调回答较长时的胜率", "share"),
-    "win_rate_shorter": figure("Win rate where the tuned answer is not longer", "微调回答不更长时的胜率", "share"),
-    "win_rate_all_pairs": figure(
+    "blind_win_rate_longer": figure("Win rate where the tuned answer is longer", "微调回答较长时的胜率", "share"),
+    "blind_win_rate_shorter": figure(
+        "Win rate where the tuned answer is not longer", "微调回答不更长时的胜率", "share"
+    ),
+    "blind_win_rate_all_pairs": figure(
         "Win rate, pairs with equal answers counted as ties", "胜率（回答相同的样本对计为平局）", "share"
     ),
     "names_removed": figure("Pairs with a model's name removed", "隐去模型名称的样本对", "count"),
@@ -127,6 +129,6 @@ SPEC = StageSpec(
     samples=SampleSpec(BlindSample, group_samples),
     metrics=METRICS,
     failures=FAILURES,
-    headlines=("win_rate",),
+    headlines=("blind_win_rate",),
     describe_result=describe_result,
 )
