@@ -8,7 +8,7 @@ import pytest
 from practicum_core.errors import ConfigError
 from practicum_core.rows import Message, Row
 from practicum_jobs.audit.catalogue import CATALOGUE, get_verdict, resolve_thresholds
-from practicum_jobs.audit.checks import check_content, is_refusal, write_excerpt
+from practicum_jobs.audit.checks import check_content, write_excerpt
 from practicum_jobs.audit.content import Content, build_content, normalise_content
 from practicum_jobs.audit.places import build_record, is_defect, read_defect, read_row, write_place
 from practicum_jobs.audit.scan import Scan, find_conflicts, read_marks
@@ -16,6 +16,7 @@ from practicum_jobs.datasets.formats import detect_format, read_record
 from practicum_jobs.datasets.readers import Defect
 from practicum_jobs.text.encoding import EncodingDefect
 from practicum_jobs.text.pii_kinds import PiiKind
+from practicum_jobs.text.refusals import is_refusal
 from practicum_jobs.text.secret_kinds import SecretKind
 from practicum_jobs.text.shingles import normalise_text
 

@@ -18,23 +18,12 @@ from practicum_jobs.audit.catalogue import (
 from practicum_jobs.audit.content import Content
 from practicum_jobs.text.encoding import find_defects
 from practicum_jobs.text.pii import find_pii, mask_matches
+from practicum_jobs.text.refusals import is_refusal
 from practicum_jobs.text.search_form import Match
 from practicum_jobs.text.secrets import find_secrets
 
 EXCERPT_CHARS = 160
-_REFUSAL = re.compile(
-    r"\bas an? (?:ai|artificial intelligence|large language model|language model)\b"
-    r"|\bi(?:'m| am) (?:just )?an? (?:ai|artificial intelligence|language model)\b"
-    r"|\b(?:i'm sorry|i am sorry|sorry|i apologi[sz]e),? (?:but )?i (?:can(?:no|')?t|am unable to|am not able to)\b"
-    r"|作为(?:一个|一名)?(?:人工智能|AI|大?语言模型)|我(?:只)?是(?:一个|一名)?(?:人工智能|AI|大?语言模型)"
-    r"|(?:很抱歉|抱歉|对不起)[,，]?\s*我(?:无法|不能)",
-    re.IGNORECASE,
-)
-_REFUSAL_HEAD_CHARS = 300
 _PLACEHOLDER_CHARS = 12
-_REFUSAL_WORDS = ("as a", "m a", "sorry", "apolog", "作为", "我是", "我只是", "抱歉", "对不起")
-"""One of these stands in every refusal; looking for them first is quicker than the pattern."""
-
 
 _PLACEHOLDERS = frozenset(
     {"n/a", "n.a.", "nan", "none", "null", "nil", "undefined", "todo", "tbd", "...", "…", "……", "-", "--", "—", "?"}
@@ -112,16 +101,6 @@ def _strip(text: str) -> str:
     """Strip a text of blanks and of characters that print nothing."""
     stripped = text.strip()
     return stripped if stripped.isascii() else stripped.translate(_UNSEEN).strip()
-
-
-def is_refusal(answer: str) -> bool:
-    """Whether an answer begins as models refuse or speak of themselves.
-
-    >>> is_refusal("As an AI language model, I cannot."), is_refusal("It was as an aid to memory.")
-    (True, False)
-    """
-    head = answer[:_REFUSAL_HEAD_CHARS].lower()
-    return any(word in head for word in _REFUSAL_WORDS) and _REFUSAL.search(head) is not None
 
 
 def check_text(text: str, normalised: str | None = None) -> list[str]:

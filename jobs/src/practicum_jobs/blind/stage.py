@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from practicum_core.atomic import write_text_atomic
 from practicum_core.blind_files import KEY_NAME, PAGE_NAME
-from practicum_core.errors import ConfigError, DataError
+from practicum_core.errors import DataError
 from practicum_core.metrics import Metric
 from practicum_core.stages.blind import BlindConfig, BlindRecord
 from practicum_core.stages.evaluate import EvaluateRecord, EvaluationSample
@@ -19,7 +19,7 @@ from practicum_jobs.blind.model_names import list_uri_names
 from practicum_jobs.blind.sheet import Options, Sheet, build_sheet
 from practicum_jobs.context import StageContext
 from practicum_jobs.render.ballot import render_ballot
-from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples
+from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, resolve_samples
 
 
 def run(config: BlindConfig, ctx: StageContext) -> BlindRecord:
@@ -29,7 +29,7 @@ def run(config: BlindConfig, ctx: StageContext) -> BlindRecord:
         ConfigError: The samples are named in a way that no file has.
         DataError: The samples cannot be read, or only one model answered.
     """
-    path = _resolve(config.samples, ctx)
+    path = resolve_samples(config.samples, ctx)
     samples = _choose(read_evaluation_samples(path), config.split, path)
     models = _read_models(path)
     names = [*list_uri_names(models), *config.names]
@@ -42,13 +42,6 @@ def run(config: BlindConfig, ctx: StageContext) -> BlindRecord:
         metrics = [Metric(name=name, value=value) for name, value in counts.items()]
         return BlindRecord(**ctx.build_record_fields(), metrics=metrics, notes=[note])
     return _seal(sheet, models, ctx)
-
-
-def _resolve(samples: str, ctx: StageContext) -> Path:
-    path = Path(ctx.resolve_uri(samples, "data").removeprefix("file://"))
-    if not path.is_absolute():
-        raise ConfigError(f"samples {samples!r}: no path", "give an absolute path, file://PATH or run:PATH")
-    return path / "samples.jsonl" if path.is_dir() else path
 
 
 def _choose(samples: list[EvaluationSample], split: str, path: Path) -> list[EvaluationSample]:

@@ -7,12 +7,26 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from practicum_core.errors import DataError
+from practicum_core.errors import ConfigError, DataError
 from practicum_core.problems import list_problems
 from practicum_core.stages.evaluate import EvaluationSample
+from practicum_jobs.context import StageContext
 
 MAX_LINE_BYTES = 1_000_000
 _FIX = "give the samples.jsonl of an evaluation, such as RUN/stages/evaluate/samples.jsonl"
+
+
+def resolve_samples(uri: str, ctx: StageContext) -> Path:
+    """Return the path of the samples that an option names; of a folder, the file in it.
+
+    Raises:
+        ConfigError: It names no path.
+        DataError: It names an earlier run that is gone.
+    """
+    path = Path(ctx.resolve_uri(uri, "data").removeprefix("file://"))
+    if not path.is_absolute():
+        raise ConfigError(f"samples {uri!r}: no path", "give an absolute path, file://PATH or run:PATH")
+    return path / "samples.jsonl" if path.is_dir() else path
 
 
 def read_evaluation_samples(path: Path) -> list[EvaluationSample]:
