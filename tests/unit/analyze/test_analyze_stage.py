@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from answer_pairs import write_pairs
 from practicum_core.errors import DataError
@@ -13,6 +16,8 @@ from practicum_core.stages.analyze import SPEC, AnalysisSample, AnalyzeConfig, F
 from practicum_core.stages.evaluate import EvaluationSample
 from practicum_core.stages.snapshot import SnapshotConfig
 from practicum_jobs import analyze, snapshot
+from practicum_jobs.analyze.cases import measure_common, measure_difference
+from practicum_jobs.analyze.causes import Answered, diagnose
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 
@@ -118,6 +123,28 @@ def test_one_model_alone_is_analysed_too(run_dir):
 def test_a_missing_training_split_is_named(run_dir):
     with pytest.raises(DataError, match="no split 'trian'; did you mean 'train'"):
         analyse(run_dir, [build("never", "no", "no")], train_split="trian")
+
+
+def compute_common(left, right):
+    """Return the length of the longest common subsequence by the table of the textbook."""
+    row = [0] * (len(right) + 1)
+    for one in left:
+        above = 0
+        for place, other in enumerate(right, start=1):
+            above, row[place] = row[place], above + 1 if one == other else max(row[place], row[place - 1])
+    return row[-1]
+
+
+@given(st.text("ab 中", max_size=40), st.text("ab 中", max_size=40))
+def test_differences_are_those_of_the_textbook(left, right):
+    assert measure_common(left, right) == compute_common(left, right)
+
+
+def test_answers_that_repeat_themselves_are_compared_in_no_time():
+    started = time.monotonic()
+    measure_difference("a" * 5000, "ab" * 5000)
+    diagnose(Answered("q", '{"a": 1}', "ab" * 30 + "c" * 20_000))
+    assert time.monotonic() - started < 2
 
 
 def test_prompts_of_several_turns_and_hostile_texts_are_read(run_dir):

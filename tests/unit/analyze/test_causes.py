@@ -34,6 +34,19 @@ PLANTED = [
     (Cause.REPETITION, QUESTION, "Paris", "It is the the the the the the the the the the the"),
     (Cause.REPETITION, EN, WANTED, '{"category":"refund","order":"TK-12TK-12TK-12TK-12TK-12TK-12TK-12'),
     (Cause.REPETITION, QUESTION_ZH, "巴黎", "法国的首都，法国的首都，法国的首都，法国的首都，法国的首都，"),
+    (
+        Cause.REPETITION,
+        EN,
+        WANTED,
+        "The recliner is an item that is not available here. Yes: the recliner is an item that is not available here.",
+    ),
+    (
+        Cause.REPETITION,
+        ZH,
+        WANTED_ZH,
+        "您的订单已经收到，请耐心等待。是的，您的订单已经收到，请耐心等待。所以您的订单已经收到，请耐心等待。",
+    ),
+    (Cause.REFUSAL, EN, WANTED, "As a shop, we don't have the ability to access your account."),
     (Cause.TRUNCATION, EN, WANTED, '{"category":"refund","order":"TK-1'),
     (Cause.TRUNCATION, ZH, WANTED_ZH, '{"category":"退款","order":"TK-12","amount":9.5'),
     (

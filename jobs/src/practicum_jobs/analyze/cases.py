@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from practicum_core.stages.analyze import AnalysisSample, Change, FailureCase, Neighbour
 from practicum_core.stages.evaluate import EvaluationSample
 from practicum_jobs.analyze.causes import Answered, diagnose
 from practicum_jobs.scoring.evaluation_samples import write_prompt
 
-MAX_COMPARED = 2000
+MAX_COMPARED = 10_000
 """Characters of two answers that are compared; the rest counts as different."""
 
 
@@ -116,6 +115,25 @@ def measure_difference(left: str, right: str) -> int:
     >>> measure_difference("order 12", "order 13")
     2
     """
-    first, second = left[:MAX_COMPARED], right[:MAX_COMPARED]
-    same = sum(block.size for block in SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks())
-    return len(left) + len(right) - 2 * same
+    return len(left) + len(right) - 2 * measure_common(left[:MAX_COMPARED], right[:MAX_COMPARED])
+
+
+def measure_common(left: str, right: str) -> int:
+    """Return the length of the longest common subsequence, quickly for every pair of texts.
+
+    ``difflib`` takes a minute for two answers of 2,000 characters that repeat themselves. Source: the bit-parallel
+    recurrence of Hyyrö, Bit-parallel LCS-length computation revisited (2004): bit ``i`` of ``row`` is 0 where the
+    length rises at character ``i`` of ``left``.
+
+    >>> measure_common("abcde", "xaxcxe")
+    3
+    """
+    places: dict[str, int] = {}
+    for place, character in enumerate(left):
+        places[character] = places.get(character, 0) | 1 << place
+    full = (1 << len(left)) - 1
+    row = full
+    for character in right:
+        matched = row & places.get(character, 0)
+        row = ((row + matched) | (row - matched)) & full
+    return len(left) - row.bit_count()

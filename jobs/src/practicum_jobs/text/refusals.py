@@ -17,7 +17,8 @@ _REFUSAL_WORDS = ("as a", "m a", "sorry", "apolog", "作为", "我是", "我只�
 """One of these stands in every refusal; looking for them first is quicker than the pattern."""
 _DECLINES = re.compile(
     r"\b(?:(?:i|we) (?:can(?:no|')?t|could(?: not|n't)|won't|will not)"
-    r"|(?:i'm|i am|we're|we are) (?:unable|not able) to)"
+    r"|(?:i'm|i am|we're|we are) (?:unable|not able) to"
+    r"|(?:i|we) do(?: not|n't) have (?:the ability|access) to)"
     r" (?:help|assist|provide|comply|do that|answer|process|extract|complete|share|access|fulfil)"
     r"|(?:无法|不能|不便|没办法)(?:为您|为你|向您|给您)?(?:提供|回答|帮助|协助|处理|完成|提取|满足|透露)"
     r"|(?:拒绝|恕难)(?:回答|从命|提供)",
