@@ -97,6 +97,12 @@ def test_an_inattentive_rater_is_named_and_left_out(made, tmp_path, command):
     assert reveal["failures"][0]["kind"] == "inattentive_rater"
 
 
+def test_the_test_is_made_again_bit_by_bit(made, command):
+    code, printed, _ = command("verify", "latest:blind", "--out", made[0])
+    assert code == 0
+    assert "bit-equal" in printed
+
+
 def test_one_rater_is_too_few(made, tmp_path, command):
     out, _, record, key = made
     assert command("blind", "import", write_ratings(tmp_path, record, key, "rater-1"), "--out", out)[0] == 0

@@ -1,7 +1,7 @@
 """The items of a blind test and its key: which pairs are drawn, which side shows which model, and the checks. Pure.
 
 The seed decides which pairs are drawn. Sides, order and checks also depend on the salt, which only the key holds:
-whoever knows the seed and the samples still cannot compute the assignment.
+whoever knows the seed and sees the page cannot compute the assignment.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def build_sheet(samples: Sequence[EvaluationSample], options: Options, salt: str
     Args:
         samples: Answers of two models.
         options: Sizes, names and seed.
-        salt: Secret and random, kept in the key alone.
+        salt: Unknown to raters, kept in the key alone.
     """
     ordered = sorted(samples, key=lambda sample: sample.id)
     differing = [one for one in ordered if not _is_equal(one)]
     if not differing:
         return None
     drawn = random.Random(options.seed).sample(differing, min(options.num_items, len(differing)))  # noqa: S311 - which pairs are drawn is no secret
-    secret = random.Random(f"{salt}:{options.seed}")  # noqa: S311 - the salt comes from the system's source of secrets
+    secret = random.Random(f"{salt}:{options.seed}")  # noqa: S311 - the salt is a hash that raters cannot compute
     chosen = {one.id for one in drawn}
     others = [one for one in ordered if one.id not in chosen] or drawn
     entries = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -34,7 +33,7 @@ def run(config: BlindConfig, ctx: StageContext) -> BlindRecord:
     models = _read_models(path)
     names = [*list_uri_names(models), *config.names]
     options = Options(config.items, config.identical_checks, config.planted_checks, names, config.seed)
-    sheet = build_sheet(samples, options, secrets.token_hex(32))
+    sheet = build_sheet(samples, options, derive_salt(path))
     ctx.raise_if_stopped()
     if sheet is None:
         note = f"both models gave equal answers to all {len(samples)} rows: there is nothing to rate"
@@ -42,6 +41,14 @@ def run(config: BlindConfig, ctx: StageContext) -> BlindRecord:
         metrics = [Metric(name=name, value=value) for name, value in counts.items()]
         return BlindRecord(**ctx.build_record_fields(), metrics=metrics, notes=[note])
     return _seal(sheet, models, ctx)
+
+
+def derive_salt(path: Path) -> str:
+    """Return a salt that only a holder of the samples can compute, and that is equal when the test is made again.
+
+    Whoever has the samples knows without any key which model gave which answer. Raters have not.
+    """
+    return hashlib.sha256(b"practicum blind test\0" + path.read_bytes()).hexdigest()
 
 
 def _choose(samples: list[EvaluationSample], split: str, path: Path) -> list[EvaluationSample]:

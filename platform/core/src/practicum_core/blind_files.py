@@ -1,8 +1,9 @@
 """Files of a blind test: the sealed key, and the ratings that raters send back, with the checks before they count.
 
 The key says for every item which side shows the candidate. Its SHA-256 is published before anyone rates, inside the
-page and in the record, so that a key that was changed afterwards is noticed. A random salt in the key keeps anyone
-from finding the assignment by trying all of them against that hash.
+page and in the record, so that a key that was changed afterwards is noticed. A salt in the key keeps raters from
+finding the assignment by trying all of them against that hash. It is derived from the samples, which raters do not
+have, so that `practicum verify` makes the same page again.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class BlindKey(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = 1
-    salt: str = Field(description="Random; without it the hash would not hide the assignment.")
+    salt: str = Field(description="Unknown to raters; without it the hash would not hide the assignment.")
     seed: int
     base_model: str = ""
     candidate_model: str = ""

@@ -84,7 +84,7 @@ def import_ratings(*, files: tuple[Path, ...], reference: str, experiments: Path
     if revealed:
         raise DataError(
             f"the key of this test was opened at {revealed.get('at')}: later ratings are not blind",
-            "make a new test for more ratings",
+            "make a new test with another --seed for more ratings",
         )
     key = read_key(step / KEY_NAME, record.key_sha256)
     accepted = _check_all(files, key, record.key_sha256, step)
