@@ -90,7 +90,7 @@ def test_failures_fixes_and_regressions_are_told_apart_and_the_largest_differenc
     assert groups == {
         "Regressions, largest difference first": ["broken-much", "broken-little", "control"],
         "Fixes, largest difference first": ["fixed"],
-        "Wrong: Wrong format": ["never"],
+        "Failed: Wrong format": ["never"],
     }
 
 

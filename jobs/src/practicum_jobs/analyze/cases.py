@@ -94,14 +94,13 @@ def _build_sample(outcome: Outcome, case: FailureCase | None) -> AnalysisSample:
     nearest: list[Neighbour] = case.nearest if case else []
     is_between_models = sample.base is not None and outcome.change in {"regression", "fix"}
     other = sample.base or "" if is_between_models else str(sample.expected or "")
-    why = f"{case.cause}: {case.detail}" if case and case.detail else (case.cause if case else "")
     return AnalysisSample(
         id=sample.id,
         prompt=sample.prompt,
         expected=sample.expected,
         change=outcome.change,
         cause=case.cause if case else "",
-        why=str(why),
+        detail=case.detail if case else "",
         base=sample.base,
         output=outcome.output,
         difference=measure_difference(other, outcome.output),

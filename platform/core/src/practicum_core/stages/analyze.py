@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import DataUri, StageConfig, StageRecord
-from practicum_core.stages.samples import Sample, SampleGroup, SampleText, judge, list_nonempty
+from practicum_core.stages.samples import Sample, SampleGroup, SampleText, describe_failure, judge, list_nonempty
 from practicum_core.stages.spec import SampleSpec, StageSpec
 from practicum_core.stages.titles import figure
 from practicum_core.texts import Bilingual
@@ -114,7 +114,7 @@ class AnalysisSample(Sample):
 
     change: Change = ""
     cause: str = ""
-    why: str = ""
+    detail: str = ""
     base: str | None = None
     output: str = ""
     difference: int = 0
@@ -127,8 +127,9 @@ class AnalysisSample(Sample):
         if self.base is not None:
             texts.append(SampleText(Bilingual("Base model", "基座模型"), self.base, judge(self.change == "regression")))
         texts.append(SampleText(Bilingual("Answer", "回答"), self.output, judge(is_right)))
-        if self.why:
-            texts.append(SampleText(Bilingual("Cause", "原因"), self.why))
+        texts += describe_failure(self.cause)
+        if self.detail:
+            texts.append(SampleText(Bilingual("Exactly", "具体"), self.detail))
         nearest = "\n".join(f"{one.id} ({one.similarity:.2f}): {one.prompt} → {one.answer}" for one in self.nearest)
         return (
             [*texts, SampleText(Bilingual("Nearest training rows", "最相近的训练样本"), nearest)] if nearest else texts
@@ -145,7 +146,7 @@ def group_samples(samples: Sequence[AnalysisSample]) -> list[SampleGroup]:
         SampleGroup(Bilingual("Fixes, largest difference first", "改正，差异最大的在前"), "good", fixes),
         *(
             SampleGroup(
-                Bilingual("Wrong: {cause}", "错误：{cause}").format(cause=title),
+                Bilingual("Failed: {cause}", "失败：{cause}").format(cause=title),
                 "plain",
                 [one for one in rest if one.cause == cause],
             )
