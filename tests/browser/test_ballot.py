@@ -8,7 +8,7 @@ import json
 import pytest
 
 from answer_pairs import build_pairs
-from practicum_core.blind_files import find_ratings_problem, read_ratings
+from practicum_core.blind_files import BlindItem, find_ratings_problem, read_ratings
 from practicum_jobs.blind.sheet import Options, build_sheet
 from practicum_jobs.render.ballot import render_ballot
 
@@ -130,6 +130,19 @@ def test_on_a_phone_in_both_languages_by_touch(ballot, open_page, locale, title)
         assert box["y"] + box["height"] <= PHONE["viewport"]["height"]
         page.tap("[data-choice=second]")
     assert page.is_visible("#done")
+
+
+def test_long_answers_leave_the_choices_in_reach_on_a_phone(open_page, tmp_path):
+    long = "A sentence that goes on. " * 200 + "x" * 600
+    items = [BlindItem(id=f"item-{place}", prompt=long, first=long, second="") for place in (1, 2)]
+    path = tmp_path / "long.html"
+    path.write_text(render_ballot(items, "0" * 64, "0" * 64), encoding="utf-8")
+    page = open_page(path, locale="en-US", **PHONE)
+    begin(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    box = page.locator("[data-choice=second]").bounding_box()
+    assert box["y"] + box["height"] <= PHONE["viewport"]["height"]
+    assert page.inner_text("#second") == "(empty answer)"
 
 
 def test_the_language_is_switched_in_the_middle(ballot, open_page, tmp_path):
