@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from answer_pairs import build_pairs
 from practicum_core.blind_files import CheckKind, Choice, Ratings
 from practicum_jobs.blind.sheet import Options, build_sheet
 from practicum_jobs.reveal.tally import (
+    Pair,
     compute_kappa,
     compute_longer_rate,
     compute_sign_test,
@@ -18,7 +20,6 @@ from practicum_jobs.reveal.tally import (
     judge_rater,
     list_pairs,
 )
-from practicum_jobs.scoring.intervals import Bootstrap
 
 KEY = build_sheet(build_pairs(), Options(20, 2, 2, [], 7), "salt").key
 OTHER = {Choice.FIRST: Choice.SECOND, Choice.SECOND: Choice.FIRST}
@@ -72,18 +73,35 @@ def test_one_missed_check_of_four_is_forgiven():
 def test_a_clear_preference_is_significant_and_an_even_split_is_not():
     clear = list_pairs(KEY, [rate("rater-1", prefer_first_n(18)), rate("rater-2", prefer_first_n(18))])
     even = list_pairs(KEY, [rate("rater-1", prefer_first_n(10)), rate("rater-2", prefer_first_n(10))])
-    interval = estimate_win_rate(clear, Bootstrap(), 0.95)
+    interval = estimate_win_rate(clear, 0.95)
     assert interval.value == 0.9
     assert interval.low > 0.5
     # Binomial, 18 of 20, two-sided: 2 * (190 + 20 + 1) / 2**20.
     assert compute_sign_test(clear) == pytest.approx(2 * 211 / 2**20, rel=1e-9)
     assert compute_sign_test(even) == 1.0
-    assert estimate_win_rate(even, Bootstrap(), 0.95).low < 0.5 < estimate_win_rate(even, Bootstrap(), 0.95).high
+    assert estimate_win_rate(even, 0.95).low < 0.5 < estimate_win_rate(even, 0.95).high
+
+
+@pytest.mark.parametrize(("num_groups", "per_group"), [(20, 1), (10, 2), (5, 4), (20, 5)])
+def test_the_interval_covers_with_few_groups_that_stick_together(num_groups, per_group):
+    generator = np.random.default_rng(7)
+    covered, num_trials = 0, 400
+    for _ in range(num_trials):
+        # A pair is won with the probability of its group, which is nearly 0 or nearly 1; on average half are won.
+        shares = 1 / (1 + np.exp(-3 * generator.standard_normal(num_groups)))
+        pairs = [
+            Pair(PAIRS[0].model_copy(update={"group": f"g{group}"}), {"rater-1": choice})
+            for group, share in enumerate(shares)
+            for choice in np.where(generator.random(per_group) < share, "candidate", "base").tolist()
+        ]
+        interval = estimate_win_rate(pairs, 0.95)
+        covered += interval.low <= 0.5 <= interval.high
+    assert covered / num_trials >= 0.93
 
 
 def test_ties_count_half_and_not_in_the_sign_test():
     ties = list_pairs(KEY, [rate("rater-1", lambda place, item: Choice.TIE)])
-    assert estimate_win_rate(ties, Bootstrap(), 0.95).value == 0.5
+    assert estimate_win_rate(ties, 0.95).value == 0.5
     assert compute_sign_test(ties) == 1.0
 
 
@@ -112,6 +130,6 @@ def test_swapping_the_models_mirrors_the_result(choices):
     swapped = [OTHER.get(choice, choice) for choice in choices]
     one = list_pairs(KEY, [rate("rater-1", lambda place, item: choices[place])])
     other = list_pairs(KEY, [rate("rater-1", lambda place, item: swapped[place])])
-    first, second = (estimate_win_rate(pairs, Bootstrap(200), 0.95).value for pairs in (one, other))
+    first, second = (estimate_win_rate(pairs, 0.95).value for pairs in (one, other))
     assert first + second == pytest.approx(1)
     assert compute_sign_test(one) == compute_sign_test(other)

@@ -33,7 +33,7 @@ from practicum_jobs.reveal.tally import (
     judge_rater,
     list_pairs,
 )
-from practicum_jobs.scoring.intervals import Bootstrap, compute_mcnemar_p
+from practicum_jobs.scoring.intervals import compute_mcnemar_p
 
 MIN_RATERS = 2
 _SIDE_P = 0.01
@@ -105,7 +105,7 @@ def _count_raters(raters: Sequence[RaterResult], key: BlindKey) -> list[Metric]:
 
 
 def _measure(pairs: Sequence[Pair], key: BlindKey, kept: Sequence[Ratings], config: RevealConfig) -> list[Metric]:
-    rate = estimate_win_rate(pairs, Bootstrap(config.bootstrap_resamples, config.seed), config.confidence)
+    rate = estimate_win_rate(pairs, config.confidence)
     winners = [pair.winner for pair in pairs]
     first, second = count_sides(key, kept)
     equal = key.num_identical_pairs / key.num_pairs

@@ -2,8 +2,8 @@
 
 A rater is left out who prefers an answer that is plainly wrong, or who misses at least half of the attention checks.
 The result of a pair is the mean over the raters who count, with 1 where the candidate was preferred, 0 where the base
-model was, and 0.5 for a tie. Pairs of one group (template) are drawn together in the bootstrap; raters are not drawn,
-so the interval is about other questions, answered for the same raters.
+model was, and 0.5 for a tie. The interval treats pairs of one group (template) as dependent, and the raters as given:
+it is about other questions, rated by the same raters.
 """
 
 from __future__ import annotations
@@ -13,15 +13,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from practicum_core.blind_files import BlindKey, CheckKind, Choice, KeyItem, Ratings
 from practicum_core.stages.reveal import RaterResult
-from practicum_jobs.scoring.intervals import (
-    Bootstrap,
-    Interval,
-    compute_group_bootstrap,
-    compute_mcnemar_p,
-    compute_wilson,
-)
+from practicum_jobs.scoring.intervals import Interval, compute_mcnemar_p, compute_wilson
 
 MAX_MISSED_SHARE = 0.5
 _SCORES = {"candidate": 1.0, "base": 0.0, "tie": 0.5}
@@ -103,18 +99,33 @@ def list_pairs(key: BlindKey, kept: Sequence[Ratings]) -> list[Pair]:
     ]
 
 
-def estimate_win_rate(pairs: Sequence[Pair], bootstrap: Bootstrap, confidence: float) -> Interval:
-    """Return the mean score of pairs with an interval that covers the group bootstrap and Wilson's.
+def estimate_win_rate(pairs: Sequence[Pair], confidence: float) -> Interval:
+    """Return the mean score of pairs with an interval that covers the clustered one and Wilson's.
 
-    Wilson's interval is for outcomes of 0 and 1; a mean with ties varies less, so that it is wide enough here. It
-    keeps the interval from having no width where all pairs agree.
+    The clustered standard error sums the deviations within each group of pairs (template), with the correction
+    C / (C - 1) and the t distribution with C - 1 degrees of freedom for C groups. Source: Cameron and Miller, Journal
+    of Human Resources 50 (2015), 317-372, sections II and VI. Wilson's interval is for outcomes of 0 and 1; a mean
+    with ties varies less. It keeps the interval from having no width where all pairs agree.
     """
     scores = [pair.score for pair in pairs]
     groups = [pair.item.group or f"row:{pair.item.sample}" for pair in pairs]
-    drawn = compute_group_bootstrap(scores, groups, bootstrap, confidence)
+    clustered = _estimate_clustered(scores, groups, confidence)
     low = compute_wilson(math.floor(sum(scores)), len(scores), confidence).low
     high = compute_wilson(math.ceil(sum(scores)), len(scores), confidence).high
-    return Interval(drawn.value, min(drawn.low, low), max(drawn.high, high))
+    return Interval(clustered.value, max(min(clustered.low, low), 0.0), min(max(clustered.high, high), 1.0))
+
+
+def _estimate_clustered(scores: Sequence[float], groups: Sequence[str], confidence: float) -> Interval:
+    """Return the mean with its clustered interval; the whole range where there is one group."""
+    import statsmodels.api as sm  # noqa: PLC0415 - the import takes seconds, and only this function needs it
+
+    mean = sum(scores) / len(scores)
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    if codes.max() == 0:
+        return Interval(mean, 0.0, 1.0)
+    fit = sm.OLS(scores, np.ones(len(scores))).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
+    low, high = fit.conf_int(alpha=1 - confidence)[0]
+    return Interval(mean, float(low), float(high))
 
 
 def compute_sign_test(pairs: Sequence[Pair]) -> float:

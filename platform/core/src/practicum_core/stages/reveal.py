@@ -15,11 +15,10 @@ from practicum_core.texts import Bilingual
 
 
 class RevealConfig(StageConfig):
-    """Which test is opened, and how intervals are computed."""
+    """Which test is opened, and how wide intervals are."""
 
     test: str = Field(default="run:stages/blind", description="Folder of the step that made the page.")
     confidence: float = Field(default=0.95, ge=0.8, lt=1)
-    bootstrap_resamples: int = Field(default=2000, ge=100)
 
 
 class RaterResult(BaseModel):
