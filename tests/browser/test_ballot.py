@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_by_keyboard_to_a_file_that_counts(ballot, open_page, tmp_path):
     page = open_page(ballot, locale="en-US")
     begin(page)
     assert page.inner_text("#place") == "Pair 1 of 8"
-    for key in ("1", "2", "3", "ArrowLeft", "ArrowDown", "ArrowRight", "1", "1"):
+    for key in ("1", "2", "3", "ArrowLeft", "ArrowRight", "2", "1", "1"):
         page.keyboard.press(key)
     assert page.is_visible("#done")
     path = save(page, tmp_path)
@@ -51,7 +52,7 @@ def test_by_keyboard_to_a_file_that_counts(ballot, open_page, tmp_path):
     ratings = read_ratings(path)
     assert find_ratings_problem(ratings, SHEET.key, KEY_SHA256) == ""
     given = [str(ratings.answers[item.id]) for item in SHEET.items]
-    assert given == ["first", "tie", "second", "first", "tie", "second", "first", "first"]
+    assert given == ["first", "tie", "second", "first", "second", "tie", "first", "first"]
 
 
 def test_a_choice_is_changed_by_going_back_and_a_held_key_answers_once(ballot, open_page):
@@ -143,6 +144,13 @@ def test_long_answers_leave_the_choices_in_reach_on_a_phone(open_page, tmp_path)
     box = page.locator("[data-choice=second]").bounding_box()
     assert box["y"] + box["height"] <= PHONE["viewport"]["height"]
     assert page.inner_text("#second") == "(empty answer)"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("PageDown")
+    deadline = time.monotonic() + 5
+    while page.evaluate("scrollY") == 0 and time.monotonic() < deadline:
+        page.wait_for_timeout(20)
+    assert page.evaluate("scrollY") > 0
+    assert page.inner_text("#place") == "Pair 1 of 2"
 
 
 def test_the_language_is_switched_in_the_middle(ballot, open_page, tmp_path):

@@ -92,8 +92,8 @@ TEXTS = {
     "back": Bilingual("Back", "上一题"),
     "next": Bilingual("Next", "下一题"),
     "key_hint": Bilingual(
-        "Keys: 1 or ← first, 2 or ↓ equally good, 3 or → second, Backspace or ↑ back.",
-        "按键：1 或 ← 选第一个，2 或 ↓ 一样好，3 或 → 选第二个，退格或 ↑ 返回上一题。",
+        "Keys: 1 or ← first, 2 equally good, 3 or → second, Backspace back.",
+        "按键：1 或 ← 选第一个，2 一样好，3 或 → 选第二个，退格键返回上一题。",
     ),
     "done": Bilingual("All pairs are rated. Thank you.", "全部评完，谢谢。"),
     "done_lead": Bilingual(

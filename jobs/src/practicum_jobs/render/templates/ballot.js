@@ -1,7 +1,8 @@
 (function () {
   "use strict";
   var CHOICES = ["first", "tie", "second"];
-  var KEYS = { "1": "first", ArrowLeft: "first", "2": "tie", ArrowDown: "tie", "3": "second", ArrowRight: "second" };
+  /* The other two arrows scroll long answers. */
+  var KEYS = { "1": "first", ArrowLeft: "first", "2": "tie", "3": "second", ArrowRight: "second" };
   var payload = JSON.parse(document.getElementById("payload").textContent);
   var items = payload.items;
   var store = "practicum-blind:" + payload.key_sha256;
@@ -183,7 +184,7 @@
     if (get("rating").hidden || isTyping || event.repeat || event.ctrlKey || event.metaKey || event.altKey) { return; }
     if (isRadio && /^Arrow/.test(event.key)) { return; } /* they switch the language */
     if (KEYS[event.key]) { event.preventDefault(); choose(KEYS[event.key]); return; }
-    if (event.key === "Backspace" || event.key === "ArrowUp") { event.preventDefault(); goBack(); }
+    if (event.key === "Backspace") { event.preventDefault(); goBack(); }
   });
   window.addEventListener("beforeunload", function (event) {
     if (!isKept && isDirty) { event.preventDefault(); }
