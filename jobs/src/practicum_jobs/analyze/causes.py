@@ -6,16 +6,20 @@ counted as a wrong format, because repairing the format would not repair it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from practicum_core.stages.analyze import Cause
+from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.scoring.answers import is_equal_json, is_mentioned, normalize_text, parse_object
 from practicum_jobs.text.refusals import is_declined
 from practicum_jobs.text.script import Script, classify_texts
 
+MAX_VALUE = 40
+"""Characters of a value in the details."""
 MIN_REPEATS = 4
 MIN_REPEATED_CHARS = 24
 MIN_WORDS = 20
@@ -195,11 +199,20 @@ def _find_wrong_fields(answered: Answered) -> str | None:
     if wanted is None or found is None:
         return None
     wrong = [
-        key
+        f"{key} ({_write_value(found[key])} instead of {_write_value(value)})"
         for key, value in wanted.items()
         if key in found and not _is_blank(value) and not is_equal_json(value, found[key])
     ]
     return f"wrong: {', '.join(wrong)}" if wrong else None
+
+
+def _write_value(value: object) -> str:
+    """Write a JSON value, shortened.
+
+    >>> _write_value("退款"), _write_value(True)
+    ('"退款"', 'true')
+    """
+    return shorten(json.dumps(value, ensure_ascii=False), MAX_VALUE)
 
 
 _RULES: Mapping[Cause, Callable[[Answered], str | None]] = {
