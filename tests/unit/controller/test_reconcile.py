@@ -20,7 +20,7 @@ from practicum_controller.settings import Settings
 from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.errors import Reason
-from practicum_core.plan import plan
+from practicum_core.plan import plan_unit
 from practicum_core.reports import StepReport
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -419,11 +419,11 @@ def test_what_holds_one_step_does_not_lift_what_holds_another(monkeypatch):
     """A step that does not fit is held beside a step whose pod still ends: both are told to the plan."""
     told = []
 
-    def note_holds(weekjob, observed, now):
+    def note_holds(spec, unit, observed, now):
         told.append({name: hold.reason for name, hold in observed.holds.items()})
-        return plan(weekjob, observed, now)
+        return plan_unit(spec, unit, observed, now)
 
-    monkeypatch.setattr(planner, "plan", note_holds)
+    monkeypatch.setattr(planner, "plan_unit", note_holds)
     school = School(course={"quota": QUOTA}, resources={"gpu": {"slices": 2}})
     school.finish_steps("model", "snapshot")
     put_pod(school, {"running": {}}, "evaluate")

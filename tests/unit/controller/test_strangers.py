@@ -11,10 +11,12 @@ from practicum_controller.family import get_reason_foreign
 from practicum_controller.kinds import JOBS, KINDS
 from practicum_controller.observe import list_children
 from practicum_controller.reflector import Reflector
+from practicum_controller.scene import Membership, Scene
 from practicum_controller.steps import observe_steps
 from practicum_controller.store import Store
 from practicum_controller.supervisor import keep_running
 from practicum_core import labels
+from practicum_core.curriculum import get_unit
 
 WATCHED = ("WeekJob", "Course", "Namespace", "Job", "RayJob", "RayCluster", "Pod", "Workload", "Event")
 WATCHED += ("Deployment", "Service")
@@ -98,7 +100,8 @@ def test_no_object_ends_a_watch_or_hides_another():
     # What is taken for a child at all says so itself, and everything about it can be read.
     children = list_children(store.get_family("w1"))
     assert all(get_reason_foreign(child.main) is None for child in children)
-    observe_steps(children, store.get_family("w1"), {}, {})
+    scene = Scene(good, dt.datetime(2026, 1, 2, tzinfo=dt.UTC), Membership(None), children)
+    observe_steps(get_unit("sft"), scene, store.get_family("w1"), {}, {})
     assert all(isinstance(child.endpoint, str | None) for child in children)
     assert all(isinstance(child.stopped_at, dt.datetime | None) for child in children)
     assert store.list_orphans() == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +21,8 @@ from practicum_controller.scene import Child, Membership, Scene
 from practicum_controller.steps import observe_steps
 from practicum_controller.store import Store
 from practicum_core import labels
-from practicum_core.curriculum import get_unit
 from practicum_core.errors import ConfigError
-from practicum_core.observed import ObservedStep
-from practicum_core.phases import Phase
-from practicum_core.units.unit import Unit
+from practicum_core.resolve import resolve_unit
 
 
 class Observer:
@@ -65,16 +62,15 @@ class Observer:
             return scene
         try:
             weekjob = read_week_job(document)
-            unit = get_unit(weekjob.spec.unit, weekjob.spec.variant)
+            unit = resolve_unit(weekjob)
         except ConfigError as error:
             return replace(scene, fault=error)
         reports = self._reports.get(uid)
-        steps = observe_steps(children, family, reports, self._places.get())
         return replace(
             scene,
             weekjob=weekjob,
             unit=unit,
-            steps=_add_ending_servers(unit, steps, scene.left_pods),
+            steps=observe_steps(unit.unit, scene, family, reports, self._places.get()),
             ends={attempt: kept.received_at for attempt, kept in reports.items() if kept.report.is_final},
             over_budget=self._accounts.get_reason_over_budget(membership.roster, weekjob, now),
         )
@@ -102,20 +98,6 @@ def _is_mended(scene: Scene) -> bool:
         return False
     seen = previous.observed_generation
     return seen is not None and generation is not None and seen < generation
-
-
-def _add_ending_servers(
-    unit: Unit, steps: Mapping[str, ObservedStep], left_pods: Mapping[str, str]
-) -> dict[str, ObservedStep]:
-    """Show servers as running whose object is gone and whose pod has not ended: it may write its record yet."""
-    ending = [step.name for step in unit.steps if step.is_server and step.name in left_pods]
-    gone = {name: steps.get(name, ObservedStep(Phase.RUNNING)) for name in ending}
-    shown = {
-        name: replace(seen, phase=Phase.RUNNING, message=f"pod {left_pods[name]} ends")
-        for name, seen in gone.items()
-        if not seen.is_alive or name not in steps
-    }
-    return {**steps, **shown}
 
 
 def list_children(family: Family) -> list[Child]:

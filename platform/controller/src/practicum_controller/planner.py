@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from practicum_controller.scene import Scene
 from practicum_core.errors import Reason
 from practicum_core.observed import Hold, Observed
-from practicum_core.plan import StepObject, plan
-from practicum_core.resolve import ResolvedStep
-from practicum_core.stages import STAGES
+from practicum_core.plan import StepObject, plan_unit
+from practicum_core.resolve import ResolvedStep, ResolvedUnit
 from practicum_core.status import build_rejection
-from practicum_core.units.unit import Unit
 from practicum_core.weekjob import WeekJobStatus
 
 _MAX_PRE_RUNNING_S = 86_400
@@ -51,19 +49,19 @@ def plan_week_job(scene: Scene, refusals: Mapping[str, Hold], pre_running_deadli
         holds=holds,
         generation=scene.document["metadata"].get("generation"),
     )
-    if scene.fault is not None or scene.weekjob is None:
+    if scene.weekjob is None or scene.unit is None:
         assert scene.fault is not None  # noqa: S101 - a week job that is open and was not read has a fault
         return Desired(status=build_rejection(scene.fault, observed, scene.now))
     spec = scene.weekjob.spec
     # It holds its GPU meanwhile.
     limit_s = min(spec.pre_running_deadline_seconds or pre_running_deadline_s, _MAX_PRE_RUNNING_S)
     limited = spec.model_copy(update={"pre_running_deadline_seconds": limit_s})
-    desired = plan(scene.weekjob.model_copy(update={"spec": limited}), observed, scene.now)
+    desired = plan_unit(limited, scene.unit, observed, scene.now)
     is_frozen = bool(desired.objects) and not scene.membership.is_readable
     return Desired(desired.objects if scene.roster is not None else (), desired.status, is_frozen, desired.groups)
 
 
-def _list_holds(scene: Scene, unit: Unit) -> dict[str, Hold]:
+def _list_holds(scene: Scene, unit: ResolvedUnit) -> dict[str, Hold]:
     """Return why steps may not be started yet."""
     if scene.roster is None:
         return {step.name: Hold(Reason.COURSE_MISSING, scene.membership.why_not) for step in unit.steps}
@@ -71,7 +69,7 @@ def _list_holds(scene: Scene, unit: Unit) -> dict[str, Hold]:
         return {step.name: Hold(Reason.COURSE_SUSPENDED, "the teacher paused the class") for step in unit.steps}
     holds: dict[str, Hold] = {}
     if scene.over_budget is not None:
-        with_gpu = [step.name for step in unit.steps if step.stage in STAGES and STAGES[step.stage].uses_gpu]
+        with_gpu = [step.name for step in unit.steps if step.spec.uses_gpu]
         holds = {name: Hold(Reason.BUDGET_EXCEEDED, scene.over_budget) for name in with_gpu}
     for step, pod in scene.left_pods.items():
         # It may still write its checkpoint into the run directory.

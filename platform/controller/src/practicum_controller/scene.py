@@ -19,7 +19,7 @@ from practicum_controller.rosters import Roster
 from practicum_core import labels
 from practicum_core.errors import ConfigError
 from practicum_core.observed import ObservedStep
-from practicum_core.units.unit import Unit
+from practicum_core.resolve import ResolvedUnit
 from practicum_core.weekjob import WeekJob, WeekJobStatus
 
 
@@ -126,7 +126,7 @@ class Scene:
     left_pods: Mapping[str, str] = field(default_factory=dict)
     previous: WeekJobStatus | None = None
     weekjob: WeekJob | None = None
-    unit: Unit | None = None
+    unit: ResolvedUnit | None = None
     fault: ConfigError | None = None
     is_mended: bool = False
     steps: Mapping[str, ObservedStep] = field(default_factory=dict)

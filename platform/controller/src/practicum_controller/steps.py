@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from practicum_controller.backends import get_backend
 from practicum_controller.backends.backend import Document, Sight, Standing
@@ -12,10 +12,11 @@ from practicum_controller.backends.pod_status import find_condition
 from practicum_controller.family import Family
 from practicum_controller.history import Attempt, KeptReport
 from practicum_controller.places import QueuePlace
-from practicum_controller.scene import Child
+from practicum_controller.scene import Child, Scene
 from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
 from practicum_core.reports import StepReport
+from practicum_core.units.unit import Unit
 from practicum_core.weekjob import QueueStatus
 
 _PHASES = {
@@ -40,12 +41,14 @@ class StepFacts:
 
 
 def observe_steps(
-    children: Sequence[Child],
+    unit: Unit,
+    scene: Scene,
     family: Family,
     reports: Mapping[Attempt, KeptReport],
     places: Mapping[str, QueuePlace],
 ) -> dict[str, ObservedStep]:
-    """Return the state of each step that was ever started, by its name."""
+    """Return the state of each step that was ever started, by its name. A server whose pod still ends is running."""
+    children = scene.children
     names = {child.step for child in children} | {attempt.step for attempt in reports}
     workloads, warnings = list(family.workloads.values()), list(family.warnings.values())
     observed: dict[str, ObservedStep] = {}
@@ -55,7 +58,21 @@ def observe_steps(
         seen = observe_step(StepFacts(own, workloads, warnings, told, places))
         if seen is not None:
             observed[name] = seen
-    return observed
+    return _add_ending_servers(unit, observed, scene.left_pods)
+
+
+def _add_ending_servers(
+    unit: Unit, steps: Mapping[str, ObservedStep], left_pods: Mapping[str, str]
+) -> dict[str, ObservedStep]:
+    """Show servers as running whose object is gone and whose pod has not ended: it may write its record yet."""
+    ending = [step.name for step in unit.steps if step.is_server and step.name in left_pods]
+    gone = {name: steps.get(name, ObservedStep(Phase.RUNNING)) for name in ending}
+    shown = {
+        name: replace(seen, phase=Phase.RUNNING, message=f"pod {left_pods[name]} ends")
+        for name, seen in gone.items()
+        if not seen.is_alive or name not in steps
+    }
+    return {**steps, **shown}
 
 
 def observe_step(facts: StepFacts) -> ObservedStep | None:

@@ -14,7 +14,7 @@ from practicum_core.errors import ConfigError, Reason
 from practicum_core.lifetimes import StepFacts, Survey, list_coexisting, survey_steps
 from practicum_core.observed import Hold, Observed
 from practicum_core.phases import Phase
-from practicum_core.resolve import ResolvedStep, resolve_unit
+from practicum_core.resolve import ResolvedStep, ResolvedUnit, resolve_unit
 from practicum_core.status import Decision, build_rejection, build_status
 from practicum_core.weekjob import WeekJob, WeekJobSpec, WeekJobStatus
 
@@ -59,6 +59,20 @@ class Plan:
 
 
 def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
+    """Resolve a week job's unit and compute the desired steps and the status; a unit that cannot be run is rejected.
+
+    See :func:`plan_unit`.
+    """
+    if observed.previous is not None and observed.previous.phase.is_terminal:
+        return Plan((), observed.previous, None)
+    try:
+        unit = resolve_unit(weekjob)
+    except ConfigError as error:
+        return Plan((), build_rejection(error, observed, now), None)
+    return plan_unit(weekjob.spec, unit, observed, now)
+
+
+def plan_unit(spec: WeekJobSpec, unit: ResolvedUnit, observed: Observed, now: dt.datetime) -> Plan:
     """Compute the desired steps and the status from what is observed.
 
     A step starts when the steps that it needs have ended, or are ready where they are servers. A server stays until
@@ -70,13 +84,9 @@ def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
     """
     if observed.previous is not None and observed.previous.phase.is_terminal:
         return Plan((), observed.previous, None)
-    try:
-        unit = resolve_unit(weekjob)
-    except ConfigError as error:
-        return Plan((), build_rejection(error, observed, now), None)
-    survey = survey_steps(weekjob.spec, unit.steps, observed, now)
+    survey = survey_steps(spec, unit.steps, observed, now)
     groups = list_coexisting(unit.steps, keeps_servers=survey.is_kept)
-    decision = _decide(weekjob.spec, survey, now, is_stopping=observed.is_stop_requested or weekjob.spec.suspend)
+    decision = _decide(spec, survey, now, is_stopping=observed.is_stop_requested or spec.suspend)
     status = build_status(unit.unit, observed, now, survey, decision)
     objects = tuple(StepObject(one.step, _get_attempt(one)) for one in decision.wanted)
     is_over = status.phase.is_terminal or status.phase is Phase.SUSPENDED
