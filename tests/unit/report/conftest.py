@@ -17,14 +17,16 @@ from practicum_core.factors import Comparison
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
 from practicum_core.stages import STAGES
-from practicum_core.stages.audit import AuditRecord, ClassScore, DataFile, Finding
+from practicum_core.stages.audit import AuditRecord
 from practicum_core.stages.base import Artifact, Failure, StageRecord
 from practicum_core.stages.evaluate import EvaluateRecord
+from practicum_core.stages.findings import ClassScore, DataFile, Finding
 from practicum_core.stages.inference import InferenceRecord
+from practicum_core.stages.leaks import Leak
 from practicum_core.stages.model import ModelFile, ModelLock, ModelRecord
 from practicum_core.stages.report import ReportConfig, ReportRecord
 from practicum_core.stages.sft import SftRecord
-from practicum_core.stages.snapshot import DataLock, Leak, SnapshotRecord, SplitLock
+from practicum_core.stages.snapshot import DataLock, SnapshotRecord, SplitLock
 from practicum_core.stages.training import CheckpointInfo
 from practicum_core.weekjob import WeekJob
 from practicum_jobs import report

@@ -12,7 +12,7 @@ from practicum_core.atomic import append_json_line
 from practicum_core.errors import DataError, Reason
 from practicum_core.evidence import Evidence
 from practicum_core.lineage import Lineage, write_lineage
-from practicum_core.stages.snapshot import Leak
+from practicum_core.stages.leaks import Leak
 from practicum_jobs.render.blocks import Charts, Disclosure, Example, Table
 from practicum_jobs.report.pack import build_sections
 from practicum_jobs.report.reading import read_run

@@ -12,8 +12,9 @@ import numpy as np
 
 from practicum_core.content_hash import hash_path
 from practicum_core.metrics import Metric
-from practicum_core.stages.audit import AuditConfig, AuditRecord, ClassScore, DataFile, Finding
+from practicum_core.stages.audit import AuditConfig, AuditRecord
 from practicum_core.stages.base import Artifact
+from practicum_core.stages.findings import ClassScore, DataFile, Finding
 from practicum_jobs.audit.catalogue import CATALOGUE, EXACT, LEAKED, NEAR, OVER_LONG, Level, get_verdict
 from practicum_jobs.audit.cleaning import Cleaning
 from practicum_jobs.audit.scan import Scan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from practicum_core.stages.audit import ClassScore
+from practicum_core.stages.findings import ClassScore
 from practicum_core.texts import Bilingual as B  # noqa: N817 - stands before every text of the page
 from practicum_core.texts import Text
 from practicum_jobs.audit.catalogue import CATALOGUE, PRIVATE_KINDS, Level

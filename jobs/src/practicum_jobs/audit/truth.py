@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from practicum_core.errors import DataError
-from practicum_core.stages.audit import ClassScore
+from practicum_core.stages.findings import ClassScore
 
 Key = str
 """A row's id, or ``FILE:LINE`` for a place that holds no row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.audit import AuditRecord, Finding
+from practicum_core.stages.findings import Finding, FindingsRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import (
     Block,
@@ -33,15 +33,15 @@ _MAX_BARS = 8
 
 
 def build_audit_section(pack: Pack) -> Section | None:
-    """Build the section of an audit; ``None`` if the run has no record of one."""
-    records = [step.record for step in pack.files.steps if isinstance(step.record, AuditRecord)]
+    """Build the section of the defects of data; ``None`` if no step looked for any."""
+    records = pack.files.list_records(FindingsRecord)
     if not records:
         return None
     blocks = [block for record in records for block in _build_blocks(record, pack.max_samples)]
     return Section("audit", SECTIONS["audit"], blocks, READING["audit"])
 
 
-def _build_blocks(record: AuditRecord, max_samples: int) -> list[Block]:
+def _build_blocks(record: FindingsRecord, max_samples: int) -> list[Block]:
     blocks: list[Block] = [
         Figures(
             [
@@ -63,7 +63,7 @@ def _build_blocks(record: AuditRecord, max_samples: int) -> list[Block]:
     return blocks + _build_facts(record)
 
 
-def _build_findings(record: AuditRecord) -> list[Block]:
+def _build_findings(record: FindingsRecord) -> list[Block]:
     found = [finding for finding in record.findings if finding.num_rows]
     blocks: list[Block] = []
     if found:
@@ -79,7 +79,7 @@ def _build_findings(record: AuditRecord) -> list[Block]:
     return blocks
 
 
-def _build_facts(record: AuditRecord) -> list[Block]:
+def _build_facts(record: FindingsRecord) -> list[Block]:
     blocks: list[Block] = []
     if record.lengths:
         columns = [Column(AUDIT["percentile"], "name"), Column(AUDIT["tokens"], "number")]
@@ -103,7 +103,7 @@ def _build_facts(record: AuditRecord) -> list[Block]:
     return blocks
 
 
-def _build_accuracy(record: AuditRecord) -> list[Block]:
+def _build_accuracy(record: FindingsRecord) -> list[Block]:
     if not record.scores:
         return []
     columns = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from practicum_core.stages.snapshot import SnapshotRecord
+from practicum_core.stages.leaks import LeaksRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Heading, Notice, Section, Table
 from practicum_jobs.render.foreign_text import shorten
@@ -46,9 +46,8 @@ def _build_warnings(pack: Pack) -> list[Block]:
     blocks: list[Block] = []
     waived = [
         leak.name
-        for step in pack.files.steps
-        if isinstance(step.record, SnapshotRecord)
-        for leak in step.record.leaks
+        for record in pack.files.list_records(LeaksRecord)
+        for leak in record.leaks
         if leak.waived and leak.num_rows
     ]
     if waived:

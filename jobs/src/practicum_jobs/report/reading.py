@@ -35,6 +35,7 @@ from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.report.messages import GAPS
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Record = TypeVar("_Record", bound=StageRecord)
 _MAX_LINE_BYTES = 1_000_000
 """A longer line of metrics or samples was not written by a stage; it is skipped."""
 
@@ -76,6 +77,10 @@ class RunFiles:
     control: Comparison | None
     lineage: Lineage | None
     gaps: tuple[Gap, ...]
+
+    def list_records(self, kind: type[_Record]) -> list[_Record]:
+        """List the records that extend ``kind``, in the order of the steps."""
+        return [step.record for step in self.steps if isinstance(step.record, kind)]
 
     def writes_lock(self, kind: LockKind) -> bool:
         """Whether a step of the unit writes the lock of the data or of the model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from practicum_core.environment import Repository
-from practicum_core.stages.snapshot import Leak, SnapshotRecord
+from practicum_core.stages.leaks import Leak, LeaksRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import (
     Block,
@@ -49,7 +49,7 @@ def build_data_section(pack: Pack) -> Section | None:
 
 
 def _build_leaks(pack: Pack) -> list[Block]:
-    records = [step.record for step in pack.files.steps if isinstance(step.record, SnapshotRecord)]
+    records = pack.files.list_records(LeaksRecord)
     if not records:
         return []
     leaks = [leak for record in records for leak in record.leaks]

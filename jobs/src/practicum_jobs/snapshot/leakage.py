@@ -12,7 +12,8 @@ import numpy as np
 
 from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.rows import Row
-from practicum_core.stages.snapshot import Leak, SnapshotConfig
+from practicum_core.stages.leaks import Leak
+from practicum_core.stages.snapshot import SnapshotConfig
 from practicum_jobs.text.duplicates import iterate_batches
 from practicum_jobs.text.overlap import BATCH_ROWS, Kind, OverlapSettings, index_texts, prepare_texts
 from practicum_jobs.text.sketches import SketchSettings

@@ -16,7 +16,8 @@ from practicum_core.errors import DataError, Reason
 from practicum_core.metrics import Metric
 from practicum_core.rows import Row
 from practicum_core.stages.base import Artifact
-from practicum_core.stages.snapshot import DataLock, Leak, SnapshotConfig, SnapshotRecord, SplitLock
+from practicum_core.stages.leaks import Leak
+from practicum_core.stages.snapshot import DataLock, SnapshotConfig, SnapshotRecord, SplitLock
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.readers import Defect
 from practicum_jobs.datasets.sources import Source, open_input

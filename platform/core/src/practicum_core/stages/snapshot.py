@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from practicum_core.stages.base import DataUri, StageConfig, StageRecord
+from practicum_core.stages.base import DataUri, StageConfig
+from practicum_core.stages.leaks import LeaksRecord
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
@@ -51,23 +52,10 @@ class DataLock(BaseModel):
     splits: dict[str, SplitLock]
 
 
-class Leak(BaseModel):
-    """Overlap between two splits."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(description="KIND:SPLIT-SPLIT, such as exact:train-test; the name a waiver gives.")
-    num_rows: int
-    share_ratio: float
-    waived: bool
-    examples: list[str] = Field(default_factory=list, description="Row ids, PII-free.")
-
-
-class SnapshotRecord(StageRecord):
+class SnapshotRecord(LeaksRecord):
     """Which data was frozen and what overlaps."""
 
     lock: DataLock
-    leaks: list[Leak] = Field(default_factory=list)
 
 
 METRICS = {

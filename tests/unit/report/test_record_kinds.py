@@ -1,0 +1,60 @@
+"""Sections of the evidence pack that a stage gets by what its record extends, whatever the stage is called."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from practicum_core.stages.findings import Finding, FindingsRecord
+from practicum_core.stages.leaks import Leak, LeaksRecord
+from practicum_core.stages.training import CheckpointInfo, TrainingRecord
+from practicum_jobs.render.blocks import Facts, Table
+from practicum_jobs.report.pack import build_sections
+from practicum_jobs.report.reading import StepFiles, read_run
+from practicum_jobs.report.verdict import Pack, build_evidence
+
+
+class DrillRecord(TrainingRecord):
+    """What a trainer of the tests' own did."""
+
+
+class ScreenRecord(FindingsRecord, LeaksRecord):
+    """What a stage of the tests' own found in the rows and between the splits."""
+
+
+def stamp(stage):
+    times = {"started_at": "2026-01-02T03:04:05.000+00:00", "finished_at": "2026-01-02T03:04:06.000+00:00"}
+    return {"stage": stage, "step": stage, "duration_s": 1.0, **times}
+
+
+def build_pack_sections(run, *records):
+    """Return the sections by name of a run whose steps left these records alone."""
+    files = read_run(run.layout, "report")
+    files = replace(files, steps=tuple(StepFiles(record.step, record.stage, record) for record in records))
+    files = replace(files, data_lock=None)
+    sections = build_sections(Pack(files, build_evidence(files), 12))
+    return {section.slug: section for section in sections}
+
+
+def test_a_new_trainer_gets_its_facts_and_checkpoints(make_sft_run):
+    counts = {"num_steps": 7, "num_train_rows": 30, "num_trainable_parameters": 5, "num_parameters": 10}
+    kept = [CheckpointInfo(step=5, validation_loss=0.5, path="stages/drill/checkpoints/step-000005")]
+    record = DrillRecord(**stamp("drill"), **counts, method="preference", num_tokens=900, checkpoints=kept)
+    blocks = build_pack_sections(make_sft_run(), record)["curves"].blocks
+    assert "preference" in [fact.value for block in blocks if isinstance(block, Facts) for fact in block.facts]
+    assert any(isinstance(block, Table) and len(block.rows) == 1 for block in blocks)
+
+
+def test_a_new_audit_gets_its_findings_and_its_waivers(make_sft_run):
+    finding = Finding(name="near_duplicate", num_rows=3, share_ratio=0.1, level="warn")
+    leak = Leak(name="exact:train-test", num_rows=2, share_ratio=0.02, waived=True)
+    counts = {"verdict": "warn", "num_rows": 30, "num_clean_rows": 27}
+    record = ScreenRecord(**stamp("screen"), **counts, findings=[finding], leaks=[leak])
+    sections = build_pack_sections(make_sft_run(), record)
+    assert any(isinstance(block, Table) and len(block.rows) == 1 for block in sections["audit"].blocks)
+    assert "exact:train-test" in repr(sections["problems"].blocks)
+
+
+def test_another_record_gets_none_of_them(make_sft_run):
+    files = read_run(make_sft_run().layout, "report")
+    assert len(files.list_records(TrainingRecord)) == 1
+    assert files.list_records(FindingsRecord) == []
