@@ -1,4 +1,4 @@
-"""All that is known of one week job, gathered from the copy of the cluster and from what the controller keeps."""
+"""The observer: gathers the state of a week job from the copy of the cluster and from what the controller keeps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from practicum_core.resolve import resolve_unit
 
 
 class Observer:
-    """Looks at week jobs.
+    """Reads the state of week jobs.
 
     Args:
         store: What the cluster looks like.
@@ -50,7 +50,7 @@ class Observer:
         uid, home = document["metadata"]["uid"], key[0]
         family, course = self._store.get_family(uid), self._store.get_course(home)
         membership = self._find_membership(course, home)
-        # What bears the labels elsewhere is not the controller's.
+        # Objects with these labels in other namespaces are not the controller's.
         children = list_children(family) if home in self._store.namespaces else []
         scene = Scene(document, now, membership, children, _find_left_pods(family, children))
         previous = read_status(document)

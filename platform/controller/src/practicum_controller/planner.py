@@ -1,4 +1,4 @@
-"""What should be of a week job: what course and budget hold back is told to core's plan, which decides. Pure."""
+"""The plan of a week job on a cluster: core's plan, with the steps held that course or budget do not allow. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MAX_PRE_RUNNING_S = 86_400
 
 @dataclass(frozen=True)
 class Desired:
-    """What should be: the steps that run, and what the status says.
+    """The steps that should run, and the status.
 
-    ``groups`` are the steps that exist together, at one time or another: what fits is told of them before the first is
-    made. ``status`` is ``None`` where it stays as it is. ``is_frozen``: children are neither made nor deleted, since
-    nobody can tell which are wanted.
+    ``groups`` are the sets of steps that will exist at the same time: each is checked against the quota before its
+    first child is created. ``status`` is ``None`` where it does not change. ``is_frozen``: children are neither
+    created nor deleted, since it is not known which are wanted.
     """
 
     items: Sequence[StepObject] = ()
@@ -32,7 +32,7 @@ class Desired:
 
 
 def plan_week_job(scene: Scene, refusals: Mapping[str, Hold], pre_running_deadline_s: int) -> Desired:
-    """Return what should be of a week job.
+    """Plan a week job.
 
     Args:
         scene: The week job as it is.
@@ -53,7 +53,7 @@ def plan_week_job(scene: Scene, refusals: Mapping[str, Hold], pre_running_deadli
         assert scene.fault is not None  # noqa: S101 - a week job that is open and was not read has a fault
         return Desired(status=build_rejection(scene.fault, observed, scene.now))
     spec = scene.weekjob.spec
-    # It holds its GPU meanwhile.
+    # A step that does not start holds its GPU all the same, so the time is bounded.
     limit_s = min(spec.pre_running_deadline_seconds or pre_running_deadline_s, _MAX_PRE_RUNNING_S)
     limited = spec.model_copy(update={"pre_running_deadline_seconds": limit_s})
     desired = plan_unit(limited, scene.unit, observed, scene.now)

@@ -1,6 +1,6 @@
 """The reconciler of week jobs: observe, plan, apply, publish.
 
-Level-triggered: every call looks at everything anew, and whatever it is interrupted at, the next call ends the same.
+Level-triggered: every call observes everything again, so that a call that was interrupted is made good by the next.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from practicum_controller.publisher import Publisher
 
 
 class Reconciler:
-    """Brings week jobs to their ends.
+    """Reconciles week jobs: starts and stops what runs their steps, and writes their status.
 
     Args:
-        observer: Looks at a week job.
-        children: Makes and deletes what runs its steps.
-        publisher: Says what became of it.
+        observer: Reads the state of a week job.
+        children: Creates and deletes the objects that run its steps.
+        publisher: Writes its status.
         pre_running_deadline_s: Seconds that a step may take to start, where the week job does not say.
         get_now: The clock, with a time zone.
     """
@@ -41,10 +41,10 @@ class Reconciler:
         self._get_now = get_now
 
     async def reconcile(self, key: Key) -> float | None:
-        """Bring one week job a step further.
+        """Bring one week job closer to what its specification asks for.
 
         Returns:
-            Seconds after which to look again even though nothing changes; ``None`` for not before something does.
+            Seconds after which to reconcile again without a change; ``None`` for only after one.
 
         Raises:
             ApiFault: The API server refused a change; the status says so, and the caller tries again.
@@ -56,7 +56,7 @@ class Reconciler:
             if scene is None:
                 return None
             if scene.is_mended and scene.children:
-                # Their names are those of the next ones. That they are gone wakes the week job.
+                # New children would have the same names. The deletion of these wakes the week job.
                 await self._children.delete(scene.children)
                 return None
             if scene.is_mended and applied is None:
@@ -66,7 +66,7 @@ class Reconciler:
                     return None
             desired = plan_week_job(scene, applied.refusals if applied else {}, self._pre_running_deadline_s)
             if applied is not None:
-                # The second look: what was made and what was refused stands in the status at once.
+                # The second pass: the status shows at once what was created and what was refused.
                 break
             applied = await self._children.apply_children(scene, desired)
             if not applied.is_news:

@@ -1,4 +1,4 @@
-"""One look at a week job, as values: what it is, who takes part, its children, its steps. Nothing in it changes."""
+"""The observed state of a week job as immutable values: its document, course, children and steps."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Child:
 
     @property
     def is_being_deleted(self) -> bool:
-        """Whether it was told to go."""
+        """Whether it is being deleted."""
         return bool(self.main["metadata"].get("deletionTimestamp"))
 
     @property
@@ -101,7 +101,7 @@ class Child:
 class Membership:
     """The course that a week job is part of; without one, why there is none.
 
-    A course that cannot be read admits nothing more, and what runs goes on: a teacher's slip of the pen stops no class.
+    While a course cannot be read, nothing is started and running steps are kept: a typing error must not stop a class.
     """
 
     roster: Roster | None
@@ -111,12 +111,12 @@ class Membership:
 
 @dataclass(frozen=True)
 class Scene:
-    """One look at a week job.
+    """The observed state of a week job.
 
-    ``weekjob`` and ``unit`` are ``None`` where the end is decided already, and where the specification cannot be read
-    (``fault`` says why). ``left_pods`` names, by step, a pod that lives although its child was deleted. ``ends`` are
-    the times at which attempts reported their ends. ``over_budget`` says why no more GPU time may be used.
-    ``is_mended``: it ended before anything of it ran, and its specification was changed since.
+    ``weekjob`` and ``unit`` are ``None`` where the end is decided already, and where the specification cannot be run
+    (``fault`` says why). ``left_pods`` names, by step, a pod that still runs although its child was deleted. ``ends``
+    are the times at which attempts reported their ends. ``over_budget`` says why no more GPU time may be used.
+    ``is_mended``: it ended before any step ran, and its specification was changed since.
     """
 
     document: dict[str, Any]
@@ -150,7 +150,7 @@ class Scene:
 
     @property
     def is_being_deleted(self) -> bool:
-        """Whether the week job was told to go."""
+        """Whether the week job is being deleted."""
         return bool(self.document["metadata"].get("deletionTimestamp"))
 
     @property

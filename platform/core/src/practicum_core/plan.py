@@ -1,4 +1,4 @@
-"""The brain: what should run next, and what the status says. Pure: no clock, no client, no file.
+"""The plan of a week job: which steps should exist now, and what the status says. Pure: no clock, no client, no file.
 
 Both executors observe, call :func:`plan`, and apply. ``Plan.objects`` holds every step that should exist now; the
 executor starts what is missing and stops what is not wanted.

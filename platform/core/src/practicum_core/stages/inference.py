@@ -72,11 +72,11 @@ SAMPLES = SampleSpec(ExportSample, group_samples)
 
 METRICS = {
     "agreement": key_figure("Adapter and merged model agree", "适配器与合并模型一致率", "share"),
-    "num_prompts": figure("Prompts", "提示数", "count"),
+    "num_prompts": figure("Prompts", "提示词数", "count"),
 }
 FAILURES = {
     "exports_differ": Bilingual("exports differ", "导出结果不一致"),
-    "no_stop": Bilingual("answer did not end", "回答没有结束"),
+    "no_stop": Bilingual("answer did not end", "回答未正常结束"),
 }
 SPEC = StageSpec(
     "inference",

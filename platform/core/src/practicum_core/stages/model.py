@@ -57,11 +57,11 @@ class ModelRecord(StageRecord):
 METRICS = {
     "num_parameters": figure("Parameters", "参数量", "count"),
     "size_bytes": figure("Size", "大小", "bytes"),
-    "fetch_s": figure("Time to fetch", "取得耗时", "seconds"),
+    "fetch_s": figure("Time to fetch", "获取耗时", "seconds"),
 }
 SPEC = StageSpec(
     "model",
-    Bilingual("brings the base model to this machine and hashes it", "取得基座模型并计算哈希"),
+    Bilingual("fetches the base model and hashes its files", "获取基座模型并计算哈希值"),
     "train",
     ModelConfig,
     ModelRecord,

@@ -13,8 +13,8 @@ from practicum_core.texts import Bilingual
 Tone = Literal["plain", "good", "bad"]
 """How a sample or a text of it is judged."""
 
-PROMPT = Bilingual("Prompt", "提示")
-EXPECTED = Bilingual("Expected", "期望")
+PROMPT = Bilingual("Prompt", "提示词")
+EXPECTED = Bilingual("Expected", "期望回答")
 ANSWER = Bilingual("Answer", "回答")
 _FAILURE = Bilingual("What is wrong", "错在何处")
 

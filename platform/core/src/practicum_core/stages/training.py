@@ -137,16 +137,16 @@ def group_samples(samples: Sequence[CheckpointSample]) -> list[SampleGroup]:
 SAMPLES = SampleSpec(CheckpointSample, group_samples)
 
 METRICS = {
-    "validation_loss_drop": key_figure("Fall of validation loss", "验证损失下降", "number"),
+    "validation_loss_drop": key_figure("Drop in validation loss", "验证损失降幅", "number"),
     "validation_loss": figure("Validation loss, lowest", "最低验证损失", "number"),
-    "validation_loss_first": figure("Validation loss, first", "首次验证损失", "number"),
-    "train_loss": figure("Training loss, last", "最后的训练损失", "number"),
+    "validation_loss_first": figure("Validation loss, first", "初始验证损失", "number"),
+    "train_loss": figure("Training loss, last", "最终训练损失", "number"),
     "steps_per_s": figure("Steps per second", "每秒步数", "number"),
     "startup_s": figure("Start-up time", "启动耗时", "seconds"),
     "train_s": figure("Training time", "训练耗时", "seconds"),
     "peak_rss_gib": figure("Peak memory", "内存峰值", "number"),
     "peak_gpu_gib": figure("Peak memory of the GPU", "显存峰值", "number"),
-    "estimated_memory_gib": figure("Memory estimated before", "训练前估计的内存", "number"),
+    "estimated_memory_gib": figure("Memory estimated before training", "训练前估算的内存", "number"),
     "truncated_ratio": figure("Truncated rows", "被截断样本占比", "share"),
 }
 FAILURES = {
