@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cluster_lacks import skip_lacking
+from controller_stand import Stand, install_operators
 from practicum_cluster.api import wait_until
 from practicum_cluster.control_plane import ControlPlane, start_alone
 from practicum_cluster.daemons import TIED_TO_CALLER
@@ -51,6 +53,25 @@ def install_definitions(plane: ControlPlane) -> None:
         plane.api.apply(build_crd(kind))
     for kind in KINDS:
         wait_until(lambda kind=kind: plane.api.find(f"/apis/practicum.dev/v1alpha1/{kind.plural}"), kind.plural)
+
+
+@pytest.fixture(scope="session")
+def server(api_server: ControlPlane) -> ControlPlane:
+    """The API server, with the kinds of Kueue and KubeRay in it as well."""
+    install_operators(api_server)
+    return api_server
+
+
+@pytest.fixture
+def stand(server: ControlPlane, tmp_path: Path) -> Stand:
+    """A controller on that server, with a history of its own."""
+    return Stand(server, tmp_path)
+
+
+@pytest.fixture
+def student() -> str:
+    """A namespace that no other test uses."""
+    return f"student-{uuid.uuid4().hex[:6]}"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from controller_stand import GROUP, PAGE, Stand, install_operators, read_end, run, until
+from controller_stand import GROUP, PAGE, read_end, run, until
 from faulty_cluster import FaultyCluster
 from practicum_controller import client, endings
 from practicum_controller.controller import get_now
@@ -18,22 +18,6 @@ from practicum_core.curriculum import get_unit
 
 pytestmark = pytest.mark.cluster
 STEPS = [step.name for step in get_unit("experiments").steps]
-
-
-@pytest.fixture(scope="module")
-def server(api_server):
-    install_operators(api_server)
-    return api_server
-
-
-@pytest.fixture
-def stand(server, tmp_path):
-    return Stand(server, tmp_path)
-
-
-@pytest.fixture
-def student():
-    return f"student-{uuid.uuid4().hex[:6]}"
 
 
 @pytest.fixture

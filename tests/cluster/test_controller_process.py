@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from controller_process import NAMESPACE, Replica, request_token, write_certificate
-from controller_stand import PAGE, install_operators
+from controller_stand import PAGE
 from practicum_cluster.api import wait_until
 from practicum_controller.leader import LEADER, LEASE
 from practicum_core import labels
@@ -25,12 +25,11 @@ LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE
 
 
 @pytest.fixture(scope="module")
-def server(api_server):
-    install_operators(api_server)
-    api = api_server.api
+def server(server):
+    api = server.api
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": NAMESPACE}})
-    return api_server
+    return server
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from controller_stand import METRICS, Stand, install_operators, run, until
+from controller_stand import METRICS, Stand, run, until
 from made_up.register import register
 from practicum_core import labels
 from practicum_core.crd import WEEK_JOB, build_crd
@@ -66,15 +66,9 @@ def _made_up_stages(monkeypatch):
 
 
 @pytest.fixture
-def stand(api_server, tmp_path):
-    install_operators(api_server)
-    api_server.api.apply(build_crd(WEEK_JOB))
-    return ServerStand(api_server, tmp_path)
-
-
-@pytest.fixture
-def student():
-    return f"student-{uuid.uuid4().hex[:6]}"
+def stand(server, tmp_path):
+    server.api.apply(build_crd(WEEK_JOB))
+    return ServerStand(server, tmp_path)
 
 
 async def start(stand, controller, student, course_spec=None, **spec):

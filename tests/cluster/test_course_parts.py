@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from controller_stand import Stand, install_operators, run, until
+from controller_stand import run, until
 from practicum_core import labels
 
 pytestmark = pytest.mark.cluster
@@ -20,17 +20,6 @@ EXPANDABLE = {
     "provisioner": "example.org/none",
     "allowVolumeExpansion": True,
 }
-
-
-@pytest.fixture(scope="module")
-def server(api_server):
-    install_operators(api_server)
-    return api_server
-
-
-@pytest.fixture
-def stand(server, tmp_path):
-    return Stand(server, tmp_path)
 
 
 @pytest.fixture

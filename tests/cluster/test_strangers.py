@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from controller_stand import Stand, install_operators, run, until
+from controller_stand import Stand, run, until
 from practicum_controller import metrics
 from practicum_core import labels
 
@@ -36,9 +36,8 @@ KINDS = {
 
 
 @pytest.fixture
-def stand(api_server, tmp_path):
-    install_operators(api_server)
-    return Stand(api_server, tmp_path, resync_s=1, queue_poll_s=1)
+def stand(server, tmp_path):
+    return Stand(server, tmp_path, resync_s=1, queue_poll_s=1)
 
 
 def invent(dice, number, namespaces, uid):

@@ -10,19 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from controller_stand import GROUP, Stand, install_operators, run, until
+from controller_stand import GROUP, run, until
 from practicum_core import labels
 from practicum_core.curriculum import get_unit
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 SPEC = {"unit": "sft", "resources": {"gpu": {"slices": 1}}}
-
-
-@pytest.fixture
-def stand(api_server, tmp_path):
-    install_operators(api_server)
-    return Stand(api_server, tmp_path)
 
 
 def is_held(stand, student):

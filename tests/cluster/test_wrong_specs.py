@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from controller_stand import Stand, install_operators, run, until
+from controller_stand import Stand, run, until
 from practicum_cluster.api import ApiError
 
 pytestmark = pytest.mark.cluster
@@ -95,12 +95,6 @@ TOLD = {
     "a reference in an option": ({"unit": "sft", "set": {"evaluate.candidate": "pointer:../x"}}, "names no pointer"),
     "several at once": ({"unit": "sft", "set": {"a.b": 1, "sft.c": 2}}, "unknown step in 'a.b'"),
 }
-
-
-@pytest.fixture(scope="module")
-def server(api_server):
-    install_operators(api_server)
-    return api_server
 
 
 def try_to_make(server, kind, metadata, spec):
