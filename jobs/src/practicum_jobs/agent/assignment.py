@@ -87,7 +87,7 @@ def check_assignment(step: PodStep, experiments: Path) -> Assignment:
             f"unit {spec.unit} has no step '{step.step}' that runs '{step.stage}'", f"one of {known_names}"
         )
     if spec.control is not None:
-        raise ConfigError("control: runs on a cluster are not held against a control", "compare with `practicum diff`")
+        raise ConfigError("control: a run on a cluster is not compared with a control", "compare with `practicum diff`")
     run = RunLayout(experiments / spec.unit / step.run_id)
     workspace = experiments.parent
     values = {key: _translate(value, workspace) for key, value in step.config.items()}

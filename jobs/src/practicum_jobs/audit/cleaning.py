@@ -55,7 +55,7 @@ class Outputs:
 
 
 def write_clean_set(clean: Path, source: Source, folder: Path) -> None:
-    """Write a data set of the clean copy and of the splits that it was held against, which are not cleaned.
+    """Write a data set of the clean copy and of the splits that it was compared with, which are not cleaned.
 
     Args:
         clean: The clean copy; it takes no second room on the disk where that can link files.

@@ -1,4 +1,4 @@
-"""A run held against another: what both are known by, and the one factor that may differ."""
+"""Controls: a run is compared with an earlier one, from which it may differ in one factor."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FairComparison:
 
 
 def check_control(weekjob: WeekJob, reference: str | None, root: Path) -> tuple[WeekJob, FairComparison | None]:
-    """Hold a week job that is about to start against its control.
+    """Compare a week job that is about to start with its control.
 
     Args:
         weekjob: The week job as resolved.
@@ -69,7 +69,7 @@ def check_control(weekjob: WeekJob, reference: str | None, root: Path) -> tuple[
 
 
 def recheck_control(run_dir: Path) -> None:
-    """Hold a run against its control again by what its locks say by now, and keep what they say.
+    """Compare a run with its control again, now that its locks are written, and record the result.
 
     Addresses were compared before the run started; a file may have changed since the control read it.
 

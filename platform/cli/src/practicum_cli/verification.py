@@ -87,7 +87,7 @@ def build_weekjob_of_record(run: Run) -> WeekJob:
 
 
 def compare_runs(recorded: Run, executed: Run, tolerance: float) -> Verification:
-    """Hold an execution against its record: inputs, then each step's metrics, facts, artifacts and samples.
+    """Compare an execution with its record: inputs, then each step's metrics, facts, artifacts and samples.
 
     Args:
         recorded: The run as it was.

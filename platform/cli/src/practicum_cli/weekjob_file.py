@@ -1,4 +1,4 @@
-"""Week jobs read from YAML files; each problem is told with path, line and key."""
+"""Week jobs read from YAML files; each problem is reported with path, line and key."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def get_now() -> dt.datetime:
 
 
 class Controller:
-    """The controller without its edges.
+    """The watches, queues and workers of the controller; ``__main__`` adds leader election, ingest and metrics.
 
     Args:
         watched: The cluster as it is watched.

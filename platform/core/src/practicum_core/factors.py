@@ -58,7 +58,7 @@ class Difference:
 
 
 class Comparison(BaseModel):
-    """The file ``control.json``: which run this one is held against, and the factor that sets them apart."""
+    """The file ``control.json``: which run this one is compared with, and the factor in which they differ."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -68,7 +68,7 @@ def build_gate(  # noqa: PLR0913 - a row of a table
     bound: str = "value",
     is_optional: bool = False,
 ) -> GateSpec:
-    """Return a gate: ``metric`` of the record of ``step``, or one end of its interval, held against a threshold."""
+    """Return a gate: ``metric`` of the record of ``step``, or one end of its interval, compared with a threshold."""
     return GateSpec.model_validate(
         {
             "name": name,
