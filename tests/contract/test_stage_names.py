@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ("platform/*/src/**/*.py", "jobs/src/**/*.py", "services/*/src/**/*.py")
 CURRICULUM = ("platform/core/src/practicum_core/curriculum.py", "platform/core/src/practicum_core/units/")
 OTHER_MEANINGS = {
+    "compare": {
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum compare`",
+    },
     "audit": {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum audit`",
         "platform/cli/src/practicum_cli/commands/audit.py": "the command, its unit and its only step",

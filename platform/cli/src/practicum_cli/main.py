@@ -32,6 +32,7 @@ class LazyGroup(click.Group):
         "diff": ("compare", "The factors in which two runs differ."),
         "pointer": ("pointer", "Move, show or roll back a named pointer to a run."),
         "audit": ("audit", "Audit data files."),
+        "compare": ("model_comparison", "Decide whether one model is better than another."),
         "blind": ("blind", "Let people compare two models blindly: make, import, reveal."),
         "init": ("init", "Lay down the experiments template in a folder."),
         "doctor": ("doctor", "What this machine can run, and what is missing."),

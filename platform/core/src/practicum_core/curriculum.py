@@ -16,12 +16,13 @@ from practicum_core.units.blind_test import BLIND_MAKE, BLIND_REVEAL
 from practicum_core.units.data import DATA
 from practicum_core.units.data_and_sft import DATA_AND_SFT
 from practicum_core.units.declared import OF_OTHER_LENGTHS, OF_TEN_WEEKS
+from practicum_core.units.evaluate import COMPARISON, EVALUATE
 from practicum_core.units.experiments import EXPERIMENTS
 from practicum_core.units.sft import SFT
 from practicum_core.units.shared_steps import MODEL
 from practicum_core.units.unit import Step, Unit
 
-_UNITS = (EXPERIMENTS, DATA, SFT, *OF_TEN_WEEKS, DATA_AND_SFT, *OF_OTHER_LENGTHS)
+_UNITS = (EXPERIMENTS, DATA, SFT, EVALUATE, *OF_TEN_WEEKS, DATA_AND_SFT, *OF_OTHER_LENGTHS)
 
 
 def _find_added_units() -> Iterator[Unit]:
@@ -43,11 +44,13 @@ TOOLS: dict[str, Unit] = {
     for unit in (
         _audit_unit("audit", (Step("audit", "audit", config={"model": None}),)),
         _audit_unit("audit-tokens", (MODEL, Step("audit", "audit"))),
+        COMPARISON,
         BLIND_MAKE,
         BLIND_REVEAL,
     )
 }
-"""Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the blind test."""
+"""Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
+comparison of two models, and the blind test."""
 
 _TEN = (
     "experiments",

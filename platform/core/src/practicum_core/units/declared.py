@@ -12,9 +12,6 @@ def declare_unit(name: str, en: str, zh: str, requirements: tuple[str, ...], sta
 
 OF_TEN_WEEKS = (
     declare_unit(
-        "evaluate", "Proving that it got better", "微调评测", ("W4.1", "W4.2", "W4.3", "W4.4"), ("evaluate", "iterate")
-    ),
-    declare_unit(
         "iterate", "Preferences and data iteration", "偏好优化与数据迭代", ("W5.1", "W5.2", "W5.3"), ("dpo", "iterate")
     ),
     declare_unit(

@@ -1,0 +1,134 @@
+"""The stage ``compare``: reads the answers of two models to the same items and writes the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from practicum_core.metrics import Metric
+from practicum_core.stages.base import Failure
+from practicum_core.stages.compare import CompareConfig, CompareRecord, TaskVerdict
+from practicum_jobs.compare.outcomes import Questions, build_questions
+from practicum_jobs.context import StageContext
+from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, resolve_samples
+from practicum_jobs.scoring.intervals import Bootstrap, Interval
+from practicum_jobs.scoring.multiplicity import Correction
+from practicum_jobs.scoring.paired import PairedOutcomes, bootstrap_bca, permute_signs, run_mcnemar
+from practicum_jobs.scoring.power import Power
+from practicum_jobs.scoring.verdicts import Rule, Verdict, VerdictKind, decide, decide_tasks
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One question with its outcomes and its verdict."""
+
+    name: str
+    outcomes: PairedOutcomes
+    verdict: Verdict
+
+    @property
+    def num_clusters(self) -> int:
+        """Templates or passages that the items come from."""
+        return len(set(self.outcomes.clusters)) or len(self.outcomes.base)
+
+
+def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
+    """Decide whether the candidate is better: on the whole split, on each task, and on the control split.
+
+    The whole split is one hypothesis and its p-value is not adjusted; those of the tasks are adjusted together.
+
+    Raises:
+        ConfigError: The samples are named in a way that no file has.
+        DataError: The samples cannot be read, or hold the answers of one model only.
+    """
+    questions = build_questions(read_evaluation_samples(resolve_samples(config.samples, ctx)))
+    ctx.progress(0.1, "answers paired")
+    rule = Rule(
+        power=Power(alpha=1 - config.confidence, power=config.power),
+        margin=config.margin,
+        bootstrap=Bootstrap(config.num_resamples, config.seed),
+        correction=Correction(config.correction),
+    )
+    whole = Comparison(questions.split, questions.whole, decide(questions.whole, rule))
+    ctx.raise_if_stopped()
+    decided = decide_tasks(questions.tasks, rule) if questions.tasks else {}
+    tasks = [
+        Comparison(f"{questions.split}/{name}", questions.tasks[name], verdict) for name, verdict in decided.items()
+    ]
+    control = Comparison("control", questions.control, decide(questions.control, rule)) if questions.control else None
+    comparisons = [whole, *tasks, *([control] if control else [])]
+    return CompareRecord(
+        **ctx.build_record_fields(),
+        verdict=whole.verdict.kind.value,
+        control_verdict=control.verdict.kind.value if control else None,
+        verdicts=[_describe(one, rule) for one in comparisons],
+        metrics=_build_metrics(questions, whole, tasks, control),
+        failures=[_explain(one, config) for one in comparisons if one.verdict.kind is not VerdictKind.IMPROVED],
+    )
+
+
+def _describe(one: Comparison, rule: Rule) -> TaskVerdict:
+    verdict, outcomes = one.verdict, one.outcomes
+    bootstrap = bootstrap_bca(outcomes, rule.bootstrap, 1 - rule.power.alpha)
+    return TaskVerdict(
+        name=one.name,
+        verdict=verdict.kind.value,
+        num_items=len(outcomes.base),
+        num_clusters=one.num_clusters,
+        base=sum(outcomes.base) / len(outcomes.base),
+        candidate=sum(outcomes.candidate) / len(outcomes.candidate),
+        difference=verdict.interval.value,
+        low=_clip(verdict.interval).low,
+        high=_clip(verdict.interval).high,
+        bootstrap_low=bootstrap.low,
+        bootstrap_high=bootstrap.high,
+        p_permutation=permute_signs(outcomes, rule.bootstrap).p,
+        p_mcnemar=run_mcnemar(outcomes, rule.bootstrap).p if outcomes.is_binary else None,
+        p_adjusted=verdict.p_adjusted,
+        smallest_detectable=min(verdict.smallest_detectable, 1.0),
+    )
+
+
+def _build_metrics(
+    questions: Questions, whole: Comparison, tasks: Sequence[Comparison], control: Comparison | None
+) -> list[Metric]:
+    metrics = [
+        _build_difference("paired_difference", whole),
+        *(_build_difference(f"paired_difference_{one.name.removeprefix(f'{questions.split}/')}", one) for one in tasks),
+        *(Metric(name=f"verdict_{kind}", value=float(whole.verdict.kind is kind)) for kind in VerdictKind),
+        Metric(name="comparison_p", value=whole.verdict.p),
+        Metric(name="smallest_detectable", value=min(whole.verdict.smallest_detectable, 1.0)),
+        Metric(name="num_compared", value=len(whole.outcomes.base)),
+        Metric(name="num_clusters", value=whole.num_clusters),
+    ]
+    if control is None:
+        return metrics
+    return [
+        *metrics,
+        _build_difference("control_difference", control),
+        Metric(name="control_regressed", value=float(control.verdict.kind is VerdictKind.REGRESSED)),
+        Metric(name="control_smallest_detectable", value=min(control.verdict.smallest_detectable, 1.0)),
+    ]
+
+
+def _build_difference(name: str, one: Comparison) -> Metric:
+    interval = _clip(one.verdict.interval)
+    return Metric(name=name, value=interval.value, low=interval.low, high=interval.high)
+
+
+def _clip(interval: Interval) -> Interval:
+    """Keep an interval within -1 and 1, where a difference of shares lies; a single cluster has an infinite one."""
+    return Interval(interval.value, max(interval.low, -1.0), min(interval.high, 1.0))
+
+
+def _explain(one: Comparison, config: CompareConfig) -> Failure:
+    verdict, interval = one.verdict, _clip(one.verdict.interval)
+    shown = f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
+    smallest = min(verdict.smallest_detectable, 1.0)
+    detail = {
+        VerdictKind.REGRESSED: "the interval lies below zero",
+        VerdictKind.NOT_DISTINGUISHABLE: f"a difference of {smallest:.3f} would have been seen",
+        VerdictKind.UNDERPOWERED: f"{len(one.outcomes.base)} items of {one.num_clusters} templates see differences "
+        f"from {smallest:.3f} on; {config.margin:.3f} matters",
+    }[verdict.kind]
+    return Failure(kind=verdict.kind.value, where=one.name, text=f"candidate minus base {shown}: {detail}")

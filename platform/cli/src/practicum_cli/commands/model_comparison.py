@@ -1,0 +1,53 @@
+"""``practicum compare``: two models on the same rows, with a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from practicum_cli.commands.options import experiments_option
+from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
+from practicum_cli.console import build_listener
+from practicum_cli.request import RunRequest, build_weekjobs
+from practicum_cli.session import describe_outcome, execute_run, start_run
+from practicum_cli.streams import tell, tell_json
+from practicum_runtime.stop_request import StopRequest
+
+
+@click.command()
+@click.argument("base", metavar="BASE")
+@click.argument("candidate", metavar="CANDIDATE")
+@click.option("--data", metavar="URI", help="Data set with a split test: builtin:NAME, hf://, s3://, or a folder.")
+@click.option("--limit", type=click.IntRange(min=1), help="Rows at most, the first ones.")
+@click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="An option of a step; repeatable.")
+@experiments_option
+@click.option("--json", "as_json", is_flag=True, help="Print the final status as JSON.")
+def compare(
+    *,
+    base: str,
+    candidate: str,
+    data: str | None,
+    limit: int | None,
+    overrides: tuple[str, ...],
+    experiments: Path,
+    as_json: bool,
+) -> int:
+    """Answer the same rows with the models BASE and CANDIDATE, and decide whether CANDIDATE is better.
+
+    A model is a URI (builtin:NAME, hf://OWNER/NAME, a folder) or a reference such as latest:sft/merged.
+
+    Exit 0 where it is better, 1 where it is not, or where there are too few rows to tell.
+    """
+    options = {"evaluate.candidate": candidate, **({"evaluate.limit": limit} if limit else {})}
+    request = RunRequest(overrides=overrides, data=data, model=base, extra_set=options)
+    weekjob = build_weekjobs(("comparison",), request)[0]
+    outcome = execute_run(start_run(experiments, weekjob), weekjob, build_listener(), StopRequest())
+    if as_json:
+        tell_json(describe_outcome(outcome))
+    else:
+        tell(describe_end([outcome]))
+    fault = describe_fault(outcome)
+    if fault:
+        tell(fault, err=True)
+    return get_exit_code_of(outcome.status)

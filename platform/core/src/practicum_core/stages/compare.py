@@ -1,0 +1,127 @@
+"""Configuration and record of the stage ``compare``: is the candidate better than the base, by paired statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from practicum_core.metrics import Metric
+from practicum_core.stages.base import DataUri, StageConfig, StageRecord
+from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.titles import figure, key_figure
+from practicum_core.texts import Bilingual
+
+VerdictName = Literal["improved", "regressed", "not_distinguishable", "underpowered"]
+Correction = Literal["holm", "fdr_bh"]
+
+
+class CompareConfig(StageConfig):
+    """Which answers are compared, and what counts as a difference."""
+
+    samples: DataUri = Field(
+        default="run:stages/evaluate/samples.jsonl",
+        description="Samples of an evaluation of two models: a file, or run:PATH inside the run.",
+    )
+    confidence: float = Field(default=0.95, ge=0.95, lt=1, description="Of intervals and tests.")
+    power: float = Field(default=0.8, ge=0.5, lt=1, description="Of the smallest detectable difference.")
+    margin: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="Smallest difference that matters; a comparison that cannot see it is underpowered.",
+    )
+    num_resamples: int = Field(default=10_000, ge=1_000, description="Of the bootstrap and of the permutation test.")
+    correction: Correction = Field(default="holm", description="Of the p-values over tasks.")
+
+
+class TaskVerdict(BaseModel):
+    """The comparison on one task, on the whole scored split, or on the control split."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Name of the split, or SPLIT/TASK.")
+    verdict: VerdictName
+    num_items: int
+    num_clusters: int = Field(description="Templates or passages that the items come from.")
+    base: float
+    candidate: float
+    difference: float
+    low: float = Field(description="Lower end of the cluster-robust t interval.")
+    high: float
+    bootstrap_low: float = Field(description="Lower end of the BCa bootstrap over clusters.")
+    bootstrap_high: float
+    p_permutation: float
+    p_mcnemar: float | None = None
+    p_adjusted: float = Field(
+        description="p of the deciding test (McNemar, or sign flips for scores), adjusted over tasks."
+    )
+    smallest_detectable: float
+
+
+class CompareRecord(StageRecord):
+    """One verdict per question: the scored split, each of its tasks, and the control split."""
+
+    verdict: VerdictName = Field(description="On the whole scored split.")
+    control_verdict: VerdictName | None = None
+    verdicts: list[TaskVerdict]
+
+
+VERDICT_TITLES: Mapping[VerdictName, Bilingual] = {
+    "improved": Bilingual("improved", "有提升"),
+    "regressed": Bilingual("regressed", "变差"),
+    "not_distinguishable": Bilingual("not distinguishable", "无法区分"),
+    "underpowered": Bilingual("underpowered: too few items to tell", "样本不足，无法判断"),
+}
+
+
+def describe_result(metrics: Mapping[str, Metric]) -> str:
+    """Say the verdict in one sentence, with the interval that it rests on."""
+    difference, verdict = metrics.get("paired_difference"), metrics.get("verdict_improved")
+    if difference is None or verdict is None or difference.low is None or difference.high is None:
+        return ""
+    flags = {name: bool(metrics[f"verdict_{name}"].value) for name in VERDICT_TITLES if f"verdict_{name}" in metrics}
+    name = next((VERDICT_TITLES[one].en for one, holds in flags.items() if holds), "no verdict")
+    interval = f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
+    control = metrics.get("control_regressed")
+    if control is None:
+        kept = ""
+    else:
+        kept = "; the control set regressed" if control.value else "; no regression is seen on the control set"
+    return f"Verdict: {name}; candidate minus base {interval}{kept}"
+
+
+METRICS = {
+    "paired_difference": key_figure("Candidate minus base", "候选减基座", "points"),
+    "paired_difference_{rest}": figure("Candidate minus base, {rest}", "候选减基座，{rest}", "points"),
+    "control_difference": key_figure("Candidate minus base, control set", "候选减基座，对照集", "points"),
+    "verdict_improved": figure("Verdict “improved”", "结论为“有提升”", "count"),
+    "verdict_regressed": figure("Verdict “regressed”", "结论为“变差”", "count"),
+    "verdict_not_distinguishable": figure("Verdict “not distinguishable”", "结论为“无法区分”", "count"),
+    "verdict_underpowered": figure("Verdict “underpowered”", "结论为“样本不足”", "count"),
+    "control_regressed": figure("Control set regressed", "对照集变差", "count"),
+    "comparison_p": figure("Paired test of the difference, p", "配对差异检验 p 值", "number"),
+    "smallest_detectable": key_figure("Smallest detectable difference", "最小可检测差异", "width"),
+    "control_smallest_detectable": figure(
+        "Smallest detectable difference, control set", "最小可检测差异，对照集", "width"
+    ),
+    "num_compared": figure("Items compared", "比较的样本数", "count"),
+    "num_clusters": figure("Templates that the items come from", "样本所属模板数", "count"),
+}
+FAILURES = {
+    "regressed": Bilingual("the candidate is worse", "候选模型变差"),
+    "not_distinguishable": Bilingual("no difference can be told", "看不出差异"),
+    "underpowered": Bilingual("too few items to tell", "样本太少，无法判断"),
+}
+SPEC = StageSpec(
+    "compare",
+    Bilingual("decides whether the candidate is better than the base", "判断候选模型是否优于基座模型"),
+    "base",
+    CompareConfig,
+    CompareRecord,
+    describe_result=describe_result,
+    headlines=("paired_difference",),
+    metrics=METRICS,
+    failures=FAILURES,
+)

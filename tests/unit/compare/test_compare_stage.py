@@ -1,0 +1,100 @@
+"""The stage ``compare`` on samples of two models: the four verdicts, the control set, and samples that do not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from answer_pairs import write_pairs
+from practicum_core.errors import DataError
+from practicum_core.stages.compare import SPEC, CompareConfig
+from practicum_core.stages.evaluate import EvaluationSample
+from practicum_jobs import compare
+from practicum_jobs.context import StageContext
+
+
+def build(number, base, candidate, split="test", task="extract", per_group=4):
+    return EvaluationSample(
+        id=f"{split}-{number}",
+        split=split,
+        task=task,
+        group=f"{split}-{number // per_group}",
+        base="a",
+        candidate="b",
+        base_correct=base,
+        candidate_correct=candidate,
+        base_mentioned=base,
+        candidate_mentioned=candidate,
+    )
+
+
+def run(tmp_path, samples, **options):
+    path = write_pairs(tmp_path / "samples.jsonl", samples)
+    context = StageContext(tmp_path / "runs/evaluate/one", "compare", "compare", cache_dir=tmp_path / "cache")
+    return compare.run(CompareConfig(samples=f"file://{path}", **options), context)
+
+
+def get_metrics(record):
+    return {metric.name: metric for metric in record.metrics}
+
+
+def test_better_is_improved_and_a_lost_control_set_is_its_own_verdict(tmp_path):
+    scored = [build(number, base=number % 10 == 0, candidate=number % 10 != 1) for number in range(100)]
+    control = [build(number, base=number % 5 != 0, candidate=False, split="control") for number in range(60)]
+    record = run(tmp_path, scored + control)
+    assert (record.verdict, record.control_verdict) == ("improved", "regressed")
+    metrics = get_metrics(record)
+    assert metrics["paired_difference"].value == pytest.approx(0.8)
+    assert metrics["paired_difference"].low > 0
+    assert metrics["control_regressed"].value == 1
+    assert [failure.kind for failure in record.failures] == ["regressed"]
+    sentence = SPEC.describe_result(metrics)
+    assert "Verdict: improved" in sentence
+    assert "the control set regressed" in sentence
+
+
+def test_a_model_against_itself_is_not_distinguishable(tmp_path):
+    samples = [build(number, base=number % 2 == 0, candidate=number % 2 == 0) for number in range(100)]
+    record = run(tmp_path, samples)
+    assert record.verdict == "not_distinguishable"
+    assert record.verdicts[0].p_permutation == 1.0
+    assert record.control_verdict is None
+
+
+def test_twelve_items_are_underpowered_whatever_they_show(tmp_path):
+    record = run(tmp_path, [build(number, base=False, candidate=True, per_group=1) for number in range(12)])
+    assert record.verdict == "underpowered"
+    assert "0.100 matters" in record.failures[0].text
+
+
+def test_worse_is_regressed(tmp_path):
+    record = run(tmp_path, [build(number, base=number % 4 != 0, candidate=False) for number in range(100)])
+    assert record.verdict == "regressed"
+
+
+def test_tasks_have_verdicts_of_their_own(tmp_path):
+    better = [build(number, base=False, candidate=True) for number in range(80)]
+    same = [build(number + 100, base=True, candidate=True, task="question", per_group=1) for number in range(120)]
+    record = run(tmp_path, better + same)
+    assert [(one.name, one.verdict) for one in record.verdicts] == [
+        ("test", "improved"),
+        ("test/extract", "improved"),
+        ("test/question", "not_distinguishable"),
+    ]
+    assert get_metrics(record)["paired_difference_question"].value == 0
+
+
+def test_one_models_samples_are_refused(tmp_path):
+    samples = [EvaluationSample(id="one", split="test", output="a", correct=True)]
+    with pytest.raises(DataError, match="no answers of two models; the first is one"):
+        run(tmp_path, samples)
+
+
+def test_a_row_that_is_there_twice_is_refused(tmp_path):
+    with pytest.raises(DataError, match="there twice"):
+        run(tmp_path, [build(1, base=True, candidate=True)] * 2)
+
+
+def test_samples_of_three_splits_are_refused(tmp_path):
+    samples = [build(1, base=True, candidate=True, split=split) for split in ("test", "control", "more")]
+    with pytest.raises(DataError, match="3 splits"):
+        run(tmp_path, samples)
