@@ -34,6 +34,7 @@ class CompletionTrainer(trl.SFTTrainer):  # type: ignore[misc]  # trl is untyped
     """
 
     num_tokens = 0
+    curves: tuple[str, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
         super().__init__(*args, **kwargs)

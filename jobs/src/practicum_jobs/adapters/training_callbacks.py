@@ -90,7 +90,8 @@ class CurveWriter(transformers.TrainerCallback):  # type: ignore[misc]  # transf
         **_: Any,
     ) -> None:
         """Write the curve's next point; stop training when the watchdog reports a fault."""
-        point = {name: float(logs[name]) for name in _CURVES if logs and name in logs}
+        wanted = (*_CURVES, *self._trainer.curves)
+        point = {name.replace("/", "_"): float(logs[name]) for name in wanted if logs and name in logs}
         if not point:
             return
         self._append({"step": state.global_step, **point})

@@ -37,6 +37,9 @@ class CountingTrainer(Protocol):
     num_tokens: int
     """Tokens of all ranks since the start of the run, padding left out."""
 
+    curves: tuple[str, ...]
+    """Names of figures that only this trainer logs; a slash in them becomes an underscore in the metric series."""
+
     model: Any
     args: Any
     state: Any

@@ -7,7 +7,6 @@ counted as a wrong format, because repairing the format would not repair it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,20 +15,14 @@ from practicum_core.stages.analyze import Cause
 from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.scoring.answers import is_equal_json, is_mentioned, normalize_text, parse_object
 from practicum_jobs.text.refusals import is_declined
+from practicum_jobs.text.repetition import MIN_DISTINCT, find_loop, measure_distinct
 from practicum_jobs.text.script import Script, classify_texts
 
 MAX_VALUE = 40
 """Characters of a value in the details."""
-MIN_REPEATS = 4
-MIN_REPEATED_CHARS = 24
-MIN_WORDS = 20
-MIN_DISTINCT = 0.6
-"""Of 50 answers of SmolLM2-135M to tickets, the five that go in circles lay below 0.54, all others at 0.7 or above."""
 MIN_CUT_BYTES = 72
 """A shorter text without a full stop is a short answer and not a cut-off one. In UTF-8: an ideograph says more."""
 
-_LOOP = re.compile(rf"(.{{1,120}}?)\1{{{MIN_REPEATS - 1},}}", re.DOTALL)
-_WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")
 _ENDINGS = frozenset(".!?。！？…)）]】}”\"'`>」』;；:：*|")
 _CLOSERS = {"{": "}", "[": "]"}
 
@@ -93,31 +86,6 @@ def _find_repetition(answered: Answered) -> str | None:
     if is_form or share >= MIN_DISTINCT or measure_distinct(answered.expected) < MIN_DISTINCT:
         return None
     return f"only {share:.0%} of its runs of three words are distinct"
-
-
-def measure_distinct(text: str) -> float:
-    """Return the share of distinct runs of three words (ideographs in Chinese); 1 for a text of fewer than 20 words.
-
-    >>> measure_distinct("it is not so and " * 6) < 0.3, measure_distinct("one two three")
-    (True, 1.0)
-    """
-    words = _WORD.findall(text.casefold())
-    if len(words) < MIN_WORDS:
-        return 1.0
-    runs = list(zip(words, words[1:], words[2:], strict=False))
-    return len(set(runs)) / len(runs)
-
-
-def find_loop(text: str) -> str | None:
-    """Return the piece that a text repeats at least four times in a row over 24 characters; ``None`` without one.
-
-    >>> find_loop("no no no no no no no no no no"), find_loop("10000000") is None
-    ('no ', True)
-    """
-    for match in _LOOP.finditer(text):
-        if len(match[0]) >= MIN_REPEATED_CHARS and match[1].strip():
-            return match[1]
-    return None
 
 
 def _find_truncation(answered: Answered) -> str | None:

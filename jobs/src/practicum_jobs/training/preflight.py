@@ -166,8 +166,9 @@ def estimate_largest_batch(
     rows: Sequence[EncodedRow], shape: ModelShape, config: TrainingConfig, free: FreeMemory
 ) -> MemoryEstimate:
     """Estimate memory for the batch of the longest rows, which a shuffled epoch may draw."""
-    longest = sorted((len(row.tokens.input_ids) for row in rows), reverse=True)[: config.batch_size]
-    counted = sorted((row.num_trainable for row in rows), reverse=True)[: config.batch_size]
+    num_sequences = config.batch_size * config.sequences_per_row
+    longest = sorted((len(row.tokens.input_ids) for row in rows), reverse=True)[:num_sequences]
+    counted = sorted((row.num_trainable for row in rows), reverse=True)[:num_sequences]
     batch_tokens = len(longest) * max(longest, default=0)
     return estimate_memory(shape, config, batch_tokens, sum(counted), is_gpu=free.is_gpu)
 

@@ -41,7 +41,7 @@ def build_record(
     losses = read_lost_workers(job.work_dir / "failures.jsonl", job.started_at_s)
     failures = [*losses, *_describe_overfitting(overfitting)]
     return model(
-        metrics=build_metrics(outcome, prepared.checks, curves),
+        metrics=build_metrics(outcome, prepared.checks, curves, job.config.loss_unit),
         failures=failures,
         artifacts=_describe_exports(ctx),
         method=job.config.method,
@@ -66,16 +66,16 @@ def build_record(
     )
 
 
-def build_metrics(outcome: TrainingOutcome, checks: Preflight, curves: Curves) -> list[Metric]:
+def build_metrics(outcome: TrainingOutcome, checks: Preflight, curves: Curves, loss_unit: str) -> list[Metric]:
     """Return the figures. The exported weights are those with the lowest validation loss."""
     validation = curves.series.get("eval_loss", [])
     first = validation[0][1]
     best = dict(validation).get(outcome.best_step or -1, validation[-1][1])
     figures: list[tuple[str, float | None, str]] = [
-        ("validation_loss", best, "nats per token"),
-        ("validation_loss_first", first, "nats per token"),
-        ("validation_loss_drop", first - best, "nats per token"),
-        ("train_loss", curves.get_last("loss"), "nats per token"),
+        ("validation_loss", best, loss_unit),
+        ("validation_loss_first", first, loss_unit),
+        ("validation_loss_drop", first - best, loss_unit),
+        ("train_loss", curves.get_last("loss"), loss_unit),
         ("tokens_per_s", outcome.step_tokens / outcome.step_s if outcome.step_s else None, "tokens/s"),
         ("steps_per_s", _count_own_steps(outcome) / outcome.step_s if outcome.step_s else None, "steps/s"),
         ("startup_s", outcome.startup_s, "s"),

@@ -22,6 +22,9 @@ class TrainingConfig(StageConfig):
 
     highest_usual_rates: ClassVar[dict[str, float]] = {"full": 1e-4, "lora": 2e-3, "qlora": 2e-3}
     """Learning rates above which a run that diverged most likely did so for that."""
+    sequences_per_row: ClassVar[int] = 1
+    """Sequences that a row of the batch becomes: two for a preference pair."""
+    loss_unit: ClassVar[str] = "nats per token"
 
     model: ModelUri = Field(default="builtin:smollm2-135m", description="URI of the base model.")
     method: Literal["full", "lora", "qlora"] = "lora"

@@ -1,0 +1,117 @@
+"""Real TRL and Ray Train on preference pairs and a tiny model: rewards from zero up, and pairs that are unusable."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from practicum_core.curves import read_curves
+from practicum_core.errors import ConfigError
+from practicum_core.layout import RunLayout
+from practicum_core.rows import Message, Row
+from practicum_core.stages.dpo import DpoConfig
+from practicum_core.stages.snapshot import DataLock
+from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.store import write_data_lock, write_split
+from practicum_jobs.dpo import run
+
+pytestmark = [
+    pytest.mark.training,
+    # swig's generated types in sentencepiece's and others' extension modules, seen when transformers loads them
+    pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning"),
+    # torch.distributed and ray import their own deprecated names
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning:(ray|torch|transformers|trl|peft|accelerate|bitsandbytes).*"
+    ),
+    pytest.mark.filterwarnings("ignore::FutureWarning:(ray|torch|transformers|trl|peft|accelerate|bitsandbytes).*"),
+]
+
+NUM_STEPS = 24
+OPTIONS = {
+    "max_steps": NUM_STEPS,
+    "eval_steps": 6,
+    "save_steps": 6,
+    "learning_rate": 5e-3,
+    "batch_size": 4,
+    "num_sample_prompts": 1,
+    "sample_max_new_tokens": 4,
+}
+
+
+def make_pairs(count: int, seed: int) -> list[Row]:
+    generator = random.Random(seed)
+    return [_make_pair(f"{seed}-{number}", generator) for number in range(count)]
+
+
+def _make_pair(name: str, generator: random.Random) -> Row:
+    category, order = generator.choice(["refund", "delivery", "invoice"]), str(generator.randint(100, 9999))
+    wrong = generator.choice([other for other in ("refund", "delivery", "invoice") if other != category])
+    answer, rejected = (json.dumps({"category": value, "order": order}) for value in (category, wrong))
+    question = Message(role="user", content=f"About my {category}, order {order}.")
+    return Row(id=name, messages=[question], answer=answer, rejected=rejected)
+
+
+def open_run(folder: Path, train: list[Row] | None = None) -> StageContext:
+    folder.mkdir(parents=True, exist_ok=True)
+    cache = folder.parent / "cache"
+    splits = {
+        "train": write_split(train if train is not None else make_pairs(32, 1), cache),
+        "validation": write_split(make_pairs(8, 2), cache),
+    }
+    write_data_lock(RunLayout(folder), DataLock(uri="test:pairs", splits=splits))
+    return StageContext(folder, "dpo", "dpo", cache_dir=cache)
+
+
+def read_series(ctx: StageContext):
+    return read_curves(ctx.layout.metrics.read_text().splitlines()).series
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Threads that spin for each other on a busy machine are slower than one, and the model is tiny."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, tiny_model_dir):
+    """One whole run that several tests look at."""
+    ctx = open_run(tmp_path_factory.mktemp("dpo") / "run")
+    return run(DpoConfig(model=str(tiny_model_dir), **OPTIONS), ctx), ctx
+
+
+def test_the_margin_rises_from_zero_and_the_record_says_so(whole):
+    record, ctx = whole
+    series = read_series(ctx)
+    first = {name: series[f"eval_rewards_{name}"][0] for name in ("chosen", "rejected", "margins")}
+    assert first == {"chosen": (0, 0.0), "rejected": (0, 0.0), "margins": (0, 0.0)}  # the reference is the model itself
+    assert series["eval_loss"][0][1] == pytest.approx(0.693147, abs=1e-5)
+    assert series["eval_rewards_margins"][-1][1] > 0
+    metrics = {metric.name: metric for metric in record.metrics}
+    assert metrics["reward_margin"].value == dict(series["eval_rewards_margins"])[record.best_step]
+    drift = dict(series["eval_logps_chosen"])[record.best_step] - series["eval_logps_chosen"][0][1]
+    assert metrics["chosen_drift"].value == pytest.approx(drift, abs=1e-3)
+    assert metrics["validation_loss"].unit == "nats per pair"
+    assert [step for step, _ in series["rewards_accuracies"]] == list(range(1, NUM_STEPS + 1))
+    assert record.num_tokens == series["num_tokens"][-1][1] > 0
+    assert [Path(artifact.path).name for artifact in record.artifacts] == ["adapter", "merged"]
+    assert record.diagnosis.startswith("Validation loss went from 0.693")
+
+
+def test_unusable_pairs_are_all_named_and_nothing_is_trained(tiny_model_dir, tmp_path):
+    rows = make_pairs(5, 1)
+    rows[1] = rows[1].model_copy(update={"rejected": " "})
+    rows[2] = rows[2].model_copy(update={"rejected": rows[2].answer + "\n"})
+    rows[4] = rows[4].model_copy(update={"rejected": None})
+    ctx = open_run(tmp_path / "run", rows)
+    with pytest.raises(ConfigError) as caught:
+        run(DpoConfig(model=str(tiny_model_dir), **OPTIONS), ctx)
+    assert caught.value.detail == (
+        "1 rows: the rejected answer is empty (1-1); 1 rows: the chosen and the rejected answer are equal (1-2); "
+        "1 rows: the row has no rejected answer (1-4)"
+    )
+    assert not ctx.layout.metrics.exists()
