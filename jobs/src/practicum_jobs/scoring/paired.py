@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,8 +111,9 @@ def estimate_mean(
 
     For equal clusters this is the factor C / (C - 1) and C - 1 degrees of freedom; for independent items, the usual
     t interval. For unequal clusters, CR2 divides each cluster's squared sum of residuals by 1 - its share of the items,
-    and the degrees of freedom follow Satterthwaite under a working correlation of 1 within clusters, which is the
-    cautious end. One cluster gives an interval without ends and p = 1.
+    and the degrees of freedom follow Satterthwaite under independent items. With 8, 20 and 60 unequal clusters that
+    covers 93 to 97 % (docs/benchmarks.md), where C - 1 covers 90 % and a working correlation of 1 covers 99 % with 8
+    clusters. One cluster gives an interval without ends and p = 1.
 
     Source: Bell and McCaffrey, Survey Methodology 28 (2002), 169-181; Imbens and Kolesar, Review of Economics and
     Statistics 98 (2016), 701-712.
@@ -245,20 +245,12 @@ def _split_draws(num_resamples: int, width: int) -> list[int]:
 def _compute_degrees(shares: Floats) -> float:
     """Return Satterthwaite's degrees of freedom of CR2 for a mean; shares are of clusters, and sum to 1.
 
-    The sums of clusters have variances proportional to their squared size. The matrix of the quadratic form
-    is diagonal plus rank two, so its two traces need only sums.
+    The sums of clusters have variances proportional to their size. The matrix of the quadratic form is diagonal plus
+    rank one with trace 1, so its squares need only sums; equal clusters give their number - 1.
     """
-    if np.ptp(shares) < _TOLERANCE:
-        return float(len(shares) - 1)
-    weights: Any = 1 / (1 - shares)
-    variances = shares**2
-    total = variances.sum()
-    own = -2 * shares * variances + variances * total
-    p, q, r = (float((weights * one).sum()) for one in (variances, variances**2, shares * variances))
-    trace = float((weights * (variances + own)).sum())
-    squared = 2 * p * q + total**2 * p**2 + 2 * r**2 - 4 * total * p * r
-    squared += float((weights**2 * (variances**2 + 2 * variances * own)).sum())
-    return float(trace**2 / squared)
+    weights = 1 / (1 - shares)
+    crossed = float((weights * shares**2).sum())
+    return 1 / (crossed**2 + float((weights**2 * shares**2 * (1 - 2 * shares)).sum()))
 
 
 def _compute_t_p(distance: float, error: float, degrees: float) -> float:
