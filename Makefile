@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-pii bench-sft bench-gpu bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run test lint format bench bench-audit bench-pii bench-sft bench-gpu bench-eval bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -36,7 +36,7 @@ format: ## format the code
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-bench: bench-audit bench-pii bench-sft bench-gpu bench-controller ## every bench
+bench: bench-audit bench-pii bench-sft bench-gpu bench-eval bench-controller ## every bench
 
 bench-audit: ## the data audit compared with datasketch and Presidio
 	tests/bench/bench-audit.sh
@@ -49,6 +49,9 @@ bench-sft: ## fine-tuning compared with a plain TRL script
 
 bench-gpu: ## fine-tuning on a GPU compared with a plain TRL script; without a package index see bench-gpu.sh
 	tests/bench/bench-gpu.sh
+
+bench-eval: ## the statistics of an evaluation on 10,000 items x 10 tasks
+	tests/bench/bench-eval.sh
 
 cluster-up: ## a bare cluster with Kueue and KubeRay (root); uses $$KUBECONFIG or kind if there is one
 	$(CLUSTER) up
