@@ -66,6 +66,14 @@ def test_twelve_items_are_underpowered_whatever_they_show(tmp_path):
     assert "0.100 matters" in record.failures[0].text
 
 
+def test_a_small_control_set_is_not_said_to_be_kept(tmp_path):
+    scored = [build(number, base=False, candidate=True) for number in range(100)]
+    control = [build(number, base=number < 5, candidate=number < 4, split="control") for number in range(10)]
+    metrics = get_metrics(run(tmp_path, scored + control))
+    assert (metrics["control_regressed"].value, metrics["control_underpowered"].value) == (0, 1)
+    assert "too small to tell" in SPEC.describe_result(metrics)
+
+
 def test_worse_is_regressed(tmp_path):
     record = run(tmp_path, [build(number, base=number % 4 != 0, candidate=False) for number in range(100)])
     assert record.verdict == "regressed"

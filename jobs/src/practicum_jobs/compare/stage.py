@@ -107,6 +107,7 @@ def _build_metrics(
         *metrics,
         _build_difference("control_difference", control),
         Metric(name="control_regressed", value=float(control.verdict.kind is VerdictKind.REGRESSED)),
+        Metric(name="control_underpowered", value=float(control.verdict.kind is VerdictKind.UNDERPOWERED)),
         Metric(name="control_smallest_detectable", value=min(control.verdict.smallest_detectable, 1.0)),
     ]
 

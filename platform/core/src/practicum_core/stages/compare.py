@@ -84,12 +84,18 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
     flags = {name: bool(metrics[f"verdict_{name}"].value) for name in VERDICT_TITLES if f"verdict_{name}" in metrics}
     name = next((VERDICT_TITLES[one].en for one, holds in flags.items() if holds), "no verdict")
     interval = f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
-    control = metrics.get("control_regressed")
-    if control is None:
-        kept = ""
-    else:
-        kept = "; the control set regressed" if control.value else "; no regression is seen on the control set"
+    kept = _describe_control(metrics)
     return f"Verdict: {name}; candidate minus base {interval}{kept}"
+
+
+def _describe_control(metrics: Mapping[str, Metric]) -> str:
+    regressed, underpowered = metrics.get("control_regressed"), metrics.get("control_underpowered")
+    if regressed is None:
+        return ""
+    if regressed.value:
+        return "; the control set regressed"
+    is_small = underpowered is not None and bool(underpowered.value)
+    return "; the control set is too small to tell" if is_small else "; no regression is seen on the control set"
 
 
 METRICS = {
@@ -101,6 +107,7 @@ METRICS = {
     "verdict_not_distinguishable": figure("Verdict “not distinguishable”", "结论为“无法区分”", "count"),
     "verdict_underpowered": figure("Verdict “underpowered”", "结论为“样本不足”", "count"),
     "control_regressed": figure("Control set regressed", "对照集变差", "count"),
+    "control_underpowered": figure("Control set too small to tell", "对照集样本不足", "count"),
     "comparison_p": figure("Paired test of the difference, p", "配对差异检验 p 值", "number"),
     "smallest_detectable": key_figure("Smallest detectable difference", "最小可检测差异", "width"),
     "control_smallest_detectable": figure(
