@@ -104,6 +104,10 @@ COURSE_ROWS: dict[str, B] = {
     "W3.1": B("Preflight checks, overfitting, checkpoints, causes of failure", "训练前检查、过拟合、检查点与失败原因"),
     "W3.2": B("One LoRA run, exported and checked by inference", "完成一次 LoRA 微调，导出并通过推理验证"),
     "W3.3": B("Complete record: config, curves, samples, failure points", "完整记录：配置、曲线、样本与失败点"),
+    "W4.1": B("Evaluation design: benchmark, control set, blind test", "评测设计：基准集、对照集与盲测"),
+    "W4.2": B("A judge model: its risks and its calibration", "裁判模型：风险与校准"),
+    "W4.3": B("Base against tuned model, with statistics and failures", "基座与微调模型对比：统计结论与失败样本"),
+    "W4.4": B("Failed answers grouped by cause", "失败样本按原因归类"),
     "V8.1": B("Data preparation and LoRA in one week", "一周内完成数据准备与 LoRA 微调"),
 }
 COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
@@ -118,6 +122,10 @@ COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
     "W2.3": ("audit", "numbers"),
     "W3.1": ("curves", "problems"),
     "W3.2": ("numbers", "verdict", "samples"),
+    "W4.1": ("numbers", "samples"),
+    "W4.2": ("numbers",),
+    "W4.3": ("numbers", "verdict", "samples"),
+    "W4.4": ("samples", "problems"),
     "V8.1": ("audit", "curves", "numbers", "samples"),
     "W3.3": ("steps", "curves", "samples", "problems"),
 }
