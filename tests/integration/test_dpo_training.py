@@ -1,18 +1,25 @@
-"""Real TRL and Ray Train on preference pairs and a tiny model: rewards from zero up, and pairs that are unusable."""
+"""Real TRL and Ray Train on preference pairs and a tiny model: rewards, unusable pairs, resume after a kill."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from practicum_core.content_hash import hash_path
 from practicum_core.curves import read_curves
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
 from practicum_core.rows import Message, Row
-from practicum_core.stages.dpo import DpoConfig
+from practicum_core.stages.dpo import DpoConfig, DpoRecord
 from practicum_core.stages.snapshot import DataLock
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import write_data_lock, write_split
@@ -115,3 +122,38 @@ def test_unusable_pairs_are_all_named_and_nothing_is_trained(tiny_model_dir, tmp
         "1 rows: the row has no rejected answer (1-4)"
     )
     assert not ctx.layout.metrics.exists()
+
+
+def start_stage(folder: Path, cache: Path, options: dict) -> subprocess.Popen:
+    (folder / "options.yaml").write_text(yaml.safe_dump(options))
+    command = [sys.executable, "-m", "practicum_jobs", "dpo", "--config", str(folder / "options.yaml")]
+    with (folder / "log.txt").open("w") as log:
+        return subprocess.Popen(
+            [*command, "--run-dir", str(folder)],
+            env=os.environ | {"PRACTICUM_CACHE": str(cache)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def test_a_killed_and_resumed_run_ends_bit_equal(whole, tiny_model_dir, tmp_path):
+    ctx = open_run(tmp_path / "run")
+    options = {"model": str(tiny_model_dir), **OPTIONS}
+    process = start_stage(ctx.run.root, ctx.cache_dir, options)
+    log = ctx.run.root / "log.txt"
+    deadline = time.monotonic() + 300
+    while not (ctx.layout.metrics.is_file() and len(read_series(ctx).get("loss", [])) > 6):
+        assert process.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert not ctx.layout.record.exists()
+    again = start_stage(ctx.run.root, ctx.cache_dir, options)
+    assert again.wait(timeout=300) == 0, log.read_text()[-3000:]
+    record = DpoRecord.model_validate_json(ctx.layout.record.read_bytes())
+    assert record.resumed_from_step in (6, 12, 18)
+    for name in ("adapter/adapter_model.safetensors", "merged/model.safetensors"):
+        assert hash_path(whole[1].layout.artifacts / name) == hash_path(ctx.layout.artifacts / name)
+    for name in ("loss", "eval_loss", "rewards_margins", "eval_logps_chosen", "num_tokens"):
+        assert read_series(ctx)[name] == read_series(whole[1])[name]
