@@ -64,6 +64,11 @@ def _pair(samples: Sequence[EvaluationSample]) -> PairedOutcomes:
 
 
 def _pair_control(samples: Sequence[EvaluationSample]) -> PairedOutcomes:
+    """Take every control item for itself.
+
+    The few kinds of control items were chosen, not drawn from many kinds: the verdict is about these kinds, and their
+    items are drawn independently within each.
+    """
     return PairedOutcomes(
         [float(bool(one.base_mentioned)) for one in samples],
         [float(bool(one.candidate_mentioned)) for one in samples],
