@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from answer_pairs import write_pairs
@@ -106,3 +108,67 @@ def test_samples_of_three_splits_are_refused(tmp_path):
     samples = [build(1, base=True, candidate=True, split=split) for split in ("test", "control", "more")]
     with pytest.raises(DataError, match="3 splits"):
         run(tmp_path, samples)
+
+
+def write_log(path, scores, **changes):
+    """Write what lm-evaluation-harness 0.4.13 writes with --log_samples, each answer filtered in two ways."""
+    lines = []
+    for number, score in enumerate(scores):
+        for name, value in (("strict-match", score), ("flexible-extract", 1.0)):
+            line = {"doc_id": number, "filter": name, "metrics": ["exact_match"], "exact_match": value}
+            lines.append(json.dumps({**line, "prompt_hash": f"p{number}", "doc_hash": f"d{number}", **changes}))
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def run_files(tmp_path, base, candidate):
+    context = StageContext(tmp_path / "runs/evaluate/one", "compare", "compare", cache_dir=tmp_path / "cache")
+    return compare.run(CompareConfig(samples=f"file://{base}", candidate_samples=f"file://{candidate}"), context)
+
+
+def test_logs_of_lm_evaluation_harness_are_paired_by_item(tmp_path):
+    base = write_log(tmp_path / "samples_gsm8k_2026-01-01.jsonl", [0.0] * 80 + [1.0] * 20)
+    candidate = write_log(tmp_path / "samples_gsm8k_2026-01-02.jsonl", [1.0] * 60 + [0.0] * 20 + [1.0] * 20)
+    lines = candidate.read_text(encoding="utf-8").splitlines(keepends=True)
+    candidate.write_text("".join([lines[0], lines[1], *reversed(lines[2:])]), encoding="utf-8")
+    record = run_files(tmp_path, base, candidate)
+    assert record.verdict == "improved"
+    assert record.verdicts[0].difference == pytest.approx(0.6)
+
+
+def test_samples_of_two_evaluations_are_paired_by_id(tmp_path):
+    def build_one(number, is_right):
+        return EvaluationSample(
+            id=str(number), split="test", group=str(number), prompt="q", output="a", correct=is_right
+        )
+
+    base = write_pairs(tmp_path / "base.jsonl", [build_one(number, is_right=number % 2 == 0) for number in range(100)])
+    worse = write_pairs(
+        tmp_path / "worse.jsonl", [build_one(number, is_right=False) for number in reversed(range(100))]
+    )
+    assert run_files(tmp_path, base, worse).verdict == "regressed"
+
+
+@pytest.mark.parametrize(
+    ("scores", "changes", "told"),
+    [
+        ([1.0] * 29, {}, r"1 items \(29\) only in the first"),
+        ([1.0] * 31, {}, r"1 items \(30\) only in the second"),
+        ([1.0] * 30, {"prompt_hash": "other"}, "30 items .* had another prompt"),
+        ([1.0] * 30, {"doc_id": 4}, "the item 4 is there twice"),
+        ([1.0] * 30, {"exact_match": "yes"}, "no number as its score"),
+    ],
+)
+def test_files_that_do_not_align_are_refused(tmp_path, scores, changes, told):
+    base = write_log(tmp_path / "base.jsonl", [0.0] * 30)
+    with pytest.raises(DataError, match=told):
+        run_files(tmp_path, base, write_log(tmp_path / "candidate.jsonl", scores, **changes))
+
+
+@pytest.mark.parametrize("content", ["", "not json\n", '{"a": 1}\n', '{"doc_id": 1, "acc": 1}\n{"doc_id'])
+def test_files_of_no_kind_are_refused(tmp_path, content):
+    base = write_log(tmp_path / "base.jsonl", [0.0] * 30)
+    other = tmp_path / "other.jsonl"
+    other.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"other\.jsonl"):
+        run_files(tmp_path, base, other)

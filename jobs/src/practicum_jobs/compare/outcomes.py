@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from practicum_core.errors import DataError
 from practicum_core.stages.evaluate import EvaluationSample
 from practicum_jobs.scoring.paired import PairedOutcomes
+from practicum_jobs.scoring.result_files import ItemResult
 
+_CONTROL = "control"
 _FIX = "evaluate two models: practicum run week-04, or --set evaluate.candidate=URI"
 
 
@@ -52,6 +54,28 @@ def build_questions(samples: Sequence[EvaluationSample]) -> Questions:
         _pair(scored),
         {name or "untyped": _pair(having) for name, having in tasks.items()},
         _pair_control(control) if control else None,
+    )
+
+
+def build_questions_of_files(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> Questions:
+    """Pair the results of two files. Items of a split ``control`` are the control set where others are there too."""
+    scored = [pair for pair in pairs if pair[0].split != _CONTROL] or list(pairs)
+    control = [pair for pair in pairs if pair[0].split == _CONTROL] if len(scored) < len(pairs) else []
+    names = sorted({one.task for one, _ in scored})
+    tasks = {name: [pair for pair in scored if pair[0].task == name] for name in names} if len(names) > 1 else {}
+    return Questions(
+        scored[0][0].split or "items",
+        _pair_results(scored),
+        {name or "untyped": _pair_results(having) for name, having in tasks.items()},
+        _pair_results(control) if control else None,
+    )
+
+
+def _pair_results(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> PairedOutcomes:
+    return PairedOutcomes(
+        [one.score for one, _ in pairs],
+        [other.score for _, other in pairs],
+        [one.cluster or f"item:{one.split}/{one.id}" for one, _ in pairs],
     )
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Failure
 from practicum_core.stages.compare import CompareConfig, CompareRecord, TaskVerdict
-from practicum_jobs.compare.outcomes import Questions, build_questions
+from practicum_jobs.compare.outcomes import Questions, build_questions, build_questions_of_files
 from practicum_jobs.context import StageContext
 from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, resolve_samples
 from practicum_jobs.scoring.intervals import Bootstrap, Interval
 from practicum_jobs.scoring.multiplicity import Correction
 from practicum_jobs.scoring.paired import PairedOutcomes, bootstrap_bca, permute_signs, run_mcnemar
 from practicum_jobs.scoring.power import Power
+from practicum_jobs.scoring.result_files import pair_results, read_results
 from practicum_jobs.scoring.verdicts import Rule, Verdict, VerdictKind, decide, decide_tasks
 
 
@@ -39,9 +40,9 @@ def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
 
     Raises:
         ConfigError: The samples are named in a way that no file has.
-        DataError: The samples cannot be read, or hold the answers of one model only.
+        DataError: The samples cannot be read, hold the answers of one model only, or the two files do not align.
     """
-    questions = build_questions(read_evaluation_samples(resolve_samples(config.samples, ctx)))
+    questions = _read_questions(config, ctx)
     ctx.progress(0.1, "answers paired")
     rule = Rule(
         power=Power(alpha=1 - config.confidence, power=config.power),
@@ -65,6 +66,14 @@ def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
         metrics=_build_metrics(questions, whole, tasks, control),
         failures=[_explain(one, config) for one in comparisons if one.verdict.kind is not VerdictKind.IMPROVED],
     )
+
+
+def _read_questions(config: CompareConfig, ctx: StageContext) -> Questions:
+    samples = resolve_samples(config.samples, ctx)
+    if config.candidate_samples is None:
+        return build_questions(read_evaluation_samples(samples))
+    candidate = resolve_samples(config.candidate_samples, ctx)
+    return build_questions_of_files(pair_results(read_results(samples), read_results(candidate)))
 
 
 def _describe(one: Comparison, rule: Rule) -> TaskVerdict:

@@ -16,7 +16,7 @@ from practicum_core.units.blind_test import BLIND_MAKE, BLIND_REVEAL
 from practicum_core.units.data import DATA
 from practicum_core.units.data_and_sft import DATA_AND_SFT
 from practicum_core.units.declared import OF_OTHER_LENGTHS, OF_TEN_WEEKS
-from practicum_core.units.evaluate import COMPARISON, EVALUATE
+from practicum_core.units.evaluate import COMPARISON, COMPARISON_OF_FILES, EVALUATE
 from practicum_core.units.experiments import EXPERIMENTS
 from practicum_core.units.sft import SFT
 from practicum_core.units.shared_steps import MODEL
@@ -45,12 +45,13 @@ TOOLS: dict[str, Unit] = {
         _audit_unit("audit", (Step("audit", "audit", config={"model": None}),)),
         _audit_unit("audit-tokens", (MODEL, Step("audit", "audit"))),
         COMPARISON,
+        COMPARISON_OF_FILES,
         BLIND_MAKE,
         BLIND_REVEAL,
     )
 }
 """Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
-comparison of two models, and the blind test."""
+comparison of two models or result files, and the blind test."""
 
 _TEN = (
     "experiments",

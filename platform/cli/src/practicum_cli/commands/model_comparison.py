@@ -1,4 +1,4 @@
-"""``practicum compare``: two models on the same rows, with a verdict."""
+"""``practicum compare``: two models on the same rows, or two files of results, with a verdict."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from practicum_cli.console import build_listener
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.session import describe_outcome, execute_run, start_run
 from practicum_cli.streams import tell, tell_json
+from practicum_core.errors import DataError
 from practicum_runtime.stop_request import StopRequest
 
 
@@ -35,13 +36,21 @@ def compare(
 ) -> int:
     """Answer the same rows with the models BASE and CANDIDATE, and decide whether CANDIDATE is better.
 
-    A model is a URI (builtin:NAME, hf://OWNER/NAME, a folder) or a reference such as latest:sft/merged.
+    A model is a URI (builtin:NAME, hf://OWNER/NAME, a folder) or a reference such as latest:sft/merged. Two files of
+    results are compared as they are: samples.jsonl of an evaluation of one model, or the --log_samples file of
+    lm-evaluation-harness.
 
     Exit 0 where it is better, 1 where it is not, or where there are too few rows to tell.
     """
-    options = {"evaluate.candidate": candidate, **({"evaluate.limit": limit} if limit else {})}
-    request = RunRequest(overrides=overrides, data=data, model=base, extra_set=options)
-    weekjob = build_weekjobs(("comparison",), request)[0]
+    if Path(base).is_file() or Path(candidate).is_file():
+        if data or limit:
+            raise click.UsageError("--data and --limit belong to two models, not to two files of results")
+        files = {"compare.samples": _build_uri(base), "compare.candidate_samples": _build_uri(candidate)}
+        unit, request = "comparison-of-files", RunRequest(overrides=overrides, extra_set=files)
+    else:
+        options = {"evaluate.candidate": candidate, **({"evaluate.limit": limit} if limit else {})}
+        unit, request = "comparison", RunRequest(overrides=overrides, data=data, model=base, extra_set=options)
+    weekjob = build_weekjobs((unit,), request)[0]
     outcome = execute_run(start_run(experiments, weekjob), weekjob, build_listener(), StopRequest())
     if as_json:
         tell_json(describe_outcome(outcome))
@@ -51,3 +60,9 @@ def compare(
     if fault:
         tell(fault, err=True)
     return get_exit_code_of(outcome.status)
+
+
+def _build_uri(path: str) -> str:
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no file", "give two files of results, or two models")
+    return f"file://{Path(path).absolute()}"

@@ -30,6 +30,7 @@ ModelUri = Annotated[str, UriOf("model")]
 OptionalModelUri = Annotated[str | None, UriOf("model")]
 OptionalAdapterUri = Annotated[str | None, UriOf("adapter")]
 DataUri = Annotated[str, UriOf("data")]
+OptionalDataUri = Annotated[str | None, UriOf("data")]
 
 
 def get_uri_kind(option: FieldInfo) -> ContentKind | None:

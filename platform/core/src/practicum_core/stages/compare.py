@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import DataUri, StageConfig, StageRecord
+from practicum_core.stages.base import DataUri, OptionalDataUri, StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
@@ -23,6 +23,10 @@ class CompareConfig(StageConfig):
     samples: DataUri = Field(
         default="run:stages/evaluate/samples.jsonl",
         description="Samples of an evaluation of two models: a file, or run:PATH inside the run.",
+    )
+    candidate_samples: OptionalDataUri = Field(
+        default=None,
+        description="Results of the candidate, where `samples` holds those of the base alone; paired by id.",
     )
     confidence: float = Field(default=0.95, ge=0.95, lt=1, description="Of intervals and tests.")
     power: float = Field(default=0.8, ge=0.5, lt=1, description="Of the smallest detectable difference.")

@@ -69,4 +69,16 @@ COMPARISON = Unit(
     (MODEL, SNAPSHOT, Step("evaluate", "evaluate"), Step("compare", "compare"), Step("analyze", "analyze"), REPORT),
     tuple(gate for gate in EVALUATE.gates if gate.name in {"enough_items", "improved"}),
 )
-"""What ``practicum compare`` runs."""
+"""What ``practicum compare`` runs on two models."""
+
+COMPARISON_OF_FILES = Unit(
+    "comparison-of-files",
+    "Comparison of two result files",
+    "两份评测结果的对比",
+    "Pair the results of two evaluations by item, and say with statistics whether the second is better.",
+    "按样本配对两份评测结果，并用统计方法说明第二份是否更好。",
+    ("W4.3",),
+    (Step("compare", "compare"), REPORT),
+    COMPARISON.gates,
+)
+"""What ``practicum compare`` runs on two files."""

@@ -1,0 +1,146 @@
+"""Results of one model by item, read from its samples or from an lm-evaluation-harness log, and paired by id.
+
+A line of an evaluation with one model has ``output`` and ``correct``. A line that lm-evaluation-harness 0.4 writes with
+``--log_samples`` has ``doc_id``, ``prompt_hash``, the names of its ``metrics`` and a value under each name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from practicum_core.errors import DataError
+from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, write_prompt
+
+MAX_NAMED = 5
+_FIX = (
+    "give two files of one model each: samples.jsonl of an evaluation, or samples_TASK_*.jsonl of lm-evaluation-harness"
+)
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """What one model scored on one item.
+
+    Attributes:
+        id: Of the item; a pair has the same.
+        split: Split that it belongs to; of a log, the file's name for its task.
+        task: Task of the item.
+        cluster: Template or passage; empty where nothing says it.
+        prompt_hash: Of the prompt as it was given to the model.
+        score: 1 and 0 for right and wrong, or a score.
+    """
+
+    id: str
+    split: str
+    task: str
+    cluster: str
+    prompt_hash: str
+    score: float
+
+
+def read_results(path: Path) -> list[ItemResult]:
+    """Read the results of one model.
+
+    Raises:
+        DataError: The file is of neither kind, holds two models' answers, or an item twice.
+    """
+    try:
+        with path.open("rb") as handle:
+            first = handle.readline()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}", _FIX) from error
+    try:
+        document = json.loads(first)
+    except ValueError as error:
+        raise DataError(f"{path}: its first line is no JSON", _FIX) from error
+    is_log = isinstance(document, dict) and "doc_id" in document
+    return _read_log(path) if is_log else _read_samples(path)
+
+
+def pair_results(base: Sequence[ItemResult], candidate: Sequence[ItemResult]) -> list[tuple[ItemResult, ItemResult]]:
+    """Pair the results by split and id, in the order of the base.
+
+    Raises:
+        DataError: An item is missing on one side, or was asked with another prompt.
+
+    >>> one = ItemResult("1", "test", "", "", "ab", 0.0)
+    >>> pair_results([one], [one])[0][1].score
+    0.0
+    """
+    others = {(one.split, one.id): one for one in candidate}
+    known = {(one.split, one.id) for one in base}
+    missing = [one.id for one in base if (one.split, one.id) not in others]
+    extra = [one.id for one in candidate if (one.split, one.id) not in known]
+    if missing or extra:
+        raise DataError(
+            f"the files hold other items: {_name(missing)} only in the first, {_name(extra)} only in the second",
+            "evaluate both models on the same rows",
+        )
+    pairs = [(one, others[one.split, one.id]) for one in base]
+    changed = [one.id for one, other in pairs if one.prompt_hash != other.prompt_hash]
+    if changed:
+        raise DataError(
+            f"{_name(changed)} had another prompt in the second file",
+            "evaluate both models with the same prompts, chat template and examples",
+        )
+    return pairs
+
+
+def _read_samples(path: Path) -> list[ItemResult]:
+    results = []
+    for sample in read_evaluation_samples(path):
+        if sample.is_paired or sample.correct is None:
+            raise DataError(f"{path}: {sample.id} does not hold one model's answer", _FIX)
+        digest = hashlib.sha256(write_prompt(sample.prompt).encode()).hexdigest()
+        score = float(sample.correct)
+        results.append(ItemResult(sample.id, sample.split, sample.task, sample.group, digest, score))
+    return results
+
+
+def _read_log(path: Path) -> list[ItemResult]:
+    """Read a log; where an answer was filtered in several ways, the first filter of the file counts."""
+    documents = _parse_lines(path)
+    first_filter = documents[0].get("filter")
+    task = path.name.removeprefix("samples_").partition("_20")[0]
+    results: dict[str, ItemResult] = {}
+    for document in documents:
+        if document.get("filter") != first_filter:
+            continue
+        item = str(document["doc_id"])
+        if item in results:
+            raise DataError(f"{path}: the item {item} is there twice", _FIX)
+        prompt = str(document.get("prompt_hash") or document.get("doc_hash") or "")
+        results[item] = ItemResult(item, "log", task, "", prompt, _read_score(path, item, document))
+    return list(results.values())
+
+
+def _parse_lines(path: Path) -> list[dict[str, Any]]:
+    documents = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            document = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}: line {number} is no JSON", "the file may be cut off; write it again") from error
+        if not isinstance(document, dict) or "doc_id" not in document:
+            raise DataError(f"{path}: line {number} has no doc_id", _FIX)
+        documents.append(document)
+    return documents
+
+
+def _read_score(path: Path, item: str, document: dict[str, Any]) -> float:
+    """Return the value of the first metric that the line names."""
+    names = document.get("metrics") or [name for name in ("exact_match", "acc") if name in document]
+    value = document.get(names[0]) if isinstance(names, list) and names else None
+    if not isinstance(value, (bool, int, float)):
+        raise DataError(f"{path}: the item {item} has no number as its score", "log a metric of single items")
+    return float(value)
+
+
+def _name(items: Sequence[str]) -> str:
+    shown = ", ".join(items[:MAX_NAMED]) + (", ..." if len(items) > MAX_NAMED else "")
+    return f"{len(items)} items ({shown})" if items else "none"
