@@ -188,3 +188,16 @@ def test_the_noise_of_two_runs():
 def test_scores_that_are_not_pairs_are_refused(base, candidate):
     with pytest.raises(ValueError, match="not"):
         PairedOutcomes(base, candidate)
+
+
+def test_few_clusters_that_all_agree_are_underpowered_and_not_equal():
+    """Five clusters cannot reach p = 0.05 by sign flips; six can alone, but not as one of two tasks."""
+    five = PairedOutcomes([0.0] * 200, [1.0] * 200, [str(number // 40) for number in range(200)])
+    six = PairedOutcomes([0.0] * 240, [1.0] * 240, [str(number // 40) for number in range(240)])
+    assert decide(five).kind == VerdictKind.UNDERPOWERED
+    assert decide(six).kind == VerdictKind.IMPROVED
+    assert {one.kind for one in decide_tasks({"a": six, "b": six}).values()} == {VerdictKind.UNDERPOWERED}
+
+
+def test_two_equal_items_show_no_equivalence():
+    assert not compare_to_margin(PairedOutcomes([1, 0], [1, 0]), 0.1).is_equivalent

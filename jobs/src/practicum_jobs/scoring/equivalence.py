@@ -34,7 +34,8 @@ def compare_to_margin(outcomes: PairedOutcomes, margin: float, alpha: float = 0.
     if estimate.degrees == 0:
         return Equivalence(estimate.interval, 1.0, is_equivalent=False)
     if error == 0:
-        p = 0.0 if abs(mean) < margin else 1.0
+        # Equal differences show no spread: clusters that differ by the rest of the margin could all have been missed.
+        p = (1 - min(margin - abs(mean), 1.0)) ** estimate.num_clusters if abs(mean) < margin else 1.0
     else:
         p = float(special.stdtr(estimate.degrees, (abs(mean) - margin) / error))
     return Equivalence(estimate.interval, p, is_equivalent=p < alpha)

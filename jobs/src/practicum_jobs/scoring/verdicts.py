@@ -31,7 +31,7 @@ class VerdictReason(StrEnum):
     """Why the verdict is what it is."""
 
     TOO_FEW_ITEMS = "too_few_items"
-    """Fewer items than ``Rule.min_items``, or one cluster."""
+    """Fewer items than ``Rule.min_items``, or so few clusters that no result could be significant."""
     SIGNIFICANT = "significant"
     """The adjusted p-value is at most alpha, and the interval does not hold 0."""
     SMALL_DIFFERENCE = "small_difference"
@@ -89,7 +89,8 @@ def decide(outcomes: PairedOutcomes, rule: Rule | None = None, p_adjusted: float
     smallest = compute_smallest_detectable(outcomes, asked.power)
     p = compute_p(outcomes, asked).p
     adjusted = p if p_adjusted is None else p_adjusted
-    kind, reason = _decide(len(outcomes.base), estimate.interval, adjusted, smallest, asked)
+    is_possible = can_be_significant(outcomes, asked)
+    kind, reason = _decide(estimate.interval, adjusted, smallest, asked, is_possible=is_possible)
     return Verdict(kind, estimate.interval, p, adjusted, smallest, reason)
 
 
@@ -104,20 +105,35 @@ def decide_tasks(tasks: Mapping[str, PairedOutcomes], rule: Rule | None = None) 
     adjusted = adjust([verdict.p for verdict in first.values()], asked.correction)
     verdicts: dict[str, Verdict] = {}
     for (name, verdict), p in zip(first.items(), adjusted, strict=True):
-        kind, reason = _decide(len(tasks[name].base), verdict.interval, p, verdict.smallest_detectable, asked)
+        is_possible = can_be_significant(tasks[name], asked, len(tasks))
+        kind, reason = _decide(verdict.interval, p, verdict.smallest_detectable, asked, is_possible=is_possible)
         verdicts[name] = replace(verdict, kind=kind, reason=reason, p_adjusted=p)
     return verdicts
 
 
+def can_be_significant(outcomes: PairedOutcomes, rule: Rule, num_tasks: int = 1) -> bool:
+    """Whether any result of these items could be significant.
+
+    A test that flips the signs of C clusters has no p-value below 2 ** (1 - C), and the correction multiplies that by
+    up to the number of tasks.
+
+    >>> five = [str(number // 8) for number in range(40)]
+    >>> can_be_significant(PairedOutcomes([0] * 40, [1] * 40, five), Rule())
+    False
+    """
+    num_clusters = len(set(outcomes.clusters)) or len(outcomes.base)
+    return len(outcomes.base) >= rule.min_items and num_tasks * 2.0 ** (1 - num_clusters) <= rule.power.alpha
+
+
 def _decide(
-    num_items: int, interval: Interval, p: float, smallest: float, rule: Rule
+    interval: Interval, p: float, smallest: float, rule: Rule, *, is_possible: bool
 ) -> tuple[VerdictKind, VerdictReason]:
-    if num_items < rule.min_items or smallest == float("inf"):
+    if not is_possible or smallest == float("inf"):
         return VerdictKind.UNDERPOWERED, VerdictReason.TOO_FEW_ITEMS
     if p <= rule.power.alpha and interval.low > 0:
         return VerdictKind.IMPROVED, VerdictReason.SIGNIFICANT
     if p <= rule.power.alpha and interval.high < 0:
         return VerdictKind.REGRESSED, VerdictReason.SIGNIFICANT
-    if smallest > rule.margin:
+    if smallest > rule.margin or abs(interval.value) > rule.margin:
         return VerdictKind.UNDERPOWERED, VerdictReason.CANNOT_DETECT_MARGIN
     return VerdictKind.NOT_DISTINGUISHABLE, VerdictReason.SMALL_DIFFERENCE
