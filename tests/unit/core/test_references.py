@@ -263,7 +263,8 @@ def test_every_option_for_a_model_or_data_takes_references():
     """An option that a stage reads as a URI and that is not marked would be refused only when the stage runs."""
     for spec in STAGES.values():
         for name, option in spec.config.model_fields.items():
-            is_uri = name in {"model", "data", "candidate", "adapter", "merged", "samples"}
+            uris = {"model", "data", "candidate", "adapter", "merged", "samples", "candidate_samples"}
+            is_uri = name in uris
             assert (get_uri_kind(option) is not None) == is_uri, f"{spec.name}.{name}"
 
 
