@@ -26,9 +26,9 @@ def find_chromium():
     return None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """Start the browser once."""
+    """Start the browser once a module. While it is open its event loop runs, and no other test can have one."""
     path = find_chromium()
     with sync_playwright() as playwright:
         # Its sandbox needs user namespaces, which root in a container often lacks; the pages are our own.
