@@ -6,12 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from practicum_core.errors import DataError
-from practicum_core.stages.evaluate import EvaluationSample
+from practicum_core.stages.evaluate import EvaluationSample, split_samples
 from practicum_jobs.scoring.paired import PairedOutcomes
 from practicum_jobs.scoring.result_files import ItemResult
 
 _CONTROL = "control"
 _FIX = "evaluate two models: practicum run week-04, or --set evaluate.candidate=URI"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item that both models answered."""
+
+    task: str
+    cluster: str
+    base: float
+    candidate: float
 
 
 @dataclass(frozen=True)
@@ -31,10 +41,11 @@ class Questions:
     control: PairedOutcomes | None
 
 
-def build_questions(samples: Sequence[EvaluationSample]) -> Questions:
-    """Pair the outcomes of both models.
+def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions:
+    """Pair the outcomes of both models in one file of samples.
 
-    The first sample's split is the scored one, as ``evaluate`` writes it; the other is the control split.
+    The few kinds of control items were chosen, not drawn from many kinds: the verdict is about these kinds, and their
+    items are drawn independently within each. Therefore every control item is a cluster of its own.
 
     Raises:
         DataError: A sample holds the answer of one model only, or there are more than two splits.
@@ -45,15 +56,22 @@ def build_questions(samples: Sequence[EvaluationSample]) -> Questions:
     splits = list(dict.fromkeys(sample.split for sample in samples))
     if len(splits) > 2:  # noqa: PLR2004 - scored and control
         raise DataError(f"samples of {len(splits)} splits ({', '.join(splits)})", "give one split and a control split")
-    scored = [sample for sample in samples if sample.split == splits[0]]
-    control = [sample for sample in samples if sample.split != splits[0]]
-    names = sorted({sample.task for sample in scored})
-    tasks = {name: [one for one in scored if one.task == name] for name in names} if len(names) > 1 else {}
-    return Questions(
+    scored, control = split_samples(samples)
+    return build_questions(
         splits[0],
-        _pair(scored),
-        {name or "untyped": _pair(having) for name, having in tasks.items()},
-        _pair_control(control) if control else None,
+        [
+            Item(
+                one.task,
+                one.group or f"row:{one.id}",
+                float(bool(one.base_correct)),
+                float(bool(one.candidate_correct)),
+            )
+            for one in scored
+        ],
+        [
+            Item(one.task, f"row:{one.id}", float(bool(one.base_mentioned)), float(bool(one.candidate_mentioned)))
+            for one in control
+        ],
     )
 
 
@@ -61,45 +79,28 @@ def build_questions_of_files(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> 
     """Pair the results of two files. Items of a split ``control`` are the control set where others are there too."""
     scored = [pair for pair in pairs if pair[0].split != _CONTROL] or list(pairs)
     control = [pair for pair in pairs if pair[0].split == _CONTROL] if len(scored) < len(pairs) else []
-    names = sorted({one.task for one, _ in scored})
-    tasks = {name: [pair for pair in scored if pair[0].task == name] for name in names} if len(names) > 1 else {}
+    return build_questions(
+        scored[0][0].split or "items", [_join(*pair) for pair in scored], [_join(*pair) for pair in control]
+    )
+
+
+def build_questions(split: str, scored: Sequence[Item], control: Sequence[Item]) -> Questions:
+    """Ask about the whole split, about each of its tasks where it has several, and about the control set."""
+    names = sorted({item.task for item in scored})
+    tasks = {name: [item for item in scored if item.task == name] for name in names} if len(names) > 1 else {}
     return Questions(
-        scored[0][0].split or "items",
-        _pair_results(scored),
-        {name or "untyped": _pair_results(having) for name, having in tasks.items()},
-        _pair_results(control) if control else None,
+        split,
+        _pair(scored),
+        {name or "untyped": _pair(having) for name, having in tasks.items()},
+        _pair(control) if control else None,
     )
 
 
-def _pair_results(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> PairedOutcomes:
+def _join(one: ItemResult, other: ItemResult) -> Item:
+    return Item(one.task, one.cluster or f"item:{one.split}/{one.id}", one.score, other.score)
+
+
+def _pair(items: Sequence[Item]) -> PairedOutcomes:
     return PairedOutcomes(
-        [one.score for one, _ in pairs],
-        [other.score for _, other in pairs],
-        [one.cluster or f"item:{one.split}/{one.id}" for one, _ in pairs],
+        [item.base for item in items], [item.candidate for item in items], [item.cluster for item in items]
     )
-
-
-def _pair(samples: Sequence[EvaluationSample]) -> PairedOutcomes:
-    return PairedOutcomes(
-        [float(bool(one.base_correct)) for one in samples],
-        [float(bool(one.candidate_correct)) for one in samples],
-        _list_clusters(samples),
-    )
-
-
-def _pair_control(samples: Sequence[EvaluationSample]) -> PairedOutcomes:
-    """Take every control item for itself.
-
-    The few kinds of control items were chosen, not drawn from many kinds: the verdict is about these kinds, and their
-    items are drawn independently within each.
-    """
-    return PairedOutcomes(
-        [float(bool(one.base_mentioned)) for one in samples],
-        [float(bool(one.candidate_mentioned)) for one in samples],
-        [f"{one.split}/{one.id}" for one in samples],
-    )
-
-
-def _list_clusters(samples: Sequence[EvaluationSample]) -> list[str]:
-    """An item without a group is a cluster of its own."""
-    return [one.group or f"row:{one.id}" for one in samples]

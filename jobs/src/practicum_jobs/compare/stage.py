@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Failure
 from practicum_core.stages.compare import CompareConfig, CompareRecord, TaskVerdict
-from practicum_jobs.compare.outcomes import Questions, build_questions, build_questions_of_files
+from practicum_jobs.compare.outcomes import Questions, build_questions_of_files, build_questions_of_samples
 from practicum_jobs.context import StageContext
 from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, resolve_samples
 from practicum_jobs.scoring.intervals import Bootstrap, Interval
 from practicum_jobs.scoring.multiplicity import Correction
-from practicum_jobs.scoring.paired import PairedOutcomes, bootstrap_bca, permute_signs, run_mcnemar
+from practicum_jobs.scoring.paired import PairedOutcomes, bootstrap_bca, permute_signs
 from practicum_jobs.scoring.power import Power
 from practicum_jobs.scoring.result_files import pair_results, read_results
 from practicum_jobs.scoring.verdicts import Rule, Verdict, VerdictKind, decide, decide_tasks
@@ -26,11 +26,6 @@ class Comparison:
     name: str
     outcomes: PairedOutcomes
     verdict: Verdict
-
-    @property
-    def num_clusters(self) -> int:
-        """Templates or passages that the items come from."""
-        return len(set(self.outcomes.clusters)) or len(self.outcomes.base)
 
 
 def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
@@ -71,7 +66,7 @@ def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
 def _read_questions(config: CompareConfig, ctx: StageContext) -> Questions:
     samples = resolve_samples(config.samples, ctx)
     if config.candidate_samples is None:
-        return build_questions(read_evaluation_samples(samples))
+        return build_questions_of_samples(read_evaluation_samples(samples))
     candidate = resolve_samples(config.candidate_samples, ctx)
     return build_questions_of_files(pair_results(read_results(samples), read_results(candidate)))
 
@@ -83,7 +78,7 @@ def _describe(one: Comparison, rule: Rule) -> TaskVerdict:
         name=one.name,
         verdict=verdict.kind.value,
         num_items=len(outcomes.base),
-        num_clusters=one.num_clusters,
+        num_clusters=outcomes.num_clusters,
         base=sum(outcomes.base) / len(outcomes.base),
         candidate=sum(outcomes.candidate) / len(outcomes.candidate),
         difference=verdict.interval.value,
@@ -92,7 +87,7 @@ def _describe(one: Comparison, rule: Rule) -> TaskVerdict:
         bootstrap_low=bootstrap.low,
         bootstrap_high=bootstrap.high,
         p_permutation=permute_signs(outcomes, rule.bootstrap).p,
-        p_mcnemar=run_mcnemar(outcomes, rule.bootstrap).p if outcomes.is_binary else None,
+        p_mcnemar=verdict.p if outcomes.is_binary else None,
         p_adjusted=verdict.p_adjusted,
         smallest_detectable=min(verdict.smallest_detectable, 1.0),
     )
@@ -108,7 +103,7 @@ def _build_metrics(
         Metric(name="comparison_p", value=whole.verdict.p),
         Metric(name="smallest_detectable", value=min(whole.verdict.smallest_detectable, 1.0)),
         Metric(name="num_compared", value=len(whole.outcomes.base)),
-        Metric(name="num_clusters", value=whole.num_clusters),
+        Metric(name="num_clusters", value=whole.outcomes.num_clusters),
     ]
     if control is None:
         return metrics
@@ -138,7 +133,7 @@ def _explain(one: Comparison, config: CompareConfig) -> Failure:
     detail = {
         VerdictKind.REGRESSED: "the interval lies below zero",
         VerdictKind.NOT_DISTINGUISHABLE: f"a difference of {smallest:.3f} would have been seen",
-        VerdictKind.UNDERPOWERED: f"{len(one.outcomes.base)} items of {one.num_clusters} templates see differences "
-        f"from {smallest:.3f} on; {config.margin:.3f} matters",
+        VerdictKind.UNDERPOWERED: f"{len(one.outcomes.base)} items of {one.outcomes.num_clusters} templates see "
+        f"differences from {smallest:.3f} on; {config.margin:.3f} matters",
     }[verdict.kind]
     return Failure(kind=verdict.kind.value, where=one.name, text=f"candidate minus base {shown}: {detail}")

@@ -53,6 +53,11 @@ class PairedOutcomes:
         return bool(np.isin(np.concatenate([self.base, self.candidate]).astype(float), (0.0, 1.0)).all())
 
     @property
+    def num_clusters(self) -> int:
+        """Number of distinct clusters; of items where they are independent."""
+        return len(set(self.clusters)) or len(self.base)
+
+    @property
     def is_clustered(self) -> bool:
         """Whether two items share a cluster."""
         return len(set(self.clusters)) < len(self.clusters)

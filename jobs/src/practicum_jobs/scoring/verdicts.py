@@ -121,8 +121,8 @@ def can_be_significant(outcomes: PairedOutcomes, rule: Rule, num_tasks: int = 1)
     >>> can_be_significant(PairedOutcomes([0] * 40, [1] * 40, five), Rule())
     False
     """
-    num_clusters = len(set(outcomes.clusters)) or len(outcomes.base)
-    return len(outcomes.base) >= rule.min_items and num_tasks * 2.0 ** (1 - num_clusters) <= rule.power.alpha
+    smallest_p = num_tasks * 2.0 ** (1 - outcomes.num_clusters)
+    return len(outcomes.base) >= rule.min_items and smallest_p <= rule.power.alpha
 
 
 def _decide(

@@ -147,10 +147,17 @@ _CONTROL_REST = Bilingual("Other control rows", "其他对照样本")
 _NO_LOSSES = Bilingual("Among the recorded samples none got worse after tuning.", "在记录的样本中，没有微调后变差的。")
 
 
+def split_samples(
+    samples: Sequence[EvaluationSample],
+) -> tuple[list[EvaluationSample], list[EvaluationSample]]:
+    """Separate the scored rows from the control rows: the split of the first sample is the scored one."""
+    scored = [one for one in samples if one.split == samples[0].split]
+    return scored, [one for one in samples if one.split != samples[0].split]
+
+
 def group_samples(samples: Sequence[EvaluationSample]) -> list[SampleGroup]:
     """Group the rows by what tuning changed, the worse ones first; the control split comes last."""
-    scored = [one for one in samples if one.split == samples[0].split]
-    control = [one for one in samples if one.split != samples[0].split]
+    scored, control = split_samples(samples)
     worse = [one for one in control if one.base_mentioned and not one.candidate_mentioned]
     rest = [one for one in control if not (one.base_mentioned and not one.candidate_mentioned)]
     return _group_scored(scored) + list_nonempty(
