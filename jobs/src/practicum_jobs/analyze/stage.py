@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from practicum_core.atomic import write_text_atomic
 from practicum_core.metrics import Metric
+from practicum_core.name_lists import name_first
 from practicum_core.stages.analyze import FAILURES_NAME, AnalyzeConfig, AnalyzeRecord, Cause, FailureCase
 from practicum_core.stages.base import Failure
 from practicum_jobs.analyze.cases import Outcome, build_cases, build_samples, list_outcomes
@@ -78,7 +79,7 @@ def _list_failures(cases: Sequence[FailureCase], num_rows: int) -> list[Failure]
     return [
         Failure(
             kind=str(cause),
-            where=", ".join(ids[:_MAX_NAMED]) + (", ..." if len(ids) > _MAX_NAMED else ""),
+            where=name_first(ids, _MAX_NAMED),
             text=f"{len(ids)} of {num_rows} answers",
         )
         for cause, ids in ranked

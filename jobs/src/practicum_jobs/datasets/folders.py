@@ -15,6 +15,7 @@ from pathlib import Path
 
 from practicum_core.data_formats import SUFFIXES, get_suffix
 from practicum_core.errors import DataError, Reason
+from practicum_core.name_lists import name_some
 from practicum_jobs.datasets.columnar import find_dataset_files, is_dataset_folder
 from practicum_jobs.datasets.split_names import ORDER, find_splits, get_rank
 
@@ -117,10 +118,9 @@ def _tell_splits(root: Path, files: list[Path]) -> dict[Path, str]:
         return dict.fromkeys(files, "train")
     unclear += [file for file, splits in told.items() if not splits]
     if unclear:
-        shown = ", ".join(str(file.relative_to(root)) for file in unclear[:SHOWN])
-        more = f" and {len(unclear) - SHOWN} more" if len(unclear) > SHOWN else ""
+        named = name_some([str(file.relative_to(root)) for file in unclear], SHOWN)
         raise DataError(
-            f"{root}: the names do not say which split these files are: {shown}{more}",
+            f"{root}: the names do not say which split these files are: {named}",
             f"put one of these words into each name: {', '.join(ORDER)}",
         )
     return {file: next(iter(splits)) for file, splits in told.items()}

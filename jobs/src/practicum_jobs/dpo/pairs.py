@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from practicum_core.errors import ConfigError, Reason
+from practicum_core.name_lists import name_some
 from practicum_core.rows import Row
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.training.encoding import EncodedRow, encode_rows
@@ -53,7 +54,7 @@ def _check_sides(rows: Sequence[Row]) -> None:
             found.setdefault(fault, []).append(row.id)
     if found:
         raise ConfigError(
-            "; ".join(f"{len(ids)} rows: {fault} ({_name(ids)})" for fault, ids in found.items()),
+            "; ".join(f"{len(ids)} rows: {fault} ({name_some(ids, _SHOWN)})" for fault, ids in found.items()),
             "correct or remove these rows (`practicum audit` writes a clean copy); nothing was trained",
             Reason.PREFLIGHT_FAILED,
         )
@@ -76,8 +77,3 @@ def find_side_fault(row: Row) -> str:
     if sides[0].content.strip() == sides[1].content.strip() and sides[0].tool_calls == sides[1].tool_calls:
         return "the chosen and the rejected answer are equal"
     return ""
-
-
-def _name(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-    return ", ".join(ids[:_SHOWN]) + more

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from practicum_core.metrics import Metric
+from practicum_core.name_lists import name_first
 from practicum_core.rows import Row
 from practicum_core.stages.base import Failure
 from practicum_core.stages.evaluate import EvaluationSample
@@ -161,10 +162,9 @@ def build_failures(scored: Scored) -> list[Failure]:
 
 
 def _describe_failure(kind: str, ids: Sequence[str], num_rows: int) -> Failure:
-    named = ", ".join(ids[:MAX_NAMED_ROWS]) + (", ..." if len(ids) > MAX_NAMED_ROWS else "")
     fields = kind.removeprefix("wrong:").replace("+", ", ")
     text = _FAILURE_TEXTS.get(kind, f"wrong {fields}")
-    return Failure(kind=kind, where=named, text=f"{len(ids)} of {num_rows} answers: {text}")
+    return Failure(kind=kind, where=name_first(ids, MAX_NAMED_ROWS), text=f"{len(ids)} of {num_rows} answers: {text}")
 
 
 def build_samples(split: str, scored: Scored, texts: Sequence[Sequence[str]]) -> list[EvaluationSample]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from practicum_core.errors import ConfigError, Reason
+from practicum_core.name_lists import name_some
 from practicum_jobs.models.json_files import describe_stand_in, read_object
 
 WHOLE = "model.safetensors"
@@ -40,7 +41,7 @@ def find_weight_problems(folder: Path) -> tuple[list[str], Header]:
     if not found:
         return ["no *.safetensors (pickled weights are not loaded)"], {}
     missing = INDEX if any("-of-" in name for name in found) else WHOLE
-    return [f"no {missing}, by which weights are found (there is {_name_some(found)})"], {}
+    return [f"no {missing}, by which weights are found (there is {name_some(found, _SHOWN)})"], {}
 
 
 def count_parameters(path: Path) -> int:
@@ -113,20 +114,17 @@ def _find_shard_problems(folder: Path) -> tuple[list[str], Header]:
     problems, tensors = _find_problems_in([name for name in shards if name not in missing], folder)
     if missing:
         links = " (broken links)" if any((folder / name).is_symlink() for name in missing) else ""
-        problems.append(f"{len(missing)} of {len(shards)} weight files are missing: {_name_some(missing)}{links}")
+        problems.append(
+            f"{len(missing)} of {len(shards)} weight files are missing: {name_some(missing, _SHOWN)}{links}"
+        )
     lost = sorted(places.keys() - tensors.keys())
     if lost and not problems:
-        problems.append(f"{len(lost)} tensors of {INDEX} lie in no file: {_name_some(lost)}")
+        problems.append(f"{len(lost)} tensors of {INDEX} lie in no file: {name_some(lost, _SHOWN)}")
     return problems, tensors
 
 
 def _is_plain(name: object) -> bool:
     return isinstance(name, str) and _FILE_NAME.fullmatch(name) is not None
-
-
-def _name_some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _refuse(path: Path, what: str, fix: str = _FETCH) -> ConfigError:

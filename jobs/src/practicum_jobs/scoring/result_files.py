@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from practicum_core.errors import DataError
+from practicum_core.name_lists import name_first
 from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, write_prompt
 
 MAX_NAMED = 5
@@ -142,5 +143,4 @@ def _read_score(path: Path, item: str, document: dict[str, Any]) -> float:
 
 
 def _name(items: Sequence[str]) -> str:
-    shown = ", ".join(items[:MAX_NAMED]) + (", ..." if len(items) > MAX_NAMED else "")
-    return f"{len(items)} items ({shown})" if items else "none"
+    return f"{len(items)} items ({name_first(items, MAX_NAMED)})" if items else "none"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from practicum_core.errors import ConfigError, DataError, Reason
+from practicum_core.name_lists import name_some
 from practicum_core.rows import Row
 from practicum_jobs.adapters.training_job import IGNORED, TokenRow
 from practicum_jobs.models.tokens import ChatTokenizer
@@ -67,7 +68,7 @@ def encode_rows(rows: Sequence[Row], tokenizer: ChatTokenizer, max_length: int) 
         if fault:
             faults.setdefault(fault, []).append(row.id)
     if faults:
-        problems = [f"{len(ids)} rows: {fault} ({_name(ids)})" for fault, ids in faults.items()]
+        problems = [f"{len(ids)} rows: {fault} ({name_some(ids, SHOWN)})" for fault, ids in faults.items()]
         more = [f"and {len(problems) - SHOWN} more problems"] if len(problems) > SHOWN else []
         raise ConfigError(
             "; ".join([*problems[:SHOWN], *more]),
@@ -86,11 +87,6 @@ def _find_unprinted(row: Row, tokenizer: ChatTokenizer) -> str:
         if not all(name in text for name in names):
             return "the chat template does not print the tool calls of the answer"
     return ""
-
-
-def _name(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(ids[:SHOWN]) + more
 
 
 def encode_row(row: Row, tokenizer: ChatTokenizer, max_length: int) -> EncodedRow:

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from practicum_core.errors import ConfigError, Reason
+from practicum_core.name_lists import name_some
 from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.training.encoding import EncodedRow
 from practicum_jobs.training.memory import FreeMemory, MemoryEstimate, ModelShape, estimate_memory
@@ -114,7 +115,7 @@ def check_prompts(rows: Sequence[EncodedRow]) -> str | None:
     if changed:
         return (
             f"{len(changed)} rows: the prompt alone renders to other tokens than inside the conversation, so training "
-            f"would see another context than inference ({_name(changed)})"
+            f"would see another context than inference ({name_some(changed, _SHOWN)})"
         )
     return None
 
@@ -122,7 +123,7 @@ def check_prompts(rows: Sequence[EncodedRow]) -> str | None:
 def check_trainable_tokens(rows: Sequence[EncodedRow]) -> str | None:
     """Return a problem when rows have no token that counts in the loss."""
     empty = [row.row.id for row in rows if row.num_trainable == 0]
-    return f"{len(empty)} rows have no token that counts in the loss ({_name(empty)})" if empty else None
+    return f"{len(empty)} rows have no token that counts in the loss ({name_some(empty, _SHOWN)})" if empty else None
 
 
 def check_stop_token(rows: Sequence[EncodedRow], stop_ids: AbstractSet[int]) -> str | None:
@@ -135,7 +136,7 @@ def check_stop_token(rows: Sequence[EncodedRow], stop_ids: AbstractSet[int]) -> 
     if missing:
         return (
             f"{len(missing)} rows: no stop token counts in the loss, so the model would not learn to stop "
-            f"({_name(missing)}); stop token ids: {sorted(stop_ids) or 'none known'}"
+            f"({name_some(missing, _SHOWN)}); stop token ids: {sorted(stop_ids) or 'none known'}"
         )
     return None
 
@@ -171,8 +172,3 @@ def estimate_largest_batch(
     counted = sorted((row.num_trainable for row in rows), reverse=True)[:num_sequences]
     batch_tokens = len(longest) * max(longest, default=0)
     return estimate_memory(shape, config, batch_tokens, sum(counted), is_gpu=free.is_gpu)
-
-
-def _name(ids: list[str]) -> str:
-    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-    return ", ".join(ids[:_SHOWN]) + more
