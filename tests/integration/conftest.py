@@ -76,3 +76,11 @@ def build_tiny_model(folder: Path, seed: int = 0) -> Path:
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Llama with tokenizer and chat template, as a folder. Tests must not write into it."""
     return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Threads that spin for each other on a busy machine are slower than one, and the model is tiny."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield

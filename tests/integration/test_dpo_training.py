@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from practicum_core.content_hash import hash_path
-from practicum_core.curves import read_curves
 from practicum_core.errors import ConfigError
-from practicum_core.layout import RunLayout
 from practicum_core.rows import Message, Row
 from practicum_core.stages.dpo import DpoConfig, DpoRecord
-from practicum_core.stages.snapshot import DataLock
 from practicum_jobs.context import StageContext
-from practicum_jobs.datasets.store import write_data_lock, write_split
 from practicum_jobs.dpo import run
+from training_stand import MARKS, count_steps_done, read_metrics, start_stage, wait_for, write_run
 
-pytestmark = [
-    pytest.mark.training,
-    # swig's generated types in sentencepiece's and others' extension modules, seen when transformers loads them
-    pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning"),
-    # torch.distributed and ray import their own deprecated names
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning:(ray|torch|transformers|trl|peft|accelerate|bitsandbytes).*"
-    ),
-    pytest.mark.filterwarnings("ignore::FutureWarning:(ray|torch|transformers|trl|peft|accelerate|bitsandbytes).*"),
-]
+pytestmark = MARKS
 
 NUM_STEPS = 24
 OPTIONS = {
@@ -62,26 +45,7 @@ def _make_pair(name: str, generator: random.Random) -> Row:
 
 
 def open_run(folder: Path, train: list[Row] | None = None) -> StageContext:
-    folder.mkdir(parents=True, exist_ok=True)
-    cache = folder.parent / "cache"
-    splits = {
-        "train": write_split(train if train is not None else make_pairs(32, 1), cache),
-        "validation": write_split(make_pairs(8, 2), cache),
-    }
-    write_data_lock(RunLayout(folder), DataLock(uri="test:pairs", splits=splits))
-    return StageContext(folder, "dpo", "dpo", cache_dir=cache)
-
-
-def read_series(ctx: StageContext):
-    return read_curves(ctx.layout.metrics.read_text().splitlines()).series
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Threads that spin for each other on a busy machine are slower than one, and the model is tiny."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield
+    return write_run(folder, "dpo", train if train is not None else make_pairs(32, 1), make_pairs(8, 2))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +57,7 @@ def whole(tmp_path_factory, tiny_model_dir):
 
 def test_the_margin_rises_from_zero_and_the_record_says_so(whole):
     record, ctx = whole
-    series = read_series(ctx)
+    series = read_metrics(ctx).series
     first = {name: series[f"eval_rewards_{name}"][0] for name in ("chosen", "rejected", "margins")}
     assert first == {"chosen": (0, 0.0), "rejected": (0, 0.0), "margins": (0, 0.0)}  # the reference is the model itself
     assert series["eval_loss"][0][1] == pytest.approx(0.693147, abs=1e-5)
@@ -124,36 +88,20 @@ def test_unusable_pairs_are_all_named_and_nothing_is_trained(tiny_model_dir, tmp
     assert not ctx.layout.metrics.exists()
 
 
-def start_stage(folder: Path, cache: Path, options: dict) -> subprocess.Popen:
-    (folder / "options.yaml").write_text(yaml.safe_dump(options))
-    command = [sys.executable, "-m", "practicum_jobs", "dpo", "--config", str(folder / "options.yaml")]
-    with (folder / "log.txt").open("w") as log:
-        return subprocess.Popen(
-            [*command, "--run-dir", str(folder)],
-            env=os.environ | {"PRACTICUM_CACHE": str(cache)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-
-
 def test_a_killed_and_resumed_run_ends_bit_equal(whole, tiny_model_dir, tmp_path):
     ctx = open_run(tmp_path / "run")
     options = {"model": str(tiny_model_dir), **OPTIONS}
-    process = start_stage(ctx.run.root, ctx.cache_dir, options)
+    process = start_stage(ctx, options)
     log = ctx.run.root / "log.txt"
-    deadline = time.monotonic() + 300
-    while not (ctx.layout.metrics.is_file() and len(read_series(ctx).get("loss", [])) > 6):
-        assert process.poll() is None, log.read_text()[-3000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    wait_for(lambda: count_steps_done(ctx) > 6, process, log, timeout_s=300, poll_s=0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait(timeout=60) == -signal.SIGKILL
     assert not ctx.layout.record.exists()
-    again = start_stage(ctx.run.root, ctx.cache_dir, options)
+    again = start_stage(ctx, options)
     assert again.wait(timeout=300) == 0, log.read_text()[-3000:]
     record = DpoRecord.model_validate_json(ctx.layout.record.read_bytes())
     assert record.resumed_from_step in (6, 12, 18)
     for name in ("adapter/adapter_model.safetensors", "merged/model.safetensors"):
         assert hash_path(whole[1].layout.artifacts / name) == hash_path(ctx.layout.artifacts / name)
     for name in ("loss", "eval_loss", "rewards_margins", "eval_logps_chosen", "num_tokens"):
-        assert read_series(ctx)[name] == read_series(whole[1])[name]
+        assert read_metrics(ctx).series[name] == read_metrics(whole[1]).series[name]

@@ -8,39 +8,24 @@ import math
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from practicum_core.content_hash import hash_path
-from practicum_core.curves import read_curves
 from practicum_core.errors import ConfigError, GateFailed, Reason, Stopped
-from practicum_core.layout import RunLayout
 from practicum_core.rows import Message, Row
 from practicum_core.stages.sft import SftConfig, SftRecord
-from practicum_core.stages.snapshot import DataLock
 from practicum_jobs.context import StageContext
-from practicum_jobs.datasets.store import write_data_lock, write_split
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.sft import run
 from practicum_jobs.training.encoding import encode_rows
+from training_stand import MARKS, count_steps_done, read_metrics, start_stage, wait_for, write_run
 
-pytestmark = [
-    pytest.mark.training,
-    # swig's generated types in sentencepiece's and others' extension modules, seen when transformers loads them
-    pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning"),
-    # torch.distributed and ray import their own deprecated names
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning:(ray|torch|transformers|trl|peft|accelerate|bitsandbytes).*"
-    ),
-    pytest.mark.filterwarnings("ignore::FutureWarning:(ray|torch|transformers|trl|peft|accelerate|bitsandbytes).*"),
-]
+pytestmark = MARKS
 
 SYSTEM = "Answer with a JSON object with exactly the keys category, order, amount and urgent."
 NUM_STEPS = 24
@@ -70,30 +55,16 @@ def _make_row(name: str, generator: random.Random) -> Row:
 
 
 def open_run(folder: Path, train: list[Row] | None = None, validation: list[Row] | None = None) -> StageContext:
-    folder.mkdir(parents=True, exist_ok=True)
-    cache = folder.parent / "cache"
-    splits = {
-        "train": write_split(train if train is not None else make_rows(32, 1), cache),
-        "validation": write_split(validation if validation is not None else make_rows(8, 2), cache),
-    }
-    write_data_lock(RunLayout(folder), DataLock(uri="test:rows", splits=splits))
-    return StageContext(folder, "sft", "sft", cache_dir=cache)
-
-
-def read_metrics(ctx: StageContext):
-    return read_curves(ctx.layout.metrics.read_text().splitlines())
+    return write_run(
+        folder,
+        "sft",
+        train if train is not None else make_rows(32, 1),
+        validation if validation is not None else make_rows(8, 2),
+    )
 
 
 def get_metric(record: SftRecord, name: str) -> float:
     return next(metric.value for metric in record.metrics if metric.name == name)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Threads that spin for each other on a busy machine are slower than one, and the model is tiny."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -399,16 +370,6 @@ def test_a_sharded_model_is_asked_nothing_by_one_worker_alone(lora, tmp_path):
     assert not job.open_context().layout.samples.exists()
 
 
-def start_stage(folder: Path, cache: Path, options: dict) -> subprocess.Popen:
-    (folder / "options.yaml").write_text(yaml.safe_dump(options))
-    environment = os.environ | {"PRACTICUM_CACHE": str(cache)}
-    command = [sys.executable, "-m", "practicum_jobs", "sft", "--config", str(folder / "options.yaml")]
-    with (folder / "log.txt").open("w") as log:
-        return subprocess.Popen(
-            [*command, "--run-dir", str(folder)], env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-
-
 def list_living(processes: list[psutil.Process], patience_s: float = 15) -> list[psutil.Process]:
     """Return which still run after a while; one that ended and waits for its new parent to notice does not."""
     deadline = time.monotonic() + patience_s
@@ -426,22 +387,10 @@ def _is_living(process: psutil.Process) -> bool:
         return False
 
 
-def wait_for(condition, process: subprocess.Popen, log: Path, timeout_s: float = 400) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert process.poll() is None, log.read_text()[-3000:]
-        assert time.monotonic() < deadline, log.read_text()[-3000:]
-        time.sleep(0.02)
-
-
-def count_steps_done(ctx: StageContext) -> int:
-    return len(read_metrics(ctx).series.get("loss", [])) if ctx.layout.metrics.is_file() else 0
-
-
 def test_sigterm_to_the_real_process_writes_a_checkpoint_and_leaves_no_process(tiny_model_dir, tmp_path):
     ctx = open_run(tmp_path / "run")
     options = {"model": str(tiny_model_dir), **OPTIONS, "max_steps": 5000, "eval_steps": 5000, "save_steps": 5000}
-    process = start_stage(ctx.run.root, ctx.cache_dir, options)
+    process = start_stage(ctx, options)
     wait_for(lambda: count_steps_done(ctx) >= 5, process, ctx.run.root / "log.txt")
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGTERM)
@@ -469,7 +418,7 @@ def test_a_killed_worker_of_two_is_replaced_and_the_curve_goes_on(tiny_model_dir
         "save_steps": interval,
         "num_sample_prompts": 0,
     }
-    process = start_stage(ctx.run.root, ctx.cache_dir, options)
+    process = start_stage(ctx, options)
     state = ctx.layout.root / "checkpoints" / "checkpoint_manager_snapshot.json"
     log = ctx.run.root / "log.txt"
     wait_for(
