@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from practicum_cli.commands.options import experiments_option
-from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
-from practicum_cli.console import build_listener
-from practicum_cli.request import RunRequest, build_weekjobs
+from practicum_cli.commands.single_run import execute_unit, tell_end, tell_fault
+from practicum_cli.conclusion import describe_end
+from practicum_cli.request import RunRequest
 from practicum_cli.runs import find_run, read_run
-from practicum_cli.session import Outcome, describe_outcome, execute_run, start_run
+from practicum_cli.session import Outcome, describe_outcome
 from practicum_cli.streams import tell, tell_json
 from practicum_core.atomic import write_json_atomic
 from practicum_core.blind_files import (
@@ -36,7 +36,6 @@ from practicum_core.stages.blind import SPEC as BLIND
 from practicum_core.stages.blind import BlindRecord
 from practicum_core.stages.evaluate import SPEC as EVALUATE
 from practicum_core.step_files import read_record
-from practicum_runtime.stop_request import StopRequest
 
 _RUN_HELP = "Run that made the page; the newest one without it."
 
@@ -63,13 +62,13 @@ def make(*, source: str, items: int, seed: int, split: str, experiments: Path, a
     """Make the page for raters from the samples of an evaluation of two models, and seal the key."""
     extra = {"blind.samples": f"file://{_find_samples(source, experiments)}", "blind.items": items}
     extra |= {"blind.split": split} if split else {}
-    outcome = _execute("blind", extra, experiments, seed)
+    outcome = execute_unit("blind", RunRequest(extra_set=extra, seed=seed), experiments)
     record = _read_record(outcome) if outcome.status.phase is Phase.SUCCEEDED else None
     if as_json:
         tell_json({**describe_outcome(outcome), "record": record.model_dump(mode="json") if record else None})
     else:
         tell(_describe_made(outcome, record) if record else describe_end([outcome]))
-    return _finish(outcome)
+    return tell_fault(outcome)
 
 
 @blind.command("import")
@@ -106,31 +105,14 @@ def reveal(*, reference: str, experiments: Path, as_json: bool) -> int:
     """
     step = _find_test(reference, experiments)
     _read_test(step)
-    outcome = _execute("blind-reveal", {"reveal.test": str(step)}, experiments)
+    outcome = execute_unit("blind-reveal", RunRequest(extra_set={"reveal.test": str(step)}), experiments)
     if RunLayout(outcome.path).stage(_REVEAL).record.exists() and not (step / REVEALED_NAME).exists():
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         write_json_atomic(step / REVEALED_NAME, {"at": now, "run": outcome.path.name})
-    if as_json:
-        tell_json(describe_outcome(outcome))
-    else:
-        tell(describe_end([outcome]))
-    return _finish(outcome)
+    return tell_end(outcome, as_json=as_json)
 
 
 _REVEAL = get_unit("blind-reveal").steps[0].name
-
-
-def _execute(unit: str, extra: dict[str, object], experiments: Path, seed: int | None = None) -> Outcome:
-    weekjob = build_weekjobs((unit,), RunRequest(extra_set=extra, seed=seed))[0]
-    path = start_run(experiments, weekjob)
-    return execute_run(path, weekjob, build_listener(), StopRequest())
-
-
-def _finish(outcome: Outcome) -> int:
-    fault = describe_fault(outcome)
-    if fault:
-        tell(fault, err=True)
-    return get_exit_code_of(outcome.status)
 
 
 def _read_record(outcome: Outcome) -> BlindRecord:

@@ -7,13 +7,9 @@ from pathlib import Path
 import click
 
 from practicum_cli.commands.options import experiments_option
-from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
-from practicum_cli.console import build_listener
-from practicum_cli.request import RunRequest, build_weekjobs
-from practicum_cli.session import describe_outcome, execute_run, start_run
-from practicum_cli.streams import tell, tell_json
+from practicum_cli.commands.single_run import execute_unit, tell_end
+from practicum_cli.request import RunRequest
 from practicum_core.errors import DataError
-from practicum_runtime.stop_request import StopRequest
 
 
 @click.command()
@@ -50,16 +46,7 @@ def compare(
     else:
         options = {"evaluate.candidate": candidate, **({"evaluate.limit": limit} if limit else {})}
         unit, request = "comparison", RunRequest(overrides=overrides, data=data, model=base, extra_set=options)
-    weekjob = build_weekjobs((unit,), request)[0]
-    outcome = execute_run(start_run(experiments, weekjob), weekjob, build_listener(), StopRequest())
-    if as_json:
-        tell_json(describe_outcome(outcome))
-    else:
-        tell(describe_end([outcome]))
-    fault = describe_fault(outcome)
-    if fault:
-        tell(fault, err=True)
-    return get_exit_code_of(outcome.status)
+    return tell_end(execute_unit(unit, request, experiments), as_json=as_json)
 
 
 def _build_uri(path: str) -> str:

@@ -1,0 +1,39 @@
+"""One run of a unit by a command of its own: started, and its end told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
+from practicum_cli.console import build_listener
+from practicum_cli.request import RunRequest, build_weekjobs
+from practicum_cli.session import Outcome, describe_outcome, execute_run, start_run
+from practicum_cli.streams import tell, tell_json
+from practicum_runtime.stop_request import StopRequest
+
+
+def execute_unit(unit: str, request: RunRequest, experiments: Path) -> Outcome:
+    """Start a run of a unit and wait for its end.
+
+    Raises:
+        ConfigError: An option is wrong; nothing was started.
+    """
+    weekjob = build_weekjobs((unit,), request)[0]
+    return execute_run(start_run(experiments, weekjob), weekjob, build_listener(), StopRequest())
+
+
+def tell_end(outcome: Outcome, *, as_json: bool) -> int:
+    """Print how a run ended and return its exit code."""
+    if as_json:
+        tell_json(describe_outcome(outcome))
+    else:
+        tell(describe_end([outcome]))
+    return tell_fault(outcome)
+
+
+def tell_fault(outcome: Outcome) -> int:
+    """Print the fault of a run, where it had one, and return its exit code."""
+    fault = describe_fault(outcome)
+    if fault:
+        tell(fault, err=True)
+    return get_exit_code_of(outcome.status)
