@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from practicum_core.json_files import read_json_lines
 from practicum_core.stages.dpo import DpoConfig, DpoRecord
 from practicum_core.stages.training import CheckpointSample
 from practicum_jobs.adapters.ray_training import train_with_ray
@@ -46,7 +46,4 @@ def run(config: DpoConfig, ctx: StageContext) -> DpoRecord:
 
 def read_checkpoint_samples(path: Path) -> list[CheckpointSample]:
     """Read the answers at checkpoints, in the order in which they were written; none where none were asked for."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [CheckpointSample.model_validate(json.loads(line)) for line in lines]
+    return [CheckpointSample.model_validate(line) for line in read_json_lines(path)]
