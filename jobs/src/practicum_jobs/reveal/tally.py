@@ -17,6 +17,7 @@ import numpy as np
 
 from practicum_core.blind_files import BlindKey, CheckKind, Choice, KeyItem, Ratings
 from practicum_core.stages.reveal import RaterResult
+from practicum_jobs.scoring.agreement import estimate_cohen_kappa
 from practicum_jobs.scoring.intervals import Interval, compute_mcnemar_p, compute_wilson
 
 MAX_MISSED_SHARE = 0.5
@@ -139,14 +140,12 @@ def compute_kappa(pairs: Sequence[Pair]) -> float | None:
 
     Two raters who both gave one and the same choice throughout agree fully, where kappa is undefined: 1.
     """
-    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - the import takes seconds, and only this needs it
-
     raters = list(pairs[0].choices) if pairs else []
     values = []
     for left, right in itertools.combinations(raters, 2):
         first, second = ([pair.choices[rater] for pair in pairs] for rater in (left, right))
         is_constant = len({*first, *second}) == 1
-        values.append(1.0 if is_constant else float(cohen_kappa_score(first, second)))
+        values.append(1.0 if is_constant else estimate_cohen_kappa(first, second).value)
     return sum(values) / len(values) if values else None
 
 
