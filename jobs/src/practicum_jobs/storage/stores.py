@@ -51,8 +51,7 @@ def copy_from_store(uri: str, parent: Path, wanted: Wanted) -> tuple[Path, str]:
     except ImportError as error:
         raise wanted.refuse(
             f"{uri}: the package that reads this store is not installed ({error})",
-            "copy the files to this machine and give file:///FOLDER;"
-            " whoever builds the environments can add s3fs to requirements/base.in and train.in and run `make locks`",
+            "set up the environment again, whose lock has it, or copy the files to this machine and give file:///FOLDER",
         ) from error
     except FileNotFoundError:
         entries = []
