@@ -72,34 +72,35 @@ class CompareRecord(StageRecord):
     verdicts: list[TaskVerdict]
 
 
-VERDICT_TITLES: Mapping[VerdictName, Bilingual] = {
-    "improved": Bilingual("improved", "有提升"),
-    "regressed": Bilingual("regressed", "变差"),
-    "not_distinguishable": Bilingual("not distinguishable", "无法区分"),
-    "underpowered": Bilingual("underpowered: too few items to tell", "样本不足，无法判断"),
+_VERDICTS: Mapping[VerdictName, str] = {
+    "improved": "improved",
+    "regressed": "regressed",
+    "not_distinguishable": "not distinguishable",
+    "underpowered": "underpowered: too few items to tell",
 }
 
 
 def describe_result(metrics: Mapping[str, Metric]) -> str:
     """Say the verdict in one sentence, with the interval that it rests on."""
-    difference, verdict = metrics.get("paired_difference"), metrics.get("verdict_improved")
-    if difference is None or verdict is None or difference.low is None or difference.high is None:
+    difference = metrics.get("paired_difference")
+    if difference is None or difference.low is None or difference.high is None or "verdict_improved" not in metrics:
         return ""
-    flags = {name: bool(metrics[f"verdict_{name}"].value) for name in VERDICT_TITLES if f"verdict_{name}" in metrics}
-    name = next((VERDICT_TITLES[one].en for one, holds in flags.items() if holds), "no verdict")
+    name = next((text for verdict, text in _VERDICTS.items() if _holds(metrics, f"verdict_{verdict}")), "no verdict")
     interval = f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
-    kept = _describe_control(metrics)
-    return f"Verdict: {name}; candidate minus base {interval}{kept}"
+    return f"Verdict: {name}; candidate minus base {interval}{_describe_control(metrics)}"
 
 
 def _describe_control(metrics: Mapping[str, Metric]) -> str:
-    regressed, underpowered = metrics.get("control_regressed"), metrics.get("control_underpowered")
-    if regressed is None:
+    if "control_regressed" not in metrics:
         return ""
-    if regressed.value:
+    if _holds(metrics, "control_regressed"):
         return "; the control set regressed"
-    is_small = underpowered is not None and bool(underpowered.value)
+    is_small = _holds(metrics, "control_underpowered")
     return "; the control set is too small to tell" if is_small else "; no regression is seen on the control set"
+
+
+def _holds(metrics: Mapping[str, Metric], name: str) -> bool:
+    return name in metrics and bool(metrics[name].value)
 
 
 METRICS = {

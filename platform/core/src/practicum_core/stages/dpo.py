@@ -36,10 +36,6 @@ class DpoConfig(TrainingConfig):
         default=0, description="Always 0: dropout would make the policy differ from the reference by chance."
     )
 
-    def list_splits(self) -> tuple[str, ...]:
-        """List the splits that training reads."""
-        return ("train", "validation")
-
 
 class DpoRecord(TrainingRecord):
     """What preference training did."""

@@ -30,10 +30,6 @@ class SftConfig(TrainingConfig):
         description="Without it 2e-5 for full, 2e-4 for lora and qlora.",
     )
 
-    def list_splits(self) -> tuple[str, ...]:
-        """List the splits that training reads."""
-        return ("train", "validation")
-
 
 class SftRecord(TrainingRecord):
     """What supervised fine-tuning did."""

@@ -65,6 +65,10 @@ class TrainingConfig(StageConfig):
     )
     export_merged: bool = True
 
+    def list_splits(self) -> tuple[str, ...]:
+        """List the splits that training reads."""
+        return ("train", "validation")
+
 
 class CheckpointInfo(BaseModel):
     """One kept checkpoint."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from practicum_core.gates import Comparison
+from practicum_core.units.blind_test import BLIND_STEP
 from practicum_core.units.shared_steps import MODEL, NO_LEAKAGE, REPORT, SNAPSHOT
 from practicum_core.units.unit import Step, Unit, build_gate
 
@@ -24,7 +25,7 @@ EVALUATE = Unit(
         ),
         Step("compare", "compare"),
         Step("analyze", "analyze"),
-        Step("blind", "blind"),
+        BLIND_STEP,
         REPORT,
     ),
     (
