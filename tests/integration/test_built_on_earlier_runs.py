@@ -1,4 +1,4 @@
-"""Week 3 with real stages on a tiny model, built on earlier runs in every way that a reference names one."""
+"""Weeks 3 and 4 with real stages on a tiny model, built on earlier runs in every way that a reference names one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from practicum_core.content_hash import hash_path
 from practicum_core.layout import RunLayout
 from practicum_core.lineage import read_lineage
 from practicum_core.pointers import Pointers
+from practicum_core.stages.compare import CompareRecord
 from practicum_core.stages.evaluate import EvaluateRecord
 from practicum_core.stages.model import ModelLock
 from practicum_core.step_files import read_record
@@ -90,3 +91,30 @@ def test_verify_executes_again_on_the_very_files_that_a_run_was_built_on(tmp_pat
     lineage = read_lineage(RunLayout(again))
     assert lineage == read_lineage(RunLayout(again.parents[2]))
     assert {one.run for one in lineage.built_on} == {f"data/{EARLIER}", f"sft/{EARLIER}"}
+
+
+@pytest.mark.timeout(900)
+def test_week_4_compares_what_week_3_exported_with_its_base(tmp_path, merged):
+    """The same tiny model twice, on four rows: no week says more of them than that they are too few."""
+    small = ("evaluate.limit=4", "evaluate.control_limit=4", "evaluate.max_new_tokens=4")
+    options = ("--profile", "quick", "--data", "builtin:tickets?rows=200", "--model", str(merged))
+    done = practicum(
+        tmp_path,
+        "run",
+        "week-04",
+        *options,
+        *(word for key, value in small.items() for word in ("--set", f"{key}={value}")),
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Verdict: underpowered" in done.stdout
+    (path,) = (tmp_path / "experiments/evaluate").iterdir()
+    run = RunLayout(path)
+    assert {one.reference for one in read_lineage(run).built_on} == {"latest:sft/merged"}
+    record = read_record(run, "compare")
+    assert isinstance(record, CompareRecord)
+    assert (record.verdict, record.control_verdict) == ("underpowered", "underpowered")
+    assert record.verdicts[0].p_permutation == 1
+    gates = {gate["name"]: gate["passed"] for gate in json.loads(run.status.read_text())["gates"]}
+    assert gates == {"no_leakage": True, "enough_items": False, "improved": False, "control_kept": True}
+    assert {"analyze", "blind"} <= {step.parent.name for step in path.glob("stages/*/record.json")}
+    assert "样本不足" in run.evidence_html.read_text(encoding="utf-8")

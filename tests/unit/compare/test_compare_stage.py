@@ -68,6 +68,20 @@ def test_twelve_items_are_underpowered_whatever_they_show(tmp_path):
     assert "0.100 matters" in record.failures[0].text
 
 
+def test_items_of_one_template_count_as_one(tmp_path):
+    """Forty items of four templates all say the same: four coincidences, and not forty, are enough for that."""
+    record = run(tmp_path, [build(number, base=False, candidate=True, per_group=10) for number in range(40)])
+    assert (record.verdict, record.verdicts[0].num_items, record.verdicts[0].num_clusters) == ("underpowered", 40, 4)
+
+
+def test_a_control_item_is_right_where_its_answer_names_what_is_expected(tmp_path):
+    scored = [build(number, base=False, candidate=True) for number in range(100)]
+    chatty = {"base_correct": False, "base_mentioned": True, "candidate_correct": False, "candidate_mentioned": True}
+    control = [build(number, base=False, candidate=False, split="control") for number in range(60)]
+    record = run(tmp_path, scored + [one.model_copy(update=chatty) for one in control])
+    assert (record.verdicts[-1].base, record.verdicts[-1].candidate) == (1, 1)
+
+
 def test_a_small_control_set_is_not_said_to_be_kept(tmp_path):
     scored = [build(number, base=False, candidate=True) for number in range(100)]
     control = [build(number, base=number < 5, candidate=number < 4, split="control") for number in range(10)]

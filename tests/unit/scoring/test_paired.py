@@ -201,3 +201,9 @@ def test_few_clusters_that_all_agree_are_underpowered_and_not_equal():
 
 def test_two_equal_items_show_no_equivalence():
     assert not compare_to_margin(PairedOutcomes([1, 0], [1, 0]), 0.1).is_equivalent
+
+
+def test_a_large_difference_that_the_correction_spoils_is_never_called_none():
+    outcomes = pair(30, 2, 200)
+    assert compute_smallest_detectable(outcomes) < 0.1 < estimate_difference_of_means(outcomes).interval.value
+    assert decide(outcomes, p_adjusted=0.06).kind == VerdictKind.UNDERPOWERED
