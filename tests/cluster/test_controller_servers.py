@@ -149,7 +149,8 @@ def test_a_server_lives_beside_its_user_and_goes_before_the_evidence(stand, stud
             await stand.report(uid, "caller")
             stand.end_pod(student, job["metadata"]["name"])
             await until(lambda: stand.find_deployment(student) is None, "the Deployment's end")
-            assert stand.find(student, "services") is None
+            # The controller deletes one object after the other.
+            await until(lambda: stand.find(student, "services") is None, "the Service's end")
             # The pod may write its record yet: the evidence waits for it.
             await until(lambda: "pod greeter-1 ends" in stand.get_status(student, NAME)["message"], "a last word")
             assert stand.find_job(student, "report") is None
