@@ -397,6 +397,9 @@ def made_up(school):
     with pytest.MonkeyPatch.context() as monkeypatch:
         register(monkeypatch)
         school.api.apply(build_crd(WEEK_JOB))
+    # The server goes on with the definition before for a moment.
+    path = "/apis/practicum.dev/v1alpha1/namespaces/student-01/weekjobs?dryRun=All"
+    wait_until(lambda: school.api.request("POST", path, school.build("greetings", **GREETINGS)), "the unit greetings")
 
 
 def list_servers(school, student):

@@ -98,13 +98,7 @@ def test_week_4_compares_what_week_3_exported_with_its_base(tmp_path, merged):
     """The same tiny model twice, on four rows: no week says more of them than that they are too few."""
     small = ("evaluate.limit=4", "evaluate.control_limit=4", "evaluate.max_new_tokens=4")
     options = ("--profile", "quick", "--data", "builtin:tickets?rows=200", "--model", str(merged))
-    done = practicum(
-        tmp_path,
-        "run",
-        "week-04",
-        *options,
-        *(word for key, value in small.items() for word in ("--set", f"{key}={value}")),
-    )
+    done = practicum(tmp_path, "run", "week-04", *options, *(word for one in small for word in ("--set", one)))
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Verdict: underpowered" in done.stdout
     (path,) = (tmp_path / "experiments/evaluate").iterdir()
