@@ -104,12 +104,16 @@ def test_a_baseline_has_intervals_samples_and_hashes(context, base_dir, rows):
     assert (record.dtype, record.device) == ("float32", "cpu")
 
 
-def test_two_runs_are_bit_equal(context, base_dir):
-    first = evaluate.run(configure(base_dir), context)
+def test_two_runs_that_reuse_no_answer_are_bit_equal(context, base_dir):
+    config = configure(base_dir, candidate=f"file://{base_dir}", reuse_answers=False)
+    first = evaluate.run(config, context)
     samples = context.layout.samples.read_bytes()
-    second = evaluate.run(configure(base_dir), context)
+    shutil.rmtree(context.layout.root)
+    second = evaluate.run(config, context)
+    assert read_metrics(first)["answers_cached"] == read_metrics(second)["answers_cached"] == 0
     assert second.predictions_sha256 == first.predictions_sha256
     assert context.layout.samples.read_bytes() == samples
+    assert not (context.cache_dir / "answers").exists()
 
 
 def test_the_candidate_is_held_against_the_base_row_by_row(context, base_dir, tuned_dir):
@@ -128,6 +132,66 @@ def test_the_candidate_is_held_against_the_base_row_by_row(context, base_dir, tu
     right = {sample["id"] for sample in read_samples(context) if sample.get("candidate_correct")}
     assert right == {"r0", "r3", "r4", "r8"}
     assert record.candidate_sha256 != record.model_sha256
+
+
+def test_a_second_comparison_generates_nothing_again(context, base_dir, tuned_dir, monkeypatch):
+    config = configure(base_dir, candidate=f"file://{tuned_dir}", control_split="control")
+    first = evaluate.run(config, context)
+    plain = read_samples(context)
+    monkeypatch.setattr("practicum_jobs.adapters.answers_transformers.load_causal_lm", refuse_to_load)
+    second = evaluate.run(config, context)
+    assert second.predictions_sha256 == first.predictions_sha256
+    figures = read_metrics(second)
+    assert (figures["answers_cached"], figures["generate_s"]) == (24, 0)
+    assert "rows_per_s" not in figures
+    marked = read_samples(context)
+    assert all(sample["base_cached"] and sample["candidate_cached"] for sample in marked)
+    assert [{key: value for key, value in one.items() if not key.endswith("cached")} for one in marked] == plain
+
+
+def refuse_to_load(*_: object, **__: object) -> None:
+    raise AssertionError("a model was loaded although every answer is kept")
+
+
+@pytest.mark.parametrize("options", [{"max_new_tokens": 9}, {"model": "other"}, {"reuse_answers": False}])
+def test_another_model_sampling_or_wish_generates_again(context, base_dir, tuned_dir, options):
+    evaluate.run(configure(base_dir), context)
+    changed = options | ({"model": f"file://{tuned_dir}"} if "model" in options else {})
+    record = evaluate.run(configure(base_dir, **changed), context)
+    assert read_metrics(record)["answers_cached"] == 0
+
+
+def test_an_engine_that_computes_otherwise_generates_again(context, base_dir, monkeypatch):
+    evaluate.run(configure(base_dir), context)
+    monkeypatch.setattr("practicum_jobs.adapters.answers_transformers.choose_computation", lambda: ("cpu", "bfloat16"))
+    assert read_metrics(evaluate.run(configure(base_dir), context))["answers_cached"] == 0
+
+
+def test_a_stopped_evaluation_goes_on_where_it_was(context, base_dir):
+    whole = evaluate.run(configure(base_dir, reuse_answers=False), context)
+    shutil.rmtree(context.layout.root)
+    config = configure(base_dir, reuse_answers=False)
+    original = context.progress
+
+    def stop_after_the_first_batch(fraction: float, message: str = "") -> None:
+        original(fraction, message)
+        if fraction > 0:
+            context.request_stop()
+
+    context.progress = stop_after_the_first_batch
+    with pytest.raises(Stopped):
+        evaluate.run(config, context)
+    again = StageContext(context.run.root, "evaluate", "evaluate", context.cache_dir)
+    record = evaluate.run(config, again)
+    assert read_metrics(record)["answers_cached"] == 4
+    assert record.predictions_sha256 == whole.predictions_sha256
+
+
+def test_samples_say_whether_an_answer_ended_by_itself(context, base_dir):
+    record = evaluate.run(configure(base_dir), context)
+    finishes = [sample["finish"] for sample in read_samples(context)]
+    assert finishes.count("stop") / len(finishes) == read_metrics(record)["stopped_ratio"]
+    assert set(finishes) <= {"stop", "length"}
 
 
 def test_a_candidate_can_be_an_adapter_inside_the_run(context, base_dir):

@@ -133,3 +133,18 @@ def test_every_answer_gets_a_cause(prompt, expected, output):
     diagnosis = diagnose(Answered(prompt, expected, output))
     assert diagnosis.cause is diagnosis.causes[0]
     assert list(diagnosis.causes) == sorted(diagnosis.causes, key=list(Cause).index)
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "is_stopped", "is_truncated"),
+    [
+        ("Paris", "Paris is in the north of France and", True, False),
+        ("Paris", "The capital of France is the city of", False, True),
+        (WANTED, "Sure, I can help you with that order", False, False),
+        (WANTED, '{"category":"refund","order":"TK-1', False, True),
+        (WANTED, '{"category":"refund","order":"TK-1', True, False),
+    ],
+)
+def test_an_answer_is_cut_off_where_the_engine_says_so(expected, output, is_stopped, is_truncated):
+    found = diagnose(Answered(EN, expected, output, is_stopped)).causes
+    assert (Cause.TRUNCATION in found) is is_truncated

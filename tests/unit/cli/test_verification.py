@@ -82,9 +82,10 @@ def test_other_answers_with_the_same_score_are_not_bit_equal(pair):
     assert named == {"predictions_sha256", "samples"}
 
 
-def test_samples_differing_in_time_alone_are_equal(pair):
+def test_samples_differing_in_time_or_in_kept_answers_alone_are_equal(pair):
     for number, path in enumerate(pair):
-        (path / "stages/evaluate/samples.jsonl").write_text(json.dumps({"id": "1", "time_s": number}) + "\n")
+        sample = {"id": "1", "time_s": number, "base_cached": bool(number)}
+        (path / "stages/evaluate/samples.jsonl").write_text(json.dumps(sample) + "\n")
     assert compare(pair).agreement is Agreement.EQUAL
 
 
@@ -102,7 +103,7 @@ def test_a_record_executes_with_its_own_options_whatever_the_defaults_are_now(fi
     config = path / "stages/evaluate/config.yaml"
     config.write_text(re.sub(r"batch_size: \d+", "batch_size: 5", config.read_text()))
     weekjob = build_weekjob_of_record(read_run(path))
-    assert weekjob.spec.set == {"evaluate.batch_size": 5}
+    assert weekjob.spec.set == {"evaluate.batch_size": 5, "evaluate.reuse_answers": False}
     assert next(step for step in resolve_steps(weekjob) if step.name == "evaluate").config.batch_size == 5
 
 
@@ -128,3 +129,13 @@ def test_a_comparison_is_held_again_when_the_data_is_known(pair, workplace):
     assert caught.value.reason is Reason.COMPARISON_UNFAIR
     assert "data.test" in caught.value.detail
     assert "code" in caught.value.detail
+
+
+def test_a_verification_takes_no_answers_of_earlier_runs_and_does_not_call_that_a_change(finish_run):
+    run = finish_run()
+    weekjob = build_weekjob_of_record(read_run(run))
+    (config,) = [step.config for step in resolve_steps(weekjob) if step.name == "evaluate"]
+    assert config.reuse_answers is False
+    executed = finish_run(overrides=("evaluate.reuse_answers=false",))
+    result = compare_runs(read_run(run), read_run(executed), 1e-3)
+    assert result.changed == ()

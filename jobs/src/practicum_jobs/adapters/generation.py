@@ -22,6 +22,7 @@ import transformers
 
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.rows import Message
+from practicum_jobs.storage.answers import Answer
 from practicum_jobs.storage.stores import describe_error
 
 Turn = Message | Mapping[str, str]
@@ -59,21 +60,6 @@ class LoadedModel:
         return str(self.model.dtype).removeprefix("torch.")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer of the model.
-
-    Attributes:
-        text: Without special tokens.
-        num_tokens: Generated, the stop token included.
-        is_stopped: Whether the model ended the answer itself; false where it ran into ``max_new_tokens``.
-    """
-
-    text: str
-    num_tokens: int
-    is_stopped: bool
-
-
 def load_causal_lm(folder: Path, adapter: Path | None = None, dtype: str = "auto") -> LoadedModel:
     """Load a chat model, and an adapter on top of it where one is named.
 
@@ -87,11 +73,10 @@ def load_causal_lm(folder: Path, adapter: Path | None = None, dtype: str = "auto
         ConfigError: The folder cannot be loaded, or needs its own code.
     """
     transformers.utils.logging.disable_progress_bar()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = _DTYPES["bfloat16" if device == "cuda" else "float32"] if dtype == "auto" else _DTYPES[dtype]
+    device, chosen = choose_computation(dtype)
     try:
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=chosen, use_safetensors=True, local_files_only=True, trust_remote_code=False
+            folder, dtype=_DTYPES[chosen], use_safetensors=True, local_files_only=True, trust_remote_code=False
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if adapter is not None:
@@ -106,6 +91,12 @@ def load_causal_lm(folder: Path, adapter: Path | None = None, dtype: str = "auto
         ) from error
     model.to(device).eval()
     return LoadedModel(model, tokenizer, find_stop_ids(model, tokenizer))
+
+
+def choose_computation(dtype: str = "auto") -> tuple[str, str]:
+    """Return the device and the number format that :func:`load_causal_lm` will use on this machine."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return device, ("bfloat16" if device == "cuda" else "float32") if dtype == "auto" else dtype
 
 
 def find_stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401 - untyped library objects
@@ -152,19 +143,35 @@ def generate_answers(
         MemoryError: The batch does not fit.
     """
     prompts = [_encode(loaded.tokenizer, conversation) for conversation in conversations]
+    answers: dict[int, Answer] = {}
+    for batch in iter_answers(loaded, prompts, max_new_tokens, batch_size):
+        answers |= batch
+        if on_batch is not None:
+            on_batch(len(answers), len(prompts))
+    return [answers[row] for row in range(len(prompts))]
+
+
+def iter_answers(
+    loaded: LoadedModel, prompts: Sequence[list[int]], max_new_tokens: int, batch_size: int
+) -> Iterator[dict[int, Answer]]:
+    """Continue prompts of token ids greedily, batch by batch, the longest first; yield answers by place.
+
+    Raises:
+        DataError: A prompt is longer than the model's context.
+        MemoryError: The batch does not fit.
+    """
     _check_lengths(loaded, prompts, max_new_tokens)
     order = sorted(range(len(prompts)), key=lambda row: (-len(prompts[row]), prompts[row]))
-    answers: dict[int, Answer] = {}
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         with torch.inference_mode(), _explain_memory():
             outputs = _continue_batch(loaded, [prompts[row] for row in rows], max_new_tokens)
-        for row, ids in zip(rows, outputs, strict=True):
-            text = loaded.tokenizer.decode(ids, skip_special_tokens=True)
-            answers[row] = Answer(text, len(ids), bool(ids) and ids[-1] in loaded.stop_ids)
-        if on_batch is not None:
-            on_batch(len(answers), len(prompts))
-    return [answers[row] for row in range(len(prompts))]
+        yield {row: _decode(loaded, ids) for row, ids in zip(rows, outputs, strict=True)}
+
+
+def _decode(loaded: LoadedModel, ids: Sequence[int]) -> Answer:
+    is_stopped = bool(ids) and ids[-1] in loaded.stop_ids
+    return Answer(loaded.tokenizer.decode(ids, skip_special_tokens=True), len(ids), is_stopped)
 
 
 def get_num_threads() -> int:

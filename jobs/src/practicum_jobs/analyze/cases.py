@@ -59,7 +59,9 @@ def build_cases(outcomes: Sequence[Outcome]) -> list[FailureCase]:
 
 def _build_case(outcome: Outcome) -> FailureCase:
     sample, expected = outcome.sample, str(outcome.sample.expected or "")
-    diagnosis = diagnose(Answered(write_prompt(sample.prompt), expected, outcome.output))
+    finish = sample.candidate_finish if sample.is_paired else sample.finish
+    is_stopped = None if finish is None else finish == "stop"
+    diagnosis = diagnose(Answered(write_prompt(sample.prompt), expected, outcome.output, is_stopped))
     return FailureCase(
         id=sample.id,
         split=sample.split,

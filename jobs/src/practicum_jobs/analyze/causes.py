@@ -29,11 +29,12 @@ _CLOSERS = {"{": "}", "[": "]"}
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer with what it answers."""
+    """One answer with what it answers; ``is_stopped`` is ``None`` where nobody noted whether it ended by itself."""
 
     prompt: str
     expected: str
     output: str
+    is_stopped: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,17 @@ def _find_repetition(answered: Answered) -> str | None:
 
 
 def _find_truncation(answered: Answered) -> str | None:
+    """Find an answer that was cut off: as the engine noted, or else by how it ends.
+
+    Prose in place of JSON is a wrong format, wherever it was cut off.
+    """
     output = answered.output.rstrip()
+    if answered.is_stopped:
+        return None
     if parse_object(answered.expected) is not None:
         return _describe_open(output) if parse_object(output) is None else None
+    if answered.is_stopped is False:
+        return "ran into the limit of new tokens"
     is_long = len(output.encode(errors="replace")) >= MIN_CUT_BYTES and len(output) > len(answered.expected)
     return "ends in the middle of a sentence" if is_long and output[-1] not in _ENDINGS else None
 

@@ -22,6 +22,7 @@ from practicum_core.name_lists import name_first
 from practicum_core.rows import Row
 from practicum_core.stages.base import Failure
 from practicum_core.stages.evaluate import EvaluationSample
+from practicum_jobs.evaluate.answering import GivenAnswer
 from practicum_jobs.scoring.answers import Score
 from practicum_jobs.scoring.intervals import (
     Bootstrap,
@@ -167,13 +168,13 @@ def _describe_failure(kind: str, ids: Sequence[str], num_rows: int) -> Failure:
     return Failure(kind=kind, where=name_first(ids, MAX_NAMED_ROWS), text=f"{len(ids)} of {num_rows} answers: {text}")
 
 
-def build_samples(split: str, scored: Scored, texts: Sequence[Sequence[str]]) -> list[EvaluationSample]:
+def build_samples(split: str, scored: Scored, answers: Sequence[Sequence[GivenAnswer]]) -> list[EvaluationSample]:
     """Return one sample per row: the prompt, the expected answer, and each model's answer with its score.
 
     Args:
         split: Name of the split.
         scored: Rows and scores.
-        texts: Answers of the base model and, with a candidate, of the candidate, in row order.
+        answers: Of the base model and, with a candidate, of the candidate, in row order.
     """
     samples = []
     for place, row in enumerate(scored.rows):
@@ -186,19 +187,23 @@ def build_samples(split: str, scored: Scored, texts: Sequence[Sequence[str]]) ->
             "expected": row.answer,
         }
         if scored.tuned is None:
-            line |= {"output": texts[0][place], "correct": scored.base[place].is_exact}
-            line |= _describe_score("", scored.base[place])
+            line |= {"output": answers[0][place].answer.text, "correct": scored.base[place].is_exact}
+            line |= _describe_answer("", scored.base[place], answers[0][place])
         else:
-            line |= {"base": texts[0][place], "candidate": texts[1][place]}
+            base, tuned = answers[0][place], answers[1][place]
+            line |= {"base": base.answer.text, "candidate": tuned.answer.text}
             line |= {"base_correct": scored.base[place].is_exact, "candidate_correct": scored.tuned[place].is_exact}
-            line |= _describe_score("base_", scored.base[place]) | _describe_score("candidate_", scored.tuned[place])
+            line |= _describe_answer("base_", scored.base[place], base)
+            line |= _describe_answer("candidate_", scored.tuned[place], tuned)
         samples.append(EvaluationSample(**line))
     return samples
 
 
-def _describe_score(prefix: str, score: Score) -> dict[str, Any]:
-    return {
+def _describe_answer(prefix: str, score: Score, given: GivenAnswer) -> dict[str, Any]:
+    cached = {f"{prefix}cached": True} if given.is_cached else {}
+    return cached | {
         f"{prefix}failure": score.failure,
         f"{prefix}mentioned": score.is_mentioned,
         f"{prefix}fields": score.fields,
+        f"{prefix}finish": "stop" if given.answer.is_stopped else "length",
     }

@@ -1,7 +1,4 @@
-"""The stage ``evaluate``: generates answers, scores them and writes samples and metrics.
-
-Answers of an earlier run are never reused, so that equal answers of two runs show that a run is reproducible.
-"""
+"""The stage ``evaluate``: gets answers, scores them and writes samples and metrics."""
 
 from __future__ import annotations
 
@@ -11,8 +8,10 @@ from practicum_core.errors import DataError, Reason
 from practicum_core.metrics import Metric
 from practicum_core.rows import Row
 from practicum_core.stages.evaluate import EvaluateConfig, EvaluateRecord
+from practicum_jobs.adapters.generation import get_num_threads
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split, read_data_lock
+from practicum_jobs.evaluate.answering import Answers, Question, answer_rows, hash_answers
 from practicum_jobs.evaluate.measures import (
     Scored,
     Statistics,
@@ -21,7 +20,7 @@ from practicum_jobs.evaluate.measures import (
     build_metrics,
     build_samples,
 )
-from practicum_jobs.evaluate.models import Answers, EvaluatedModel, answer_rows, ensure_evaluated_model, hash_answers
+from practicum_jobs.evaluate.models import EvaluatedModel, ensure_evaluated_model
 from practicum_jobs.scoring.answers import Score, score_answer
 from practicum_jobs.scoring.intervals import Bootstrap
 
@@ -37,7 +36,7 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
     rows = _load_rows(config, ctx)
     base = ensure_evaluated_model(config.model, None, ctx)
     candidate = ensure_evaluated_model(config.candidate, base, ctx) if config.candidate else None
-    models = [base] if candidate is None else [base, candidate]
+    models = {"base": base} if candidate is None else {"base": base, "candidate": candidate}
     answers = _answer_all(models, rows, config, ctx)
     scored = {split: _score(split, rows[split], answers) for split in rows}
     statistics = Statistics(config.confidence, Bootstrap(config.bootstrap_resamples, config.seed))
@@ -54,15 +53,19 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
         model_sha256=base.sha256,
         candidate_sha256=candidate.sha256 if candidate else "",
         predictions_sha256=hash_answers(answers),
-        dtype=answers[0].dtype,
-        device=answers[0].device,
-        num_threads=answers[0].num_threads,
+        prompts_sha256=answers[0].prompts_sha256,
+        candidate_prompts_sha256=answers[1].prompts_sha256 if candidate else "",
+        engine=answers[0].facts.name,
+        dtype=answers[0].facts.dtype,
+        device=answers[0].facts.device,
+        num_threads=get_num_threads(),
         metrics=[
             *build_metrics(scored[config.split], statistics),
             *(build_control_metrics(control, statistics) if control else []),
             *_build_pace_metrics(answers),
         ],
         failures=build_failures(scored[config.split]),
+        notes=_note_prompts(answers),
         **ctx.build_record_fields(),
     )
 
@@ -79,7 +82,7 @@ def _load_rows(config: EvaluateConfig, ctx: StageContext) -> dict[str, list[Row]
 
 
 def _answer_all(
-    models: Sequence[EvaluatedModel], rows: Mapping[str, Sequence[Row]], config: EvaluateConfig, ctx: StageContext
+    models: Mapping[str, EvaluatedModel], rows: Mapping[str, Sequence[Row]], config: EvaluateConfig, ctx: StageContext
 ) -> list[Answers]:
     total = len(models) * sum(map(len, rows.values()))
     done = 0
@@ -89,16 +92,13 @@ def _answer_all(
         done += answered
         ctx.progress(done / total, f"{done} of {total} answers")
 
-    results = []
-    for model in models:
-        ctx.raise_if_stopped()
-        results.append(answer_rows(model, rows, ctx, config.max_new_tokens, config.batch_size, note))
-    return results
+    return [answer_rows(model, Question(role, rows), config, ctx, note) for role, model in models.items()]
 
 
 def _score(split: str, rows: Sequence[Row], answers: Sequence[Answers]) -> Scored:
     base, *others = (
-        [_score_row(row, answer.text) for row, answer in zip(rows, one.by_split[split], strict=True)] for one in answers
+        [_score_row(row, given.answer.text) for row, given in zip(rows, one.by_split[split], strict=True)]
+        for one in answers
     )
     return Scored(rows, base, others[0] if others else None)
 
@@ -113,19 +113,32 @@ def _score_row(row: Row, text: str) -> Score:
 def _write_samples(ctx: StageContext, scored: Mapping[str, Scored], answers: Sequence[Answers]) -> None:
     samples = []
     for split, one in scored.items():
-        texts = [[answer.text for answer in given.by_split[split]] for given in answers]
-        samples += build_samples(split, one, texts)
+        samples += build_samples(split, one, [given.by_split[split] for given in answers])
     ctx.write_samples(samples)
 
 
+def _note_prompts(answers: Sequence[Answers]) -> list[str]:
+    if len({one.prompts_sha256 for one in answers}) == 1:
+        return []
+    return ["base and candidate were given other prompt token ids: their tokenizers or chat templates differ"]
+
+
 def _build_pace_metrics(answers: Sequence[Answers]) -> list[Metric]:
-    everything = [answer for one in answers for given in one.by_split.values() for answer in given]
+    everything = [given for one in answers for given in one.everything]
+    num_generated = sum(not given.is_cached for given in everything)
+    num_tokens = sum(one.num_generated_tokens for one in answers)
     seconds = sum(one.generate_s for one in answers)
-    final = [answer for given in answers[-1].by_split.values() for answer in given]
-    return [
+    final = [given.answer for given in answers[-1].everything]
+    metrics = [
         Metric(name="stopped_ratio", value=sum(answer.is_stopped for answer in final) / len(final)),
         Metric(name="mean_answer_tokens", value=sum(answer.num_tokens for answer in final) / len(final)),
+        Metric(name="answers_cached", value=len(everything) - num_generated),
         Metric(name="generate_s", value=round(seconds, 3), unit="s"),
-        Metric(name="rows_per_s", value=round(len(everything) / seconds, 3), unit="rows/s"),
-        Metric(name="tokens_per_s", value=round(sum(one.num_tokens for one in answers) / seconds, 3), unit="tokens/s"),
+    ]
+    if not num_generated:
+        return metrics
+    return [
+        *metrics,
+        Metric(name="rows_per_s", value=round(num_generated / seconds, 3), unit="rows/s"),
+        Metric(name="tokens_per_s", value=round(num_tokens / seconds, 3), unit="tokens/s"),
     ]

@@ -14,12 +14,13 @@ from practicum_core.metrics import Metric
 from practicum_core.rows import Row
 from practicum_core.stages.base import Failure
 from practicum_core.stages.inference import ExportSample, InferenceConfig, InferenceRecord
-from practicum_jobs.adapters.generation import Answer, generate_answers, get_num_threads, load_causal_lm
+from practicum_jobs.adapters.generation import generate_answers, get_num_threads, load_causal_lm
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.inference.exports import Exports, Source, check_adapter_base, find_exports
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.scoring.answers import score_answer
+from practicum_jobs.storage.answers import Answer
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Comparison of a repeated run with its record: bit-equal, within a tolerance, or different. Read-only.
 
-Metrics of the machine (seconds, throughput, memory) are counted but not compared, because they vary. The same holds
-for the metrics of the evidence pack, which contains times.
+Metrics of the machine (seconds, throughput, memory, answers kept from earlier runs) are counted but not compared,
+because they vary. The same holds for the metrics of the evidence pack, which contains times.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages import STAGES
+from practicum_core.stages.base import list_reuse_options
 from practicum_core.step_files import read_record
 from practicum_core.weekjob import SetValue, WeekJob
 
 DEFAULT_TOLERANCE = 1e-3
 _MACHINE_UNITS = ("s", "ms", "us", "GiB", "MiB", "KiB")
-_MACHINE_SUFFIXES = ("_s", "_ms", "_per_s", "_gib", "_mib", "_rss_bytes")
+_MACHINE_SUFFIXES = ("_s", "_ms", "_per_s", "_gib", "_mib", "_rss_bytes", "cached")
 _COMMON_FIELDS = frozenset(
     {"started_at", "finished_at", "duration_s", "metrics", "artifacts", "failures", "notes", "html", "html_sha256"}
 )
@@ -72,6 +73,8 @@ class Verification:
 def build_weekjob_of_record(run: Run) -> WeekJob:
     """Return a week job that resolves to what the steps of ``run`` were configured with, whatever the defaults are now.
 
+    Steps that may take results of other runs must not: what is verified is computed again.
+
     Raises:
         ConfigError: This version no longer knows an option of the record.
         DataError: A configuration is missing.
@@ -83,6 +86,7 @@ def build_weekjob_of_record(run: Run) -> WeekJob:
         for key, value in recorded.get(step.name, {}).items():
             if key not in now or now[key] != value:
                 options[f"{step.name}.{key}"] = value
+        options |= {f"{step.name}.{key}": False for key in list_reuse_options(type(step.config))}
     return run.weekjob.model_copy(update={"spec": run.weekjob.spec.model_copy(update={"set": options})})
 
 
@@ -95,7 +99,9 @@ def compare_runs(recorded: Run, executed: Run, tolerance: float) -> Verification
         tolerance: Allowed difference of a metric, relative to the larger of 1 and its recorded size.
     """
     differences = find_differences(read_facts(recorded), read_facts(executed))
-    changed = [f"{entry.name}: {entry.first} -> {entry.second}" for entry in differences]
+    steps = resolve_steps(executed.weekjob)
+    reuse = {f"{step.name}.{key}" for step in steps for key in list_reuse_options(type(step.config))}
+    changed = [f"{entry.name}: {entry.first} -> {entry.second}" for entry in differences if entry.name not in reuse]
     findings = [
         Finding("inputs", entry.name, Agreement.DIFFERENT, entry.first, entry.second)
         for entry in differences
@@ -204,7 +210,11 @@ def _compare_samples(step: str, first: RunLayout, second: RunLayout) -> Iterator
 
 def _read_samples(layout: RunLayout, step: str) -> list[dict[str, Any]]:
     samples = read_json_lines(layout.stage(step).samples)
-    return [{key: value for key, value in sample.items() if key not in _VOLATILE_KEYS} for sample in samples]
+    return [{key: value for key, value in sample.items() if not _is_volatile(key)} for sample in samples]
+
+
+def _is_volatile(key: str) -> bool:
+    return key in _VOLATILE_KEYS or key.endswith("cached")
 
 
 def _show(metric: Metric | None) -> str:

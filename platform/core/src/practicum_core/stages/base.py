@@ -38,6 +38,15 @@ def get_uri_kind(option: FieldInfo) -> ContentKind | None:
     return next((mark.kind for mark in option.metadata if isinstance(mark, UriOf)), None)
 
 
+USES_EARLIER_WORK = "uses earlier work"
+"""Marks an option that lets a stage take results of other runs; ``verify`` switches it off and does not count it."""
+
+
+def list_reuse_options(config: type[StageConfig]) -> list[str]:
+    """List the options of a stage that let it take results of other runs."""
+    return [name for name, option in config.model_fields.items() if USES_EARLIER_WORK in option.metadata]
+
+
 class StageConfig(BaseModel):
     """Base of stage configurations: flat, typed, unknown keys refused."""
 

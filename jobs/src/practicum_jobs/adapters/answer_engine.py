@@ -1,0 +1,52 @@
+"""What an evaluation asks of an inference engine: prompts of token ids in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from practicum_jobs.storage.answers import Answer
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """How answers are computed; known before the model is loaded.
+
+    Attributes:
+        name: Of the engine.
+        version: Of its packages.
+        dtype: Number format that it computes in.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    name: str
+    version: str
+    dtype: str
+    device: str
+
+
+class AnswerEngine(Protocol):
+    """An engine for one model with greedy sampling."""
+
+    @property
+    def facts(self) -> EngineFacts:
+        """How it computes."""
+        ...
+
+    def load(self) -> None:
+        """Load the model; called once, before the first prompt.
+
+        Raises:
+            ConfigError: The model cannot be loaded.
+        """
+        ...
+
+    def iter_answers(self, prompts: Sequence[list[int]]) -> Iterator[Mapping[int, Answer]]:
+        """Answer prompts of token ids; yield the answers by place as they are finished.
+
+        Raises:
+            DataError: A prompt is longer than the model's context.
+            MemoryError: The model and its batch do not fit.
+        """
+        ...
