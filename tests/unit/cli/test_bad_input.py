@@ -80,6 +80,33 @@ def test_bad_input(workplace, command, arguments, code, text):
     assert not list(workplace.glob("experiments/*/*"))
 
 
+@pytest.mark.parametrize(
+    ("weeks", "splits", "missing", "file"),
+    [
+        (["week-03"], ["train"], "'validation' (read by sft and inference), 'test' (read by evaluate)", "test.csv"),
+        (
+            ["week-01", "week-02", "week-03"],
+            ["train", "test"],
+            "'validation' (read by sft and inference)",
+            "validation",
+        ),
+        (["week-04"], ["train", "test"], "'control' (read by evaluate)", "control.csv"),
+        (["evaluate", "--set", "evaluate.split=tset"], ["train", "test", "control"], "did you mean 'test'", "tset"),
+        (["data-and-sft", "--variant", "8"], ["train", "validation"], "'test' (read by evaluate)", "test.csv"),
+    ],
+)
+def test_a_missing_split_is_told_before_anything_starts(workplace, command, weeks, splits, missing, file):
+    folder = workplace / "my data"
+    folder.mkdir()
+    for split in splits:
+        (folder / f"{split}.v2.csv").write_text("question,answer\nWhy?,So.\n")
+    code, _, err = command("run", *weeks, "--data", "my data", "--model", "hf://nobody/has-this-model")
+    assert code == 3
+    assert missing in err
+    assert file in err.partition("fix: add ")[2]
+    assert sorted(path.name for path in workplace.iterdir()) == ["model", "my data"]
+
+
 @pytest.mark.parametrize("target", ["experiments", "experiments/experiments"])
 def test_out_is_a_file(workplace, command, target):
     path = workplace / target

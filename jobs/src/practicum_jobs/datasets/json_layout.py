@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from practicum_core.errors import DataError
+from practicum_core.split_names import SPLIT_WORDS
 from practicum_jobs.datasets.columns import RowFault
 from practicum_jobs.datasets.containers import HEAD_BYTES
 from practicum_jobs.datasets.json_stream import iter_elements, iter_lines, iter_objects
-from practicum_jobs.datasets.split_names import SPLIT_WORDS
 
 LIST_KEYS = frozenset({"data", "rows", "records", "examples", "instances", "items", "samples", "dataset", *SPLIT_WORDS})
 """Keys under which files keep their list of rows."""

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from practicum_core.data_formats import Format
 from practicum_core.errors import DataError, Reason
 from practicum_core.rows import Row
-from practicum_jobs.datasets.columnar import find_dataset_files, is_dataset_folder, iter_arrow, iter_parquet, measure
+from practicum_core.saved_datasets import find_dataset_files, is_dataset_folder
+from practicum_jobs.datasets.columnar import iter_arrow, iter_parquet, measure
 from practicum_jobs.datasets.columns import DefectKind, Record, RowFault
 from practicum_jobs.datasets.containers import get_kind, open_text
 from practicum_jobs.datasets.delimited import cut_delimited

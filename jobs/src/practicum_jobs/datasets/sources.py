@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
+from practicum_core.data_folders import TRUTH, DataListing, find_split_files, list_names, list_path
 from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
 from practicum_core.rows import Row
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets import flaws, tickets
-from practicum_jobs.datasets.folders import TRUTH, find_split_files
 from practicum_jobs.datasets.readers import (
     DEFAULT,
     Defect,
@@ -28,11 +28,13 @@ from practicum_jobs.datasets.readers import (
     read_piece,
     read_place,
 )
-from practicum_jobs.datasets.remote import fetch_files
+from practicum_jobs.datasets.remote import fetch_files, list_files
 from practicum_jobs.datasets.tickets import SPLITS, build_rows, read_ticket_options
 
 FORMS = "builtin:NAME[?rows=N&language=en|zh|both&seed=N], file:///PATH, hf://datasets/OWNER/NAME, s3://BUCKET/PATH"
 
+_STORES = ("hf", "s3")
+_BUILTIN = ("tickets", "tickets-flawed")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
@@ -94,17 +96,12 @@ def open_source(uri: str, cache_dir: Path, options: ReadOptions = DEFAULT) -> So
         DataError: Its files are missing.
         PlatformError: A store did not answer.
     """
-    match = _SCHEME.match(uri)
-    scheme, rest = (match[1].lower(), uri[match.end() :]) if match else ("", uri)
+    scheme, rest = _split_scheme(uri)
     if scheme == "builtin":
         return _open_builtin(rest.removeprefix("//"), cache_dir, options)
-    if scheme in {"hf", "s3"}:
-        return _open_remote(uri, rest, cache_dir, options)
-    if scheme == "pvc":
-        raise ConfigError(f"{uri}: pvc:// names a volume of a cluster", "on this machine give file:///PATH")
-    if scheme not in {"", "file"}:
-        hint = suggest_similar(scheme, ["builtin", "file", "hf", "s3"])
-        raise ConfigError(f"{uri}: unknown scheme '{scheme}'{hint}", f"give one of: {FORMS}")
+    if scheme in _STORES:
+        folder, _ = fetch_files(uri, cache_dir)
+        return _open_path(folder, uri, options)
     return _open_path(_get_path(uri, scheme, rest), "", options)
 
 
@@ -121,6 +118,42 @@ def open_input(uri: str, ctx: StageContext, options: ReadOptions = DEFAULT) -> S
     return source if resolved == uri else replace(source, uri=uri)
 
 
+def list_input(uri: str, ctx: StageContext) -> DataListing:
+    """List the splits of the data set that a stage's option names. Nothing is fetched or generated.
+
+    Raises:
+        ConfigError: The URI is malformed or names nothing.
+        DataError: Its files are missing, or their splits cannot be told; or what it refers to changed.
+        PlatformError: A store did not answer.
+    """
+    resolved = ctx.resolve_uri(uri, "data")
+    scheme, rest = _split_scheme(resolved)
+    if scheme == "builtin":
+        _check_builtin(rest.removeprefix("//").partition("?")[0])
+        return DataListing(uri, dict.fromkeys(SPLITS, ()))
+    if scheme in _STORES:
+        return list_names(uri, list_files(resolved))
+    return list_path(_get_path(resolved, scheme, rest), uri if resolved != uri else "")
+
+
+def _split_scheme(uri: str) -> tuple[str, str]:
+    """Return the scheme of a URI, which is empty for a path, and the rest.
+
+    Raises:
+        ConfigError: The scheme is none that is read on this machine, or the rest is not of its form.
+    """
+    match = _SCHEME.match(uri)
+    scheme, rest = (match[1].lower(), uri[match.end() :]) if match else ("", uri)
+    if scheme == "pvc":
+        raise ConfigError(f"{uri}: pvc:// names a volume of a cluster", "on this machine give file:///PATH")
+    if scheme not in {"", "builtin", "file", *_STORES}:
+        hint = suggest_similar(scheme, ["builtin", "file", *_STORES])
+        raise ConfigError(f"{uri}: unknown scheme '{scheme}'{hint}", f"give one of: {FORMS}")
+    if scheme in _STORES and not rest.startswith("//datasets/" if scheme == "hf" else "//"):
+        raise ConfigError(f"{uri}: not of a known form", "give hf://datasets/OWNER/NAME[@REVISION] or s3://BUCKET/PATH")
+    return scheme, rest
+
+
 def _get_path(uri: str, scheme: str, rest: str) -> Path:
     if not scheme:
         return Path(rest).absolute()
@@ -132,12 +165,14 @@ def _get_path(uri: str, scheme: str, rest: str) -> Path:
 
 def _open_builtin(name_and_query: str, cache_dir: Path, options: ReadOptions) -> Source:
     name, _, query = name_and_query.partition("?")
-    if name == "tickets":
-        return _open_tickets(query)
-    if name == "tickets-flawed":
-        return _open_flawed(query, cache_dir, options)
-    hint = suggest_similar(name, ["tickets", "tickets-flawed"])
-    raise ConfigError(f"unknown data set 'builtin:{name}'{hint}", "data sets: builtin:tickets, builtin:tickets-flawed")
+    _check_builtin(name)
+    return _open_tickets(query) if name == "tickets" else _open_flawed(query, cache_dir, options)
+
+
+def _check_builtin(name: str) -> None:
+    if name not in _BUILTIN:
+        known = ", ".join(f"builtin:{each}" for each in _BUILTIN)
+        raise ConfigError(f"unknown data set 'builtin:{name}'{suggest_similar(name, _BUILTIN)}", f"data sets: {known}")
 
 
 def _open_tickets(query: str) -> Source:
@@ -152,13 +187,6 @@ def _open_flawed(query: str, cache_dir: Path, options: ReadOptions) -> Source:
     uri = f"builtin:tickets-flawed?{made.to_query()}"
     how = ReadOptions(max_row_bytes=options.max_row_bytes)
     return replace(_open_path(folder, uri, how), generator_version=flaws.GENERATOR_VERSION)
-
-
-def _open_remote(uri: str, rest: str, cache_dir: Path, options: ReadOptions) -> Source:
-    if not rest.startswith("//") or (uri.startswith("hf:") and not rest.startswith("//datasets/")):
-        raise ConfigError(f"{uri}: not of a known form", "give hf://datasets/OWNER/NAME[@REVISION] or s3://BUCKET/PATH")
-    folder, _ = fetch_files(uri, cache_dir)
-    return _open_path(folder, uri, options)
 
 
 def _open_path(path: Path, uri: str, options: ReadOptions) -> Source:

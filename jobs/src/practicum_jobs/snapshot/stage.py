@@ -14,13 +14,14 @@ from pathlib import Path
 from practicum_core.atomic import write_bytes_atomic
 from practicum_core.errors import DataError, Reason
 from practicum_core.metrics import Metric
+from practicum_core.needed_splits import check_filled_splits, check_needed_splits
 from practicum_core.rows import Row
 from practicum_core.stages.base import Artifact
 from practicum_core.stages.leaks import Leak
 from practicum_core.stages.snapshot import DataLock, SnapshotConfig, SnapshotRecord, SplitLock
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.readers import Defect
-from practicum_jobs.datasets.sources import Source, open_input
+from practicum_jobs.datasets.sources import Source, list_input, open_input
 from practicum_jobs.datasets.store import read_split, write_data_lock, write_split
 from practicum_jobs.snapshot.leakage import (
     LeakedRow,
@@ -30,7 +31,6 @@ from practicum_jobs.snapshot.leakage import (
     find_leaked_rows,
     list_pairs,
 )
-from practicum_jobs.snapshot.needed_splits import check_filled_splits, check_needed_splits
 from practicum_jobs.text.overlap import Kind
 
 DEFECTS_SHOWN = 5
@@ -50,8 +50,9 @@ def run(config: SnapshotConfig, ctx: StageContext) -> SnapshotRecord:
         Stopped: A stop was requested.
     """
     ctx.run.data_lock.unlink(missing_ok=True)
+    if config.needed_splits:
+        check_needed_splits(config.needed_splits, list_input(config.data, ctx))
     source = open_input(config.data, ctx)
-    check_needed_splits(config.needed_splits, source)
     check_waivers(config.waive_leakage, source.splits)
     unread: Counter[str] = Counter()
     lock = _freeze(source, ctx, unread)

@@ -34,6 +34,16 @@ class Wanted:
     max_depth: int | None = None
 
 
+def list_store(uri: str, wanted: Wanted) -> list[str]:
+    """List the wanted files of a URI by their paths below it; nothing is copied.
+
+    Raises:
+        PracticumError: As ``wanted.refuse`` builds it: the store's client is missing, or nothing lies there.
+        PlatformError: The store did not answer.
+    """
+    return [name for name, _ in _find_entries(uri, wanted)[1]]
+
+
 def copy_from_store(uri: str, parent: Path, wanted: Wanted) -> tuple[Path, str]:
     """Copy the wanted files of a URI to a folder below ``parent``; return that folder and a key of the listing.
 
@@ -43,6 +53,24 @@ def copy_from_store(uri: str, parent: Path, wanted: Wanted) -> tuple[Path, str]:
         PracticumError: As ``wanted.refuse`` builds it: the store's client is missing, or nothing lies there.
         PlatformError: The store did not answer.
     """
+    filesystem, entries = _find_entries(uri, wanted)
+    listing = [[name, entry["size"], _get_version(entry)] for name, entry in entries]
+    key = hashlib.sha256(json.dumps([uri, listing]).encode()).hexdigest()[:16]
+
+    def copy(folder: Path) -> None:
+        for name, entry in entries:
+            target = resolve_inside(folder, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                filesystem.get_file(entry["name"], str(target))
+            except Exception as error:
+                raise _explain_store_error(uri, error) from error
+
+    folder = parent / f"{uri.partition(':')[0]}-{key}"
+    return ensure_folder(folder, copy, needed_bytes=sum(entry["size"] or 0 for _, entry in entries)), key
+
+
+def _find_entries(uri: str, wanted: Wanted) -> tuple[Any, list[tuple[str, dict[str, Any]]]]:
     import fsspec  # noqa: PLC0415 - for stores only
 
     try:
@@ -60,20 +88,7 @@ def copy_from_store(uri: str, parent: Path, wanted: Wanted) -> tuple[Path, str]:
     if not entries:
         what, fix = wanted.nothing
         raise wanted.refuse(f"{uri}: {what}", fix)
-    listing = [[name, entry["size"], _get_version(entry)] for name, entry in entries]
-    key = hashlib.sha256(json.dumps([uri, listing]).encode()).hexdigest()[:16]
-
-    def copy(folder: Path) -> None:
-        for name, entry in entries:
-            target = resolve_inside(folder, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                filesystem.get_file(entry["name"], str(target))
-            except Exception as error:
-                raise _explain_store_error(uri, error) from error
-
-    folder = parent / f"{uri.partition(':')[0]}-{key}"
-    return ensure_folder(folder, copy, needed_bytes=sum(entry["size"] or 0 for _, entry in entries)), key
+    return filesystem, entries
 
 
 def describe_error(error: Exception) -> str:

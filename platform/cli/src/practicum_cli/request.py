@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 from pydantic import ValidationError
 
 from practicum_cli.weekjob_file import SUFFIXES, read_weekjob
 from practicum_core.curriculum import get_unit
+from practicum_core.data_folders import list_path
 from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
 from practicum_core.machine import list_gpus
+from practicum_core.needed_splits import check_needed_splits
 from practicum_core.problems import describe_problems
 from practicum_core.references import FORMS, parse_reference
-from practicum_core.resolve import resolve_steps
+from practicum_core.resolve import NEEDED_SPLITS, ResolvedStep, resolve_steps
 from practicum_core.weekjob import DataSource, Metadata, ModelSource, WeekJob, WeekJobSpec
 
+_FILE = "file://"
 SCHEMES = ("builtin:", "hf://", "file://", "s3://", "pvc://")
 
 
@@ -41,11 +46,21 @@ def build_weekjobs(words: tuple[str, ...], request: RunRequest) -> list[WeekJob]
 
     Raises:
         ConfigError: A word, an option or a file is wrong; nothing was started.
+        DataError: A local data set lacks a split that a step reads.
     """
     weekjobs = [_build_weekjob(word, request) for word in words]
     for weekjob in weekjobs:
-        resolve_steps(weekjob)
+        _check_local_splits(resolve_steps(weekjob))
     return weekjobs
+
+
+def _check_local_splits(steps: Sequence[ResolvedStep]) -> None:
+    """Check the splits of local files before an environment is made; those of stores are checked by the first step."""
+    for step in steps:
+        needed = getattr(step.config, NEEDED_SPLITS, None)
+        uri = getattr(step.config, "data", None)
+        if needed and isinstance(uri, str) and uri.startswith(_FILE):
+            check_needed_splits(needed, list_path(Path(unquote(uri.removeprefix(_FILE)))))
 
 
 def choose_profile() -> tuple[str, str]:
@@ -91,7 +106,7 @@ def normalize_uri(uri: str, kind: str) -> str:
     problem = _find_path_problem(uri)
     if not problem:
         found = str(_expand(uri).resolve())
-        return f"file://{found.replace('%', '%25') if kind == 'data' else found}"
+        return f"{_FILE}{found.replace('%', '%25') if kind == 'data' else found}"
     scheme = uri.split(":", 1)[0] + ":" if ":" in uri else ""
     fix = f"give an existing path, a URI ({' '.join(SCHEMES)}), or an earlier run ({FORMS})"
     detail = f"{kind} {uri!r}: {problem}{suggest_similar(scheme, SCHEMES) if scheme else ''}"

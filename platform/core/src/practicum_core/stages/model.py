@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from practicum_core.stages.base import ModelUri, StageConfig, StageRecord
+from practicum_core.stages.base import ModelUri, OptionalDataUri, StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure
 from practicum_core.texts import Bilingual
 
 
 class ModelConfig(StageConfig):
-    """What to fetch."""
+    """What to fetch, and the data that later steps read, which is looked at before."""
 
     model: ModelUri = Field(default="builtin:smollm2-135m", description="URI of the base model.")
+    data: OptionalDataUri = Field(
+        default=None, description="URI of the data set: its files are listed before the model is fetched."
+    )
+    needed_splits: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Splits that later steps read, each with their names; filled in from their options.",
+    )
 
 
 class ModelFile(BaseModel):
