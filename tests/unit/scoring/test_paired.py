@@ -30,6 +30,7 @@ from practicum_jobs.scoring.power import (
     estimate_correlation,
     plan_smallest_detectable,
 )
+from practicum_jobs.scoring.resamples import ClusterSums, draw_flipped_sums, draw_means
 from practicum_jobs.scoring.verdicts import VerdictKind, VerdictReason, decide, decide_tasks
 
 # Student's sleep data (Biometrika 6 (1908), 1-25); R's t.test(extra ~ group, paired = TRUE) gives the values below.
@@ -123,6 +124,46 @@ def test_bca_agrees_with_scipy(num_clusters):
     assert (ours.low, ours.high) == pytest.approx(tuple(theirs), abs=0.04 * ours.width)
 
 
+HEAVY = np.concatenate([np.random.default_rng(4).gamma(1, size=1200), [40.0, 55.0, -30.0]])
+
+
+@pytest.mark.parametrize("values", [np.random.default_rng(2).gamma(0.5, size=1200), HEAVY], ids=["skewed", "outliers"])
+def test_bca_of_many_different_values_agrees_with_scipy(values):
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, rng=np.random.default_rng(1)).confidence_interval
+    ours = bootstrap_bca(PairedOutcomes(np.zeros(len(values)), values), Bootstrap(20_000))
+    assert (ours.low, ours.high) == pytest.approx(tuple(theirs), abs=0.04 * ours.width)
+
+
+def test_resamples_of_many_different_values_have_the_moments_of_single_draws():
+    values = np.random.default_rng(2).gamma(0.5, size=2000)
+    grouped = ClusterSums(values, np.ones(2000))
+    means = draw_means(grouped, Bootstrap(40_000))
+    assert means.mean() == pytest.approx(values.mean(), abs=5 * values.std() / math.sqrt(2000 * 40_000))
+    assert means.var() == pytest.approx(values.var() / 2000, rel=0.02)
+    # The skewness of a mean is that of the values over the root of their number.
+    assert stats.skew(means) == pytest.approx(stats.skew(values) / math.sqrt(2000), abs=0.04)
+    assert np.array_equal(means[:500], draw_means(grouped, Bootstrap(40_000))[:500])
+
+
+def test_unequal_clusters_keep_their_sizes_in_the_resamples():
+    generator = np.random.default_rng(2)
+    sizes = generator.integers(1, 3, size=4000).astype(float)
+    sums = sizes * generator.normal(0.3, 0.2, size=4000)
+    means = draw_means(ClusterSums(sums, sizes), Bootstrap(50_000))
+    mean = sums.sum() / sizes.sum()
+    # The variance of a ratio of sums to the first order (Cochran, Sampling Techniques, section 6.4).
+    assert means.var() == pytest.approx(((sums - mean * sizes) ** 2).sum() / sizes.sum() ** 2, rel=0.03)
+
+
+def test_flips_of_different_sizes_have_the_variance_of_single_flips_and_both_ends():
+    sizes = np.random.default_rng(3).random(1001)
+    sums = draw_flipped_sums(sizes, Bootstrap(50_000))
+    assert sums.var() == pytest.approx((sizes**2).sum(), rel=0.03)
+    assert abs(sums.mean()) < 5 * sums.std() / math.sqrt(50_000)
+    few = np.array([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6])  # every total of these nine belongs to one choice
+    assert len(np.unique(np.round(draw_flipped_sums(few, Bootstrap(50_000)), 9))) == 2**9
+
+
 def test_equivalence_agrees_with_statsmodels():
     theirs = ttost_paired(np.array(SLEEP.candidate), np.array(SLEEP.base), -2.5, 2.5)[0]
     assert compare_to_margin(SLEEP, 2.5).p == pytest.approx(theirs, abs=1e-9)
@@ -150,7 +191,7 @@ def test_the_planned_detectable_difference_has_the_power_asked_for():
 def test_the_correlation_within_clusters_by_hand():
     # Clusters (1, 1), (1, 0), (0, 0): mean squares 1/2 between and 1/6 within, so (1/2 - 1/6) / (1/2 + 1/6) = 1/2.
     outcomes = PairedOutcomes([0] * 6, [1, 1, 1, 0, 0, 0], ["a", "a", "b", "b", "c", "c"])
-    assert estimate_correlation(outcomes) == pytest.approx(0.5, abs=1e-12)
+    assert estimate_correlation(outcomes.differences, outcomes.clusters) == pytest.approx(0.5, abs=1e-12)
 
 
 def test_verdicts():
@@ -170,6 +211,22 @@ def test_one_of_many_tasks_needs_a_clearer_result():
     verdicts = decide_tasks({"weak": weak, **{f"same-{place}": pair(0, 0, 60) for place in range(9)}, "clear": clear})
     assert verdicts["weak"].kind == VerdictKind.NOT_DISTINGUISHABLE
     assert verdicts["clear"].kind == VerdictKind.IMPROVED
+
+
+def test_equal_answers_in_few_templates_are_no_sign_that_a_difference_would_be_seen():
+    """Items that are right or wrong together by template say what their templates say, and no more."""
+    clusters = [str(number // 25) for number in range(200)]
+    right = [float(number // 25 % 2) for number in range(200)]
+    together = PairedOutcomes(right, right, clusters)
+    assert compute_smallest_detectable(together) > 0.5
+    assert decide(together).kind == VerdictKind.UNDERPOWERED
+    apart = PairedOutcomes([float(number % 2) for number in range(200)], [float(number % 2) for number in range(200)])
+    assert compute_smallest_detectable(apart) < 0.05
+    # Where no score differs, nothing shows how much the items of a template go together.
+    unknown = PairedOutcomes([0.0] * 200, [0.0] * 200, clusters)
+    assert decide(unknown).kind == VerdictKind.UNDERPOWERED
+    many = PairedOutcomes([0.0] * 100, [0.0] * 100, [str(number % 34) for number in range(100)])
+    assert decide(many).kind == VerdictKind.NOT_DISTINGUISHABLE
 
 
 def test_one_cluster_decides_nothing():

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from practicum_jobs.scoring.intervals import Bootstrap, Interval, compute_mcnemar_p
+from practicum_jobs.scoring.resamples import TOLERANCE, ClusterSums, draw_flipped_sums, draw_means
 
 Floats = NDArray[np.float64]
 _MAX_ENUMERATED = 14
-_MAX_CELLS = 4_000_000
-_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,6 @@ class PairedOutcomes:
     def is_clustered(self) -> bool:
         """Whether two items share a cluster."""
         return len(set(self.clusters)) < len(self.clusters)
-
-
-@dataclass(frozen=True)
-class ClusterSums:
-    """Sum of the values and number of items of each cluster."""
-
-    sums: Floats
-    sizes: Floats
-
-    @property
-    def mean(self) -> float:
-        """Mean over all items."""
-        return float(self.sums.sum() / self.sizes.sum())
 
 
 @dataclass(frozen=True)
@@ -136,7 +122,7 @@ def estimate_mean(
     shares = grouped.sizes / grouped.sizes.sum()
     residuals = (grouped.sums - grouped.sizes * mean) / grouped.sizes.sum()
     error = math.sqrt(float((residuals**2 / (1 - shares)).sum()))
-    error = 0.0 if error < _TOLERANCE else error
+    error = 0.0 if error < TOLERANCE else error
     degrees = _compute_degrees(shares)
     half = float(special.stdtrit(degrees, (1 + confidence) / 2)) * error
     p = _compute_t_p(mean, error, degrees)
@@ -179,28 +165,21 @@ def permute_signs(outcomes: PairedOutcomes, bootstrap: Bootstrap | None = None) 
     plan = bootstrap or Bootstrap()
     sums = sum_clusters(outcomes.differences, outcomes.clusters).sums
     observed = abs(float(sums.sum()))
-    sizes = np.abs(sums)[np.abs(sums) > _TOLERANCE]
+    sizes = np.abs(sums)[np.abs(sums) > TOLERANCE]
     if not len(sizes):
         return PairedTest("sign-flip", 1.0, 0)
     if len(sizes) <= _MAX_ENUMERATED:
         bits = (np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes))) & 1
         totals = (2 * bits - 1) @ sizes
-        return PairedTest("sign-flip", float((np.abs(totals) >= observed - _TOLERANCE).mean()), len(sizes))
-    generator = np.random.default_rng(plan.seed)
-    # Clusters with an equal sum are flipped together: the number of those that stay positive is binomial.
-    distinct, counts = np.unique(np.round(sizes, 12), return_counts=True)
-    reached = 0
-    for rows in _split_draws(plan.num_resamples, len(distinct)):
-        positive = generator.binomial(counts, 0.5, size=(rows, len(counts)))
-        reached += int((np.abs((2 * positive - counts) @ distinct) >= observed - _TOLERANCE).sum())
+        return PairedTest("sign-flip", float((np.abs(totals) >= observed - TOLERANCE).mean()), len(sizes))
+    reached = int((np.abs(draw_flipped_sums(sizes, plan)) >= observed - TOLERANCE).sum())
     return PairedTest("sign-flip", (reached + 1) / (plan.num_resamples + 1), len(sizes))
 
 
 def bootstrap_bca(outcomes: PairedOutcomes, bootstrap: Bootstrap | None = None, confidence: float = 0.95) -> Interval:
     """Return the mean difference with the BCa interval of a bootstrap over clusters.
 
-    Clusters with the same sum and size are drawn together by a multinomial, which has the same distribution as drawing
-    them one by one and is faster; the jackknife is in closed form. Differences that are all equal give an
+    The resamples are those of ``draw_means``; the jackknife is in closed form. Differences that are all equal give an
     interval of width 0. Source: Efron, JASA 82 (1987), 171-185. ``scipy.stats.bootstrap`` gives the same interval; its
     jackknife takes the square of the number of clusters.
     """
@@ -209,10 +188,10 @@ def bootstrap_bca(outcomes: PairedOutcomes, bootstrap: Bootstrap | None = None, 
     plan = bootstrap or Bootstrap()
     grouped = sum_clusters(outcomes.differences, outcomes.clusters)
     mean = grouped.mean
-    means = _draw_means(grouped, plan)
-    if np.ptp(means) < _TOLERANCE:
+    means = draw_means(grouped, plan)
+    if np.ptp(means) < TOLERANCE:
         return Interval(mean, mean, mean)
-    below = (np.mean(means < mean - _TOLERANCE) + np.mean(means <= mean + _TOLERANCE)) / 2
+    below = (np.mean(means < mean - TOLERANCE) + np.mean(means <= mean + TOLERANCE)) / 2
     bias = float(special.ndtri(below))
     left = (grouped.sums.sum() - grouped.sums) / (grouped.sizes.sum() - grouped.sizes)
     gaps = left.mean() - left
@@ -221,30 +200,6 @@ def bootstrap_bca(outcomes: PairedOutcomes, bootstrap: Bootstrap | None = None, 
     shifted = special.ndtr(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
     low, high = np.quantile(means, shifted)
     return Interval(mean, float(low), float(high))
-
-
-def _draw_means(grouped: ClusterSums, plan: Bootstrap) -> Floats:
-    generator = np.random.default_rng(plan.seed)
-    num_clusters = len(grouped.sums)
-    pairs = np.column_stack([np.round(grouped.sums, 12), grouped.sizes])
-    distinct, counts = np.unique(pairs, axis=0, return_counts=True)
-    parts: list[Floats] = []
-    if len(distinct) * 4 <= num_clusters:
-        for rows in _split_draws(plan.num_resamples, len(distinct)):
-            totals = generator.multinomial(num_clusters, counts / num_clusters, size=rows) @ distinct
-            parts.append(totals[:, 0] / totals[:, 1])
-        return np.concatenate(parts)
-    for rows in _split_draws(plan.num_resamples, num_clusters):
-        drawn = generator.integers(0, num_clusters, size=(rows, num_clusters))
-        parts.append(grouped.sums[drawn].sum(axis=1) / grouped.sizes[drawn].sum(axis=1))
-    return np.concatenate(parts)
-
-
-def _split_draws(num_resamples: int, width: int) -> list[int]:
-    """Return numbers of resamples that fit in memory at once."""
-    rows = max(1, min(num_resamples, _MAX_CELLS // width))
-    whole, rest = divmod(num_resamples, rows)
-    return [rows] * whole + ([rest] if rest else [])
 
 
 def _compute_degrees(shares: Floats) -> float:
@@ -262,5 +217,5 @@ def _compute_t_p(distance: float, error: float, degrees: float) -> float:
     from scipy import special  # noqa: PLC0415 - the import is slow, and reading results does not need it
 
     if error == 0:
-        return 1.0 if abs(distance) < _TOLERANCE else 0.0
+        return 1.0 if abs(distance) < TOLERANCE else 0.0
     return float(2 * special.stdtr(degrees, -abs(distance) / error))
