@@ -10,6 +10,7 @@ import transformers
 
 from practicum_core.errors import ConfigError, DataError, Reason, Stopped
 from practicum_core.rows import Message, Row
+from practicum_core.scorers import ChoiceScorer, ChrfScorer, RegexScorer
 from practicum_core.stages.evaluate import EvaluateConfig, EvaluateRecord
 from practicum_core.stages.snapshot import DataLock
 from practicum_jobs import evaluate
@@ -251,3 +252,51 @@ def test_a_stop_request_ends_between_batches_and_leaves_no_samples(context, base
         evaluate.run(configure(base_dir), context)
     assert caught.value.reason is Reason.STOPPED
     assert not context.layout.samples.exists()
+
+
+def test_a_choice_is_what_the_model_finds_most_probable(context, base_dir):
+    """The log-probabilities are those of a plain forward pass over prompt and choice, one at a time."""
+    choices = ("yes", "no", "refund the order", "退款")
+    scorers = [ChoiceScorer(choices=choices, per_byte=per_byte) for per_byte in (False, True)]
+    asked = [
+        build_row(number, "no", "question").model_copy(update={"id": f"{number}-{scorer.per_byte}", "scorer": scorer})
+        for number in range(3)
+        for scorer in scorers
+    ]
+    splits = {"test": write_split(asked, context.cache_dir)}
+    write_data_lock(context.run, DataLock(uri="file:///rows.jsonl", splits=splits))
+    record = evaluate.run(configure(base_dir, batch_size=5), context)
+    loaded = load_causal_lm(base_dir)
+    expected = []
+    for row in asked:
+        prompt = loaded.tokenizer.apply_chat_template(
+            [turn.build_turn() for turn in row.messages], add_generation_prompt=True, return_dict=False
+        )
+        scores = []
+        for choice in choices:
+            ids = loaded.tokenizer.encode(choice, add_special_tokens=False)
+            with torch.inference_mode():
+                logits = loaded.model(torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
+            total = sum(float(logits[len(prompt) + place - 1, token]) for place, token in enumerate(ids))
+            scores.append(total / len(choice.encode()) if row.scorer.per_byte else total)
+        expected.append(choices[scores.index(max(scores))])
+    assert [sample["output"] for sample in read_samples(context)] == expected
+    assert len(set(expected)) > 1
+    assert read_metrics(record)["exact_match"] == expected.count("no") / len(asked)
+    again = evaluate.run(configure(base_dir, batch_size=5), context)
+    assert read_metrics(again)["answers_cached"] == 6
+
+
+def test_rows_choose_their_scorers_and_grades_are_compared(context, base_dir, tuned_dir):
+    asked = [
+        build_row(1, "some words", "question").model_copy(update={"scorer": ChrfScorer(threshold=0.9)}),
+        build_row(2, "1", "question").model_copy(update={"scorer": RegexScorer(pattern=".")}),
+    ]
+    splits = {"test": write_split(asked, context.cache_dir)}
+    write_data_lock(context.run, DataLock(uri="file:///rows.jsonl", splits=splits))
+    record = evaluate.run(configure(base_dir, candidate=f"file://{tuned_dir}"), context)
+    graded, plain = read_samples(context)
+    assert 0 <= graded["base_score"] < 0.9
+    assert graded["candidate_failure"] in {"low_chrf", "empty"}
+    assert "base_score" not in plain
+    assert read_metrics(record)["mean_score_base"] == graded["base_score"]

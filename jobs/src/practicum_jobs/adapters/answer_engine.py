@@ -26,6 +26,14 @@ class EngineFacts:
     device: str
 
 
+@dataclass(frozen=True)
+class ChoiceQuestion:
+    """A prompt and what may follow it, as token ids."""
+
+    prompt: list[int]
+    choices: tuple[list[int], ...]
+
+
 class AnswerEngine(Protocol):
     """An engine for one model with greedy sampling."""
 
@@ -48,5 +56,14 @@ class AnswerEngine(Protocol):
         Raises:
             DataError: A prompt is longer than the model's context.
             MemoryError: The model and its batch do not fit.
+        """
+        ...
+
+    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, tuple[float, ...]]]:
+        """Yield by place the log-probability of each choice after its prompt, in nats.
+
+        Raises:
+            ConfigError: The engine gives no log-probabilities of given text.
+            DataError: A prompt with a choice is longer than the model's context.
         """
         ...

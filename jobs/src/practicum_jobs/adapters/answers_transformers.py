@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 import transformers
 
-from practicum_jobs.adapters.answer_engine import EngineFacts
+from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineFacts
+from practicum_jobs.adapters.choice_scores import iter_choice_scores
 from practicum_jobs.adapters.generation import LoadedModel, choose_computation, iter_answers, load_causal_lm
 from practicum_jobs.storage.answers import Answer
 
@@ -46,3 +47,9 @@ class TransformersAnswers:
         if self._loaded is None:
             raise RuntimeError("the model is not loaded")
         yield from iter_answers(self._loaded, prompts, self._max_new_tokens, self._batch_size)
+
+    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, tuple[float, ...]]]:
+        """Compute the choices of similar questions together."""
+        if self._loaded is None:
+            raise RuntimeError("the model is not loaded")
+        yield from iter_choice_scores(self._loaded, questions, self._batch_size)

@@ -160,11 +160,11 @@ def iter_answers(
         DataError: A prompt is longer than the model's context.
         MemoryError: The batch does not fit.
     """
-    _check_lengths(loaded, prompts, max_new_tokens)
+    check_lengths(loaded, prompts, max_new_tokens)
     order = sorted(range(len(prompts)), key=lambda row: (-len(prompts[row]), prompts[row]))
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        with torch.inference_mode(), _explain_memory():
+        with torch.inference_mode(), explain_memory():
             outputs = _continue_batch(loaded, [prompts[row] for row in rows], max_new_tokens)
         yield {row: _decode(loaded, ids) for row, ids in zip(rows, outputs, strict=True)}
 
@@ -185,7 +185,12 @@ def _encode(tokenizer: Any, conversation: Sequence[Turn]) -> list[int]:  # noqa:
     return [int(token) for token in ids]
 
 
-def _check_lengths(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+def check_lengths(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    """Check that prompts with what is generated fit the model.
+
+    Raises:
+        DataError: One is too long.
+    """
     limit = getattr(loaded.model.config, "max_position_embeddings", None)
     too_long = [row for row, ids in enumerate(prompts) if limit is not None and len(ids) + max_new_tokens > limit]
     if too_long:
@@ -200,7 +205,7 @@ def _check_lengths(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_ne
 def _continue_batch(loaded: LoadedModel, prompts: Sequence[list[int]], max_new_tokens: int) -> list[list[int]]:
     """Generate one batch. When half of its rows have ended they are removed, which makes later steps cheaper."""
     model = loaded.model
-    ids_BT, mask_BT = _pad_left(prompts, min(loaded.stop_ids, default=0), loaded.device)
+    ids_BT, mask_BT = pad_left(prompts, min(loaded.stop_ids, default=0), loaded.device)
     position_B = mask_BT.sum(1)
     positions_BT = (mask_BT.cumsum(1) - 1).clamp(min=0)
     cache = transformers.DynamicCache(config=model.config)
@@ -238,7 +243,7 @@ def _is_over(output: Sequence[int], stop_ids: frozenset[int]) -> bool:
     return bool(output) and output[-1] in stop_ids
 
 
-def _pad_left(prompts: Sequence[list[int]], pad_id: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+def pad_left(prompts: Sequence[list[int]], pad_id: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ids_BT and mask_BT; prompts end in the last column, so that every row continues at the same place."""
     length = max(len(ids) for ids in prompts)
     ids_BT = [[pad_id] * (length - len(ids)) + ids for ids in prompts]
@@ -247,7 +252,7 @@ def _pad_left(prompts: Sequence[list[int]], pad_id: int, device: str) -> tuple[t
 
 
 @contextlib.contextmanager
-def _explain_memory() -> Iterator[None]:
+def explain_memory() -> Iterator[None]:
     """Turn torch's two ways of running out of memory into ``MemoryError``."""
     try:
         yield

@@ -63,8 +63,8 @@ def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions
             Item(
                 one.task,
                 one.group or f"row:{one.id}",
-                float(bool(one.base_correct)),
-                float(bool(one.candidate_correct)),
+                float(bool(one.base_correct)) if one.base_score is None else one.base_score,
+                float(bool(one.candidate_correct)) if one.candidate_score is None else one.candidate_score,
             )
             for one in scored
         ],

@@ -1,7 +1,7 @@
 """How one record of a known format becomes a row. :mod:`practicum_core.data_formats` lists the columns of each.
 
 The format is told by the columns that have a value, row by row. Every format may carry ``id``, ``task``, ``language``,
-``group``, ``tools`` and a ``label`` (KTO). Files and lines are the readers' business.
+``group``, ``tools``, ``scorer`` and a ``label`` (KTO). Files and lines are the readers' business.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from practicum_core.data_formats import Format
 from practicum_core.rows import Message, Row
 from practicum_jobs.datasets.columns import Columns, Record, RowFault, has_value, list_columns, name_type
 from practicum_jobs.datasets.preference import Pair, read_pair
-from practicum_jobs.datasets.turns import read_history, read_messages, read_tools
+from practicum_jobs.datasets.turns import read_history, read_messages, read_scorer, read_tools
 
 PROMPTS = ("instruction", "prompt", "question", "query", "problem", "input")
 """Columns of a prompt, in the order of preference."""
@@ -220,4 +220,6 @@ def _read_more(columns: Columns, parts: _Parts) -> dict[str, Any]:
             break
     if has_value(columns.record, "tools"):
         more["tools"] = read_tools(columns.take("tools"))
+    if has_value(columns.record, "scorer"):
+        more["scorer"] = read_scorer(columns.take("scorer"))
     return more

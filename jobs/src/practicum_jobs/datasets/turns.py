@@ -12,8 +12,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from practicum_core.errors import suggest_similar
+from practicum_core.problems import list_problems
 from practicum_core.rows import Message, Role, ToolCall
+from practicum_core.scorers import Scorer
 from practicum_jobs.datasets.columns import Columns, Record, RowFault, list_columns, name_type
 from practicum_jobs.datasets.json_text import parse_json
 
@@ -43,6 +47,7 @@ _SHAREGPT_KEYS = (_TURN_KEYS | {"from", "value"}) - {"role", "content"}
 _CALL_KEYS = frozenset({"id", "type", "function"})
 _TYPES = (None, "", "text", "input_text", "output_text", "function")
 _PAIR = 2
+_SCORER: TypeAdapter[Scorer] = TypeAdapter(Scorer)
 _TRANSCRIPT = re.compile(r"\s*Human:")
 _SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ \t]?")
 
@@ -92,6 +97,20 @@ def read_tools(value: object) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise RowFault("wrong_type", f"column 'tools' must be a list, got {name_type(value)}")
     return tuple(json.loads(_dump(value)))
+
+
+def read_scorer(value: object) -> Scorer:
+    """Read how a row's answers are scored: an object, or the same as JSON text.
+
+    Raises:
+        RowFault: No scorer has that kind, or an option is wrong.
+    """
+    if isinstance(value, str):
+        value = _parse_json(value) if value.lstrip().startswith("{") else {"kind": value}
+    try:
+        return _SCORER.validate_python(value)
+    except ValidationError as error:
+        raise RowFault("wrong_type", f"column 'scorer': {list_problems(error)[0]}") from error
 
 
 def is_transcript(text: str) -> bool:

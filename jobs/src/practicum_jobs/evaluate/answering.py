@@ -14,13 +14,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from practicum_core.rows import Row
+from practicum_core.scorers import ChoiceScorer
 from practicum_core.stages.evaluate import EvaluateConfig
-from practicum_jobs.adapters.answer_engine import AnswerEngine, EngineFacts
+from practicum_jobs.adapters.answer_engine import AnswerEngine, ChoiceQuestion, EngineFacts
 from practicum_jobs.adapters.answers_transformers import TransformersAnswers
 from practicum_jobs.context import StageContext
 from practicum_jobs.evaluate.models import EvaluatedModel
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.storage.answers import Answer, AnswerStore, hash_tokens, open_shared_store
+
+_CHOICE = -1
+_CHOICE_PER_BYTE = -2
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,30 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Query:
+    """What the model is asked for one row, as token ids; ``scorer`` is there where it chooses among ``choices``."""
+
+    prompt: tuple[int, ...]
+    scorer: ChoiceScorer | None = None
+    choices: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """What a kept answer is found by: the prompt, and the choices after separators that are no token ids."""
+        per_byte = self.scorer is not None and self.scorer.per_byte
+        separator = _CHOICE_PER_BYTE if per_byte else _CHOICE
+        return self.prompt + tuple(token for choice in self.choices for token in (separator, *choice))
+
+    def choose(self, logprobs: Sequence[float]) -> Answer:
+        """Return the most probable choice as the answer; the first of those that are equal."""
+        texts = self.scorer.choices if self.scorer else ()
+        per_byte = self.scorer is not None and self.scorer.per_byte
+        sizes = [len(text.encode()) if per_byte else 1 for text in texts]
+        graded = [logprob / size for logprob, size in zip(logprobs, sizes, strict=True)]
+        return Answer(texts[graded.index(max(graded))], 0, is_stopped=True)
+
+
+@dataclass(frozen=True)
 class Question:
     """What an evaluation does with one model: its rows by split, and a name that tells it from the other model."""
 
@@ -85,62 +113,66 @@ def answer_rows(
     """
     engine: AnswerEngine = TransformersAnswers(model.folder, model.adapter, config.max_new_tokens, config.batch_size)
     tokenizer = ChatTokenizer(model.folder)
-    prompts = {split: [encode_prompt(tokenizer, row) for row in rows] for split, rows in question.rows.items()}
-    keys = {split: [hash_tokens(ids) for ids in encoded] for split, encoded in prompts.items()}
+    queries = {split: [build_query(tokenizer, row) for row in rows] for split, rows in question.rows.items()}
     store = _open_store(model, engine.facts, question.role, config, ctx)
-    missing = {
-        key: ids
-        for split, encoded in prompts.items()
-        for key, ids in zip(keys[split], encoded, strict=True)
-        if store.find(ids) is None
-    }
-    on_answered(sum(key not in missing for split in keys for key in keys[split]))
+    missing = {query.key: query for asked in queries.values() for query in asked if store.find(query.key) is None}
+    on_answered(sum(query.key not in missing for asked in queries.values() for query in asked))
     generate_s = _generate(engine, list(missing.values()), store, ctx, on_answered) if missing else 0.0
     by_split = {
-        split: [
-            GivenAnswer(_get(store, ids), is_cached=key not in missing)
-            for key, ids in zip(keys[split], encoded, strict=True)
-        ]
-        for split, encoded in prompts.items()
+        split: [GivenAnswer(_get(store, query), is_cached=query.key not in missing) for query in asked]
+        for split, asked in queries.items()
     }
     return Answers(
         by_split=by_split,
         facts=engine.facts,
-        prompts_sha256=_hash(keys),
-        num_generated_tokens=sum(_get(store, ids).num_tokens for ids in missing.values()),
+        prompts_sha256=_hash([hash_tokens(query.key) for asked in queries.values() for query in asked]),
+        num_generated_tokens=sum(_get(store, query).num_tokens for query in missing.values()),
         generate_s=generate_s,
     )
 
 
+def build_query(tokenizer: ChatTokenizer, row: Row) -> Query:
+    """Render and encode a row's prompt up to where the answer begins, and the choices that may follow."""
+    prompt = tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True, tools=row.tools))
+    if not isinstance(row.scorer, ChoiceScorer):
+        return Query(tuple(prompt))
+    return Query(tuple(prompt), row.scorer, tuple(tuple(tokenizer.encode(choice)) for choice in row.scorer.choices))
+
+
 def _generate(
     engine: AnswerEngine,
-    prompts: Sequence[list[int]],
+    queries: Sequence[Query],
     store: AnswerStore,
     ctx: StageContext,
     on_answered: Callable[[int], None],
 ) -> float:
-    """Load the model, answer the prompts and keep the answers; return the seconds that answering took."""
+    """Load the model, answer the queries and keep the answers; return the seconds that answering took."""
     ctx.raise_if_stopped()
     engine.load()
     started_s = ctx.elapsed_s
-    for batch in engine.iter_answers(prompts):
-        for place, answer in batch.items():
-            store.keep(prompts[place], answer)
-        on_answered(len(batch))
+    open_ended = [query for query in queries if query.scorer is None]
+    choices = [query for query in queries if query.scorer is not None]
+    for batch in engine.iter_answers([list(query.prompt) for query in open_ended]) if open_ended else ():
+        _keep(store, {open_ended[place].key: answer for place, answer in batch.items()}, on_answered)
+        ctx.raise_if_stopped()
+    asked = [ChoiceQuestion(list(query.prompt), tuple(map(list, query.choices))) for query in choices]
+    for scores in engine.iter_choices(asked) if asked else ():
+        _keep(store, {choices[place].key: choices[place].choose(found) for place, found in scores.items()}, on_answered)
         ctx.raise_if_stopped()
     return ctx.elapsed_s - started_s
 
 
-def _get(store: AnswerStore, prompt: Sequence[int]) -> Answer:
-    answer = store.find(prompt)
+def _keep(store: AnswerStore, answers: Mapping[tuple[int, ...], Answer], on_answered: Callable[[int], None]) -> None:
+    for key, answer in answers.items():
+        store.keep(key, answer)
+    on_answered(len(answers))
+
+
+def _get(store: AnswerStore, query: Query) -> Answer:
+    answer = store.find(query.key)
     if answer is None:
-        raise RuntimeError(f"the engine gave no answer to a prompt of {len(prompt)} tokens")
+        raise RuntimeError(f"the engine gave no answer to a prompt of {len(query.prompt)} tokens")
     return answer
-
-
-def encode_prompt(tokenizer: ChatTokenizer, row: Row) -> list[int]:
-    """Return the token ids of a row's prompt, up to where the answer begins."""
-    return tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True, tools=row.tools))
 
 
 def hash_answers(sequences: Sequence[Answers]) -> str:

@@ -6,6 +6,7 @@ Metrics of the split have these names. With a candidate, the metrics of the two 
   ``exact_match_TASK`` if the split holds several tasks.
 - ``json_valid``, ``field_NAME``: over the rows whose expected answer is JSON.
 - ``exact_match_delta``, ``mcnemar_p``, ``wins``, ``losses``: the candidate compared with the base, row by row.
+- ``mean_score``: over the rows whose scorer gives a grade (chrF, ROUGE).
 - ``control_mentioned_*``: share of control rows whose answer mentions the expected words. The check is lenient,
   because the control split measures whether knowledge was lost, not whether the form of an answer changed.
 """
@@ -40,6 +41,15 @@ _FAILURE_TEXTS = {
     "wrong_keys": "the JSON has other keys than expected",
     "empty": "empty",
     "wrong_text": "the text is not the expected one",
+    "no_match": "the pattern finds nothing",
+    "wrong_match": "what the pattern finds is not the expected text",
+    "no_number": "no number",
+    "wrong_number": "the number is not the expected one",
+    "low_chrf": "chrF is below the threshold",
+    "low_rouge": "ROUGE is below the threshold",
+    "wrong_choice": "another choice is more probable",
+    "tests_failed": "the code fails its tests",
+    "tests_timeout": "the tests of the code ran out of time",
 }
 
 
@@ -89,9 +99,15 @@ def build_metrics(scored: Scored, statistics: Statistics) -> list[Metric]:
         *_build_task_metrics(scored, statistics),
     ]
     if scored.tuned is None:
-        return metrics + _build_form_metrics(scored, scored.base, "", statistics)
+        return [
+            *metrics,
+            *_build_grade_metrics(scored.base, ""),
+            *_build_form_metrics(scored, scored.base, "", statistics),
+        ]
     return [
         *metrics,
+        *_build_grade_metrics(scored.base, "_base"),
+        *_build_grade_metrics(scored.tuned, "_tuned"),
         *_build_paired_metrics("exact_match", scored, "is_exact", statistics),
         *_build_form_metrics(scored, scored.base, "_base", statistics),
         *_build_form_metrics(scored, scored.tuned, "_tuned", statistics),
@@ -148,6 +164,11 @@ def _build_form_metrics(scored: Scored, scores: Sequence[Score], suffix: str, st
     return metrics
 
 
+def _build_grade_metrics(scores: Sequence[Score], suffix: str) -> list[Metric]:
+    grades = [score.value for score in scores if score.value is not None]
+    return [Metric(name=f"mean_score{suffix}", value=sum(grades) / len(grades))] if grades else []
+
+
 def _describe(name: str, interval: Interval) -> Metric:
     return Metric(name=name, value=interval.value, low=interval.low, high=interval.high)
 
@@ -163,8 +184,9 @@ def build_failures(scored: Scored) -> list[Failure]:
 
 
 def _describe_failure(kind: str, ids: Sequence[str], num_rows: int) -> Failure:
-    fields = kind.removeprefix("wrong:").replace("+", ", ")
-    text = _FAILURE_TEXTS.get(kind, f"wrong {fields}")
+    name, _, rest = kind.partition(":")
+    named = f"JSON that its schema refuses ({rest})" if name == "schema" else f"wrong {rest.replace('+', ', ')}"
+    text = _FAILURE_TEXTS.get(kind, named)
     return Failure(kind=kind, where=name_first(ids, MAX_NAMED_ROWS), text=f"{len(ids)} of {num_rows} answers: {text}")
 
 
@@ -200,8 +222,9 @@ def build_samples(split: str, scored: Scored, answers: Sequence[Sequence[GivenAn
 
 
 def _describe_answer(prefix: str, score: Score, given: GivenAnswer) -> dict[str, Any]:
-    cached = {f"{prefix}cached": True} if given.is_cached else {}
-    return cached | {
+    rare: dict[str, Any] = {f"{prefix}cached": True} if given.is_cached else {}
+    rare |= {} if score.value is None else {f"{prefix}score": score.value}
+    return rare | {
         f"{prefix}failure": score.failure,
         f"{prefix}mentioned": score.is_mentioned,
         f"{prefix}fields": score.fields,

@@ -21,8 +21,8 @@ from practicum_jobs.evaluate.measures import (
     build_samples,
 )
 from practicum_jobs.evaluate.models import EvaluatedModel, ensure_evaluated_model
-from practicum_jobs.scoring.answers import Score, score_answer
 from practicum_jobs.scoring.intervals import Bootstrap
+from practicum_jobs.scoring.scorers import score_row
 
 
 def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
@@ -38,7 +38,7 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
     candidate = ensure_evaluated_model(config.candidate, base, ctx) if config.candidate else None
     models = {"base": base} if candidate is None else {"base": base, "candidate": candidate}
     answers = _answer_all(models, rows, config, ctx)
-    scored = {split: _score(split, rows[split], answers) for split in rows}
+    scored = {split: _score(split, rows[split], answers, config) for split in rows}
     statistics = Statistics(config.confidence, Bootstrap(config.bootstrap_resamples, config.seed))
     _write_samples(ctx, scored, answers)
     lock = read_data_lock(ctx.run)
@@ -95,19 +95,15 @@ def _answer_all(
     return [answer_rows(model, Question(role, rows), config, ctx, note) for role, model in models.items()]
 
 
-def _score(split: str, rows: Sequence[Row], answers: Sequence[Answers]) -> Scored:
+def _score(split: str, rows: Sequence[Row], answers: Sequence[Answers], config: EvaluateConfig) -> Scored:
     base, *others = (
-        [_score_row(row, given.answer.text) for row, given in zip(rows, one.by_split[split], strict=True)]
+        [
+            score_row(row, given.answer.text, config.scorer, may_run_code=config.run_code)
+            for row, given in zip(rows, one.by_split[split], strict=True)
+        ]
         for one in answers
     )
     return Scored(rows, base, others[0] if others else None)
-
-
-def _score_row(row: Row, text: str) -> Score:
-    try:
-        return score_answer(row.task, row.answer, text)
-    except DataError as error:
-        raise DataError(f"row {row.id}: {error.detail}", error.fix) from error
 
 
 def _write_samples(ctx: StageContext, scored: Mapping[str, Scored], answers: Sequence[Answers]) -> None:

@@ -31,7 +31,8 @@ class Score:
         is_mentioned: The answer contains the expected words, in any form.
         fields: For tasks with fields, whether each field is right.
         failure: Empty for a right answer; else one of ``not_json``, ``wrong_keys``, ``wrong:FIELD[+FIELD]``,
-            ``empty``, ``wrong_text``.
+            ``empty``, ``wrong_text``, or a kind of another scorer.
+        value: From 0 to 1, of a scorer that grades answers; ``None`` where they are right or wrong.
     """
 
     is_exact: bool
@@ -39,6 +40,12 @@ class Score:
     is_mentioned: bool = False
     fields: dict[str, bool] = field(default_factory=dict)
     failure: str = ""
+    value: float | None = None
+
+    @property
+    def points(self) -> float:
+        """What a comparison counts: the grade, or 1 and 0 for right and wrong."""
+        return float(self.is_exact) if self.value is None else self.value
 
 
 def score_answer(task: str, expected: str, answer: str) -> Score:
@@ -110,15 +117,24 @@ def parse_object(text: str) -> dict[str, Any] | None:
     >>> parse_object('{"a": 1} and more') is None
     True
     """
+    is_json, value = parse_json(text)
+    return value if is_json and isinstance(value, dict) else None
+
+
+def parse_json(text: str) -> tuple[bool, Any]:
+    """Parse ``text`` as one JSON value, perhaps in one Markdown code fence; return whether it is one, and the value.
+
+    >>> parse_json("[1]"), parse_json("NaN")
+    ((True, [1]), (False, None))
+    """
     stripped = text.strip()
     fenced = _FENCE.fullmatch(stripped)
     try:
-        value = json.loads(
+        return True, json.loads(
             fenced[1] if fenced else stripped, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        return False, None
 
 
 def is_equal_json(left: Any, right: Any) -> bool:  # noqa: ANN401 - any JSON value

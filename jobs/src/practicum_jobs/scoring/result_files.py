@@ -98,7 +98,7 @@ def _read_samples(path: Path) -> list[ItemResult]:
         if sample.is_paired or sample.correct is None:
             raise DataError(f"{path}: {sample.id} does not hold one model's answer", _FIX)
         digest = hashlib.sha256(write_prompt(sample.prompt).encode()).hexdigest()
-        score = float(sample.correct)
+        score = float(sample.correct) if sample.score is None else sample.score
         results.append(ItemResult(sample.id, sample.split, sample.task, sample.group, digest, score))
     return results
 

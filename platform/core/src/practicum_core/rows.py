@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from practicum_core.scorers import Scorer
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -94,6 +96,10 @@ class Row(BaseModel):
     label: bool | None = Field(default=None, exclude_if=_is_unset, description="Whether the answer is desirable (KTO).")
     tools: tuple[Any, ...] = Field(
         default=(), exclude_if=_is_unset, description="Definitions of the tools that the assistant may call."
+    )
+
+    scorer: Scorer | None = Field(
+        default=None, exclude_if=_is_unset, description="How answers are scored; by its task without it."
     )
 
     @property
