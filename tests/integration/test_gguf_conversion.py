@@ -9,6 +9,7 @@ import torch
 import transformers
 
 from practicum_core.errors import ConfigError, PlatformError, Reason
+from practicum_jobs.adapters.gguf_export import write_gguf as export_gguf
 from practicum_jobs.models.conversion import convert_gguf, get_weight_name
 from practicum_jobs.models.folder import check_model_folder
 from practicum_jobs.models.gguf import GgufFile
@@ -165,3 +166,26 @@ def test_another_architecture_is_refused(tmp_path):
 def test_a_tensor_without_a_place_is_refused():
     with pytest.raises(ConfigError, match=r"blk\.0\.attn_rot\.weight"):
         get_weight_name("blk.0.attn_rot.weight")
+
+
+def test_an_exported_model_comes_back_as_it_was(tiny_model_dir, tmp_path):
+    """The file that the quantization starts from, read by the conversion that the built-in model goes through."""
+    template = (tiny_model_dir / "chat_template.jinja").read_text(encoding="utf-8")
+    export_gguf(tiny_model_dir, tmp_path / "model.gguf", template)
+    back = tmp_path / "back"
+    back.mkdir()
+    convert_gguf(tmp_path / "model.gguf", back)
+    check_model_folder(back, "back")
+    one, other = (transformers.AutoModelForCausalLM.from_pretrained(folder) for folder in (tiny_model_dir, back))
+    for name, tensor in one.state_dict().items():
+        assert torch.allclose(tensor, other.state_dict()[name], atol=1e-3), name
+    turns = [{"role": "user", "content": "My parcel, order number 4711.\n\n订单"}]
+    texts = [ChatTokenizer(folder).render(turns, add_generation_prompt=True) for folder in (tiny_model_dir, back)]
+    assert texts[0] == texts[1]
+    assert ChatTokenizer(tiny_model_dir).encode(texts[0]) == ChatTokenizer(back).encode(texts[0])
+
+
+def test_a_model_of_another_family_is_not_exported(tiny_model_dir, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
+    with pytest.raises(ConfigError, match="a mamba model cannot be written as GGUF"):
+        export_gguf(tmp_path, tmp_path / "model.gguf", "")

@@ -49,6 +49,11 @@ class GgufFile:
         self._tensors = {tensor.name: tensor for tensor in reader.tensors}
         self.shapes = {name: tuple(reversed(tensor.shape.tolist())) for name, tensor in self._tensors.items()}
 
+    def list_types(self) -> tuple[list[int], list[str]]:
+        """Return the size in bytes and the number format of every tensor, such as ``Q4_K``."""
+        tensors = self._tensors.values()
+        return [int(tensor.n_bytes) for tensor in tensors], [tensor.tensor_type.name for tensor in tensors]
+
     def read_tensor(self, name: str) -> Floats:
         """Return a tensor as float32, dequantized exactly.
 

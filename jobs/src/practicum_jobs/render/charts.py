@@ -121,9 +121,9 @@ def line_chart(
     if not finite:
         raise ValueError(f"chart {name}: no finite point to draw")
     xs = [x for x, _ in finite] + [mark.x for mark in marks]
-    x_scale, x_ticks = _fit_axis(min(xs), max(xs), LEFT, WIDTH - RIGHT, is_tight=True)
-    y_scale, y_ticks = _fit_axis(min(y for _, y in finite), max(y for _, y in finite), HEIGHT - BOTTOM, TOP)
-    body = [_draw_frame(x_scale, x_ticks, y_scale, y_ticks, x_label, y_label)]
+    x_scale, x_ticks = fit_axis(min(xs), max(xs), LEFT, WIDTH - RIGHT, is_tight=True)
+    y_scale, y_ticks = fit_axis(min(y for _, y in finite), max(y for _, y in finite), HEIGHT - BOTTOM, TOP)
+    body = [draw_frame(x_scale, x_ticks, y_scale, y_ticks, x_label, y_label)]
     body += [_draw_mark(mark, index, x_scale) for index, mark in enumerate(marks)]
     for index, (one, parts) in enumerate(zip(series, pieces, strict=True)):
         body += [_draw_line(piece, index, x_scale, y_scale, has_dots=one.has_dots) for piece in parts]
@@ -150,8 +150,8 @@ def histogram(
     if len(edges) != len(counts) + 1 or not counts:
         raise ValueError(f"chart {name}: {len(edges)} edges for {len(counts)} counts")
     ends = [edges[0], edges[-1], *(mark.x for mark in marks)]
-    x_scale, x_ticks = _fit_axis(min(ends), max(ends), LEFT, WIDTH - RIGHT, is_tight=True)
-    y_scale, y_ticks = _fit_axis(0, max(*counts, 1), HEIGHT - BOTTOM, TOP)
+    x_scale, x_ticks = fit_axis(min(ends), max(ends), LEFT, WIDTH - RIGHT, is_tight=True)
+    y_scale, y_ticks = fit_axis(0, max(*counts, 1), HEIGHT - BOTTOM, TOP)
     bars = [
         svg.element(
             "rect",
@@ -164,7 +164,7 @@ def histogram(
         for left, right, count in zip(edges[:-1], edges[1:], counts, strict=True)
         if count
     ]
-    frame = _draw_frame(x_scale, x_ticks, y_scale, y_ticks, x_label, y_label)
+    frame = draw_frame(x_scale, x_ticks, y_scale, y_ticks, x_label, y_label)
     drawn_marks = [_draw_mark(mark, index, x_scale) for index, mark in enumerate(marks)]
     total = format_tick(sum(counts))
     about = Bilingual(
@@ -206,7 +206,7 @@ def interval_plot(name: str, title: Bilingual, rows: Sequence[Interval], *, refe
         raise ValueError(f"chart {name}: rows need finite values")
     ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
     ends += [reference] if reference is not None else []
-    scale, ticks = _fit_axis(min(ends), max(ends), 12, WIDTH - 12)
+    scale, ticks = fit_axis(min(ends), max(ends), 12, WIDTH - 12)
     bottom = len(rows) * ROW_HEIGHT + 6
     body = [
         svg.element("line", x1=scale(tick), x2=scale(tick), y1=2, y2=bottom, class_="grid")
@@ -236,9 +236,8 @@ def _draw_interval(row: Interval, top: float, scale: Scale) -> str:
     return "".join(parts)
 
 
-def _fit_axis(
-    low: float, high: float, start: float, end: float, *, is_tight: bool = False
-) -> tuple[Scale, list[float]]:
+def fit_axis(low: float, high: float, start: float, end: float, *, is_tight: bool = False) -> tuple[Scale, list[float]]:
+    """Return the scale of an axis and its ticks; a tight axis ends at the values, any other at round ticks."""
     ticks = get_ticks(low, high)
     if not is_tight or high <= low:
         return Scale(ticks[0], ticks[-1], start, end), ticks
@@ -246,9 +245,10 @@ def _fit_axis(
     return Scale(low, high, start, end), inside
 
 
-def _draw_frame(
+def draw_frame(
     x_scale: Scale, x_ticks: list[float], y_scale: Scale, y_ticks: list[float], x_label: Text, y_label: Text
 ) -> str:
+    """Draw grid, axis, ticks and labels."""
     bottom = HEIGHT - BOTTOM
     parts = []
     for tick in y_ticks:

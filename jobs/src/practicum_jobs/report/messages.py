@@ -26,6 +26,7 @@ PAGE = {
 SECTIONS = {
     "verdict": B("Verdict and gates", "结论与门槛"),
     "numbers": B("Key numbers", "关键指标"),
+    "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
     "audit": B("What the audit found", "审计结果"),
@@ -51,6 +52,12 @@ READING = {
         "easy and hard rows cancel out; an improvement counts only if its whole interval is above zero.",
         "横条表示 95% 置信区间：若用同类的新样本重复测试，约 95% 的置信区间会包含真值。配对区间在相同样本上"
         "比较两个模型，从而抵消样本难易的影响；只有整个区间都大于零，才算有提升。",
+    ),
+    "sheet": B(
+        "Fewer bits save memory and disk; whether they also save time depends on the kernel. Judge by KL divergence "
+        "and by the tasks, not by perplexity alone: perplexity can fall while the model moves away from the original.",
+        "位数越少，占用的内存和磁盘越小；能否提速取决于所用的算子。请以 KL 散度和任务结果为准，"
+        "不要只看困惑度：困惑度可能下降，而模型却偏离了原模型。",
     ),
     "steps": B(
         "Each step reads what earlier steps wrote and leaves a record. A step starts when the steps that it needs have "

@@ -13,6 +13,7 @@ from practicum_jobs.report.numbers import build_numbers_section
 from practicum_jobs.report.problems import build_problems_section
 from practicum_jobs.report.process import build_curves_section, build_steps_section
 from practicum_jobs.report.samples import build_samples_section
+from practicum_jobs.report.sheet import build_sheet_section
 from practicum_jobs.report.sources import build_data_section, build_environment_section, build_model_section
 from practicum_jobs.report.verdict import Pack, build_stamp, build_verdict_section
 
@@ -35,6 +36,7 @@ def build_sections(pack: Pack) -> list[Section]:
     candidates = [
         build_verdict_section(pack),
         build_numbers_section(pack),
+        build_sheet_section(pack),
         build_audit_section(pack),
         build_curves_section(pack),
         build_samples_section(pack),

@@ -108,6 +108,9 @@ COURSE_ROWS: dict[str, B] = {
     "W4.2": B("A judge model: its risks and its calibration", "裁判模型：风险与校准"),
     "W4.3": B("Base against tuned model, with statistics and failures", "基座与微调模型对比：统计结论与失败样本"),
     "W4.4": B("Failed answers grouped by cause", "失败样本按原因归类"),
+    "W6.1": B("Quality, speed and memory of each quantized format", "各量化格式的质量、速度与内存"),
+    "W6.2": B("A sheet of formats with their costs and losses", "各格式成本与损失的对照表"),
+    "W6.3": B("A recommendation per task, with its reason", "按任务给出建议及理由"),
     "V8.1": B("Data preparation and LoRA in one week", "一周内完成数据准备与 LoRA 微调"),
 }
 COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
@@ -126,6 +129,9 @@ COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
     "W4.2": ("numbers",),
     "W4.3": ("numbers", "verdict", "samples"),
     "W4.4": ("samples", "problems"),
+    "W6.1": ("sheet", "numbers"),
+    "W6.2": ("sheet", "samples"),
+    "W6.3": ("sheet",),
     "V8.1": ("audit", "curves", "numbers", "samples"),
     "W3.3": ("steps", "curves", "samples", "problems"),
 }

@@ -34,6 +34,8 @@ class Environment:
 _ROWS = (
     Environment("base", "data, reports and servers that need no model library"),
     Environment("train", "everything that loads a model: torch, transformers, TRL, PEFT, Ray"),
+    Environment("quantize", "tools that make GPTQ, AWQ, int8, FP8, NF4 and GGUF files of a model"),
+    Environment("serve", "inference engines on a CPU, vLLM and llama.cpp, beside all of train"),
 )
 ENVIRONMENTS: dict[str, Environment] = {row.name: row for row in _ROWS}
 

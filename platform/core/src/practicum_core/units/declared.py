@@ -14,9 +14,6 @@ OF_TEN_WEEKS = (
     declare_unit(
         "iterate", "Preferences and data iteration", "偏好优化与数据迭代", ("W5.1", "W5.2", "W5.3"), ("dpo", "iterate")
     ),
-    declare_unit(
-        "quantize", "Quality, speed and cost of quantization", "量化", ("W6.1", "W6.2", "W6.3"), ("quantize",)
-    ),
     declare_unit("serving", "Serving under load", "推理服务化与并发", ("W7.1", "W7.2", "W7.3"), ("serve", "loadtest")),
     declare_unit(
         "availability",

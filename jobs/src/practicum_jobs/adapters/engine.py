@@ -1,0 +1,87 @@
+"""What an inference engine is asked in a measurement, the same for every engine: token ids in, timed token ids out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class TimedAnswer:
+    """An answer with its times, in seconds of the monotonic clock.
+
+    Attributes:
+        token_ids: Generated, the stop token included where there is one.
+        num_prompt_tokens: Of the prompt, as the engine counted them.
+        has_same_prompt: Whether the engine gave back the token ids that it was given; where an engine gives back
+            their number only, whether that is right.
+        start_s: The request was made.
+        first_s: The first token came.
+        end_s: The last token came.
+    """
+
+    token_ids: Sequence[int]
+    num_prompt_tokens: int
+    has_same_prompt: bool
+    start_s: float
+    first_s: float
+    end_s: float
+
+    @property
+    def ttft_s(self) -> float:
+        """Time to the first token."""
+        return self.first_s - self.start_s
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Time per token after the first; ``None`` for an answer of one token."""
+        count = len(self.token_ids) - 1
+        return (self.end_s - self.first_s) / count if count > 0 else None
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How an engine is loaded.
+
+    Attributes:
+        path: Folder or GGUF file.
+        stop_ids: Tokens that end an answer.
+        max_new_tokens: Tokens at most per answer.
+        context_size: Tokens of a prompt with its answer, at most.
+        concurrency: Requests at the same time, at most.
+        num_threads: Threads per operation.
+    """
+
+    path: Path
+    stop_ids: Sequence[int]
+    max_new_tokens: int
+    context_size: int
+    concurrency: int
+    num_threads: int
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    @property
+    def kernel(self) -> str:
+        """What computes the layers, as the engine names it."""
+        ...
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether the logits of a whole text can be had."""
+        ...
+
+    def answer(self, prompts: Sequence[Sequence[int]], concurrency: int) -> list[TimedAnswer]:
+        """Answer prompts greedily, ``concurrency`` of them at the same time; answers in the order of the prompts."""
+        ...
+
+    def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return the logits after each token, shape (T, V)."""
+        ...

@@ -1,0 +1,153 @@
+"""vLLM in this process, fed with token ids; its scheduler is stepped here, so that each token has its time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from practicum_core.errors import ConfigError
+from practicum_jobs.adapters.engine import EngineSettings, TimedAnswer
+from practicum_jobs.storage.stores import describe_error
+
+_SETTINGS = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "TORCHDYNAMO_DISABLE": "1",  # a rank of log-probabilities is compiled on first use, which takes 18 s on two cores
+}
+
+
+def import_vllm() -> None:
+    """Import the library, with what it reads from the environment set; memory before a model is measured after it."""
+    os.environ.update(_SETTINGS)
+    import vllm  # noqa: F401, PLC0415 - reads the environment, and takes seconds
+
+
+class VllmEngine:
+    """A model folder in vLLM.
+
+    Raises:
+        ConfigError: vLLM cannot load the folder.
+    """
+
+    has_logits = True
+
+    def __init__(self, settings: EngineSettings) -> None:
+        import_vllm()
+        import torch  # noqa: PLC0415 - vLLM first: it reads the environment
+        import vllm  # noqa: PLC0415 - as above
+
+        self._vllm: Any = vllm
+        self._settings = settings
+        self._captured: list[npt.NDArray[np.float32]] = []
+        options = {"gpu_memory_utilization": 0.5} if torch.cuda.is_available() else {}
+        try:
+            self._llm = vllm.LLM(
+                model=str(settings.path),
+                dtype="bfloat16",
+                enforce_eager=True,
+                max_num_seqs=settings.concurrency,
+                max_model_len=settings.context_size,
+                enable_prefix_caching=False,
+                disable_log_stats=True,
+                **options,
+            )
+        except (ValueError, RuntimeError, OSError, TypeError, LookupError, NotImplementedError) as error:
+            raise ConfigError(
+                f"{settings.path}: vLLM cannot load it ({describe_error(error)[:300]})", "choose another format"
+            ) from error
+        self._kernels: set[str] = set()
+        self._llm.apply_model(self._inspect)
+
+    @property
+    def kernel(self) -> str:
+        """Names of the classes that multiply by the linear layers."""
+        return ", ".join(sorted(self._kernels))
+
+    def _inspect(self, model: Any) -> None:  # noqa: ANN401 - untyped library object
+        """Name the kernels of the linear layers, and copy logits where the model computes them."""
+        for module in model.modules():
+            method = getattr(module, "quant_method", None)
+            if method is not None and "Embedding" not in type(method).__name__:
+                self._kernels.add(_name_kernel(getattr(module, "scheme", None), method))
+        compute = model.compute_logits
+
+        def compute_and_keep(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
+            logits = compute(*args, **options)
+            if self._is_capturing:
+                self._captured.append(logits.float().cpu().numpy().copy())
+            return logits
+
+        model.compute_logits = compute_and_keep
+
+    _is_capturing = False
+
+    def answer(self, prompts: Sequence[Sequence[int]], concurrency: int) -> list[TimedAnswer]:
+        """Keep ``concurrency`` requests in the scheduler until every prompt is answered."""
+        parameters = self._vllm.SamplingParams(
+            temperature=0.0,
+            max_tokens=self._settings.max_new_tokens,
+            stop_token_ids=list(self._settings.stop_ids),
+            detokenize=False,
+        )
+        engine = self._llm.llm_engine
+        waiting = list(range(len(prompts)))
+        starts: dict[int, float] = {}
+        firsts: dict[int, float] = {}
+        answers: dict[int, TimedAnswer] = {}
+        while len(answers) < len(prompts):
+            while waiting and len(starts) - len(answers) < concurrency:
+                row = waiting.pop(0)
+                starts[row] = time.perf_counter()
+                engine.add_request(str(row), {"prompt_token_ids": list(prompts[row])}, parameters)
+            for output in engine.step():
+                now = time.perf_counter()
+                row = int(output.request_id.split("-")[0])
+                if output.outputs[0].token_ids:
+                    firsts.setdefault(row, now)
+                if output.finished:
+                    given = list(output.prompt_token_ids)
+                    answers[row] = TimedAnswer(
+                        token_ids=list(output.outputs[0].token_ids),
+                        num_prompt_tokens=len(given),
+                        has_same_prompt=given == list(prompts[row]),
+                        start_s=starts[row],
+                        first_s=firsts.get(row, now),
+                        end_s=now,
+                    )
+        return [answers[row] for row in range(len(prompts))]
+
+    def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return the logits after each token but the last, and a row of zeros for the last.
+
+        vLLM gives log-probabilities of chosen tokens only; the logits that it computes them from are copied.
+        """
+        parameters = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=1, detokenize=False)
+        self._captured = []
+        self._is_capturing = True
+        try:
+            self._llm.generate([{"prompt_token_ids": list(token_ids)}], parameters, use_tqdm=False)
+        finally:
+            self._is_capturing = False
+        wanted = len(token_ids) - 1
+        rows = [array for array in self._captured if len(array) == wanted]
+        if not rows:
+            shapes = [array.shape for array in self._captured]
+            raise RuntimeError(f"vLLM computed logits of shapes {shapes} for {len(token_ids)} tokens")
+        return np.concatenate([rows[-1], np.zeros_like(rows[-1][:1])])
+
+
+def _name_kernel(scheme: Any, method: Any) -> str:  # noqa: ANN401 - untyped library objects
+    for owner in (scheme, method):
+        for value in vars(owner).values() if owner is not None and hasattr(owner, "__dict__") else ():
+            name = type(value).__name__
+            if "Kernel" in name:
+                return name
+    return type(scheme or method).__name__

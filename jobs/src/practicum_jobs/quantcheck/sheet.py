@@ -1,0 +1,125 @@
+"""The lines of the sheet, from what was measured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from practicum_core.rows import Row
+from practicum_core.stages.quantcheck import ORIGINAL, SheetRow
+from practicum_core.stages.quantize import QuantizedModel
+from practicum_jobs.models.tokens import ChatTokenizer
+from practicum_jobs.quantcheck.judgement import TaskScores, find_front, judge_task
+from practicum_jobs.quantcheck.measurement import Measurement
+from practicum_jobs.quantcheck.processes import Probed
+from practicum_jobs.scoring.answers import score_answer
+
+_CONTROL = "control"
+
+
+class Questions:
+    """The rows that every artifact answers: prompts as token ids, rendered once by the original's chat template.
+
+    Args:
+        rows: With their tasks.
+        tokenizer: Of the original.
+    """
+
+    def __init__(self, rows: Sequence[tuple[str, Row]], tokenizer: ChatTokenizer) -> None:
+        self.rows = rows
+        self._tokenizer = tokenizer
+        self.prompts = [
+            tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True, tools=row.tools))
+            for _, row in rows
+        ]
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, in the order of the rows."""
+        return list(dict.fromkeys(task for task, _ in self.rows))
+
+    def read_answers(self, measurement: Measurement | None) -> dict[str, str]:
+        """Return the text of each answer by the row's id; nothing where there are no answers."""
+        if measurement is None or not measurement.answers:
+            return {}
+        texts = [self._tokenizer.decode(ids) for ids in measurement.answers]
+        return {row.id: text for (_, row), text in zip(self.rows, texts, strict=True)}
+
+    def score(self, measurement: Measurement | None) -> list[bool]:
+        """Return whether each answer is right; of a control row, whether it names what is expected."""
+        answers = self.read_answers(measurement)
+        if not answers:
+            return []
+        right = []
+        for task, row in self.rows:
+            score = score_answer(row.task, row.answer, answers[row.id])
+            right.append(score.is_mentioned if task == _CONTROL else score.is_exact)
+        return right
+
+
+def build_rows(
+    probed: Mapping[str, Probed],
+    made: Mapping[str, QuantizedModel | None],
+    sizes: Mapping[str, int],
+    questions: Questions,
+    margin: float,
+) -> list[SheetRow]:
+    """Return the original's line and one for each artifact, with deltas, verdicts and the Pareto front."""
+    right = {name: questions.score(one.measurement) for name, one in probed.items()}
+    scores = _split_by_task(right, questions)
+    rows = [_build_row(name, one, made[name], sizes[name]) for name, one in probed.items()]
+    rows = [
+        row.model_copy(
+            update={
+                "num_prompts": len(questions.prompts) if row.tokens_per_s else 0,
+                "tasks": [
+                    judge_task(task, per_task, row.name, margin)
+                    for task, per_task in scores.items()
+                    if row.name != ORIGINAL and right[row.name] and right[ORIGINAL]
+                ],
+            }
+        )
+        for row in rows
+    ]
+    front = find_front({row.name: (row.disk_bytes, row.fidelity.kl_mean) for row in rows if row.fidelity})
+    return [row.model_copy(update={"is_on_front": row.name in front}) for row in rows]
+
+
+def _split_by_task(right: Mapping[str, Sequence[bool]], questions: Questions) -> dict[str, TaskScores]:
+    scores = {}
+    for task in questions.tasks:
+        places = [place for place, (own, _) in enumerate(questions.rows) if own == task]
+        clusters = [questions.rows[place][1].group or f"row:{questions.rows[place][1].id}" for place in places]
+        scores[task] = TaskScores(
+            {name: [one[place] for place in places] for name, one in right.items() if one}, clusters
+        )
+    return scores
+
+
+def _build_row(name: str, probed: Probed, made: QuantizedModel | None, size: int) -> SheetRow:
+    measured = probed.measurement
+    notes = [probed.problem] if probed.problem else []
+    fields = {
+        "name": name,
+        "engine": made.engine if made else "vllm",
+        "bits_per_weight": made.bits_per_weight if made else None,
+        "disk_bytes": size,
+        "make_s": made.make_s if made else None,
+        "fidelity": (measured.fidelity if measured else None) or (made.fidelity if made else None),
+        "notes": notes,
+    }
+    if measured is None:
+        return SheetRow(**fields)
+    return SheetRow(
+        **fields,
+        kernel=measured.kernel,
+        load_s=measured.load_s,
+        baseline_bytes=measured.baseline_bytes,
+        resident_bytes=measured.resident_bytes,
+        peak_bytes=measured.peak_bytes,
+        ttft_s=measured.ttft_s,
+        tpot_s=measured.tpot_s,
+        tokens_per_s={
+            str(rate.concurrency): round(rate.num_tokens / rate.seconds, 2) for rate in measured.rates if rate.seconds
+        },
+        num_same_prompts=measured.num_same_prompts,
+    )

@@ -1,0 +1,210 @@
+"""The section of quantized models: recommendations, what each costs and loses, and the Pareto plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from practicum_core.stages.quantcheck import ORIGINAL, SheetRecord, SheetRow, TaskDelta
+from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
+from practicum_core.texts import Text
+from practicum_jobs.render.blocks import Block, Cell, Charts, Column, Paragraph, Section, Table
+from practicum_jobs.render.charts import Tone
+from practicum_jobs.render.scatter import Dot, scatter_chart
+from practicum_jobs.report.figures import format_bytes, format_digits, format_duration, format_share
+from practicum_jobs.report.messages import READING, SECTIONS
+from practicum_jobs.report.verdict import Pack
+
+_MEGABYTE = 1_000_000
+_MISSING = "–"
+_NAME = B("Model", "模型")
+_VERDICTS: dict[str, tuple[B, Tone]] = {
+    "equivalent": (B("equal within the margin", "在误差范围内等效"), "good"),
+    "better": (B("better", "更好"), "good"),
+    "worse": (B("worse", "变差"), "bad"),
+    "unclear": (B("not shown", "无法判断"), "warn"),
+}
+
+
+def build_sheet_section(pack: Pack) -> Section | None:
+    """Build the section of quantized models; ``None`` if no step measured any."""
+    records = [record for record in pack.files.list_records(SheetRecord) if record.rows]
+    if not records:
+        return None
+    blocks = [block for record in records for block in _build_blocks(record)]
+    return Section("sheet", SECTIONS["sheet"], blocks, READING["sheet"])
+
+
+def _build_blocks(record: SheetRecord) -> list[Block]:
+    blocks: list[Block] = [_build_recommendations(record)] if record.recommendations else []
+    blocks += [_build_costs(record.rows), _build_speed(record.rows), _build_distance(record.rows)]
+    if any(row.tasks for row in record.rows):
+        blocks.append(_build_tasks(record))
+    chart = _build_chart(record)
+    if chart is not None:
+        blocks.append(chart)
+    notes = [(row.name, note) for row in record.rows for note in row.notes]
+    blocks += [Paragraph(f"{name}: {note}") for name, note in notes]
+    return blocks
+
+
+def _build_recommendations(record: SheetRecord) -> Table:
+    columns = [Column(B("Task", "任务"), "name"), Column(B("Take", "建议"), "name"), Column(B("Why", "理由"))]
+    rows: list[list[Cell | Text]] = [
+        [one.task, Cell(_show_name(one.name), "name", "good"), B(one.reason_en, one.reason_zh)]
+        for one in record.recommendations
+    ]
+    return Table(B("Recommendation per task", "按任务的建议"), columns, rows)
+
+
+def _build_costs(rows: Sequence[SheetRow]) -> Table:
+    columns = [
+        Column(_NAME, "name"),
+        Column(B("Bits per weight", "每权重比特数"), "number"),
+        Column(B("On disk", "磁盘占用"), "number"),
+        Column(B("Resident memory", "常驻内存"), "number"),
+        Column(B("Peak memory", "内存峰值"), "number"),
+        Column(B("Load", "加载时间"), "number"),
+        Column(B("Time to make", "生成耗时"), "number"),
+    ]
+    return Table(
+        B("What each costs; memory includes the engine itself and its cache", "各自的成本；内存含引擎本身及其缓存"),
+        columns,
+        [
+            [
+                _show_name(row.name),
+                _MISSING if row.bits_per_weight is None else f"{row.bits_per_weight:.2f}",
+                format_bytes(row.disk_bytes),
+                _bytes(row.resident_bytes, row.baseline_bytes),
+                _bytes(row.peak_bytes),
+                _MISSING if row.load_s is None else format_duration(row.load_s),
+                _MISSING if row.make_s is None else format_duration(row.make_s),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _bytes(value: int | None, baseline: int | None = None) -> Cell:
+    if value is None:
+        return Cell(_MISSING, "number")
+    note: Text = ""
+    if baseline:
+        shown = format_bytes(baseline)
+        note = B(f"{shown} before the model", f"加载模型前 {shown}")
+    return Cell(format_bytes(value), "number", note=note)
+
+
+def _build_speed(rows: Sequence[SheetRow]) -> Table:
+    levels = sorted({level for row in rows for level in row.tokens_per_s}, key=int)
+    columns = [
+        Column(_NAME, "name"),
+        Column(B("Engine", "引擎"), "name"),
+        Column(B("First token", "首词元时延"), "number"),
+        Column(B("Per further token", "后续词元时延"), "number"),
+        *(Column(B(f"Tokens/s at {level}", f"并发 {level} 词元/秒"), "number") for level in levels),
+        Column(B("Kernel", "算子"), "code"),
+    ]
+    return Table(
+        B("How fast each answers, by requests at the same time", "各自的作答速度（按并发请求数）"),
+        columns,
+        [
+            [
+                _show_name(row.name),
+                row.engine,
+                _milliseconds(row.ttft_s),
+                _milliseconds(row.tpot_s),
+                *(
+                    format_digits(row.tokens_per_s[level]) if level in row.tokens_per_s else _MISSING
+                    for level in levels
+                ),
+                row.kernel or _MISSING,
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return _MISSING if seconds is None else f"{1000 * seconds:.0f} ms"
+
+
+def _build_distance(rows: Sequence[SheetRow]) -> Table:
+    measured = [row.fidelity for row in rows if row.fidelity]
+    languages = list(dict.fromkeys(language for one in measured for language in one.perplexity))
+    columns = [
+        Column(_NAME, "name"),
+        Column(B("KL divergence", "KL 散度"), "number"),
+        Column(B("Same first choice", "首选词元一致率"), "number"),
+        *(Column(B(f"Perplexity, {language}", f"困惑度（{language}）"), "number") for language in languages),
+        Column(B("Logits from", "logits 来源"), "name"),
+    ]
+    shown: list[list[Cell | Text]] = []
+    for row in rows:
+        one = row.fidelity
+        if one is None:
+            shown.append([_show_name(row.name), *(_MISSING for _ in columns[1:])])
+            continue
+        perplexities = [
+            format_digits(one.perplexity[name]) if name in one.perplexity else _MISSING for name in languages
+        ]
+        distance = Cell(f"{one.kl_mean:.2g}", "number", "good" if row.is_on_front else "plain")
+        shown.append([_show_name(row.name), distance, format_share(one.top1_agreement), *perplexities, one.engine])
+    caption = B(
+        "How far each is from the original in float32, on the same tokens (nats a token)",
+        "在相同词元上与 float32 原模型的距离（nat/词元）",
+    )
+    return Table(caption, columns, shown)
+
+
+def _build_tasks(record: SheetRecord) -> Table:
+    names = list(dict.fromkeys(one.task for row in record.rows for one in row.tasks))
+    columns = [Column(_NAME, "name"), *(Column(B(name, name)) for name in names)]
+    rows: list[list[Cell | Text]] = []
+    for row in record.rows:
+        by_task = {one.task: one for one in row.tasks}
+        if row.name != ORIGINAL and by_task:
+            rows.append([_show_name(row.name), *(_build_delta(by_task.get(name)) for name in names)])
+    caption = B(
+        "Quantized minus original per task, with the 90% interval; equal means within ±{margin:.0%}",
+        "各任务上量化减原模型之差及 90% 置信区间；等效指差异在 ±{margin:.0%} 以内",
+    ).format(margin=record.margin)
+    return Table(caption, columns, rows)
+
+
+def _build_delta(one: TaskDelta | None) -> Cell:
+    if one is None:
+        return Cell(_MISSING)
+    verdict, tone = _VERDICTS[one.verdict]
+    note = f"{100 * one.difference:+.1f} ({100 * one.low:+.1f} … {100 * one.high:+.1f}), n={one.num_items}"
+    return Cell(verdict, tone=tone, note=note)
+
+
+def _build_chart(record: SheetRecord) -> Charts | None:
+    dots = [
+        Dot(
+            _show_name(row.name),
+            row.disk_bytes / _MEGABYTE,
+            row.fidelity.kl_mean,
+            "good" if row.is_on_front else "plain",
+        )
+        for row in record.rows
+        if row.fidelity
+    ]
+    if not dots:
+        return None
+    chart = scatter_chart(
+        f"pareto-{record.step}",
+        B("Size against distance from the original", "体积与偏离原模型程度"),
+        dots,
+        x_label=B("MB on disk", "磁盘占用（MB）"),
+        y_label=B("Mean KL divergence", "平均 KL 散度"),
+    )
+    reading = B(
+        "Green points are the Pareto front: no other is both smaller and closer to the original.",
+        "绿色为帕累托前沿：没有其他模型既更小又更接近原模型。",
+    )
+    return Charts([(chart, reading)])
+
+
+def _show_name(name: str) -> Text:
+    return B("original", "原模型") if name == ORIGINAL else name
