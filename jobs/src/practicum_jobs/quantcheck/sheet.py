@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from practicum_core.rows import Row
 from practicum_core.stages.quantcheck import ORIGINAL, SheetRow
@@ -13,47 +14,64 @@ from practicum_jobs.quantcheck.measurement import Measurement
 from practicum_jobs.quantcheck.processes import Probed
 from practicum_jobs.scoring.answers import score_answer
 
-_CONTROL = "control"
+
+@dataclass(frozen=True)
+class Question:
+    """One row that is answered.
+
+    Attributes:
+        task: What it counts for.
+        row: The row.
+        is_control: Whether it asks for general knowledge: right where the answer names what is expected.
+    """
+
+    task: str
+    row: Row
+    is_control: bool = False
+
+    @property
+    def cluster(self) -> str:
+        """What it shares with other rows of the task; the few kinds of control items were chosen, not drawn."""
+        return self.row.group if self.row.group and not self.is_control else f"row:{self.row.id}"
+
+    def is_right(self, answer: str) -> bool:
+        """Whether an answer counts as right."""
+        score = score_answer(self.row.task, self.row.answer, answer)
+        return score.is_mentioned if self.is_control else score.is_exact
 
 
 class Questions:
     """The rows that every artifact answers: prompts as token ids, rendered once by the original's chat template.
 
     Args:
-        rows: With their tasks.
+        rows: The rows.
         tokenizer: Of the original.
     """
 
-    def __init__(self, rows: Sequence[tuple[str, Row]], tokenizer: ChatTokenizer) -> None:
+    def __init__(self, rows: Sequence[Question], tokenizer: ChatTokenizer) -> None:
         self.rows = rows
         self._tokenizer = tokenizer
         self.prompts = [
-            tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True, tools=row.tools))
-            for _, row in rows
+            tokenizer.encode(tokenizer.render(one.row.messages, add_generation_prompt=True, tools=one.row.tools))
+            for one in rows
         ]
 
     @property
     def tasks(self) -> list[str]:
         """Names of the tasks, in the order of the rows."""
-        return list(dict.fromkeys(task for task, _ in self.rows))
+        return list(dict.fromkeys(one.task for one in self.rows))
 
     def read_answers(self, measurement: Measurement | None) -> dict[str, str]:
         """Return the text of each answer by the row's id; nothing where there are no answers."""
         if measurement is None or not measurement.answers:
             return {}
         texts = [self._tokenizer.decode(ids) for ids in measurement.answers]
-        return {row.id: text for (_, row), text in zip(self.rows, texts, strict=True)}
+        return {one.row.id: text for one, text in zip(self.rows, texts, strict=True)}
 
     def score(self, measurement: Measurement | None) -> list[bool]:
-        """Return whether each answer is right; of a control row, whether it names what is expected."""
+        """Return whether each answer is right; nothing where there are no answers."""
         answers = self.read_answers(measurement)
-        if not answers:
-            return []
-        right = []
-        for task, row in self.rows:
-            score = score_answer(row.task, row.answer, answers[row.id])
-            right.append(score.is_mentioned if task == _CONTROL else score.is_exact)
-        return right
+        return [one.is_right(answers[one.row.id]) for one in self.rows] if answers else []
 
 
 def build_rows(
@@ -87,8 +105,8 @@ def build_rows(
 def _split_by_task(right: Mapping[str, Sequence[bool]], questions: Questions) -> dict[str, TaskScores]:
     scores = {}
     for task in questions.tasks:
-        places = [place for place, (own, _) in enumerate(questions.rows) if own == task]
-        clusters = [questions.rows[place][1].group or f"row:{questions.rows[place][1].id}" for place in places]
+        places = [place for place, one in enumerate(questions.rows) if one.task == task]
+        clusters = [questions.rows[place].cluster for place in places]
         scores[task] = TaskScores(
             {name: [one[place] for place in places] for name, one in right.items() if one}, clusters
         )

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from practicum_core.content_hash import hash_path
 from practicum_core.errors import DataError, Reason
 from practicum_core.metrics import Metric
-from practicum_core.rows import Row
 from practicum_core.stages.base import Failure
 from practicum_core.stages.quantcheck import (
     ORIGINAL,
@@ -32,7 +31,7 @@ from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.quantcheck.judgement import recommend
 from practicum_jobs.quantcheck.measurement import Request
 from practicum_jobs.quantcheck.processes import Probed, probe
-from practicum_jobs.quantcheck.sheet import Questions, build_rows
+from practicum_jobs.quantcheck.sheet import Question, Questions, build_rows
 
 _GGUF_FILE = "model.gguf"
 _NUM_WORST = 10
@@ -105,12 +104,13 @@ def _check(manifest: Manifest, folder: Path, model_sha256: str, config: Quantche
             raise DataError(f"{path}: not the files that were made", "run the step quantize again")
 
 
-def _load_rows(config: QuantcheckConfig, ctx: StageContext) -> list[tuple[str, Row]]:
+def _load_rows(config: QuantcheckConfig, ctx: StageContext) -> list[Question]:
     """Return the rows with their tasks; those of the control split are one task."""
     scored = load_split(ctx, config.split, config.limit)
-    rows = [(row.task or config.split, row) for row in scored]
+    rows = [Question(row.task or config.split, row) for row in scored]
     if config.control_split:
-        rows += [(config.control_split, row) for row in load_split(ctx, config.control_split, config.control_limit)]
+        control = load_split(ctx, config.control_split, config.control_limit)
+        rows += [Question(config.control_split, row, is_control=True) for row in control]
     if not rows:
         raise DataError(f"split '{config.split}' has no rows", "name a split that has rows", Reason.DATA_MISSING)
     return rows

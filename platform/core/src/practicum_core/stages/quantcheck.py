@@ -158,7 +158,6 @@ SPEC = StageSpec(
     QuantcheckConfig,
     QuantcheckRecord,
     program="practicum_jobs.quantcheck.stage",
-    uses_gpu=True,
     samples=SampleSpec(QuantcheckSample, group_samples),
     metrics=METRICS,
     failures=FAILURES,

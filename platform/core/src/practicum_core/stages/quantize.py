@@ -143,7 +143,7 @@ SPEC = StageSpec(
     "quantize",
     QuantizeConfig,
     QuantizeRecord,
-    uses_gpu=False,
+    uses_gpu=True,
     exports={name: Export(f"artifacts/{name}", "model") for name in FORMATS},
     metrics=METRICS,
     failures=FAILURES,
