@@ -40,7 +40,13 @@ def build_questions():
 def build_measurement(answers, distance):
     fidelity = Fidelity(engine="vllm", num_tokens=9, kl_mean=distance, top1_agreement=1.0, perplexity={"en": 2.0})
     rates = [Rate(concurrency=32, num_requests=80, num_tokens=160, seconds=2.0)]
-    return Measurement(answers=[[one] for one in answers], fidelity=fidelity, rates=rates, num_same_prompts=80)
+    return Measurement(
+        answers=[[one] for one in answers],
+        conversation_token_ids=[list(b"?")] * 16,
+        fidelity=fidelity,
+        rates=rates,
+        prompt_token_ids=[list(b"?")] * 80,
+    )
 
 
 def build_sheet(probed):
@@ -63,7 +69,7 @@ def test_a_control_row_is_right_where_it_names_the_answer_and_counts_for_itself(
 def test_what_did_not_answer_has_no_figures_and_says_why(measurement):
     probed = {ORIGINAL: Probed(build_measurement([0] * 80, 0.0)), "awq": Probed(measurement, "stopped after 9 s")}
     _, awq = build_sheet(probed)
-    assert (awq.tokens_per_s, awq.tasks, awq.fidelity, awq.num_prompts) == ({}, [], None, 0)
+    assert (awq.tokens_per_s, awq.tasks, awq.fidelity, awq.prompts.num_prompts) == ({}, [], None, 0)
     assert awq.notes == ["stopped after 9 s"]
 
 

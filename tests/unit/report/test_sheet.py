@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from practicum_core.stages.prompts import PromptCheck
 from practicum_core.stages.quantcheck import ORIGINAL, Recommendation, SheetRecord, SheetRow, TaskDelta
 from practicum_core.stages.quantize import Fidelity
 from practicum_jobs.render.blocks import Charts, Paragraph, Table
@@ -49,12 +50,30 @@ def test_every_line_stands_in_the_tables_and_on_the_plot(make_sft_run):
     measured = {"load_s": 1.0, "resident_bytes": 2**20, "baseline_bytes": 2**19, "peak_bytes": 2**21, "ttft_s": 0.1}
     rows = [
         SheetRow(name=ORIGINAL, engine="vllm", disk_bytes=500, fidelity=build_fidelity(0.001), **measured),
-        SheetRow(name="int8", engine="vllm", disk_bytes=200, fidelity=build_fidelity(0.1), tasks=[delta], **measured),
-        SheetRow(name="fp8", engine="vllm", disk_bytes=200, notes=["stopped after 240 s"]),
+        SheetRow(
+            name="int8",
+            engine="vllm",
+            disk_bytes=200,
+            fidelity=build_fidelity(0.1),
+            tasks=[delta],
+            prompts=PromptCheck(num_prompts=4, num_same=4),
+            chat_template=PromptCheck(num_prompts=4, num_same=3, first_difference="prompt 2: cut after token 9"),
+            **measured,
+        ),
+        SheetRow(
+            name="fp8",
+            engine="vllm",
+            disk_bytes=200,
+            notes=["stopped after 240 s"],
+            prompts=PromptCheck(num_prompts=4, num_same=1, num_not_shown=3),
+        ),
     ]
     blocks = build_sheet(make_sft_run(), rows).blocks
     tables = [block for block in blocks if isinstance(block, Table)]
-    assert [len(table.rows) for table in tables] == [1, 3, 3, 3, 1]
+    assert [len(table.rows) for table in tables] == [1, 3, 3, 3, 3, 1]
+    prompts = [[repr(cell) for cell in row[2:]] for row in tables[3].rows]
+    assert ["4 of 4 the same" in prompts[1][0], "prompt 2: cut after token 9" in prompts[1][1]] == [True, True]
+    assert "not shown" in prompts[2][0]
     assert "equal within the margin" in repr(tables[-1].rows)
     (charts,) = (block for block in blocks if isinstance(block, Charts))
     assert "int8" in charts.charts[0][0].body

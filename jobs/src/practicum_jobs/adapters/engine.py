@@ -1,14 +1,17 @@
-"""What an inference engine is asked in a measurement, the same for every engine: token ids in, timed token ids out."""
+"""The interface of an inference engine, the same for every engine: token ids in, timed token ids out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+Conversation = Sequence[Mapping[str, Any]]
+"""Turns with ``role`` and ``content``, the last one of the user."""
 
 
 @dataclass(frozen=True)
@@ -17,17 +20,15 @@ class TimedAnswer:
 
     Attributes:
         token_ids: Generated, the stop token included where there is one.
-        num_prompt_tokens: Of the prompt, as the engine counted them.
-        has_same_prompt: Whether the engine gave back the token ids that it was given; where an engine gives back
-            their number only, whether that is right.
+        prompt_token_ids: Of the prompt, as the engine says that it processed them, never as they were handed to it;
+            ``None`` where it does not say.
         start_s: The request was made.
         first_s: The first token came.
         end_s: The last token came.
     """
 
     token_ids: Sequence[int]
-    num_prompt_tokens: int
-    has_same_prompt: bool
+    prompt_token_ids: Sequence[int] | None
     start_s: float
     first_s: float
     end_s: float
@@ -80,6 +81,13 @@ class Engine(Protocol):
 
     def answer(self, prompts: Sequence[Sequence[int]], concurrency: int) -> list[TimedAnswer]:
         """Answer prompts greedily, ``concurrency`` of them at the same time; answers in the order of the prompts."""
+        ...
+
+    def read_conversations(self, conversations: Sequence[Conversation]) -> list[Sequence[int] | None]:
+        """Return the prompt token ids that the engine itself makes of conversations, by the chat template in the files.
+
+        This is what a user of the engine's chat endpoint gets. ``None`` where the engine does not show them.
+        """
         ...
 
     def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:

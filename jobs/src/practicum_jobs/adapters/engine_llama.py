@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from practicum_core.errors import ConfigError, PlatformError, Reason
-from practicum_jobs.adapters.engine import EngineSettings, TimedAnswer
+from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer
 
 _DATA = "data: "
 _TIMEOUT_S = 600.0
@@ -76,11 +76,7 @@ class LlamaEngine:
         last: dict[str, Any] = {}
         start_s = first_s = time.perf_counter()
         with self._client.stream("POST", "/completion", json=request) as response:
-            if response.status_code != httpx.codes.OK:
-                detail = response.read().decode(errors="replace")[:200]
-                raise PlatformError(
-                    Reason.UPSTREAM_UNAVAILABLE, f"llama.cpp answered {response.status_code}: {detail}", ""
-                )
+            _check(response)
             for line in response.iter_lines():
                 if not line.startswith(_DATA):
                     continue
@@ -88,9 +84,49 @@ class LlamaEngine:
                 if last.get("tokens") and not token_ids:
                     first_s = time.perf_counter()
                 token_ids += last.get("tokens") or []
-        counted = int(last.get("tokens_evaluated", -1))
-        return TimedAnswer(token_ids, counted, counted == len(prompt), start_s, first_s, time.perf_counter())
+        end_s = time.perf_counter()
+        return TimedAnswer(token_ids, self._read_prompt(last), start_s, first_s, end_s)
+
+    def read_conversations(self, conversations: Sequence[Conversation]) -> list[Sequence[int] | None]:
+        """Return the prompt token ids of conversations, each of which is answered with one token."""
+        prompts: list[Sequence[int] | None] = []
+        for turns in conversations:
+            request = {
+                "messages": [dict(turn) for turn in turns],
+                "max_tokens": 1,
+                "temperature": 0.0,
+                "cache_prompt": False,
+                "verbose": True,  # the answer has what `/completion` would say in `__verbose`
+            }
+            answer = self._post("/v1/chat/completions", request)
+            prompts.append(self._read_prompt(answer.get("__verbose") or {}))
+        return prompts
+
+    def _read_prompt(self, answer: dict[str, Any]) -> list[int] | None:
+        """Return the prompt's token ids: the server gives back the text of the tokens it processed and their number.
+
+        The text, special tokens included, is read by the tokenizer in the file. ``None`` where that gives another
+        number of tokens than were processed, or the server gives back no text.
+        """
+        text, count = answer.get("prompt"), answer.get("tokens_evaluated")
+        if not isinstance(text, str) or not isinstance(count, int):
+            return None
+        found = self._post("/tokenize", {"content": text, "add_special": False, "parse_special": True})
+        token_ids = [int(one) for one in found.get("tokens") or []]
+        return token_ids if len(token_ids) == count else None
+
+    def _post(self, path: str, request: dict[str, Any]) -> dict[str, Any]:
+        response = self._client.post(path, json=request)
+        _check(response)
+        document: dict[str, Any] = response.json()
+        return document
 
     def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Refuse: this package gives no logits of whole texts."""
         raise NotImplementedError
+
+
+def _check(response: httpx.Response) -> None:
+    if response.status_code != httpx.codes.OK:
+        detail = response.read().decode(errors="replace")[:200]
+        raise PlatformError(Reason.UPSTREAM_UNAVAILABLE, f"llama.cpp answered {response.status_code}: {detail}", "")

@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from practicum_core.errors import ConfigError
-from practicum_jobs.adapters.engine import EngineSettings, TimedAnswer
+from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer
 from practicum_jobs.adapters.generation import LoadedModel, find_stop_ids
 from practicum_jobs.storage.stores import describe_error
 
@@ -72,16 +72,27 @@ class TransformersEngine:
                 stopping_criteria=transformers.StoppingCriteriaList([clock]),
             )
         end_s = time.perf_counter()
-        rows = output[:, length:].tolist()
+        # What `generate` gives back begins with what it was given; the mask says which of that is no padding.
+        given = [row[kept].tolist() for row, kept in zip(output[:, :length], mask.bool(), strict=True)]
         return [
-            TimedAnswer(self._cut(row), len(prompt), True, start_s, clock.first_s or end_s, end_s)  # noqa: FBT003
-            for row, prompt in zip(rows, prompts, strict=True)
+            TimedAnswer(self._cut(row), prompt, start_s, clock.first_s or end_s, end_s)
+            for row, prompt in zip(output[:, length:].tolist(), given, strict=True)
         ]
 
     def _cut(self, row: list[int]) -> list[int]:
         """Cut an answer after its first stop token; the rest is padding of the batch."""
         ends = [place for place, token in enumerate(row) if token in self._settings.stop_ids]
         return row[: ends[0] + 1] if ends else row
+
+    def read_conversations(self, conversations: Sequence[Conversation]) -> list[Sequence[int] | None]:
+        """Return the prompt token ids that the tokenizer of the folder makes of conversations."""
+        encoded = [
+            self._loaded.tokenizer.apply_chat_template(
+                [dict(turn) for turn in turns], add_generation_prompt=True, return_dict=False
+            )
+            for turns in conversations
+        ]
+        return [list(map(int, one)) for one in encoded]
 
     def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the logits after each token."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from practicum_core.errors import ConfigError
-from practicum_jobs.adapters.engine import EngineSettings, TimedAnswer
+from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer
 from practicum_jobs.storage.stores import describe_error
 
 _SETTINGS = {
@@ -113,16 +113,21 @@ class VllmEngine:
                 if output.outputs[0].token_ids:
                     firsts.setdefault(row, now)
                 if output.finished:
-                    given = list(output.prompt_token_ids)
                     answers[row] = TimedAnswer(
                         token_ids=list(output.outputs[0].token_ids),
-                        num_prompt_tokens=len(given),
-                        has_same_prompt=given == list(prompts[row]),
+                        prompt_token_ids=_copy_ids(output.prompt_token_ids),
                         start_s=starts[row],
                         first_s=firsts.get(row, now),
                         end_s=now,
                     )
         return [answers[row] for row in range(len(prompts))]
+
+    def read_conversations(self, conversations: Sequence[Conversation]) -> list[Sequence[int] | None]:
+        """Return the prompt token ids of conversations, each of which is answered with one token."""
+        parameters = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, detokenize=False)
+        turns = [[dict(turn) for turn in conversation] for conversation in conversations]
+        outputs = self._llm.chat(turns, parameters, use_tqdm=False)
+        return [_copy_ids(output.prompt_token_ids) for output in outputs]
 
     def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the logits after each token but the last, and a row of zeros for the last.
@@ -142,6 +147,10 @@ class VllmEngine:
             shapes = [array.shape for array in self._captured]
             raise RuntimeError(f"vLLM computed logits of shapes {shapes} for {len(token_ids)} tokens")
         return np.concatenate([rows[-1], np.zeros_like(rows[-1][:1])])
+
+
+def _copy_ids(token_ids: Sequence[int] | None) -> list[int] | None:
+    return None if token_ids is None else list(token_ids)
 
 
 def _name_kernel(scheme: Any, method: Any) -> str:  # noqa: ANN401 - untyped library objects

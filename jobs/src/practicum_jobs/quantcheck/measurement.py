@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,9 @@ class Request(_Document):
     engine: EngineName
     path: str
     prompts: list[list[int]]
+    conversations: list[list[dict[str, Any]]] = Field(
+        description="Turns of some of the prompts, for which the engine applies the chat template in the files."
+    )
     stop_ids: list[int]
     max_new_tokens: int
     concurrency: list[int]
@@ -51,7 +54,12 @@ class Measurement(_Document):
     tpot_s: float | None = None
     rates: list[Rate] = Field(default_factory=list)
     answers: list[list[int]] = Field(default_factory=list)
-    num_same_prompts: int = 0
+    prompt_token_ids: list[list[int] | None] = Field(
+        default_factory=list, description="Of each prompt, as the engine says that it processed it."
+    )
+    conversation_token_ids: list[list[int] | None] = Field(
+        default_factory=list, description="Of each conversation, as the engine made them itself."
+    )
     fidelity: Fidelity | None = None
     reached: Literal["loaded", "answered", "fidelity"] = "loaded"
 

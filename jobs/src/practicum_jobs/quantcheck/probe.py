@@ -113,11 +113,16 @@ def _measure_answers(engine: Engine, request: Request, result: Measurement) -> M
             "tpot_s": statistics.median(times) if times else None,
             "rates": rates,
             "answers": [list(one.token_ids) for one in answers],
-            "num_same_prompts": sum(one.has_same_prompt for one in answers),
+            "prompt_token_ids": [_copy_ids(one.prompt_token_ids) for one in answers],
+            "conversation_token_ids": [_copy_ids(one) for one in engine.read_conversations(request.conversations)],
             "peak_bytes": _read_peak(),
             "reached": "answered",
         }
     )
+
+
+def _copy_ids(token_ids: Sequence[int] | None) -> list[int] | None:
+    return None if token_ids is None else list(token_ids)
 
 
 def _measure_fidelity(engine: Engine, request: Request) -> Fidelity:

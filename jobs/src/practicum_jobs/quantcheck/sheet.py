@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from practicum_core.rows import Row
+from practicum_core.stages.prompts import PromptCheck
 from practicum_core.stages.quantcheck import ORIGINAL, SheetRow
 from practicum_core.stages.quantize import QuantizedModel
+from practicum_jobs.models.prompts import compare_prompts
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.quantcheck.judgement import TaskScores, find_front, judge_task
 from practicum_jobs.quantcheck.measurement import Measurement
 from practicum_jobs.quantcheck.processes import Probed
 from practicum_jobs.scoring.answers import score_answer
+
+_NUM_TEMPLATED = 16
+"""Conversations for which engines apply their own chat template: each is one more prompt to process."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Questions:
             tokenizer.encode(tokenizer.render(one.row.messages, add_generation_prompt=True, tools=one.row.tools))
             for one in rows
         ]
+        plain = [place for place, one in enumerate(rows) if not one.row.tools]
+        self._templated = plain[:: max(1, len(plain) // _NUM_TEMPLATED)][:_NUM_TEMPLATED]
 
     @property
     def tasks(self) -> list[str]:
@@ -67,6 +75,23 @@ class Questions:
             return {}
         texts = [self._tokenizer.decode(ids) for ids in measurement.answers]
         return {one.row.id: text for one, text in zip(self.rows, texts, strict=True)}
+
+    @property
+    def conversations(self) -> list[list[dict[str, Any]]]:
+        """Turns of some prompts without tools, for which engines apply the chat template in an artifact."""
+        return [[message.build_turn() for message in self.rows[place].row.messages] for place in self._templated]
+
+    def check_prompts(self, measurement: Measurement | None) -> PromptCheck:
+        """Compare the token ids that an engine processed with the prompts; nothing where there are no answers."""
+        if measurement is None or not measurement.answers:
+            return PromptCheck()
+        return compare_prompts(self.prompts, measurement.prompt_token_ids)
+
+    def check_template(self, measurement: Measurement | None) -> PromptCheck:
+        """Compare the token ids that an engine made of conversations with the prompts that the original makes."""
+        if measurement is None or not measurement.answers:
+            return PromptCheck()
+        return compare_prompts([self.prompts[place] for place in self._templated], measurement.conversation_token_ids)
 
     def score(self, measurement: Measurement | None) -> list[bool]:
         """Return whether each answer is right; nothing where there are no answers."""
@@ -88,7 +113,8 @@ def build_rows(
     rows = [
         row.model_copy(
             update={
-                "num_prompts": len(questions.prompts) if row.tokens_per_s else 0,
+                "prompts": questions.check_prompts(probed[row.name].measurement),
+                "chat_template": questions.check_template(probed[row.name].measurement),
                 "tasks": [
                     judge_task(task, per_task, row.name, margin)
                     for task, per_task in scores.items()
@@ -139,5 +165,4 @@ def _build_row(name: str, probed: Probed, made: QuantizedModel | None, size: int
         tokens_per_s={
             str(rate.concurrency): round(rate.num_tokens / rate.seconds, 2) for rate in measured.rates if rate.seconds
         },
-        num_same_prompts=measured.num_same_prompts,
     )

@@ -137,6 +137,7 @@ def _probe_all(
                 engine=subject.engine,
                 path=str(path),
                 prompts=questions.prompts,
+                conversations=questions.conversations,
                 stop_ids=_read_stop_ids(original.path),
                 max_new_tokens=config.max_new_tokens,
                 concurrency=sorted(set(config.concurrency)),
@@ -196,7 +197,9 @@ def _build_metrics(rows: Sequence[SheetRow], num_recommended: int) -> list[Metri
         Metric(name="num_rows", value=len(rows)),
         Metric(name="num_measured", value=sum(bool(row.tokens_per_s) for row in rows)),
         Metric(name="num_unmeasured", value=sum(not row.tokens_per_s for row in rows)),
-        Metric(name="prompt_differences", value=sum(row.num_prompts - row.num_same_prompts for row in rows)),
+        Metric(name="prompt_differences", value=sum(row.prompts.num_different for row in rows)),
+        Metric(name="prompts_not_shown", value=sum(row.prompts.num_not_shown for row in rows)),
+        Metric(name="template_differences", value=sum(row.chat_template.num_different for row in rows)),
         Metric(name="num_recommended", value=num_recommended),
     ]
     for row in rows:
@@ -213,6 +216,11 @@ def _build_metrics(rows: Sequence[SheetRow], num_recommended: int) -> list[Metri
 def _build_failures(rows: Sequence[SheetRow]) -> list[Failure]:
     failures = [Failure(kind="not_measured", where=row.name, text=note) for row in rows for note in row.notes]
     for row in rows:
+        failures += [
+            Failure(kind=kind, where=row.name, text=check.first_difference)
+            for kind, check in (("other_prompt", row.prompts), ("other_template", row.chat_template))
+            if check.first_difference
+        ]
         failures += [
             Failure(
                 kind=one.verdict,

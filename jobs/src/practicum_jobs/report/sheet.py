@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from practicum_core.stages.prompts import PromptCheck
 from practicum_core.stages.quantcheck import ORIGINAL, SheetRecord, SheetRow, TaskDelta
 from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
 from practicum_core.texts import Text
@@ -36,7 +37,8 @@ def build_sheet_section(pack: Pack) -> Section | None:
 
 def _build_blocks(record: SheetRecord) -> list[Block]:
     blocks: list[Block] = [_build_recommendations(record)] if record.recommendations else []
-    blocks += [_build_costs(record.rows), _build_speed(record.rows), _build_distance(record.rows)]
+    blocks += [_build_costs(record.rows), _build_speed(record.rows), _build_prompts(record.rows)]
+    blocks.append(_build_distance(record.rows))
     if any(row.tasks for row in record.rows):
         blocks.append(_build_tasks(record))
     chart = _build_chart(record)
@@ -122,6 +124,37 @@ def _build_speed(rows: Sequence[SheetRow]) -> Table:
             for row in rows
         ],
     )
+
+
+def _build_prompts(rows: Sequence[SheetRow]) -> Table:
+    columns = [
+        Column(_NAME, "name"),
+        Column(B("Engine", "引擎"), "name"),
+        Column(B("Prompts as given", "按原样给出的提示词")),
+        Column(B("Messages through the template in its files", "经文件自带模板的消息")),
+    ]
+    caption = B(
+        "Same prompt tokens as the original's chat template gives, as each engine shows them",
+        "提示词词元是否与原模型的对话模板一致（以各引擎给出的词元为准）",
+    )
+    checks = [(row, row.prompts, row.chat_template) for row in rows]
+    return Table(
+        caption,
+        columns,
+        [[_show_name(row.name), row.engine, _build_check(one), _build_check(other)] for row, one, other in checks],
+    )
+
+
+def _build_check(check: PromptCheck) -> Cell:
+    if not check.num_prompts:
+        return Cell(_MISSING)
+    same = B(f"{check.num_same} of {check.num_prompts} the same", f"{check.num_prompts} 条中 {check.num_same} 条一致")
+    if check.num_different:
+        return Cell(same, tone="bad", note=check.first_difference)
+    if check.num_not_shown:
+        count = check.num_not_shown
+        return Cell(B("not shown", "未给出"), tone="warn", note=B(f"for {count} prompts", f"{count} 条提示词"))
+    return Cell(same, tone="good")
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from practicum_core.stages.base import ModelUri, StageConfig, StageRecord
+from practicum_core.stages.prompts import PromptCheck
 from practicum_core.stages.quantize import Fidelity
 from practicum_core.stages.samples import Sample, SampleGroup, SampleText
 from practicum_core.stages.spec import SampleSpec, StageSpec
@@ -73,8 +74,13 @@ class SheetRow(BaseModel):
     ttft_s: float | None = Field(default=None, description="Median time to the first token, one request at a time.")
     tpot_s: float | None = Field(default=None, description="Median time per further token, one request at a time.")
     tokens_per_s: dict[str, float] = Field(default_factory=dict, description="By requests at the same time.")
-    num_same_prompts: int = Field(default=0, description="Prompts whose token ids the engine gave back unchanged.")
-    num_prompts: int = 0
+    prompts: PromptCheck = Field(
+        default=PromptCheck(), description="Token ids that the engine says it processed, against those it was given."
+    )
+    chat_template: PromptCheck = Field(
+        default=PromptCheck(),
+        description="Token ids that the engine makes of messages by the template in the files, against the original's.",
+    )
     fidelity: Fidelity | None = None
     tasks: list[TaskDelta] = Field(default_factory=list)
     is_on_front: bool = Field(default=False, description="No other line is both smaller and closer to the original.")
@@ -140,7 +146,17 @@ METRICS = {
     "num_rows": figure("Lines of the sheet", "对照表行数", "count"),
     "num_measured": key_figure("Artifacts that loaded and answered", "成功加载并作答的量化模型数", "count"),
     "num_unmeasured": figure("Artifacts that did not load or answer", "未能加载或作答的量化模型数", "count"),
-    "prompt_differences": figure("Prompts given to an engine as other tokens", "词元不一致的提示词", "count"),
+    "prompt_differences": figure(
+        "Prompts that an engine processed as other tokens", "引擎处理时词元不一致的提示词", "count"
+    ),
+    "prompts_not_shown": figure(
+        "Prompts of which an engine does not show its tokens", "引擎未给出词元的提示词", "count"
+    ),
+    "template_differences": figure(
+        "Conversations that an engine's own chat template renders otherwise",
+        "引擎自带对话模板渲染结果不同的对话",
+        "count",
+    ),
     "num_recommended": figure("Tasks with a recommendation", "已给出建议的任务数", "count"),
     "kl_{rest}": figure("KL divergence from the original, {rest}", "相对原模型的 KL 散度，{rest}", "number"),
     "top1_{rest}": figure("Same most probable token, {rest}", "首选词元一致率，{rest}", "share"),
@@ -148,6 +164,10 @@ METRICS = {
 }
 FAILURES = {
     "not_measured": Bilingual("not measured", "未测量"),
+    "other_prompt": Bilingual("the engine processed other prompt tokens", "引擎处理的提示词词元不同"),
+    "other_template": Bilingual(
+        "the chat template in the files gives other tokens", "文件自带的对话模板给出不同的词元"
+    ),
     "worse": Bilingual("worse than the original", "比原模型差"),
     "unclear": Bilingual("neither equal nor worse could be shown", "既未证明等效，也未证明变差"),
 }
