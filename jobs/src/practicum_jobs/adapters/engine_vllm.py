@@ -124,10 +124,15 @@ class VllmEngine:
 
     def read_conversations(self, conversations: Sequence[Conversation]) -> list[Sequence[int] | None]:
         """Return the prompt token ids of conversations, each of which is answered with one token."""
+        return [self._read_conversation([dict(turn) for turn in turns]) for turns in conversations]
+
+    def _read_conversation(self, turns: list[dict[str, Any]]) -> list[int] | None:
         parameters = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, detokenize=False)
-        turns = [[dict(turn) for turn in conversation] for conversation in conversations]
-        outputs = self._llm.chat(turns, parameters, use_tqdm=False)
-        return [_copy_ids(output.prompt_token_ids) for output in outputs]
+        try:
+            (output,) = self._llm.chat(turns, parameters, use_tqdm=False)
+        except ValueError:  # the template refuses it, or makes of it more than fits into the context
+            return None
+        return _copy_ids(output.prompt_token_ids)
 
     def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the logits after each token but the last, and a row of zeros for the last.

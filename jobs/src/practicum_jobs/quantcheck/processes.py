@@ -20,6 +20,7 @@ from practicum_jobs.quantcheck.measurement import Fault, Measurement, Request
 
 _POLL_S = 0.2
 _TERM_GRACE_S = 5.0
+_FINISHED = ".done"
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,15 @@ class Probed:
     problem: str = ""
 
 
+def read_finished(name: str, key: str, ctx: StageContext) -> Probed | None:
+    """Return the whole measurement of an earlier attempt, if there is one; for the arguments see :func:`probe`."""
+    target = _name_target(name, key, ctx)
+    kept = _read(target) if target.with_suffix(_FINISHED).exists() else None
+    return None if kept is None else Probed(kept)
+
+
 def probe(name: str, key: str, request: Request, timeout_s: float, ctx: StageContext) -> Probed:
-    """Measure one artifact in a process of its own. A whole measurement of an earlier attempt is read, not repeated.
+    """Measure one artifact in a process of its own.
 
     Args:
         name: Of the artifact.
@@ -43,23 +51,23 @@ def probe(name: str, key: str, request: Request, timeout_s: float, ctx: StageCon
     Raises:
         Stopped: A stop was requested; the process is stopped too.
     """
-    folder = ctx.layout.root / "probes"
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{name}-{key[:16]}.json"
-    finished = folder / f"{target.stem}.done"
-    if finished.exists() and (kept := _read(target)) is not None:
-        return Probed(kept)
+    target = _name_target(name, key, ctx)
+    target.parent.mkdir(parents=True, exist_ok=True)
     for stale in (target, target.with_suffix(".fault")):
         stale.unlink(missing_ok=True)
-    source = folder / f"{target.stem}.request"
+    source = target.with_suffix(".request")
     write_json_atomic(source, request.model_dump(mode="json"))
     code = _run(source, target, timeout_s, ctx)
     source.unlink()
     measurement = _read(target)
     if code == 0:
-        finished.touch()
+        target.with_suffix(_FINISHED).touch()
         return Probed(measurement)
     return Probed(measurement, _explain(code, target.with_suffix(".fault"), timeout_s))
+
+
+def _name_target(name: str, key: str, ctx: StageContext) -> Path:
+    return ctx.layout.root / "probes" / f"{name}-{key[:16]}.json"
 
 
 def _run(source: Path, target: Path, timeout_s: float, ctx: StageContext) -> int | None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from practicum_core.content_hash import hash_path
 from practicum_core.errors import DataError, Reason
+from practicum_core.machine import get_num_threads
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Failure
 from practicum_core.stages.quantcheck import (
@@ -22,7 +23,6 @@ from practicum_core.stages.quantcheck import (
     SheetRow,
 )
 from practicum_core.stages.quantize import MANIFEST, EngineName, Manifest, QuantizedModel
-from practicum_jobs.adapters.reference_logits import get_num_threads, write_reference
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.models.json_files import read_object
@@ -30,7 +30,7 @@ from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.quantcheck.judgement import recommend
 from practicum_jobs.quantcheck.measurement import Request
-from practicum_jobs.quantcheck.processes import Probed, probe
+from practicum_jobs.quantcheck.processes import Probed, probe, read_finished
 from practicum_jobs.quantcheck.sheet import Question, Questions, build_rows
 
 _GGUF_FILE = "model.gguf"
@@ -127,8 +127,6 @@ def _probe_all(
     probed = {}
     with tempfile.TemporaryDirectory(prefix="reference-") as scratch:
         reference = Path(scratch) / "reference.npy"
-        ctx.progress(0.02, "original: probabilities in float32")
-        write_reference(original.path, [text.token_ids for text in manifest.texts], reference)
         for number, subject in enumerate(subjects):
             ctx.raise_if_stopped()
             ctx.progress((number + 0.2) / len(subjects), f"{subject.name}: measuring in {subject.engine}")
@@ -145,8 +143,23 @@ def _probe_all(
                 texts=manifest.texts,
                 reference=str(reference),
             )
-            probed[subject.name] = probe(subject.name, _build_key(subject, request), request, config.timeout_s, ctx)
+            key = _build_key(subject, request)
+            finished = read_finished(subject.name, key, ctx)
+            if finished is None:
+                _ensure_reference(original.path, manifest, reference, ctx)
+                finished = probe(subject.name, key, request, config.timeout_s, ctx)
+            probed[subject.name] = finished
     return probed
+
+
+def _ensure_reference(folder: Path, manifest: Manifest, path: Path, ctx: StageContext) -> None:
+    """Write the original's probabilities before the first artifact that is measured."""
+    if path.is_file():
+        return
+    from practicum_jobs.adapters.reference_logits import write_reference  # noqa: PLC0415 - imports torch
+
+    ctx.progress(0.02, "original: probabilities in float32")
+    write_reference(folder, [text.token_ids for text in manifest.texts], path)
 
 
 def _build_key(subject: _Subject, request: Request) -> str:
@@ -199,7 +212,10 @@ def _build_metrics(rows: Sequence[SheetRow], num_recommended: int) -> list[Metri
         Metric(name="num_unmeasured", value=sum(not row.tokens_per_s for row in rows)),
         Metric(name="prompt_differences", value=sum(row.prompts.num_different for row in rows)),
         Metric(name="prompts_not_shown", value=sum(row.prompts.num_not_shown for row in rows)),
-        Metric(name="template_differences", value=sum(row.chat_template.num_different for row in rows)),
+        Metric(
+            name="template_differences",
+            value=sum(row.chat_template.num_prompts - row.chat_template.num_same for row in rows),
+        ),
         Metric(name="num_recommended", value=num_recommended),
     ]
     for row in rows:

@@ -30,7 +30,7 @@ class QuantizeConfig(StageConfig):
     calibration_split: str = Field(default="train", description="Split whose first rows calibrate gptq and awq.")
     gptq_rows: int = Field(default=64, ge=4, description="Rows that gptq is calibrated with.")
     awq_rows: int = Field(default=16, ge=4, description="Rows that awq is calibrated with.")
-    awq_grid: int = Field(default=10, ge=2, le=40, description="Scales that awq tries per layer.")
+    awq_grid: int = Field(default=10, ge=3, le=40, description="Scales that awq tries per layer.")
     min_tokens: int = Field(default=16, ge=1, description="A calibration row with fewer tokens says too little.")
     max_tokens: int = Field(default=256, ge=16, description="Longer calibration rows and texts are cut.")
     split: str = Field(default="test", description="Split whose rows must not be in the calibration set.")
