@@ -15,7 +15,7 @@ from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.quantcheck.judgement import TaskScores, find_front, judge_task
 from practicum_jobs.quantcheck.measurement import Measurement
 from practicum_jobs.quantcheck.processes import Probed
-from practicum_jobs.scoring.answers import score_answer
+from practicum_jobs.scoring.scorers import score_row
 
 _NUM_TEMPLATED = 16
 """Conversations for which engines apply their own chat template: each is one more prompt to process."""
@@ -42,7 +42,7 @@ class Question:
 
     def is_right(self, answer: str) -> bool:
         """Whether an answer counts as right."""
-        score = score_answer(self.row.task, self.row.answer, answer)
+        score = score_row(self.row, answer)
         return score.is_mentioned if self.is_control else score.is_exact
 
 
