@@ -28,7 +28,7 @@ test: ## all tests; creates their environment
 lint: ## ruff, mypy, import-linter, lock and text checks
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
-	$(DEV)/mypy $(SOURCES) tools/cluster/practicum_cluster
+	$(DEV)/mypy $(SOURCES) jobs/eval_compare.py tools/cluster/practicum_cluster
 	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)) $(DEV)/lint-imports --no-cache
 	tools/check-tree.sh
 

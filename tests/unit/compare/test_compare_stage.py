@@ -9,7 +9,7 @@ import pytest
 from answer_pairs import write_pairs
 from practicum_core.errors import DataError
 from practicum_core.stages.compare import SPEC, CompareConfig
-from practicum_core.stages.evaluate import EvaluationSample
+from practicum_core.stages.evaluate import EvaluateRecord, EvaluationSample
 from practicum_jobs import compare
 from practicum_jobs.context import StageContext
 
@@ -170,11 +170,17 @@ def test_samples_of_two_evaluations_are_paired_by_id(tmp_path):
         ([1.0] * 31, {}, r"1 items \(30\) only in the second"),
         ([1.0] * 30, {"prompt_hash": "other"}, "30 items .* had another prompt"),
         ([1.0] * 30, {"doc_id": 4}, "the item 4 is there twice"),
+        (
+            [1.0] * 30,
+            {"arguments": {"gen_args_0": {"arg_0": "q", "arg_1": {"temperature": 1}}}},
+            r'30 items .* sampled otherwise: \{"temperature": 0\} in the first',
+        ),
         ([1.0] * 30, {"exact_match": "yes"}, "no number as its score"),
     ],
 )
 def test_files_that_do_not_align_are_refused(tmp_path, scores, changes, told):
-    base = write_log(tmp_path / "base.jsonl", [0.0] * 30)
+    arguments = {"gen_args_0": {"arg_0": "q", "arg_1": {"temperature": 0}}}
+    base = write_log(tmp_path / "base.jsonl", [0.0] * 30, arguments=arguments)
     with pytest.raises(DataError, match=told):
         run_files(tmp_path, base, write_log(tmp_path / "candidate.jsonl", scores, **changes))
 
@@ -186,3 +192,50 @@ def test_files_of_no_kind_are_refused(tmp_path, content):
     other.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=r"other\.jsonl"):
         run_files(tmp_path, base, other)
+
+
+def build_single(number, **changes):
+    fields = {"id": str(number), "split": "test", "prompt": f"q{number}", "prompt_sha256": "ab", "correct": False}
+    return EvaluationSample(**fields | {"output": "a"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"prompt_sha256": "cd"},
+            "30 items .* same text and other token ids .*: the tokenizers or chat templates differ",
+        ),
+        ({"prompt_sha256": "cd", "prompt": "another question"}, "30 items .* had another prompt"),
+        ({"split": "control"}, "30 items .* only in the first, 30 items .* only in the second"),
+        ({"id": "7"}, "the row 7 of split test is there twice"),
+    ],
+)
+def test_samples_that_do_not_align_are_refused(tmp_path, changes, told):
+    base = write_pairs(tmp_path / "base.jsonl", [build_single(number) for number in range(30)])
+    other = write_pairs(tmp_path / "other.jsonl", [build_single(number, **changes) for number in range(30)])
+    with pytest.raises(DataError, match=told) as caught:
+        run_files(tmp_path, base, other)
+    assert caught.value.fix
+
+
+def test_samples_beside_records_of_another_sampling_are_refused(tmp_path):
+    paths = []
+    for limit in (32, 64):
+        folder = tmp_path / str(limit)
+        folder.mkdir()
+        paths.append(write_pairs(folder / "samples.jsonl", [build_single(number) for number in range(30)]))
+        record = EvaluateRecord(
+            stage="evaluate", step="evaluate", started_at="", finished_at="", duration_s=1, num_rows=30, model="m",
+            data_sha256="0", predictions_sha256="0", sampling=f"greedy, at most {limit} new tokens",
+        )  # fmt: skip
+        (folder / "record.json").write_text(record.model_dump_json(), encoding="utf-8")
+    with pytest.raises(DataError, match="greedy, at most 32 new tokens in the first file"):
+        run_files(tmp_path, *paths)
+
+
+def test_grades_of_a_scorer_are_compared_as_grades(tmp_path):
+    grades = [build_single(number, score=0.25) for number in range(30)]
+    better = [build_single(number, score=0.75) for number in range(30)]
+    files = [write_pairs(tmp_path / f"{name}.jsonl", rows) for name, rows in (("a", grades), ("b", better))]
+    assert run_files(tmp_path, *files).verdicts[0].difference == pytest.approx(0.5)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from practicum_core.errors import DataError
 from practicum_core.stages.evaluate import EvaluationSample, split_samples
 from practicum_jobs.scoring.paired import PairedOutcomes
-from practicum_jobs.scoring.result_files import ItemResult
+from practicum_jobs.scoring.result_files import CONTROL, ItemResult
 
-_CONTROL = "control"
 _FIX = "evaluate two models: practicum run week-04, or --set evaluate.candidate=URI"
 
 
@@ -77,8 +76,8 @@ def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions
 
 def build_questions_of_files(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> Questions:
     """Pair the results of two files. Items of a split ``control`` are the control set where others are there too."""
-    scored = [pair for pair in pairs if pair[0].split != _CONTROL] or list(pairs)
-    control = [pair for pair in pairs if pair[0].split == _CONTROL] if len(scored) < len(pairs) else []
+    scored = [pair for pair in pairs if pair[0].split != CONTROL] or list(pairs)
+    control = [pair for pair in pairs if pair[0].split == CONTROL] if len(scored) < len(pairs) else []
     return build_questions(
         scored[0][0].split or "items", [_join(*pair) for pair in scored], [_join(*pair) for pair in control]
     )

@@ -29,9 +29,16 @@ _CHOICE_PER_BYTE = -2
 
 @dataclass(frozen=True)
 class GivenAnswer:
-    """An answer of this evaluation; ``is_cached`` tells that it was generated earlier."""
+    """An answer of this evaluation.
+
+    Attributes:
+        answer: The answer.
+        prompt_sha256: Of the token ids that the model was given.
+        is_cached: Whether it was generated earlier.
+    """
 
     answer: Answer
+    prompt_sha256: str
     is_cached: bool
 
 
@@ -119,13 +126,16 @@ def answer_rows(
     on_answered(sum(query.key not in missing for asked in queries.values() for query in asked))
     generate_s = _generate(engine, list(missing.values()), store, ctx, on_answered) if missing else 0.0
     by_split = {
-        split: [GivenAnswer(_get(store, query), is_cached=query.key not in missing) for query in asked]
+        split: [
+            GivenAnswer(_get(store, query), hash_tokens(query.key), is_cached=query.key not in missing)
+            for query in asked
+        ]
         for split, asked in queries.items()
     }
     return Answers(
         by_split=by_split,
         facts=engine.facts,
-        prompts_sha256=_hash([hash_tokens(query.key) for asked in queries.values() for query in asked]),
+        prompts_sha256=_hash([given.prompt_sha256 for answers in by_split.values() for given in answers]),
         num_generated_tokens=sum(_get(store, query).num_tokens for query in missing.values()),
         generate_s=generate_s,
     )

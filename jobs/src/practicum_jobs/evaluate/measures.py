@@ -207,12 +207,15 @@ def build_samples(split: str, scored: Scored, answers: Sequence[Sequence[GivenAn
             "group": row.group,
             "prompt": row.messages[-1].content,
             "expected": row.answer,
+            "prompt_sha256": answers[0][place].prompt_sha256,
         }
         if scored.tuned is None:
             line |= {"output": answers[0][place].answer.text, "correct": scored.base[place].is_exact}
             line |= _describe_answer("", scored.base[place], answers[0][place])
         else:
             base, tuned = answers[0][place], answers[1][place]
+            if base.prompt_sha256 != tuned.prompt_sha256:
+                line["candidate_prompt_sha256"] = tuned.prompt_sha256
             line |= {"base": base.answer.text, "candidate": tuned.answer.text}
             line |= {"base_correct": scored.base[place].is_exact, "candidate_correct": scored.tuned[place].is_exact}
             line |= _describe_answer("base_", scored.base[place], base)

@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from practicum_core.errors import DataError
 from practicum_core.name_lists import name_first
+from practicum_core.stages.evaluate import EvaluateRecord, EvaluationSample
 from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, write_prompt
 
 MAX_NAMED = 5
+CONTROL = "control"
+"""Split whose items are the control set."""
 _FIX = (
     "give two files of one model each: samples.jsonl of an evaluation, or samples_TASK_*.jsonl of lm-evaluation-harness"
 )
@@ -34,6 +39,8 @@ class ItemResult:
         cluster: Template or passage; empty where nothing says it.
         prompt_hash: Of the prompt as it was given to the model.
         score: 1 and 0 for right and wrong, or a score.
+        text_hash: Of the prompt before the chat template and the tokenizer; empty where it is not known.
+        sampling: How the answer was generated; empty where it is not known.
     """
 
     id: str
@@ -42,6 +49,8 @@ class ItemResult:
     cluster: str
     prompt_hash: str
     score: float
+    text_hash: str = ""
+    sampling: str = ""
 
 
 def read_results(path: Path) -> list[ItemResult]:
@@ -67,7 +76,7 @@ def pair_results(base: Sequence[ItemResult], candidate: Sequence[ItemResult]) ->
     """Pair the results by split and id, in the order of the base.
 
     Raises:
-        DataError: An item is missing on one side, or was asked with another prompt.
+        DataError: An item is missing on one side, was asked with another prompt, or was sampled in another way.
 
     >>> one = ItemResult("1", "test", "", "", "ab", 0.0)
     >>> pair_results([one], [one])[0][1].score
@@ -83,24 +92,74 @@ def pair_results(base: Sequence[ItemResult], candidate: Sequence[ItemResult]) ->
             "evaluate both models on the same rows",
         )
     pairs = [(one, others[one.split, one.id]) for one in base]
-    changed = [one.id for one, other in pairs if one.prompt_hash != other.prompt_hash]
-    if changed:
-        raise DataError(
-            f"{_name(changed)} had another prompt in the second file",
-            "evaluate both models with the same prompts, chat template and examples",
-        )
+    _check_prompts(pairs)
+    _check_sampling(pairs)
     return pairs
 
 
+def _check_prompts(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> None:
+    changed = [(one, other) for one, other in pairs if one.prompt_hash != other.prompt_hash]
+    if not changed:
+        return
+    named = _name([one.id for one, _ in changed])
+    if all(one.text_hash and one.text_hash == other.text_hash for one, other in changed):
+        raise DataError(
+            f"{named} had the same text and other token ids in the second file: the tokenizers or chat"
+            " templates differ",
+            "compare models with one tokenizer and chat template by files; `practicum compare` on the two models"
+            " answers the rows with each model's own and says so",
+        )
+    raise DataError(
+        f"{named} had another prompt in the second file",
+        "evaluate both models with the same prompts, chat template and examples",
+    )
+
+
+def _check_sampling(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> None:
+    changed = [(a, b) for a, b in pairs if a.sampling and b.sampling and a.sampling != b.sampling]
+    if changed:
+        one, other = changed[0]
+        raise DataError(
+            f"{_name([one.id for one, _ in changed])} were sampled otherwise: {one.sampling} in the first file, "
+            f"{other.sampling} in the second",
+            "evaluate both models with the same temperature, stop texts and limit of new tokens",
+        )
+
+
 def _read_samples(path: Path) -> list[ItemResult]:
+    sampling = _read_sampling(path.with_name("record.json"))
     results = []
     for sample in read_evaluation_samples(path):
         if sample.is_paired or sample.correct is None:
             raise DataError(f"{path}: {sample.id} does not hold one model's answer", _FIX)
-        digest = hashlib.sha256(write_prompt(sample.prompt).encode()).hexdigest()
-        score = float(sample.correct) if sample.score is None else sample.score
-        results.append(ItemResult(sample.id, sample.split, sample.task, sample.group, digest, score))
+        text = hashlib.sha256(write_prompt(sample.prompt).encode()).hexdigest()
+        result = ItemResult(
+            id=sample.id,
+            split=sample.split,
+            task=sample.task,
+            cluster=sample.group,
+            prompt_hash=sample.prompt_sha256 or text,
+            score=_get_score(sample),
+            text_hash=text,
+            sampling=sampling,
+        )
+        results.append(result)
     return results
+
+
+def _get_score(sample: EvaluationSample) -> float:
+    """Return the grade, or whether the answer is right; of a control item, whether it names what is expected."""
+    if sample.split == CONTROL:
+        return float(bool(sample.mentioned))
+    return float(bool(sample.correct)) if sample.score is None else sample.score
+
+
+def _read_sampling(record: Path) -> str:
+    """Return how the answers of an evaluation were generated, as its record beside the samples tells; else nothing."""
+    try:
+        return EvaluateRecord.model_validate_json(record.read_bytes()).sampling
+    except (OSError, ValidationError):
+        return ""
 
 
 def _read_log(path: Path) -> list[ItemResult]:
@@ -115,8 +174,15 @@ def _read_log(path: Path) -> list[ItemResult]:
         item = str(document["doc_id"])
         if item in results:
             raise DataError(f"{path}: the item {item} is there twice", _FIX)
-        prompt = str(document.get("prompt_hash") or document.get("doc_hash") or "")
-        results[item] = ItemResult(item, "log", task, "", prompt, _read_score(path, item, document))
+        results[item] = ItemResult(
+            id=item,
+            split="log",
+            task=task,
+            cluster="",
+            prompt_hash=str(document.get("prompt_hash") or document.get("doc_hash") or ""),
+            score=_read_score(path, item, document),
+            sampling=_describe_arguments(document.get("arguments")),
+        )
     return list(results.values())
 
 
@@ -131,6 +197,15 @@ def _parse_lines(path: Path) -> list[dict[str, Any]]:
             raise DataError(f"{path}: line {number} has no doc_id", _FIX)
         documents.append(document)
     return documents
+
+
+def _describe_arguments(arguments: object) -> str:
+    """Return the options of generation in a line of a log: the second argument of its first request."""
+    requests = list(arguments.values()) if isinstance(arguments, dict) else arguments
+    first = requests[0] if isinstance(requests, list) and requests else None
+    parts = list(first.values()) if isinstance(first, dict) else first
+    options = parts[1] if isinstance(parts, list) and len(parts) > 1 else None
+    return json.dumps(options, sort_keys=True, ensure_ascii=False) if isinstance(options, dict) else ""
 
 
 def _read_score(path: Path, item: str, document: dict[str, Any]) -> float:
