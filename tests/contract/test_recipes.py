@@ -16,7 +16,7 @@ FILES = sorted(RECIPES.rglob("*.yaml"))
 
 
 def test_there_are_recipes_for_the_stages_that_have_choices():
-    assert {"model", "evaluate", "inference"} <= {file.parent.name for file in FILES}
+    assert {"model", "evaluate", "inference", "judge"} <= {file.parent.name for file in FILES}
 
 
 @pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(RECIPES)) for file in FILES])

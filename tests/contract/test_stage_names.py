@@ -44,6 +44,7 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",
         "jobs/src/practicum_jobs/inference/exports.py": "a kind of content",
+        "jobs/src/practicum_jobs/judge/http_judge.py": "a field of the OpenAI interface",
         "jobs/src/practicum_jobs/report/messages.py": "a section of the page",
         "jobs/src/practicum_jobs/report/reading.py": "a kind of lock",
         "jobs/src/practicum_jobs/report/sources.py": "a section of the page",

@@ -109,6 +109,7 @@ def test_week_4_compares_what_week_3_exported_with_its_base(tmp_path, merged):
     assert (record.verdict, record.control_verdict) == ("underpowered", "underpowered")
     assert record.verdicts[0].p_permutation == 1
     gates = {gate["name"]: gate["passed"] for gate in json.loads(run.status.read_text())["gates"]}
-    assert gates == {"no_leakage": True, "enough_items": False, "improved": False, "control_kept": True}
-    assert {"analyze", "blind"} <= {step.parent.name for step in path.glob("stages/*/record.json")}
+    known = {"no_leakage": True, "enough_items": False, "improved": False, "control_kept": True, "judge_agrees": True}
+    assert gates == known
+    assert {"analyze", "blind", "judge"} <= {step.parent.name for step in path.glob("stages/*/record.json")}
     assert "样本不足" in run.evidence_html.read_text(encoding="utf-8")

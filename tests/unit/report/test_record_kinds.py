@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from practicum_core.stages.calibration import CalibrationCheck, CalibrationRecord, CanaryRound
 from practicum_core.stages.findings import Finding, FindingsRecord
 from practicum_core.stages.leaks import Leak, LeaksRecord
 from practicum_core.stages.training import CheckpointInfo, TrainingRecord
@@ -52,6 +53,34 @@ def test_a_new_audit_gets_its_findings_and_its_waivers(make_sft_run):
     sections = build_pack_sections(make_sft_run(), record)
     assert any(isinstance(block, Table) and len(block.rows) == 1 for block in sections["audit"].blocks)
     assert "exact:train-test" in repr(sections["problems"].blocks)
+
+
+class UmpireRecord(CalibrationRecord):
+    """How a judge of the tests' own did."""
+
+
+def test_a_new_judge_gets_its_checks_its_canaries_and_what_it_may_decide(make_sft_run):
+    checks = [
+        CalibrationCheck(
+            name="judge_flip_rate", value=0.5, low=0.4, high=0.6, held=0.6, comparison="<=", bar=0.2, is_passed=False
+        ),
+        CalibrationCheck(name="judge_kappa", value=None, held=None, comparison=">=", bar=0.6, is_passed=False),
+        CalibrationCheck(name="judge_models", value=1, held=1, comparison="<=", bar=1, is_passed=True),
+    ]
+    rounds = [
+        CanaryRound(name=name, num_asked=16, num_right=9, num_changed=changed, models=["judge-1"])
+        for name, changed in (("start", 0), ("resumed-1", 0), ("end", 5))
+    ]
+    facts = {"judge": "model judge-1", "checks": checks, "canaries": rounds, "unusable": {"prose": 3}, "num_asked": 100}
+    record = UmpireRecord(**stamp("umpire"), **facts, is_calibrated=False)
+    run = make_sft_run()
+    blocks = build_pack_sections(run, record)["calibration"].blocks
+    assert [len(block.rows) for block in blocks if isinstance(block, Table)] == [3, 3, 1]
+    text = repr(blocks)
+    for shown in ("decide no gate", "裁判未校准", "50.0%", "40.0% – 60.0%", "not measured", "第 1 次恢复", "in prose"):
+        assert shown in text
+    record = record.model_copy(update={"is_calibrated": True, "unusable": {}})
+    assert "may decide a gate" in repr(build_pack_sections(run, record)["calibration"].blocks)
 
 
 def test_another_record_gets_none_of_them(make_sft_run):

@@ -30,6 +30,7 @@ SECTIONS = {
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
     "audit": B("What the audit found", "审计结果"),
+    "calibration": B("The judge and its calibration", "裁判及其校准"),
     "samples": B("Samples", "样本"),
     "problems": B("Failures and notes", "失败点与备注"),
     "data": B("Data card", "数据卡"),
@@ -74,6 +75,13 @@ READING = {
         "Each row is one kind of defect, with the number of data rows that have it and the share above which the audit "
         "fails. Personal data and secrets are masked.",
         "每行对应一类缺陷：列出含该缺陷的数据行数，以及判为不通过的占比上限。个人信息与密钥已脱敏。",
+    ),
+    "calibration": B(
+        "A judge is a measuring instrument. It is asked about every pair in both orders, and about gold pairs whose "
+        "better answer is known. Of an estimate, the worse end of its 95% interval is held against the bar. Canaries "
+        "are known pairs that are asked again later: other answers mean another judge.",
+        "裁判是一件测量仪器：每对回答按两种顺序各问一次，并用已知优劣的金标样本对来检验。估计值以 95% 置信区间中"
+        "较差的一端与门槛比较。探针是后面再次询问的已知样本对：回答变了，说明裁判变了。",
     ),
     "samples": B(
         "Figures show how often the model is wrong; samples show in what way. Look for what the wrong answers have in "
@@ -448,4 +456,38 @@ REPRODUCE = {
         "Set the pointer “best” to this run; undo with `practicum pointer rollback best`",
         "将指针“best”指向本次运行；可用 `practicum pointer rollback best` 撤销",
     ),
+}
+
+CALIBRATION = {
+    "who": B("Judge", "裁判"),
+    "calibrated": B(
+        "The judge passed every check: its preference may decide a gate.", "裁判通过了全部检查：其偏好可以参与判定。"
+    ),
+    "not_calibrated": B(
+        "The judge is not calibrated. Its scores are shown and decide no gate. Missed: {names}.",
+        "裁判未校准：其分数仅供参考，不参与任何判定。未达到：{names}。",
+    ),
+    "checks": B("The judge against the bar", "裁判与门槛"),
+    "check": B("Check", "检查项"),
+    "measured": B("Measured", "实测值"),
+    "held": B("Held against the bar", "用于比较的值"),
+    "bar": B("Bar", "门槛"),
+    "result": B("Result", "结果"),
+    "passed": B("passed", "通过"),
+    "missed": B("missed", "未达到"),
+    "not_measured": B("not measured", "未测得"),
+    "asked": B("Questions asked, both orders", "提问数（含两种顺序）"),
+    "canaries": B("Canaries: known pairs, asked again", "探针：再次询问的已知样本对"),
+    "round": B("Round", "轮次"),
+    "questions": B("Questions", "提问数"),
+    "right": B("Right", "判对"),
+    "changed": B("Changed since the start", "与开始时不同"),
+    "models": B("Models named", "自报的模型"),
+    "start": B("start", "开始"),
+    "middle": B("middle", "中间"),
+    "end": B("end", "结束"),
+    "resumed": B("resumed, {number}", "第 {number} 次恢复"),
+    "unusable": B("Answers without a verdict, never guessed at", "没有结论的回答（不作猜测）"),
+    "kind": B("Kind", "类型"),
+    "count": B("Answers", "回答数"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from practicum_core.texts import Bilingual
 from practicum_jobs.render.blocks import Section
 from practicum_jobs.render.page import render_page
+from practicum_jobs.report.calibration import build_calibration_section
 from practicum_jobs.report.course import build_reproduce_section, build_rows_section
 from practicum_jobs.report.findings import build_audit_section
 from practicum_jobs.report.lineage import build_lineage_section
@@ -38,6 +39,7 @@ def build_sections(pack: Pack) -> list[Section]:
         build_numbers_section(pack),
         build_sheet_section(pack),
         build_audit_section(pack),
+        build_calibration_section(pack),
         build_curves_section(pack),
         build_samples_section(pack),
         build_problems_section(pack),

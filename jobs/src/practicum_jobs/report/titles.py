@@ -126,7 +126,7 @@ COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
     "W3.1": ("curves", "problems"),
     "W3.2": ("numbers", "verdict", "samples"),
     "W4.1": ("numbers", "samples"),
-    "W4.2": ("numbers",),
+    "W4.2": ("calibration", "samples"),
     "W4.3": ("numbers", "verdict", "samples"),
     "W4.4": ("samples", "problems"),
     "W6.1": ("sheet", "numbers"),

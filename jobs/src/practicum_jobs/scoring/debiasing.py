@@ -65,7 +65,7 @@ def estimate_length_controlled(
         raise ValueError(f"{len(scores)} wins for {len(gaps)} length gaps")
     spread = float(gaps.std())
     shape = np.column_stack([np.ones(len(gaps)), np.tanh(gaps / spread)]) if spread else np.ones((len(gaps), 1))
-    if _is_separated(scores, gaps):
+    if not np.ptp(scores) or _is_separated(scores, gaps):
         raise ValueError("length alone decides every win, or all results are the same: no length-controlled win rate")
     codes = np.unique(np.asarray(clusters), return_inverse=True)[1] if len(clusters) else np.arange(len(gaps))
     if codes.max() < 2:  # noqa: PLR2004 - two coefficients need more than two clusters

@@ -26,6 +26,7 @@ EVALUATE = Unit(
         Step("compare", "compare"),
         Step("analyze", "analyze"),
         BLIND_STEP,
+        Step("judge", "judge"),
         REPORT,
     ),
     (
@@ -56,6 +57,17 @@ EVALUATE = Unit(
             0,
             "No regression is seen on the control set",
             "对照集上没有变差",
+        ),
+        build_gate(
+            "judge_agrees",
+            "judge",
+            "judge_preference",
+            Comparison.AT_LEAST,
+            0,
+            "A calibrated judge does not prefer the base model (left out where the judge is not calibrated)",
+            "已校准的裁判没有偏好基座模型（裁判未校准时不计）",
+            bound="high",
+            is_optional=True,
         ),
     ),
 )
