@@ -8,13 +8,14 @@ import pytest
 import torch
 import transformers
 
+from greedy_answers import generate_greedy
 from practicum_core.errors import ConfigError, DataError, Reason, Stopped
 from practicum_core.rows import Message, Row
 from practicum_core.scorers import ChoiceScorer, ChrfScorer, RegexScorer
 from practicum_core.stages.evaluate import EvaluateConfig, EvaluateRecord
 from practicum_core.stages.snapshot import DataLock
 from practicum_jobs import evaluate
-from practicum_jobs.adapters.generation import generate_greedy, load_causal_lm
+from practicum_jobs.adapters.generation import load_causal_lm
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import write_data_lock, write_split
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from greedy_answers import encode, generate_greedy
 from practicum_core.errors import ConfigError, DataError, Reason, Stopped
 from practicum_core.rows import Message
 from practicum_jobs.adapters.generation import (
     LoadedModel,
     find_stop_ids,
     generate_answers,
-    generate_greedy,
     load_causal_lm,
 )
 
@@ -51,7 +51,7 @@ def generate_reference(loaded: LoadedModel, conversation: list[Message], max_new
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
 def test_batched_answers_equal_single_rows_of_transformers_generate(tiny, batch_size):
-    answers = generate_answers(tiny, CONVERSATIONS, 12, batch_size)
+    answers = generate_answers(tiny, encode(tiny, CONVERSATIONS), 12, batch_size)
     for conversation, answer in zip(CONVERSATIONS, answers, strict=True):
         expected = generate_reference(tiny, conversation, 12)
         assert answer.text == tiny.tokenizer.decode(expected, skip_special_tokens=True)
@@ -63,7 +63,7 @@ def test_rows_that_stop_early_leave_the_batch_and_others_go_on_unchanged(tiny):
     # Tokens that some rows say early on become stop tokens, so that rows end at different steps.
     stops = frozenset({full[0][1], full[1][3], full[2][3]}) | tiny.stop_ids
     loaded = LoadedModel(tiny.model, tiny.tokenizer, stops)
-    answers = generate_answers(loaded, CONVERSATIONS, 12, 16)
+    answers = generate_answers(loaded, encode(loaded, CONVERSATIONS), 12, 16)
     for tokens, answer in zip(full, answers, strict=True):
         ended = next((number for number, token in enumerate(tokens, 1) if token in stops), len(tokens))
         assert answer.num_tokens == ended

@@ -85,6 +85,35 @@ def test_answers_that_never_stop_are_counted(context, tiny_model_dir):
     assert metrics["stopped_ratio"] == pytest.approx(1 - len(unstopped) / NUM_ROWS)
 
 
+def test_the_tools_of_a_row_are_in_its_prompt_as_the_template_renders_them(context, tiny_model_dir):
+    merged = context.run.stage("sft").artifacts / "merged"
+    template = merged / "chat_template.jinja"
+    template.write_text("{% if tools %}{{ tools | tojson }}{% endif %}" + template.read_text())
+    shutil.rmtree(context.run.stage("sft").artifacts / "adapter")
+    tools = [{"type": "function", "function": {"name": "find_order", "parameters": {"id": "string"}}}]
+    rows = [
+        Row(id=name, messages=[Message(role="user", content="order 31?")], answer="yes", tools=given)
+        for name, given in (("with", tools), ("without", ()))
+    ]
+    write_data_lock(context.run, DataLock(uri="x", splits={"validation": write_split(rows, context.cache_dir)}))
+    inference.run(configure(tiny_model_dir), context)
+    model = transformers.AutoModelForCausalLM.from_pretrained(merged)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(merged)
+    answers = {}
+    for row in rows:
+        ids = tokenizer.apply_chat_template(
+            [turn.model_dump() for turn in row.messages],
+            tools=list(row.tools) or None,
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=False,
+        )
+        output = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False)
+        answers[row.id] = tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)
+    assert {sample["id"]: sample["merged"] for sample in read_samples(context)} == answers
+    assert answers["with"] != answers["without"]
+
+
 @pytest.mark.parametrize("kept", ["adapter", "merged"])
 def test_a_single_export_is_loaded_and_asked_twice(context, tiny_model_dir, kept):
     shutil.rmtree(context.run.stage("sft").artifacts / ({"adapter", "merged"} - {kept}).pop())

@@ -10,6 +10,7 @@ import pytest
 
 from practicum_core.content_hash import hash_path
 from practicum_core.machine import get_cache_dir
+from practicum_core.rows import Message, Row
 from practicum_core.stages.model import ModelConfig, ModelLock
 from practicum_jobs import model
 from practicum_jobs.adapters.generation import generate_answers, load_causal_lm
@@ -67,8 +68,8 @@ def test_the_converted_smollm2_answers_and_its_tokens_are_those_of_transformers(
 
     files = ensure_model("builtin:smollm2-135m", get_cache_dir())
     loaded = load_causal_lm(files.path)
-    question = [{"role": "user", "content": "What is the capital of France?"}]
-    (answer,) = generate_answers(loaded, [question], 32)
+    question = Row(id="q", messages=[Message(role="user", content="What is the capital of France?")], answer="Paris")
+    (answer,) = generate_answers(loaded, [ChatTokenizer(files.path).encode_prompt(question)], 32)
     assert "Paris" in answer.text
     assert answer.is_stopped
     assert json.loads((files.path / "generation_config.json").read_text())["eos_token_id"] == 2

@@ -11,7 +11,7 @@ when it is batched with other rows, because sums are taken in another order.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,8 @@ import torch
 import transformers
 
 from practicum_core.errors import ConfigError, DataError, Reason
-from practicum_core.rows import Message
 from practicum_jobs.storage.answers import Answer
 from practicum_jobs.storage.stores import describe_error
-
-Turn = Message | Mapping[str, str]
 
 _LOADING_FAULTS = (
     *(OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, ImportError),
@@ -106,43 +103,29 @@ def find_stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401
     return frozenset(int(token) for token in (*ids, tokenizer.eos_token_id) if token is not None)
 
 
-def generate_greedy(
-    loaded: LoadedModel,
-    conversations: Sequence[Sequence[Turn]],
-    max_new_tokens: int,
-    batch_size: int = 16,
-    on_batch: Callable[[int, int], None] | None = None,
-) -> list[str]:
-    """Return the greedy answer to each conversation, in order; see :func:`generate_answers`."""
-    return [
-        answer.text for answer in generate_answers(loaded, conversations, max_new_tokens, batch_size, on_batch=on_batch)
-    ]
-
-
 def generate_answers(
     loaded: LoadedModel,
-    conversations: Sequence[Sequence[Turn]],
+    prompts: Sequence[list[int]],
     max_new_tokens: int,
     batch_size: int = 16,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[Answer]:
-    """Answer each conversation greedily.
+    """Answer each prompt greedily.
 
     Args:
         loaded: The model.
-        conversations: Each ends with a user turn.
+        prompts: Token ids of each, as ``ChatTokenizer.encode_prompt`` makes them.
         max_new_tokens: Tokens at most per answer.
         batch_size: Rows computed at once.
         on_batch: Called with (answered, all) after each batch; what it raises stops the generation.
 
     Returns:
-        One answer per conversation, in the order given.
+        One answer per prompt, in the order given.
 
     Raises:
-        DataError: A conversation is longer than the model's context.
+        DataError: A prompt is longer than the model's context.
         MemoryError: The batch does not fit.
     """
-    prompts = [_encode(loaded.tokenizer, conversation) for conversation in conversations]
     answers: dict[int, Answer] = {}
     for batch in iter_answers(loaded, prompts, max_new_tokens, batch_size):
         answers |= batch
@@ -177,12 +160,6 @@ def _decode(loaded: LoadedModel, ids: Sequence[int]) -> Answer:
 def get_num_threads() -> int:
     """Return how many threads one operation uses; answers are bit-equal only for equal counts."""
     return int(torch.get_num_threads())
-
-
-def _encode(tokenizer: Any, conversation: Sequence[Turn]) -> list[int]:  # noqa: ANN401 - untyped library object
-    turns = [turn.build_turn() if isinstance(turn, Message) else dict(turn) for turn in conversation]
-    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
-    return [int(token) for token in ids]
 
 
 def check_lengths(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:

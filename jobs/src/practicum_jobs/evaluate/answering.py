@@ -143,7 +143,7 @@ def answer_rows(
 
 def build_query(tokenizer: ChatTokenizer, row: Row) -> Query:
     """Render and encode a row's prompt up to where the answer begins, and the choices that may follow."""
-    prompt = tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True, tools=row.tools))
+    prompt = tokenizer.encode_prompt(row)
     if not isinstance(row.scorer, ChoiceScorer):
         return Query(tuple(prompt))
     return Query(tuple(prompt), row.scorer, tuple(tuple(tokenizer.encode(choice)) for choice in row.scorer.choices))

@@ -19,6 +19,7 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.inference.exports import Exports, Source, check_adapter_base, find_exports
 from practicum_jobs.models.sources import ensure_model
+from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.scoring.answers import score_answer
 from practicum_jobs.storage.answers import Answer
 
@@ -86,8 +87,9 @@ def _answer(
         ctx.progress(done_before + 0.5 * done / total, f"{done} of {total} answers of an export")
         ctx.raise_if_stopped()
 
-    conversations = [row.messages for row in rows]
-    answers = generate_answers(loaded, conversations, config.max_new_tokens, config.batch_size, on_batch=note)
+    tokenizer = ChatTokenizer(source.folder)
+    prompts = [tokenizer.encode_prompt(row) for row in rows]
+    answers = generate_answers(loaded, prompts, config.max_new_tokens, config.batch_size, on_batch=note)
     return answers, _Computed(loaded.dtype, loaded.device)
 
 

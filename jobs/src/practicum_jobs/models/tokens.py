@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from practicum_core.errors import ConfigError, DataError, Reason
-from practicum_core.rows import Message
+from practicum_core.rows import Message, Row
 from practicum_jobs.models.json_files import describe_stand_in, read_object
 
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -74,6 +74,14 @@ class ChatTokenizer:
         except Exception as error:  # a template is a program of others: what it raises is about this conversation
             detail = f"the chat template fails at a conversation: {type(error).__name__}: {error}"
             raise DataError(detail, "correct the conversation, or use a model with another template") from error
+
+    def encode_prompt(self, row: Row) -> list[int]:
+        """Return the token ids of a row's prompt with its tools, up to where the answer begins.
+
+        Raises:
+            DataError: As for :meth:`render`.
+        """
+        return self.encode(self.render(row.messages, add_generation_prompt=True, tools=row.tools))
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of ``text``; special tokens are recognised in it and none are added."""

@@ -57,10 +57,7 @@ class Questions:
     def __init__(self, rows: Sequence[Question], tokenizer: ChatTokenizer) -> None:
         self.rows = rows
         self._tokenizer = tokenizer
-        self.prompts = [
-            tokenizer.encode(tokenizer.render(one.row.messages, add_generation_prompt=True, tools=one.row.tools))
-            for one in rows
-        ]
+        self.prompts = [tokenizer.encode_prompt(one.row) for one in rows]
         plain = [place for place, one in enumerate(rows) if not one.row.tools]
         self._templated = plain[:: max(1, len(plain) // _NUM_TEMPLATED)][:_NUM_TEMPLATED]
 

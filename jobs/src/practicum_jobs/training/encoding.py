@@ -91,7 +91,7 @@ def _find_unprinted(row: Row, tokenizer: ChatTokenizer) -> str:
 
 def encode_row(row: Row, tokenizer: ChatTokenizer, max_length: int) -> EncodedRow:
     """Encode one row: the loss starts at the first token where prompt and conversation differ."""
-    prompt = tokenizer.encode(tokenizer.render(row.messages, add_generation_prompt=True, tools=row.tools))
+    prompt = tokenizer.encode_prompt(row)
     turns = [*row.messages, row.reply]
     input_ids = tokenizer.encode(tokenizer.render(turns, add_generation_prompt=False, tools=row.tools))
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt, input_ids, strict=False)))
