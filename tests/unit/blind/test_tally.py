@@ -12,11 +12,12 @@ from practicum_core.blind_files import CheckKind, Choice, Ratings
 from practicum_jobs.blind.sheet import Options, build_sheet
 from practicum_jobs.reveal.tally import (
     Pair,
+    compute_joint_kappa,
     compute_kappa,
     compute_longer_rate,
     compute_sign_test,
     count_sides,
-    estimate_win_rate,
+    estimate_preference,
     judge_rater,
     list_pairs,
 )
@@ -73,13 +74,13 @@ def test_one_missed_check_of_four_is_forgiven():
 def test_a_clear_preference_is_significant_and_an_even_split_is_not():
     clear = list_pairs(KEY, [rate("rater-1", prefer_first_n(18)), rate("rater-2", prefer_first_n(18))])
     even = list_pairs(KEY, [rate("rater-1", prefer_first_n(10)), rate("rater-2", prefer_first_n(10))])
-    interval = estimate_win_rate(clear, 0.95)
+    interval = estimate_preference(clear, 0.95)
     assert interval.value == 0.9
     assert interval.low > 0.5
     # Binomial, 18 of 20, two-sided: 2 * (190 + 20 + 1) / 2**20.
     assert compute_sign_test(clear) == pytest.approx(2 * 211 / 2**20, rel=1e-9)
     assert compute_sign_test(even) == 1.0
-    assert estimate_win_rate(even, 0.95).low < 0.5 < estimate_win_rate(even, 0.95).high
+    assert estimate_preference(even, 0.95).low < 0.5 < estimate_preference(even, 0.95).high
 
 
 @pytest.mark.parametrize(("num_groups", "per_group"), [(20, 1), (10, 2), (5, 4), (20, 5)])
@@ -94,14 +95,14 @@ def test_the_interval_covers_with_few_groups_that_stick_together(num_groups, per
             for group, share in enumerate(shares)
             for choice in np.where(generator.random(per_group) < share, "candidate", "base").tolist()
         ]
-        interval = estimate_win_rate(pairs, 0.95)
+        interval = estimate_preference(pairs, 0.95)
         covered += interval.low <= 0.5 <= interval.high
     assert covered / num_trials >= 0.93
 
 
 def test_ties_count_half_and_not_in_the_sign_test():
     ties = list_pairs(KEY, [rate("rater-1", lambda place, item: Choice.TIE)])
-    assert estimate_win_rate(ties, 0.95).value == 0.5
+    assert estimate_preference(ties, 0.95).value == 0.5
     assert compute_sign_test(ties) == 1.0
 
 
@@ -112,6 +113,11 @@ def test_agreement_beyond_chance():
     assert compute_kappa(list_pairs(KEY, same)) == 1.0
     assert compute_kappa(list_pairs(KEY, apart)) == pytest.approx(0.5)
     assert compute_kappa(list_pairs(KEY, same[:1])) is None
+    assert compute_joint_kappa(list_pairs(KEY, same)) is None
+    # Agreement (10 + 5 / 3 + 5) / 20, by chance (35 / 60) ** 2 + (25 / 60) ** 2.
+    three = list_pairs(KEY, [*same, rate("rater-3", prefer_first_n(15))])
+    assert compute_joint_kappa(three) == pytest.approx(0.657142857, abs=1e-9)
+    assert compute_joint_kappa(list_pairs(KEY, [rate(f"rater-{n}", prefer_first_n(20)) for n in range(3)])) == 1.0
 
 
 def test_the_side_and_the_length_that_raters_prefer_are_seen():
@@ -130,6 +136,6 @@ def test_swapping_the_models_mirrors_the_result(choices):
     swapped = [OTHER.get(choice, choice) for choice in choices]
     one = list_pairs(KEY, [rate("rater-1", lambda place, item: choices[place])])
     other = list_pairs(KEY, [rate("rater-1", lambda place, item: swapped[place])])
-    first, second = (estimate_win_rate(pairs, 0.95).value for pairs in (one, other))
+    first, second = (estimate_preference(pairs, 0.95).value for pairs in (one, other))
     assert first + second == pytest.approx(1)
     assert compute_sign_test(one) == compute_sign_test(other)

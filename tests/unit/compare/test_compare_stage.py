@@ -90,6 +90,29 @@ def test_a_small_control_set_is_not_said_to_be_kept(tmp_path):
     assert "too small to tell" in SPEC.describe_result(metrics)
 
 
+def test_control_items_of_two_files_count_for_themselves_and_by_what_they_name(tmp_path):
+    def write(name, told):
+        lines = [
+            EvaluationSample(
+                id=f"{split}-{number}",
+                split=split,
+                group=f"{split}-{number // 10}",
+                prompt="q",
+                output="a",
+                correct=False,
+                mentioned=told,
+            )
+            for split in ("test", "control")
+            for number in range(60)
+        ]
+        return write_pairs(tmp_path / name, lines)
+
+    record = run_files(tmp_path, write("base.jsonl", told=True), write("candidate.jsonl", told=False))
+    whole, control = record.verdicts
+    assert (whole.num_clusters, control.num_clusters) == (6, 60)
+    assert (control.base, control.candidate, record.control_verdict) == (1, 0, "regressed")
+
+
 def test_worse_is_regressed(tmp_path):
     record = run(tmp_path, [build(number, base=number % 4 != 0, candidate=False) for number in range(100)])
     assert record.verdict == "regressed"

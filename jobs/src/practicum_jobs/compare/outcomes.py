@@ -75,11 +75,16 @@ def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions
 
 
 def build_questions_of_files(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> Questions:
-    """Pair the results of two files. Items of a split ``control`` are the control set where others are there too."""
+    """Pair the results of two files. Items of a split ``control`` are the control set where others are there too.
+
+    As in one file of samples, every control item is a cluster of its own.
+    """
     scored = [pair for pair in pairs if pair[0].split != CONTROL] or list(pairs)
     control = [pair for pair in pairs if pair[0].split == CONTROL] if len(scored) < len(pairs) else []
     return build_questions(
-        scored[0][0].split or "items", [_join(*pair) for pair in scored], [_join(*pair) for pair in control]
+        scored[0][0].split or "items",
+        [_join(*pair, pair[0].cluster) for pair in scored],
+        [_join(*pair, "") for pair in control],
     )
 
 
@@ -95,8 +100,9 @@ def build_questions(split: str, scored: Sequence[Item], control: Sequence[Item])
     )
 
 
-def _join(one: ItemResult, other: ItemResult) -> Item:
-    return Item(one.task, one.cluster or f"item:{one.split}/{one.id}", one.score, other.score)
+def _join(one: ItemResult, other: ItemResult, cluster: str) -> Item:
+    """Join two results; without a cluster, the item is one of its own."""
+    return Item(one.task, cluster or f"item:{one.split}/{one.id}", one.score, other.score)
 
 
 def _pair(items: Sequence[Item]) -> PairedOutcomes:

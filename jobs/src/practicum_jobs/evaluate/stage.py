@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from practicum_core.errors import DataError, Reason
@@ -22,6 +23,7 @@ from practicum_jobs.evaluate.measures import (
 )
 from practicum_jobs.evaluate.models import EvaluatedModel, ensure_evaluated_model
 from practicum_jobs.scoring.intervals import Bootstrap
+from practicum_jobs.scoring.power import ASSUMED_CORRELATION, Design, Power, plan_smallest_detectable
 from practicum_jobs.scoring.scorers import score_row
 
 
@@ -37,6 +39,7 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
     base = ensure_evaluated_model(config.model, None, ctx)
     candidate = ensure_evaluated_model(config.candidate, base, ctx) if config.candidate else None
     models = {"base": base} if candidate is None else {"base": base, "candidate": candidate}
+    planned = _plan(rows[config.split], config) if candidate else []
     answers = _answer_all(models, rows, config, ctx)
     scored = {split: _score(split, rows[split], answers, config) for split in rows}
     statistics = Statistics(config.confidence, Bootstrap(config.bootstrap_resamples, config.seed))
@@ -62,6 +65,7 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
         num_threads=get_num_threads(),
         metrics=[
             *build_metrics(scored[config.split], statistics),
+            *planned,
             *(build_control_metrics(control, statistics) if control else []),
             *_build_pace_metrics(answers),
         ],
@@ -80,6 +84,19 @@ def _load_rows(config: EvaluateConfig, ctx: StageContext) -> dict[str, list[Row]
         if not found:
             raise DataError(f"split '{split}' has no rows", "name a split that has rows", Reason.DATA_MISSING)
     return rows
+
+
+def _plan(rows: Sequence[Row], config: EvaluateConfig) -> list[Metric]:
+    """Say before any answer which difference these rows can show, if a quarter of them is answered differently."""
+    groups = {row.group or f"row:{row.id}" for row in rows}
+    smallest = plan_smallest_detectable(
+        Design(len(rows), len(groups), ASSUMED_CORRELATION), Power(alpha=1 - config.confidence)
+    )
+    if math.isinf(smallest):
+        return []
+    told = f"{len(rows)} rows of {len(groups)} templates: a difference from about {smallest:.2f} on will be seen"
+    print(told, flush=True)  # noqa: T201 - the log of the step tells it before the run
+    return [Metric(name="planned_detectable", value=min(smallest, 1.0))]
 
 
 def _answer_all(

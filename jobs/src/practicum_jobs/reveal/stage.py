@@ -25,11 +25,12 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.reveal.tally import (
     Pair,
     average,
+    compute_joint_kappa,
     compute_kappa,
     compute_longer_rate,
     compute_sign_test,
     count_sides,
-    estimate_win_rate,
+    estimate_preference,
     judge_rater,
     list_pairs,
 )
@@ -105,7 +106,7 @@ def _count_raters(raters: Sequence[RaterResult], key: BlindKey) -> list[Metric]:
 
 
 def _measure(pairs: Sequence[Pair], key: BlindKey, kept: Sequence[Ratings], config: RevealConfig) -> list[Metric]:
-    rate = estimate_win_rate(pairs, config.confidence)
+    rate = estimate_preference(pairs, config.confidence)
     winners = [pair.winner for pair in pairs]
     first, second = count_sides(key, kept)
     equal = key.num_identical_pairs / key.num_pairs
@@ -116,6 +117,7 @@ def _measure(pairs: Sequence[Pair], key: BlindKey, kept: Sequence[Ratings], conf
         "blind_ties": winners.count("tie"),
         "blind_sign_test_p": compute_sign_test(pairs),
         "rater_kappa": compute_kappa(pairs),
+        "rater_fleiss_kappa": compute_joint_kappa(pairs),
         "first_side_rate": first / (first + second) if first + second else None,
         "longer_rate": compute_longer_rate(pairs),
         "blind_win_rate_longer": average(pairs, lambda pair: pair.is_longer),

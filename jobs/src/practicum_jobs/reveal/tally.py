@@ -13,12 +13,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from practicum_core.blind_files import BlindKey, CheckKind, Choice, KeyItem, Ratings
 from practicum_core.stages.reveal import RaterResult
-from practicum_jobs.scoring.agreement import estimate_cohen_kappa
-from practicum_jobs.scoring.intervals import Interval, compute_mcnemar_p, compute_wilson
+from practicum_jobs.scoring.agreement import compute_fleiss_kappa, estimate_cohen_kappa
+from practicum_jobs.scoring.intervals import Interval, compute_mcnemar_p
+from practicum_jobs.scoring.win_rates import estimate_win_rate
 
 MAX_MISSED_SHARE = 0.5
 _SCORES = {"candidate": 1.0, "base": 0.0, "tie": 0.5}
@@ -100,33 +99,10 @@ def list_pairs(key: BlindKey, kept: Sequence[Ratings]) -> list[Pair]:
     ]
 
 
-def estimate_win_rate(pairs: Sequence[Pair], confidence: float) -> Interval:
-    """Return the mean score of pairs with an interval that covers the clustered one and Wilson's.
-
-    The clustered standard error sums the deviations within each group of pairs (template), with the correction
-    C / (C - 1) and the t distribution with C - 1 degrees of freedom for C groups. Source: Cameron and Miller, Journal
-    of Human Resources 50 (2015), 317-372, sections II and VI. Wilson's interval is for outcomes of 0 and 1; a mean
-    with ties varies less. It keeps the interval from having no width where all pairs agree.
-    """
-    scores = [pair.score for pair in pairs]
+def estimate_preference(pairs: Sequence[Pair], confidence: float) -> Interval:
+    """Return the mean score of pairs; pairs of one group (template) are a cluster."""
     groups = [pair.item.group or f"row:{pair.item.sample}" for pair in pairs]
-    clustered = _estimate_clustered(scores, groups, confidence)
-    low = compute_wilson(math.floor(sum(scores)), len(scores), confidence).low
-    high = compute_wilson(math.ceil(sum(scores)), len(scores), confidence).high
-    return Interval(clustered.value, max(min(clustered.low, low), 0.0), min(max(clustered.high, high), 1.0))
-
-
-def _estimate_clustered(scores: Sequence[float], groups: Sequence[str], confidence: float) -> Interval:
-    """Return the mean with its clustered interval; the whole range where there is one group."""
-    import statsmodels.api as sm  # noqa: PLC0415 - the import takes seconds, and only this function needs it
-
-    mean = sum(scores) / len(scores)
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    if codes.max() == 0:
-        return Interval(mean, 0.0, 1.0)
-    fit = sm.OLS(scores, np.ones(len(scores))).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
-    low, high = fit.conf_int(alpha=1 - confidence)[0]
-    return Interval(mean, float(low), float(high))
+    return estimate_win_rate([pair.score for pair in pairs], groups, confidence)
 
 
 def compute_sign_test(pairs: Sequence[Pair]) -> float:
@@ -147,6 +123,18 @@ def compute_kappa(pairs: Sequence[Pair]) -> float | None:
         is_constant = len({*first, *second}) == 1
         values.append(1.0 if is_constant else estimate_cohen_kappa(first, second).value)
     return sum(values) / len(values) if values else None
+
+
+def compute_joint_kappa(pairs: Sequence[Pair]) -> float | None:
+    """Return Fleiss' kappa of three raters or more; ``None`` for fewer, for whom the mean of pairs of raters says all.
+
+    Raters who all gave one and the same choice throughout agree fully, where kappa is undefined: 1.
+    """
+    if not pairs or len(pairs[0].choices) <= 2:  # noqa: PLR2004 - two raters are one pair of raters
+        return None
+    counts = [[list(pair.choices.values()).count(choice) for choice in _SCORES] for pair in pairs]
+    is_constant = len({choice for pair in pairs for choice in pair.choices.values()}) == 1
+    return 1.0 if is_constant else compute_fleiss_kappa(counts)
 
 
 def count_sides(key: BlindKey, kept: Sequence[Ratings]) -> tuple[int, int]:

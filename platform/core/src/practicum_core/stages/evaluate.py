@@ -248,6 +248,7 @@ METRICS = {
         "McNemar's exact test on control rows, p", "对照样本的 McNemar 精确检验 p 值", "number"
     ),
     "json_valid": figure("Answer is one JSON object", "回答是单个 JSON 对象", "share"),
+    "planned_detectable": figure("Smallest detectable difference, planned", "最小可检测差异（预估）", "width"),
     "stopped_ratio": figure("Answers that ended by themselves", "自行结束的回答占比", "share"),
     "mean_answer_tokens": figure("Mean length of an answer (tokens)", "回答的平均长度（词元）", "number"),
     "answers_cached": figure("Answers taken from earlier runs", "取自先前运行的回答数", "count"),

@@ -99,6 +99,9 @@ METRICS = {
     "blind_ties": figure("Pairs without a winner", "未分胜负的样本对", "count"),
     "blind_sign_test_p": key_figure("Sign test over pairs, p", "样本对的符号检验 p 值", "number"),
     "rater_kappa": key_figure("Agreement between raters (kappa)", "评分者一致性（kappa）", "number"),
+    "rater_fleiss_kappa": figure(
+        "Agreement of all raters (Fleiss' kappa)", "全体评分者一致性（Fleiss kappa）", "number"
+    ),
     "raters": figure("Raters", "评分者", "count"),
     "raters_kept": key_figure("Raters who passed the checks", "通过检查的评分者", "count"),
     "failed_checks": figure("Attention checks missed", "未通过的注意力检查", "count"),
