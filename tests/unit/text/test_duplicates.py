@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from datasketch import MinHash, MinHashLSH
 
+from practicum_jobs.text import duplicates
 from practicum_jobs.text.duplicates import find_duplicates
 from practicum_jobs.text.shingles import compute_jaccard, normalise_text, shingle_texts
 from practicum_jobs.text.sketches import SketchSettings, compute_minhashes
@@ -113,3 +114,14 @@ def test_bands_propose_pairs_at_the_threshold():
         settings = SketchSettings(threshold=threshold)
         recall = 1 - (1 - threshold**settings.rows_per_band) ** settings.num_bands
         assert recall >= 0.99
+
+
+def test_signatures_that_stay_on_disk_give_the_same_groups(monkeypatch):
+    generator = random.Random(6)
+    words = [f"w{number}" for number in range(60)]
+    texts = [" ".join(generator.choices(words, k=40)) for _ in range(80)]
+    rows = [(f"{number}", text) for number, text in enumerate([*texts, *(f"{text} more" for text in texts[:40])])]
+    held = find_duplicates(rows)
+    monkeypatch.setattr(duplicates, "_MAX_HELD_BYTES", 0)
+    assert find_duplicates(rows) == held
+    assert len(held.near) >= 35

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import xxhash
 
 from practicum_core.rows import Row
 from practicum_jobs.audit.catalogue import LEAKED, OVER_LONG, RUN, TEMPLATE, UNRENDERED, UNWANTED
@@ -16,10 +17,10 @@ from practicum_jobs.audit.content import Content, build_content, normalise_conte
 from practicum_jobs.audit.lengths import LengthCounter
 from practicum_jobs.audit.places import write_place
 from practicum_jobs.datasets.columns import DefectKind
-from practicum_jobs.datasets.readers import Defect, Piece, Place, read_piece, read_place
+from practicum_jobs.datasets.readers import Defect, Piece, Place, Raw, read_piece, read_place
 from practicum_jobs.text.overlap import Kind, OverlapIndex, OverlapSettings, Prepared, prepare_normalised, prepare_texts
 from practicum_jobs.text.script import classify_numbers
-from practicum_jobs.text.shingles import Int64, UInt8, UInt32, UInt64, hash_text
+from practicum_jobs.text.shingles import Bool, Int64, UInt8, UInt32, UInt64, hash_text
 from practicum_jobs.text.sketches import Sketches
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -36,6 +37,8 @@ class BatchFacts:
     lengths: UInt32
     scripts: UInt8
     flags: list[tuple[int, str]]
+    sound: UInt64
+    """Hashes of the lines of the rows in which nothing was found."""
     partners: Int64
     """Number of the evaluation row that a row repeats, or -1."""
     unread: list[tuple[int, tuple[str, ...]]]
@@ -55,11 +58,18 @@ class HeldOut:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownLengths:
-    """Lengths in tokens by a row's exact hash, sorted by it, each hash once."""
+class KnownRows:
+    """What an earlier reading found out about rows, by hash.
+
+    Attributes:
+        exact: Exact hashes of the rows, sorted, each once.
+        lengths: Their lengths in tokens.
+        sound: Hashes of the lines of rows in which nothing was found, sorted.
+    """
 
     exact: UInt64
     lengths: UInt32
+    sound: UInt64
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,12 @@ class Shared:
 
     Attributes:
         held_out: Index of the evaluation rows, where the data has any.
-        known_lengths: Lengths that were counted before; other rows are counted.
-        keeps_lines: Whether the facts hold the places' lines.
+        known: What was found out before, where rows are read that were read before and written as lines: those that
+            are not among them are counted and checked again, and no lines are written.
     """
 
     held_out: OverlapIndex | None = None
-    known_lengths: KnownLengths | None = None
-    keeps_lines: bool = True
+    known: KnownRows | None = None
 
 
 @dataclass
@@ -111,11 +120,15 @@ class Analyser:
         normalised = [normalise_content(content) for content in batch]
         prepared = prepare_normalised([texts.dialogue for texts in normalised], self.overlap)
         special = self._counter.special if self._counter else None
-        flags = [
-            (row, name)
-            for row, (content, texts) in enumerate(zip(batch, normalised, strict=True))
-            for name in check_content(content, texts.dialogue, special)
-        ]
+        written = list(map(write_place, places)) if shared.known is None else list(map(_get_line, pieces))
+        lines = [line for line, place in zip(written, places, strict=True) if isinstance(place, Row)]
+        hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, lines), dtype=np.uint64, count=len(lines))
+        is_sound = _stand_in(hashes, shared.known.sound if shared.known else np.empty(0, np.uint64))
+        flags = []
+        for row in np.flatnonzero(~is_sound).tolist():
+            names = check_content(batch[row], normalised[row].dialogue, special)
+            flags += [(row, name) for name in names]
+            is_sound[row] = not names
         flags += [(number, UNWANTED) for number, row in enumerate(rows) if row.label is False]
         partners = np.full(len(batch), -1, dtype=np.int64)
         if shared.held_out is not None:
@@ -128,7 +141,7 @@ class Analyser:
         prompts = _hash([texts.prompt for texts in normalised])
         answers = _hash([texts.answers for texts in normalised])
         exact = prompts * _ODD + answers
-        lengths, failed = self._count(batch, exact, shared.known_lengths)
+        lengths, failed = self._count(batch, exact, shared.known)
         flags += failed
         flags += [(row, OVER_LONG) for row in np.flatnonzero(lengths > self.max_length).tolist()]
         return BatchFacts(
@@ -139,14 +152,15 @@ class Analyser:
             lengths=lengths,
             scripts=classify_numbers([texts.dialogue for texts in normalised]),
             flags=flags,
+            sound=hashes[is_sound],
             partners=partners,
             unread=_list_unread(read),
             defects=[place.kind for place in places if isinstance(place, Defect)],
-            lines=b"".join(map(write_place, places)) if shared.keeps_lines else b"",
+            lines=b"".join(written) if shared.known is None else b"",
         )
 
     def _count(
-        self, batch: Sequence[Content], exact: UInt64, known: KnownLengths | None
+        self, batch: Sequence[Content], exact: UInt64, known: KnownRows | None
     ) -> tuple[UInt32, list[tuple[int, str]]]:
         """Return the rows' lengths in tokens, and findings about what the chat template does with them."""
         lengths = np.zeros(len(batch), dtype=np.uint32)
@@ -154,15 +168,27 @@ class Analyser:
             return lengths, []
         is_open = np.ones(len(batch), dtype=np.bool_)
         if known is not None:
-            positions = np.minimum(np.searchsorted(known.exact, exact), len(known.exact) - 1)
-            is_open = known.exact[positions] != exact
-            lengths[:] = known.lengths[positions]
+            is_open = ~_stand_in(exact, known.exact)
+            lengths[~is_open] = known.lengths[np.searchsorted(known.exact, exact[~is_open])]
         rows = np.flatnonzero(is_open).tolist()
         counted = self._counter.count_conversations([batch[row] for row in rows])
         lengths[rows] = np.array(counted.lengths, dtype=np.uint32)
         failed = [(rows[number], TEMPLATE) for number in counted.refused]
         failed += [(rows[number], UNRENDERED) for number in counted.unrendered]
         return lengths, failed
+
+
+def _get_line(piece: Piece) -> bytes:
+    """Return the line of a place of the clean copy."""
+    return piece.record if isinstance(piece, Raw) and isinstance(piece.record, bytes) else b""
+
+
+def _stand_in(hashes: UInt64, known: UInt64) -> Bool:
+    """Return which hashes stand among the known ones, which are sorted."""
+    places = np.searchsorted(known, hashes)
+    found: Bool = places < len(known)
+    found[found] = known[places[found]] == hashes[found]
+    return found
 
 
 def _list_unread(read: Sequence[Place]) -> list[tuple[int, tuple[str, ...]]]:

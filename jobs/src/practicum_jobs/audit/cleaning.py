@@ -21,7 +21,7 @@ from practicum_core.rows import Row
 from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, HELD_OUT, LEAKED, NEAR, RUN, UNREAD
 from practicum_jobs.audit.checks import has_private, write_excerpt
 from practicum_jobs.audit.content import build_content
-from practicum_jobs.audit.places import build_piece, is_defect, read_defect, read_row, write_line, write_place
+from practicum_jobs.audit.places import build_piece, is_defect, read_defect, read_id, read_row, write_line, write_place
 from practicum_jobs.audit.scan import Scan, read_marks
 from practicum_jobs.audit.truth import Truth, build_key
 from practicum_jobs.datasets.readers import Defect, Raw
@@ -138,22 +138,22 @@ class Cleaner:
                 continue
             number += 1
             if number in self._sizes:
-                self._leader_ids[number] = _show_id(read_row(line).id)
+                self._leader_ids[number] = _show_id(read_id(line))
             if not self._is_marked[number]:
                 yield line
                 continue
-            row = read_row(line)
             found = read_marks(self._marks[number])
             is_removed = any(CATALOGUE[name].removes for name in found)
-            self._note_row(number, row, found, manifest if is_removed else None)
+            self._note_row(number, line, found, manifest if is_removed else None)
             if not is_removed:
                 yield line
 
-    def _note_row(self, number: int, row: Row, found: list[str], manifest: BinaryIO | None) -> None:
+    def _note_row(self, number: int, line: bytes, found: list[str], manifest: BinaryIO | None) -> None:
+        row_id = read_id(line)
         partners = {name: partner for name in found if (partner := self._get_partner(name, number))}
-        shown_id = _show_id(row.id)
+        shown_id = _show_id(row_id)
         if self._truth is not None:
-            self._truth.note(row.id, found)
+            self._truth.note(row_id, found)
         if manifest is not None:
             entry = {"row": number + 1, "id": shown_id, "findings": found, "partners": partners}
             manifest.write(write_line(entry))
@@ -163,7 +163,7 @@ class Cleaner:
             kept = self._samples.setdefault(name, [])
             if len(kept) < self._num_samples:
                 relation = f" ({_PAIRED[name]} {partners[name]})" if name in partners else ""
-                kept.append(f"{shown_id}{relation}: {_write_sample(row, name)}")
+                kept.append(f"{shown_id}{relation}: {_write_sample(read_row(line), name)}")
 
     def note_held_out(self, defects: Iterable[Defect]) -> None:
         """Keep samples of the places of evaluation splits from which no row could be read."""

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from practicum_jobs.audit.analysis import BatchFacts, KnownLengths
+from practicum_jobs.audit.analysis import BatchFacts, KnownRows
 from practicum_jobs.audit.catalogue import (
     CATALOGUE,
     CONFLICT,
@@ -36,13 +36,13 @@ from practicum_jobs.text.shingles import Int64, UInt64
 from practicum_jobs.text.sketches import SketchSettings
 
 Analyse = Callable[[Iterable[Batch]], Iterator[BatchFacts]]
-PROMPTS, ANSWERS, IDS, LENGTHS, LINES = "prompts", "answers", "ids", "lengths", "lines"
+PROMPTS, ANSWERS, IDS, LENGTHS, SOUND, LINES = "prompts", "answers", "ids", "lengths", "sound", "lines"
 BATCH_ROWS = 1_000
 BATCH_BYTES = 2_000_000
 _WORD_BITS = 64
 _BITS = {name: divmod(number, _WORD_BITS) for number, name in enumerate(ROW_FINDINGS)}
 """Word and bit of each finding in a row's marks."""
-_SPILLS = (PROMPTS, ANSWERS, IDS, LENGTHS, LINES)
+_SPILLS = (PROMPTS, ANSWERS, IDS, LENGTHS, SOUND, LINES)
 _NUM_WORDS = 1 + (len(ROW_FINDINGS) - 1) // _WORD_BITS
 
 
@@ -109,7 +109,7 @@ def scan_pieces(
         pieces: Of a data set, or of its clean copy.
         analyse: Of :class:`practicum_jobs.audit.workers.Workers`.
         settings: The sketches' own.
-        folder: Empty; numbers by row are left in it, for :func:`read_known_lengths`, and the lines, for
+        folder: Empty; numbers by row are left in it, for :func:`read_known_rows`, and the lines, for
             :func:`iter_lines`.
         on_batch: Called with the number of rows done; may raise to stop.
     """
@@ -143,14 +143,15 @@ def iter_lines(folder: Path) -> Iterator[bytes]:
         yield from handle
 
 
-def read_known_lengths(folder: Path) -> KnownLengths:
-    """Return the lengths of a finished scan by exact hash; of rows with equal hashes that of the first."""
+def read_known_rows(folder: Path) -> KnownRows:
+    """Return what a finished scan found out about its rows; of rows with equal hashes the length of the first."""
     exact = np.fromfile(folder / "exact.bin", np.uint64)
     order = np.argsort(exact, kind="stable")
     exact = exact[order]
     is_first = np.ones(len(exact), dtype=np.bool_)
     is_first[1:] = exact[1:] != exact[:-1]
-    return KnownLengths(exact[is_first], np.fromfile(folder / LENGTHS, np.uint32)[order[is_first]])
+    lengths = np.fromfile(folder / LENGTHS, np.uint32)[order[is_first]]
+    return KnownRows(exact[is_first], lengths, np.sort(np.fromfile(folder / SOUND, np.uint64)))
 
 
 class _Gathered:
@@ -170,6 +171,7 @@ class _Gathered:
         for name, numbers in ((PROMPTS, facts.prompts), (ANSWERS, facts.answers), (IDS, facts.ids)):
             self._spills[name].write(numbers.tobytes())
         self._spills[LENGTHS].write(facts.lengths.tobytes())
+        self._spills[SOUND].write(facts.sound.tobytes())
         self._spills[LINES].write(facts.lines)
         self._defects.update(facts.defects)
         for row, columns in facts.unread:

@@ -18,7 +18,7 @@ from practicum_jobs.audit.cleaning import Cleaner, Outputs, write_clean_set
 from practicum_jobs.audit.plots import build_charts
 from practicum_jobs.audit.record import Result, build_document, build_record
 from practicum_jobs.audit.report import build_page
-from practicum_jobs.audit.scan import Analyse, Scan, cut_batches, iter_lines, read_known_lengths, scan_pieces
+from practicum_jobs.audit.scan import Analyse, Scan, cut_batches, iter_lines, read_known_rows, scan_pieces
 from practicum_jobs.audit.truth import Truth, build_key, read_truth
 from practicum_jobs.audit.workers import Workers, open_workers
 from practicum_jobs.context import StageContext
@@ -68,8 +68,8 @@ def run(config: AuditConfig, ctx: StageContext) -> AuditRecord:
             scan.defect_counts[HELD_OUT] = len(held_out_defects)
             cleaner.note_held_out(held_out_defects)
         copied = cleaner.walk(iter_lines(first), outputs)
-        known = read_known_lengths(first)
-        workers.share(replace(workers.shared, known_lengths=known, keeps_lines=False), folder)
+        known = read_known_rows(first)
+        workers.share(replace(workers.shared, known=known), folder)
         again = scan_pieces(copied, workers.analyse, settings.sketch, second, _build_observer(ctx, 0.6, 0.95))
     if outputs is not None:
         write_clean_set(outputs.clean, source, ctx.layout.artifacts / CLEAN_SET)

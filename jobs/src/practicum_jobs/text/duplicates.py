@@ -29,6 +29,8 @@ WINDOW = 8
 """Neighbours of a row, within its bucket sorted by the next band too, that it is compared with."""
 _BLOCK_PAIRS = 10_000
 _BLOCK_SHINGLES = 2_000_000
+_MAX_HELD_BYTES = 16_000_000
+"""Signatures of 440,000 rows, which are read at once; those of more rows are read row by row."""
 MAX_REFUSED = 300_000
 """Refused pairs remembered, about 30 MB; when there are more they are forgotten and may be verified again."""
 
@@ -193,6 +195,8 @@ class _Verifier:
         np.cumsum(lengths, out=self._offsets[1:])
         # Read row by row, not mapped: pages of a mapped file would count as this process's memory.
         self._signatures = os.open(folder / "signatures.bin", os.O_RDONLY)
+        size = len(lengths) * settings.num_permutations
+        self._held = np.fromfile(folder / "signatures.bin", np.uint8) if size <= _MAX_HELD_BYTES else None
         self._shingles = os.open(folder / "shingles.bin", os.O_RDONLY)
         self._refused: set[int] = set()
 
@@ -221,7 +225,10 @@ class _Verifier:
     def _estimate(self, pairs: Int64) -> Float64:
         size = self._settings.num_permutations
         rows = pairs.ravel()
-        signatures = np.frombuffer(_read(self._signatures, rows * size, np.full(len(rows), size)), dtype=np.uint8)
+        if self._held is not None:
+            signatures = self._held.reshape(-1, size)[rows]
+        else:
+            signatures = np.frombuffer(_read(self._signatures, rows * size, np.full(len(rows), size)), dtype=np.uint8)
         by_side = signatures.reshape(len(pairs), 2, size)
         return estimate_similarity(by_side[:, 0], by_side[:, 1])
 
