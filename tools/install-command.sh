@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(tools/ensure-env.sh base "$PWD/.venv")
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --no-build-isolation \
-  -e platform/core -e platform/runtime -e jobs -e platform/cli
+  -e platform/core -e platform/runtime -e jobs -e services/gateway -e platform/cli

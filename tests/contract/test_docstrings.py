@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("platform", "jobs", "tools", "tests")
+FOLDERS = ("platform", "jobs", "services", "tools", "tests")
 OPENING, RIDDLE = "decides ", "refuses to know"
 
 

@@ -40,6 +40,7 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/verification.py": "a factor: the model of a run",
         "platform/core/src/practicum_core/stages/quantize.py": "a kind of content",
         "jobs/src/practicum_jobs/adapters/gguf_export.py": "a key of tokenizer.json",
+        "services/gateway/src/practicum_gateway/app.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/blind/model_names.py": "the name of a folder",
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",
@@ -51,6 +52,9 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/report/titles.py": "a section of the page",
     },
     "quantize": {
+        "platform/core/src/practicum_core/environments.py": "the environment of that name",
+    },
+    "gateway": {
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
     },
     "report": {

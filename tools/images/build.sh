@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the images of images/: practicum-base, -train, -quantize, -serve and -controller.
+# Builds the images of images/: practicum-base, -train, -quantize, -serve, -gateway and -controller.
 #
 #   tools/images/build.sh [NAME ...]
 #
@@ -53,7 +53,7 @@ build_with_buildah() {
     --build-arg UV_CACHE=/var/cache/wheels "${volumes[@]}" $(list_code_arguments) . >/dev/null
 }
 
-[ $# -gt 0 ] || set -- base train quantize serve controller
+[ $# -gt 0 ] || set -- base train quantize serve gateway controller
 if [ "$engine" = buildah ]; then
   mkdir -p "$cache/locks"
   exec 8>"$cache/locks/images.lock"

@@ -12,7 +12,7 @@ choose_engine
 names=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do names+=("$1") && shift; done
 [ $# -eq 0 ] || shift
-[ ${#names[@]} -gt 0 ] || names=(base train quantize serve controller)
+[ ${#names[@]} -gt 0 ] || names=(base train quantize serve gateway controller)
 for name in "${names[@]}"; do
   case $engine in
     docker) docker push "$@" "$(get_image "$name")" ;;

@@ -102,7 +102,12 @@ def test_a_cache_that_is_a_file_is_told(tmp_path, monkeypatch, small_locks):
 
 def test_a_stage_sees_just_its_packages(cache):
     folder = environments.ensure_stage_path()
-    assert sorted(path.name for path in folder.iterdir()) == ["practicum_core", "practicum_jobs", "practicum_runtime"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "practicum_core",
+        "practicum_gateway",
+        "practicum_jobs",
+        "practicum_runtime",
+    ]
     assert environments.ensure_stage_path() == folder
     code = (
         "import practicum_core, practicum_jobs, practicum_runtime; import importlib.util as u;"

@@ -36,6 +36,7 @@ _ROWS = (
     Environment("train", "everything that loads a model: torch, transformers, TRL, PEFT, Ray"),
     Environment("quantize", "tools that make GPTQ, AWQ, int8, FP8, NF4 and GGUF files of a model"),
     Environment("serve", "inference engines on a CPU, vLLM and llama.cpp, beside all of train"),
+    Environment("gateway", "the gateway before inference engines"),
 )
 ENVIRONMENTS: dict[str, Environment] = {row.name: row for row in _ROWS}
 

@@ -14,10 +14,11 @@ from practicum_core.layout import RunLayout
 from practicum_core.stages import list_added_packages
 from practicum_core.stages.base import StageConfig
 
-STAGE_PACKAGES = ("practicum_core", "practicum_jobs", "practicum_runtime")
+STAGE_PACKAGES = ("practicum_core", "practicum_gateway", "practicum_jobs", "practicum_runtime")
 """Packages that a stage may import; their sources are the code that made a run's numbers.
 
-``practicum_runtime`` is one of them: the agent stands on it, and a stage that starts a process of its own may."""
+``practicum_runtime`` is one of them: the agent stands on it, and a stage that starts a process of its own may.
+``practicum_gateway`` holds the program of one stage."""
 PROGRAM = ("-P", "-m", "practicum_jobs")
 RUN_SCHEME = "run:"
 """What begins the address of a file inside the run directory."""

@@ -1,0 +1,130 @@
+"""Keys of the gateway: made, revoked, and kept in a file as hashes.
+
+A key is 256 random bits, so a plain SHA-256 cannot be searched back; slow hashes protect passwords that people choose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from practicum_core.atomic import explain_os_errors, write_json_atomic
+from practicum_core.errors import ConfigError, DataError, PlatformError, Reason
+from practicum_core.file_lock import lock_within
+
+KEY_FILE = "gateway-keys.json"
+"""Name of the file of keys in the folder of all runs."""
+_PREFIX = "sk-practicum-"
+_LOCK_TIMEOUT_S = 10.0
+
+
+class KeyLimits(BaseModel):
+    """What a key may use. ``None`` stands for no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens_per_minute: int | None = Field(default=None, ge=1, description="Tokens of prompts and answers.")
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    concurrent_requests: int | None = Field(default=None, ge=1, description="Requests at the same time, streams too.")
+    priority: int = Field(default=5, ge=0, le=9, description="0 comes first when requests wait.")
+
+
+class ApiKey(BaseModel):
+    """What is kept of a key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(description="Begins the key and names it in lists, logs and metrics.")
+    owner: str = Field(description="Whose it is.")
+    sha256: str = Field(description="Of the whole key.")
+    created_at: str = Field(description="ISO 8601, UTC.")
+    revoked_at: str | None = Field(default=None, description="ISO 8601, UTC; absent while it is valid.")
+    limits: KeyLimits = Field(default_factory=KeyLimits)
+
+
+class KeyFile(BaseModel):
+    """All keys of one gateway, revoked ones too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keys: tuple[ApiKey, ...] = ()
+
+    def add(self, key: ApiKey) -> KeyFile:
+        """Return the file with one key more."""
+        return KeyFile(keys=(*self.keys, key))
+
+    def revoke(self, key_id: str, now: str) -> KeyFile:
+        """Return the file with a key revoked.
+
+        Raises:
+            ConfigError: There is no such key, or it was revoked before.
+        """
+        found = next((key for key in self.keys if key.id == key_id), None)
+        if found is None:
+            raise ConfigError(f"no key has the id '{key_id}'", "`practicum key list` shows the keys")
+        if found.revoked_at is not None:
+            raise ConfigError(f"key '{key_id}' was revoked at {found.revoked_at}", "nothing is left to do")
+        revoked = found.model_copy(update={"revoked_at": now})
+        return KeyFile(keys=tuple(revoked if key is found else key for key in self.keys))
+
+
+def make_key(owner: str, limits: KeyLimits, now: str) -> tuple[str, ApiKey]:
+    """Make a key.
+
+    Returns:
+        The key, which is shown once, and what is kept of it.
+    """
+    key_id = secrets.token_hex(4)
+    secret = f"{_PREFIX}{key_id}-{secrets.token_urlsafe(32)}"
+    return secret, ApiKey(id=key_id, owner=owner, sha256=hash_key(secret), created_at=now, limits=limits)
+
+
+def hash_key(secret: str) -> str:
+    """Return what is kept of a key.
+
+    >>> hash_key("sk-practicum-0")[:12]
+    '9e1363b70ee9'
+    """
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
+
+
+def read_key_file(path: Path) -> KeyFile:
+    """Read the keys; none where the file does not exist.
+
+    Raises:
+        DataError: The file is broken.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return KeyFile()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}", "repair the file of keys, or move it away") from error
+    try:
+        return KeyFile.model_validate(json.loads(text))
+    except (ValueError, ValidationError) as error:
+        problem = str(error).splitlines()[0]
+        raise DataError(f"{path}: no file of keys ({problem})", "repair the file of keys, or move it away") from error
+
+
+def change_key_file(path: Path, change: Callable[[KeyFile], KeyFile]) -> None:
+    """Change the keys and write them atomically. Two commands at the same time change them one after the other.
+
+    Raises:
+        ConfigError: What the change raises.
+        DataError: The file is broken.
+        PlatformError: It cannot be written.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    with explain_os_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = lock.open("ab")
+    with held:
+        if not lock_within(held.fileno(), _LOCK_TIMEOUT_S):
+            raise PlatformError(Reason.RUN_BUSY, f"{path}: another command changes the keys", "try again")
+        write_json_atomic(path, change(read_key_file(path)).model_dump(mode="json"))

@@ -1,0 +1,104 @@
+"""Configuration and record of the stage ``gateway``: OpenAI's HTTP API before one or several inference engines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field, model_validator
+
+from practicum_core.metrics import Metric
+from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.spec import Endpoint, StageSpec
+from practicum_core.stages.titles import figure, key_figure
+from practicum_core.texts import Bilingual
+
+
+class GatewayConfig(StageConfig):
+    """Where the engines are, and what the gateway allows. Times are in seconds."""
+
+    upstream: str = Field(default="step:serve", description="Address of the engine, without /v1.")
+    more_upstreams: tuple[str, ...] = Field(default=(), description="Addresses of more engines with the same model.")
+    require_key: bool = Field(default=True, description="Refuse requests without a valid key.")
+    keys: str = Field(default="", description="File of keys; gateway-keys.json in the folder of all runs without it.")
+    default_max_tokens: int = Field(
+        default=512, ge=1, description="max_tokens of a request that names none, where its key has a token limit."
+    )
+    max_choices: int = Field(default=16, ge=1, description="Answers that one request may ask for (n times prompts).")
+    max_body_bytes: int = Field(default=4 << 20, ge=1024, description="Longest body of a request.")
+    max_header_bytes: int = Field(default=32 << 10, ge=1024, description="Longest request line with its headers.")
+    header_timeout_s: float = Field(default=10.0, gt=0, description="For the headers of a request to arrive.")
+    body_timeout_s: float = Field(default=30.0, gt=0, description="For the body of a request to arrive.")
+    write_timeout_s: float = Field(default=60.0, gt=0, description="For a client to read on.")
+    request_timeout_s: float = Field(
+        default=600.0, gt=0, description="For a whole request; x-request-timeout-ms of a request may shorten it."
+    )
+    connect_timeout_s: float = Field(default=5.0, gt=0, description="For an engine to accept a connection.")
+    drain_s: float = Field(default=20.0, ge=0, description="For open requests to end when the gateway is stopped.")
+    queue_size: int = Field(default=256, ge=0, description="Requests that wait for an engine at most.")
+    queue_timeout_s: float = Field(default=30.0, gt=0, description="Longest wait for an engine.")
+    initial_concurrency: int = Field(default=32, ge=1, description="Requests at the engines at first.")
+    min_concurrency: int = Field(default=4, ge=1, description="Requests at the engines that are always allowed.")
+    max_concurrency: int = Field(default=256, ge=1, description="Requests at the engines at most.")
+    breaker_window_s: float = Field(default=10.0, gt=0, description="How long an outcome counts.")
+    breaker_min_requests: int = Field(default=10, ge=1, description="Outcomes below which nothing is concluded.")
+    breaker_bad_share: float = Field(
+        default=0.5, gt=0, le=1, description="Bad outcomes at which an engine is left out."
+    )
+    breaker_open_s: float = Field(default=2.0, gt=0, description="Until an engine that was left out is tried again.")
+    slow_first_token_s: float = Field(default=60.0, gt=0, description="First token that counts as a bad outcome.")
+    max_ejected_share: float = Field(
+        default=0.5, ge=0, le=1, description="Engines left out at most; one always may be."
+    )
+    retry_share: float = Field(default=0.2, ge=0, le=1, description="Retries under way, of the open requests.")
+
+    @model_validator(mode="after")
+    def _check_concurrency(self) -> GatewayConfig:
+        if not self.min_concurrency <= self.initial_concurrency <= self.max_concurrency:
+            raise ValueError("expected min_concurrency <= initial_concurrency <= max_concurrency")
+        return self
+
+
+class GatewayRecord(StageRecord):
+    """What passed through since the last start."""
+
+    num_requests: int
+    num_errors: int = Field(description="Answers with a status of 500 or more.")
+    num_refused: int = Field(description="Answers with a status from 400 to 499.")
+    num_clients_gone: int = Field(description="Requests whose client went away before the end.")
+    prompt_tokens: int = Field(description="As the engines counted them.")
+    completion_tokens: int = Field(description="As the engines counted them.")
+
+
+METRICS = {
+    "num_requests": key_figure("Requests", "请求数", "count"),
+    "num_errors": key_figure("Errors", "错误数", "count"),
+    "num_refused": figure("Refused requests", "被拒绝的请求", "count"),
+    "num_clients_gone": figure("Clients that went away", "中途断开的客户端", "count"),
+    "prompt_tokens": figure("Prompt tokens", "提示词词元数", "count"),
+    "completion_tokens": figure("Generated tokens", "生成词元数", "count"),
+}
+
+
+def describe_result(metrics: Mapping[str, Metric]) -> str:
+    """Say how many requests passed through; empty where none did.
+
+    >>> describe_result({"num_requests": Metric(name="num_requests", value=3)})
+    'The gateway answered 3 requests'
+    """
+    asked = metrics.get("num_requests")
+    return f"The gateway answered {asked.value:.0f} requests" if asked is not None and asked.value else ""
+
+
+SPEC = StageSpec(
+    "gateway",
+    Bilingual(
+        "answers OpenAI's HTTP API before the engines until it is stopped", "在推理引擎前提供 OpenAI 接口，直到被停止"
+    ),
+    "gateway",
+    GatewayConfig,
+    GatewayRecord,
+    program="practicum_gateway.stage",
+    endpoint=Endpoint(port=8080, ready_path="/readyz", live_path="/healthz", startup_s=60.0),
+    metrics=METRICS,
+    describe_result=describe_result,
+)

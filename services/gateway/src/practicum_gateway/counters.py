@@ -1,0 +1,134 @@
+"""What the gateway counts, for Prometheus and for the record of its stage.
+
+Requests only add to numbers; Prometheus' types are made of them when somebody asks (a custom collector): its own
+counters cost a lock and a look-up of labels each time.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from practicum_gateway.event_stream import Usage
+from practicum_gateway.turnstile import Turnstile
+from practicum_gateway.upstream import UpstreamPool
+
+_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_SERVER_ERROR, _CLIENT_ERROR, _CLIENT_GONE = 500, 400, 499
+_PREFIX = "practicum_gateway"
+
+
+@dataclass
+class Totals:
+    """Sums since the start."""
+
+    num_requests: int = 0
+    num_errors: int = 0
+    num_refused: int = 0
+    num_clients_gone: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Seconds:
+    """A histogram of durations."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_BOUNDS_S) + 1)
+        self._sum_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Take in a duration."""
+        self._counts[bisect.bisect_left(_BOUNDS_S, seconds)] += 1
+        self._sum_s += seconds
+
+    def build_family(self, name: str, text: str) -> HistogramMetricFamily:
+        """Build Prometheus' form."""
+        buckets, total = [], 0
+        for bound, count in zip([*map(str, _BOUNDS_S), "+Inf"], self._counts, strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        return HistogramMetricFamily(name, text, buckets=buckets, sum_value=self._sum_s)
+
+
+class Counters:
+    """The gateway's metrics, a collector of Prometheus' client.
+
+    Args:
+        turnstile: Whose queue is shown.
+        pool: Whose engines are shown.
+
+    Attributes:
+        totals: Sums since the start.
+        first_byte: From the arrival of a request to the first byte of its streamed answer.
+        waiting: How long requests waited for an engine.
+        num_retries: Requests that were tried again.
+    """
+
+    def __init__(self, turnstile: Turnstile, pool: UpstreamPool) -> None:
+        self.totals = Totals()
+        self.first_byte = Seconds()
+        self.waiting = Seconds()
+        self.num_retries = 0
+        self._turnstile = turnstile
+        self._pool = pool
+        self._answers: Counter[tuple[str, int]] = Counter()
+        self._tokens: Counter[tuple[str, str]] = Counter()
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def count_answer(self, path: str, status: int) -> None:
+        """Count an answer."""
+        self.totals.num_requests += 1
+        self.totals.num_errors += status >= _SERVER_ERROR
+        self.totals.num_refused += _CLIENT_ERROR <= status < _SERVER_ERROR
+        self._answers[path, status] += 1
+
+    def count_client_gone(self, path: str) -> None:
+        """Count a request whose client went away, as the status 499 of nginx."""
+        self.totals.num_requests += 1
+        self.totals.num_clients_gone += 1
+        self._answers[path, _CLIENT_GONE] += 1
+
+    def count_tokens(self, key: str, usage: Usage) -> None:
+        """Count what a request used."""
+        self.totals.prompt_tokens += usage.prompt_tokens
+        self.totals.completion_tokens += usage.completion_tokens
+        self._tokens[key, "prompt"] += usage.prompt_tokens
+        self._tokens[key, "completion"] += usage.completion_tokens
+
+    def count_retry(self) -> None:
+        """Count a request that was tried again."""
+        self.num_retries += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Build Prometheus' families of what was counted."""
+        answers = CounterMetricFamily(f"{_PREFIX}_requests", "Answers by path and status.", labels=["path", "status"])
+        for (path, status), count in self._answers.items():
+            answers.add_metric([path, str(status)], count)
+        tokens = CounterMetricFamily(f"{_PREFIX}_tokens", "Tokens as the engines count them.", labels=["key", "kind"])
+        for labels, count in self._tokens.items():
+            tokens.add_metric(list(labels), count)
+        yield answers
+        yield tokens
+        yield CounterMetricFamily(f"{_PREFIX}_retries", "Requests that were tried again.", value=self.num_retries)
+        yield self.first_byte.build_family(f"{_PREFIX}_first_byte_seconds", "To the first byte of streamed answers.")
+        yield self.waiting.build_family(f"{_PREFIX}_queue_seconds", "Waiting for an engine.")
+        for name, text, value in (
+            ("open_requests", "Requests at the engines.", self._turnstile.num_open),
+            ("waiting_requests", "Requests in the queue.", self._turnstile.num_waiting),
+            ("concurrency_limit", "Requests that may be at the engines.", self._turnstile.limit),
+            ("upstreams", "Engines.", len(self._pool.upstreams)),
+            ("upstreams_left_out", "Engines that their breakers leave out.", self._pool.count_left_out()),
+        ):
+            yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)
+
+    def build_page(self) -> bytes:
+        """Build the page for Prometheus."""
+        return generate_latest(self._registry)

@@ -1,0 +1,112 @@
+"""Server-sent events of a streamed answer: cut apart as they come, and the usage at their end found.
+
+A chunk goes on to the client as soon as its events are whole. Where the client did not ask for usage, the gateway asked
+in its place, and the last event, which holds nothing but usage, is kept back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+_DATA = b"data:"
+_MAX_EVENT_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a request, as its engine counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def total_tokens(self) -> int:
+        """Both together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class EventStream:
+    """The events of one answer.
+
+    Args:
+        hides_usage: Whether an event that only tells usage is kept back.
+
+    Attributes:
+        usage: The last usage that was told.
+        num_events: Events that had content.
+        is_complete: Whether the engine said that the answer is complete.
+    """
+
+    def __init__(self, *, hides_usage: bool) -> None:
+        self._hides_usage = hides_usage
+        self._rest = b""
+        self._end = b""
+        self.usage: Usage | None = None
+        self.num_events = 0
+        self.is_complete = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take in a chunk and return what goes on to the client now: whole events only, as they came.
+
+        Raises:
+            ValueError: An event does not end.
+        """
+        data = self._rest + chunk if self._rest else chunk
+        if not self._end and b"\n" in data:
+            # JSON in one line has no raw line breaks, so the first one shows how lines end.
+            self._end = b"\r\n\r\n" if b"\r\n" in data else b"\n\n"
+        whole, end, self._rest = data.rpartition(self._end or b"\n\n")
+        if len(self._rest) > _MAX_EVENT_BYTES:
+            raise ValueError(f"an event is longer than {_MAX_EVENT_BYTES} bytes")
+        if not end:
+            return b""
+        kept = [event for event in whole.split(end) if not self._take(event)]
+        return end.join(kept) + end if kept else b""
+
+    def finish(self) -> bytes:
+        """Return what is left when the engine has ended its answer."""
+        rest, self._rest = self._rest, b""
+        return b"" if not rest or self._take(rest) else rest
+
+    def _take(self, event: bytes) -> bool:
+        """Read an event; return whether it is kept back."""
+        payload = event.removeprefix(_DATA).strip()
+        if payload == b"[DONE]":
+            self.is_complete = True
+            return False
+        if event.startswith(b":"):
+            return False
+        self.num_events += 1
+        if b'"usage"' not in payload:
+            return False
+        document = _parse(payload)
+        usage = read_usage(document)
+        if usage is None:
+            return False
+        self.usage = usage
+        return self._hides_usage and not document.get("choices")
+
+
+def read_usage(document: dict[str, object]) -> Usage | None:
+    """Return the usage that an answer tells; ``None`` where it tells none."""
+    usage = document.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    counts = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        return None
+    return Usage(*counts)
+
+
+def read_body_usage(body: bytes) -> Usage | None:
+    """Return the usage of an answer that came in one piece."""
+    return read_usage(_parse(body))
+
+
+def _parse(payload: bytes) -> dict[str, object]:
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,110 @@
+"""The keys that are valid now, read again when their file changes, each with what it has used."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from practicum_core.api_keys import ApiKey, KeyLimits, hash_key, read_key_file
+from practicum_core.errors import DataError
+from practicum_gateway.clock import Clock
+from practicum_gateway.errors import AUTHENTICATION, ApiError
+from practicum_gateway.limits import KeyMeter
+
+_LOOK_AGAIN_S = 1.0
+_MAX_KEY_BYTES = 512
+_ANYBODY = ApiKey(id="anybody", owner="anybody", sha256="", created_at="")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Caller:
+    """A valid key with its meter."""
+
+    key: ApiKey
+    meter: KeyMeter
+
+
+class KeyRing:
+    """The keys of a file. Made and revoked keys count within a second.
+
+    Args:
+        path: The file; without it, everybody may call.
+        clock: Monotonic seconds.
+
+    Raises:
+        DataError: The file is broken. Broken later, the keys that were read last stay valid.
+    """
+
+    def __init__(self, path: Path | None, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._callers: dict[str, Caller] = {}
+        self._anybody = Caller(_ANYBODY, KeyMeter(KeyLimits(), clock))
+        self._stamp: tuple[int, int, int] | None = None
+        self._looked_s = clock()
+        self._read()
+
+    def authenticate(self, authorization: bytes | None) -> Caller:
+        """Find the caller of a request.
+
+        Args:
+            authorization: Its header of that name.
+
+        Raises:
+            ApiError: There is no key, or it is not valid.
+        """
+        if self._path is None:
+            return self._anybody
+        self._refresh()
+        scheme, _, secret = (authorization or b"").strip().partition(b" ")
+        if scheme.lower() != b"bearer" or not secret.strip():
+            raise ApiError(401, "missing_api_key", "send a key: Authorization: Bearer sk-practicum-...", AUTHENTICATION)
+        if len(secret) > _MAX_KEY_BYTES:
+            raise _build_refusal()
+        # The hash of a wrong key says nothing about how much of it was right, however the look-up is timed.
+        caller = self._callers.get(hash_key(secret.strip().decode("latin-1")))
+        if caller is None:
+            raise _build_refusal()
+        return caller
+
+    def _refresh(self) -> None:
+        now_s = self._clock()
+        if now_s - self._looked_s < _LOOK_AGAIN_S:
+            return
+        self._looked_s = now_s
+        try:
+            self._read()
+        except DataError as error:
+            _LOG.warning("the keys that were read before stay valid: %s", error.detail)
+
+    def _read(self) -> None:
+        if self._path is None:
+            return
+        stamp = _read_stamp(self._path)
+        if stamp == self._stamp and stamp is not None:
+            return
+        found = read_key_file(self._path)
+        # Noted after reading: a broken file is read again at the next look.
+        self._stamp = stamp
+        meters = {caller.key.id: caller.meter for caller in self._callers.values()}
+        callers = {}
+        for key in found.keys:
+            meter = meters.get(key.id) or KeyMeter(key.limits, self._clock)
+            meter.update(key.limits)
+            if key.revoked_at is None:
+                callers[key.sha256] = Caller(key, meter)
+        self._callers = callers
+
+
+def _build_refusal() -> ApiError:
+    return ApiError(401, "invalid_api_key", "this key is wrong or was revoked", AUTHENTICATION)
+
+
+def _read_stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

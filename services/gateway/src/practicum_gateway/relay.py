@@ -1,0 +1,210 @@
+"""The way of a request to an engine and of its answer back: sent, tried again before its first byte, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from practicum_gateway.breaker import Outcome
+from practicum_gateway.clock import Clock
+from practicum_gateway.errors import SERVER, ApiError
+from practicum_gateway.event_stream import EventStream, Usage, read_body_usage
+from practicum_gateway.exchange import JSON, Exchange
+from practicum_gateway.retries import RetryBudget
+from practicum_gateway.upstream import Call, Upstream, UpstreamPool
+
+_MAX_TRIES = 3
+_MAX_ANSWER_BYTES = 64 << 20
+_OK, _TOO_MANY, _FAILED, _BUSY = 200, 429, 500, 503
+_GATEWAY_FAULTS = (502, 503, 504)
+
+
+@dataclass
+class Passage:
+    """What is known of a request at the engines.
+
+    Attributes:
+        body: What is sent.
+        hides_usage: Whether the gateway asked for usage that the client did not ask for.
+        headers: What is sent with it.
+        is_sent: Whether an engine may have worked on it.
+        usage: As the engine counted it; ``None`` before it said so.
+        sent_s: When it was sent to the engine that answered.
+        first_byte_s: When the first byte of a streamed answer came.
+        end_s: When the answer was complete.
+    """
+
+    body: bytes
+    hides_usage: bool
+    headers: dict[str, str] = field(default_factory=dict)
+    is_sent: bool = False
+    usage: Usage | None = None
+    sent_s: float = 0.0
+    first_byte_s: float | None = None
+    end_s: float | None = None
+
+    @property
+    def used_tokens(self) -> int | None:
+        """Tokens that it used; ``None`` where nobody knows."""
+        if self.usage is not None:
+            return self.usage.total_tokens
+        return None if self.is_sent else 0
+
+
+class _Unanswered(Exception):  # noqa: N818 - tried again, or told as its ApiError
+    """An engine gave no answer that could go to the client."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Relay:
+    """Sends requests to engines.
+
+    Args:
+        session: Connections.
+        pool: The engines.
+        budget: Of retries.
+        slow_first_byte_s: Seconds after which a first byte counts against an engine.
+        clock: Monotonic seconds.
+        on_retry: Called for each retry.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        pool: UpstreamPool,
+        budget: RetryBudget,
+        slow_first_byte_s: float,
+        clock: Clock,
+        on_retry: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._pool = pool
+        self._budget = budget
+        self._slow_first_byte_s = slow_first_byte_s
+        self._clock = clock
+        self._on_retry = on_retry
+
+    async def forward(self, exchange: Exchange, passage: Passage) -> None:
+        """Have a request answered.
+
+        Raises:
+            ApiError: No engine answered it, or one broke off.
+        """
+        tried: list[Upstream] = []
+        self._budget.num_open += 1
+        num_retries = 0
+        try:
+            while True:
+                call = self._pool.call(tried)
+                try:
+                    await self._try(exchange, passage, call)
+                except _Unanswered as failure:
+                    tried.append(call.upstream)
+                    if len(tried) >= _MAX_TRIES or not self._budget.acquire():
+                        raise failure.error from failure
+                    num_retries += 1
+                    self._on_retry()
+                else:
+                    return
+                finally:
+                    call.end(Outcome.UNCOUNTED)
+        finally:
+            self._budget.num_open -= 1
+            self._budget.num_retries -= num_retries
+
+    async def _try(self, exchange: Exchange, passage: Passage, call: Call) -> None:
+        passage.sent_s = self._clock()
+        try:
+            async with self._session.request(
+                exchange.method, call.upstream.url + exchange.path, data=passage.body or None, headers=passage.headers
+            ) as response:
+                passage.is_sent = True
+                await self._answer(exchange, passage, call, response)
+        except (aiohttp.ClientError, OSError) as error:
+            call.end(Outcome.FAILED)
+            passage.is_sent = passage.is_sent or not isinstance(error, aiohttp.ClientConnectorError)
+            if exchange.status:
+                raise ApiError(
+                    502, "upstream_broke_off", "the engine broke off before its answer was complete", SERVER
+                ) from error
+            raise _Unanswered(
+                ApiError(502, "upstream_unreachable", "the engine did not answer", SERVER, retry_after_s=1.0)
+            ) from error
+
+    async def _answer(self, exchange: Exchange, passage: Passage, call: Call, response: aiohttp.ClientResponse) -> None:
+        kind = response.content_type
+        if response.status == _OK and kind == "text/event-stream":
+            await self._stream(exchange, passage, response)
+        else:
+            body = await _read(response)
+            if response.status in _GATEWAY_FAULTS:
+                passage.is_sent = False
+                call.end(Outcome.UNCOUNTED if response.status == _BUSY else Outcome.FAILED)
+                raise _Unanswered(_read_fault(response, body))
+            if not kind.endswith("json"):
+                call.end(Outcome.FAILED)
+                text = f"the engine answered {response.status} with {kind or 'no content type'} instead of JSON"
+                raise ApiError(502, "upstream_invalid", text, SERVER)
+            passage.usage = read_body_usage(body) if response.status == _OK else Usage(0, 0)
+            passage.end_s = self._clock()
+            await exchange.respond(response.status, [JSON, *_list_kept_headers(response)], body)
+        call.end(self._judge(passage, response.status))
+
+    async def _stream(self, exchange: Exchange, passage: Passage, response: aiohttp.ClientResponse) -> None:
+        events = EventStream(hides_usage=passage.hides_usage)
+        try:
+            async for chunk in response.content.iter_any():
+                if passage.first_byte_s is None:
+                    passage.first_byte_s = self._clock()
+                    await exchange.start(_OK, [(b"content-type", b"text/event-stream; charset=utf-8")])
+                ready = events.feed(chunk)
+                if ready:
+                    await exchange.write(ready)
+        except ValueError as error:
+            raise aiohttp.ClientPayloadError(str(error)) from error
+        finally:
+            passage.usage = events.usage
+        if not exchange.status:
+            raise aiohttp.ClientPayloadError("the answer has no events")
+        passage.end_s = self._clock()
+        await exchange.end(events.finish())
+
+    def _judge(self, passage: Passage, status: int) -> Outcome:
+        if status >= _FAILED:
+            return Outcome.FAILED
+        if status == _TOO_MANY:
+            return Outcome.UNCOUNTED
+        first_s = passage.first_byte_s
+        is_slow = first_s is not None and first_s - passage.sent_s > self._slow_first_byte_s
+        return Outcome.SLOW if is_slow else Outcome.GOOD
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    parts: list[bytes] = []
+    num_bytes = 0
+    async for chunk in response.content.iter_any():
+        num_bytes += len(chunk)
+        if num_bytes > _MAX_ANSWER_BYTES:
+            raise aiohttp.ClientPayloadError(f"the answer is longer than {_MAX_ANSWER_BYTES} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _read_fault(response: aiohttp.ClientResponse, body: bytes) -> ApiError:
+    """Build the error of an engine that could not answer: busy, starting, or a proxy's page before it."""
+    wait = response.headers.get("retry-after", "")
+    text = f"the engine answered {response.status}"
+    if response.content_type.endswith("json"):
+        text = f"{text}: {body[:300].decode(errors='replace')}"
+    code = "upstream_busy" if response.status == _BUSY else "upstream_failed"
+    return ApiError(response.status, code, text, SERVER, retry_after_s=float(wait) if wait.isdigit() else 1.0)
+
+
+def _list_kept_headers(response: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
+    wait = response.headers.get("retry-after")
+    return [(b"retry-after", wait.encode("latin-1"))] if wait else []

@@ -1,0 +1,114 @@
+"""The program of the stage ``gateway``: the application served by uvicorn until a stop is requested."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvicorn
+
+from practicum_core.api_keys import KEY_FILE
+from practicum_core.metrics import Metric
+from practicum_core.stage_process import HOST_VARIABLE, PORT_VARIABLE
+from practicum_core.stages.gateway import GatewayConfig, GatewayRecord
+from practicum_gateway.app import Gateway
+from practicum_gateway.connection import build_protocol
+
+_POLL_S = 0.05
+_KEEPALIVE_S = 75
+_BACKLOG = 2048
+
+
+class Context(Protocol):
+    """What the gateway needs of the run that it is a step of (``practicum_jobs.context.StageContext``)."""
+
+    @property
+    def experiments(self) -> Path:
+        """Folder of all runs."""
+        ...
+
+    @property
+    def is_stop_requested(self) -> bool:
+        """Whether a stop was requested."""
+        ...
+
+    def build_record_fields(self) -> dict[str, Any]:
+        """Return the fields that every record starts with."""
+        ...
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers: the stage has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
+    """Serve until a stop is requested, then let open requests end.
+
+    Raises:
+        DataError: The file of keys is broken.
+    """
+    keys = Path(config.keys) if config.keys else ctx.experiments / KEY_FILE
+    gateway = Gateway(config, keys if config.require_key else None)
+    host, port = os.environ.get(HOST_VARIABLE, "127.0.0.1"), int(os.environ[PORT_VARIABLE])
+    server = _Server(build_server_config(gateway, config, host, port))
+    with asyncio.Runner(loop_factory=_make_loop) as runner:
+        runner.run(serve(gateway, server, ctx))
+    totals = asdict(gateway.counters.totals)
+    return GatewayRecord(
+        **ctx.build_record_fields(),
+        **totals,
+        metrics=[Metric(name=name, value=value) for name, value in totals.items()],
+    )
+
+
+def build_server_config(gateway: Gateway, config: GatewayConfig, host: str, port: int) -> uvicorn.Config:
+    """Build what uvicorn is told."""
+    return uvicorn.Config(
+        gateway,
+        host=host,
+        port=port,
+        http=build_protocol(config),
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="error",
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEPALIVE_S,
+        timeout_graceful_shutdown=max(int(config.drain_s), 1),
+    )
+
+
+async def serve(gateway: Gateway, server: uvicorn.Server, ctx: Context) -> None:
+    """Serve until the context or the server itself says that it is over."""
+    await gateway.start()
+    watcher = asyncio.create_task(_watch_stop(gateway, server, ctx))
+    try:
+        await server.serve()
+    finally:
+        watcher.cancel()
+        await gateway.close()
+
+
+async def _watch_stop(gateway: Gateway, server: uvicorn.Server, ctx: Context) -> None:
+    while not ctx.is_stop_requested:  # noqa: ASYNC110 - set by a signal handler outside of the loop
+        await asyncio.sleep(_POLL_S)
+    gateway.is_draining = True
+    server.should_exit = True
+
+
+def _make_loop() -> asyncio.AbstractEventLoop:
+    import uvloop  # noqa: PLC0415 - the application itself runs on any loop
+
+    return uvloop.new_event_loop()
