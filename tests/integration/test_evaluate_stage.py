@@ -118,6 +118,16 @@ def test_two_runs_that_reuse_no_answer_are_bit_equal(context, base_dir):
     assert not (context.cache_dir / "answers").exists()
 
 
+def test_the_base_model_answers_some_rows_twice_and_no_kept_answer_stands_for_it(context, base_dir, tuned_dir):
+    config = configure(base_dir, candidate=f"file://{tuned_dir}", control_split="control", repeat_rows=3)
+    evaluate.run(config, context)
+    evaluate.run(config, context)
+    lines = [json.loads(line) for line in context.layout.samples.read_text(encoding="utf-8").splitlines()]
+    assert [line["id"] for line in lines if "again" in line] == [line["id"] for line in lines[:3]]
+    assert all((line["again"], line["again_correct"]) == (line["base"], line["base_correct"]) for line in lines[:3])
+    assert list((context.layout.root / "answers").glob("again-*.jsonl"))
+
+
 def test_the_candidate_is_held_against_the_base_row_by_row(context, base_dir, tuned_dir):
     config = configure(base_dir, candidate=f"file://{tuned_dir}", control_split="control")
     record = evaluate.run(config, context)

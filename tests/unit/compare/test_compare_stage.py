@@ -54,6 +54,28 @@ def test_better_is_improved_and_a_lost_control_set_is_its_own_verdict(tmp_path):
     assert "the control set regressed" in sentence
 
 
+def repeat(samples, is_flipped):
+    """Give each sample a second answer of the base model, which is scored otherwise where ``is_flipped`` says so."""
+    return [
+        one.model_copy(update={"again": "c", "again_correct": one.base_correct != is_flipped(place)})
+        for place, one in enumerate(samples)
+    ]
+
+
+def test_a_difference_within_the_noise_of_two_runs_is_none(tmp_path):
+    samples = [build(number, base=number % 2 == 0, candidate=number % 2 == 0 or number < 24) for number in range(200)]
+    assert run(tmp_path, samples).verdict == "improved"
+    quiet = run(tmp_path, repeat(samples, lambda _: False))
+    assert quiet.verdict == "improved"
+    assert get_metrics(quiet)["noise_floor"].value == 0
+    noisy = run(tmp_path, repeat(samples, lambda place: place % 4 == 1))
+    assert noisy.verdict == "not_distinguishable"
+    metrics = get_metrics(noisy)
+    assert (metrics["noise_changed"].value, metrics["noise_items"].value) == (0.25, 200)
+    assert metrics["paired_difference"].value < metrics["noise_floor"].value
+    assert "differs from itself by as much in two runs" in noisy.failures[0].text
+
+
 def test_a_model_against_itself_is_not_distinguishable(tmp_path):
     samples = [build(number, base=number % 2 == 0, candidate=number % 2 == 0) for number in range(100)]
     record = run(tmp_path, samples)

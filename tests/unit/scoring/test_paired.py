@@ -31,7 +31,7 @@ from practicum_jobs.scoring.power import (
     plan_smallest_detectable,
 )
 from practicum_jobs.scoring.resamples import ClusterSums, draw_flipped_sums, draw_means
-from practicum_jobs.scoring.verdicts import VerdictKind, VerdictReason, decide, decide_tasks
+from practicum_jobs.scoring.verdicts import Rule, VerdictKind, VerdictReason, decide, decide_tasks
 
 # Student's sleep data (Biometrika 6 (1908), 1-25); R's t.test(extra ~ group, paired = TRUE) gives the values below.
 SLEEP = PairedOutcomes(
@@ -236,9 +236,14 @@ def test_one_cluster_decides_nothing():
 
 
 def test_the_noise_of_two_runs():
-    noise = measure_noise([1, 0, 1, 0] * 25, [1, 0, 0, 1] * 25)
+    noise = measure_noise(PairedOutcomes([1, 0, 1, 0] * 25, [1, 0, 0, 1] * 25))
     assert noise.share_changed == pytest.approx(0.5)
     assert 0.1 < noise.floor < 0.2
+    better = pair(16, 2, 100)
+    assert decide(better, Rule(noise_floor=0.1)).kind == VerdictKind.IMPROVED
+    same = decide(better, Rule(noise_floor=0.13))
+    assert (same.kind, same.reason) == (VerdictKind.NOT_DISTINGUISHABLE, VerdictReason.WITHIN_NOISE)
+    assert decide(pair(2, 16, 100), Rule(noise_floor=0.13)).reason == VerdictReason.WITHIN_NOISE
 
 
 @pytest.mark.parametrize(("base", "candidate"), [([], []), ([1], [1, 0]), ([math.nan], [0])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from practicum_core.errors import DataError
 from practicum_core.stages.evaluate import EvaluationSample, split_samples
@@ -32,12 +32,14 @@ class Questions:
         whole: All items of the scored split.
         tasks: Its items by task; empty where it has a single task.
         control: Items of the control split, right where the answer names what is expected.
+        repeated: Items that the base model answered twice: its two scores. ``None`` where it answered none twice.
     """
 
     split: str
     whole: PairedOutcomes
     tasks: Mapping[str, PairedOutcomes]
     control: PairedOutcomes | None
+    repeated: PairedOutcomes | None = None
 
 
 def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions:
@@ -56,14 +58,14 @@ def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions
     if len(splits) > 2:  # noqa: PLR2004 - scored and control
         raise DataError(f"samples of {len(splits)} splits ({', '.join(splits)})", "give one split and a control split")
     scored, control = split_samples(samples)
-    return build_questions(
+    questions = build_questions(
         splits[0],
         [
             Item(
                 one.task,
                 one.group or f"row:{one.id}",
-                float(bool(one.base_correct)) if one.base_score is None else one.base_score,
-                float(bool(one.candidate_correct)) if one.candidate_score is None else one.candidate_score,
+                _count(one.base_correct, one.base_score),
+                _count(one.candidate_correct, one.candidate_score),
             )
             for one in scored
         ],
@@ -72,6 +74,22 @@ def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions
             for one in control
         ],
     )
+    twice = [
+        Item(
+            one.task,
+            one.group or f"row:{one.id}",
+            _count(one.base_correct, one.base_score),
+            _count(one.again_correct, one.again_score),
+        )
+        for one in scored
+        if one.again_correct is not None
+    ]
+    return replace(questions, repeated=_pair(twice) if twice else None)
+
+
+def _count(is_right: bool | None, grade: float | None) -> float:  # noqa: FBT001 - as in the sample
+    """Return what a comparison counts: the grade, or 1 and 0 for right and wrong."""
+    return float(bool(is_right)) if grade is None else grade
 
 
 def build_questions_of_files(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> Questions:

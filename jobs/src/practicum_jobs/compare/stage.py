@@ -13,10 +13,11 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, resolve_samples
 from practicum_jobs.scoring.intervals import Bootstrap, Interval
 from practicum_jobs.scoring.multiplicity import Correction
+from practicum_jobs.scoring.noise import NoiseFloor, measure_noise
 from practicum_jobs.scoring.paired import PairedOutcomes, bootstrap_bca, permute_signs
 from practicum_jobs.scoring.power import Power
 from practicum_jobs.scoring.result_files import pair_results, read_results
-from practicum_jobs.scoring.verdicts import Rule, Verdict, VerdictKind, decide, decide_tasks
+from practicum_jobs.scoring.verdicts import Rule, Verdict, VerdictKind, VerdictReason, decide, decide_tasks
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
     """
     questions = _read_questions(config, ctx)
     ctx.progress(0.1, "answers paired")
+    noise = measure_noise(questions.repeated, config.confidence) if questions.repeated else None
     rule = Rule(
         power=Power(alpha=1 - config.confidence, power=config.power),
         margin=config.margin,
         bootstrap=Bootstrap(config.num_resamples, config.seed),
         correction=Correction(config.correction),
+        noise_floor=noise.floor if noise else 0.0,
     )
     whole = Comparison(questions.split, questions.whole, decide(questions.whole, rule))
     ctx.raise_if_stopped()
@@ -58,7 +61,7 @@ def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
         verdict=whole.verdict.kind.value,
         control_verdict=control.verdict.kind.value if control else None,
         verdicts=[_describe(one, rule) for one in comparisons],
-        metrics=_build_metrics(questions, whole, tasks, control),
+        metrics=[*_build_metrics(questions, whole, tasks, control), *(_describe_noise(noise) if noise else [])],
         failures=[_explain(one, config) for one in comparisons if one.verdict.kind is not VerdictKind.IMPROVED],
     )
 
@@ -116,6 +119,16 @@ def _build_metrics(
     ]
 
 
+def _describe_noise(noise: NoiseFloor) -> list[Metric]:
+    interval = _clip(noise.interval)
+    return [
+        Metric(name="noise_difference", value=interval.value, low=interval.low, high=interval.high),
+        Metric(name="noise_floor", value=min(noise.floor, 1.0)),
+        Metric(name="noise_changed", value=noise.share_changed),
+        Metric(name="noise_items", value=noise.num_items),
+    ]
+
+
 def _build_difference(name: str, one: Comparison) -> Metric:
     interval = _clip(one.verdict.interval)
     return Metric(name=name, value=interval.value, low=interval.low, high=interval.high)
@@ -130,6 +143,9 @@ def _explain(one: Comparison, config: CompareConfig) -> Failure:
     verdict, interval = one.verdict, _clip(one.verdict.interval)
     shown = f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
     smallest = min(verdict.smallest_detectable, 1.0)
+    if verdict.reason is VerdictReason.WITHIN_NOISE:
+        text = f"candidate minus base {shown}: the base model differs from itself by as much in two runs"
+        return Failure(kind=verdict.kind.value, where=one.name, text=text)
     detail = {
         VerdictKind.REGRESSED: "the interval lies below zero",
         VerdictKind.NOT_DISTINGUISHABLE: f"a difference of {smallest:.3f} would have been seen",

@@ -22,6 +22,7 @@ from practicum_jobs.evaluate.measures import (
     build_samples,
 )
 from practicum_jobs.evaluate.models import EvaluatedModel, ensure_evaluated_model
+from practicum_jobs.evaluate.repetition import add_repeated, repeat_answers
 from practicum_jobs.scoring.intervals import Bootstrap
 from practicum_jobs.scoring.power import ASSUMED_CORRELATION, Design, Power, plan_smallest_detectable
 from practicum_jobs.scoring.scorers import score_row
@@ -41,9 +42,14 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
     models = {"base": base} if candidate is None else {"base": base, "candidate": candidate}
     planned = _plan(rows[config.split], config) if candidate else []
     answers = _answer_all(models, rows, config, ctx)
+    again = repeat_answers(base, rows[config.split], config, ctx, lambda _: None)
     scored = {split: _score(split, rows[split], answers, config) for split in rows}
     statistics = Statistics(config.confidence, Bootstrap(config.bootstrap_resamples, config.seed))
-    _write_samples(ctx, scored, answers)
+    samples = {
+        split: build_samples(split, one, [given.by_split[split] for given in answers]) for split, one in scored.items()
+    }
+    samples[config.split] = add_repeated(samples[config.split], rows[config.split], again, config)
+    ctx.write_samples(one for given in samples.values() for one in given)
     lock = read_data_lock(ctx.run)
     control = scored.get(config.control_split) if config.control_split else None
     return EvaluateRecord(
@@ -122,13 +128,6 @@ def _score(split: str, rows: Sequence[Row], answers: Sequence[Answers], config: 
         for one in answers
     )
     return Scored(rows, base, others[0] if others else None)
-
-
-def _write_samples(ctx: StageContext, scored: Mapping[str, Scored], answers: Sequence[Answers]) -> None:
-    samples = []
-    for split, one in scored.items():
-        samples += build_samples(split, one, [given.by_split[split] for given in answers])
-    ctx.write_samples(samples)
 
 
 def _note_prompts(answers: Sequence[Answers]) -> list[str]:

@@ -1,8 +1,7 @@
-"""How much scores differ between two runs of the same model (A/A)."""
+"""How much the scores of one model differ between two runs (A/A)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from practicum_jobs.scoring.intervals import Interval
@@ -13,9 +12,10 @@ from practicum_jobs.scoring.paired import PairedOutcomes, estimate_difference_of
 class NoiseFloor:
     """Share of items whose score changed, and the mean change with its interval.
 
-    ``floor`` is the largest distance from 0 within the interval: a smaller difference may be noise of sampling.
+    ``floor`` is the largest distance from 0 within the interval: a smaller difference may be noise of the engine.
     """
 
+    num_items: int
     share_changed: float
     interval: Interval
 
@@ -25,14 +25,11 @@ class NoiseFloor:
         return max(abs(self.interval.low), abs(self.interval.high))
 
 
-def measure_noise(
-    first: Sequence[float], second: Sequence[float], clusters: Sequence[str] = (), confidence: float = 0.95
-) -> NoiseFloor:
-    """Return the noise floor from two runs of one model over the same items.
+def measure_noise(twice: PairedOutcomes, confidence: float = 0.95) -> NoiseFloor:
+    """Return the noise floor from the scores of two runs of one model over the same items.
 
-    >>> measure_noise([1, 0, 1], [1, 0, 1]).floor
+    >>> measure_noise(PairedOutcomes([1, 0, 1], [1, 0, 1])).floor
     0.0
     """
-    outcomes = PairedOutcomes(first, second, clusters)
-    interval = estimate_difference_of_means(outcomes, confidence).interval
-    return NoiseFloor(float((outcomes.differences != 0).mean()), interval)
+    interval = estimate_difference_of_means(twice, confidence).interval
+    return NoiseFloor(len(twice.base), float((twice.differences != 0).mean()), interval)

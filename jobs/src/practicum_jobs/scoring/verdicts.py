@@ -36,6 +36,8 @@ class VerdictReason(StrEnum):
     """The adjusted p-value is at most alpha, and the interval does not hold 0."""
     SMALL_DIFFERENCE = "small_difference"
     """A difference of the margin would have been detected, and none was."""
+    WITHIN_NOISE = "within_noise"
+    """The difference is no larger than that of the base model between two runs of its own."""
     CANNOT_DETECT_MARGIN = "cannot_detect_margin"
     """Nothing was detected, and a difference as large as the margin could have been missed."""
 
@@ -46,6 +48,7 @@ class Rule:
 
     ``margin`` is the smallest difference that matters. ``min_items`` is a convention of the course, not a theorem: an
     exact test of 12 items is valid, but its interval is about half the scale wide, and two relabelled items turn it.
+    ``noise_floor`` is the difference that one model shows between two runs; one that is no larger is no difference.
     """
 
     power: Power = field(default_factory=Power)
@@ -53,6 +56,7 @@ class Rule:
     min_items: int = 20
     bootstrap: Bootstrap = field(default_factory=lambda: Bootstrap(num_resamples=9999))
     correction: Correction = Correction.HOLM
+    noise_floor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,10 +134,11 @@ def _decide(
 ) -> tuple[VerdictKind, VerdictReason]:
     if not is_possible or smallest == float("inf"):
         return VerdictKind.UNDERPOWERED, VerdictReason.TOO_FEW_ITEMS
-    if p <= rule.power.alpha and interval.low > 0:
-        return VerdictKind.IMPROVED, VerdictReason.SIGNIFICANT
-    if p <= rule.power.alpha and interval.high < 0:
-        return VerdictKind.REGRESSED, VerdictReason.SIGNIFICANT
+    if p <= rule.power.alpha and not interval.low <= 0 <= interval.high:
+        if abs(interval.value) <= rule.noise_floor:
+            return VerdictKind.NOT_DISTINGUISHABLE, VerdictReason.WITHIN_NOISE
+        kind = VerdictKind.IMPROVED if interval.low > 0 else VerdictKind.REGRESSED
+        return kind, VerdictReason.SIGNIFICANT
     if smallest > rule.margin or abs(interval.value) > rule.margin:
         return VerdictKind.UNDERPOWERED, VerdictReason.CANNOT_DETECT_MARGIN
     return VerdictKind.NOT_DISTINGUISHABLE, VerdictReason.SMALL_DIFFERENCE

@@ -118,6 +118,10 @@ METRICS = {
     "control_smallest_detectable": figure(
         "Smallest detectable difference, control set", "最小可检测差异，对照集", "width"
     ),
+    "noise_floor": figure("Noise floor: the base model against itself", "噪声下限（基座与自身相比）", "width"),
+    "noise_difference": figure("Base model, second run minus first", "基座模型，第二次减第一次", "points"),
+    "noise_changed": figure("Answers scored otherwise in the second run", "第二次得分不同的回答占比", "share"),
+    "noise_items": figure("Items answered twice", "回答两次的样本数", "count"),
     "num_compared": figure("Items compared", "比较的样本数", "count"),
     "num_clusters": figure("Templates that the items come from", "样本所属模板数", "count"),
 }

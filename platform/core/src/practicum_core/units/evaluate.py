@@ -20,8 +20,8 @@ EVALUATE = Unit(
         Step(
             "evaluate",
             "evaluate",
-            config={"candidate": "latest:sft/merged", "control_split": "control"},
-            quick={"limit": 100, "control_limit": 60},
+            config={"candidate": "latest:sft/merged", "control_split": "control", "repeat_rows": 200},
+            quick={"limit": 100, "control_limit": 60, "repeat_rows": 40},
         ),
         Step("compare", "compare"),
         Step("analyze", "analyze"),
