@@ -80,6 +80,27 @@ def test_bad_input(workplace, command, arguments, code, text):
     assert not list(workplace.glob("experiments/*/*"))
 
 
+@pytest.mark.parametrize("option", [["-n", "student-01"], ["--cluster"], ["--context=class"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pointer", "set", "best", "latest"],
+        ["pointer", "show"],
+        ["pointer", "rollback", "best"],
+        ["verify", "latest"],
+        ["diff", "a", "b"],
+        ["summarize"],
+        ["run", "week-01"],
+    ],
+)
+def test_a_command_about_this_machine_says_so_when_it_is_asked_about_a_cluster(workplace, command, arguments, option):
+    code, _, err = command(*arguments, *option)
+    assert code == 2
+    assert "is about runs of this machine" in err
+    assert "take -n NAMESPACE" in err
+    assert not list(workplace.glob("experiments/*"))
+
+
 @pytest.mark.parametrize(
     ("weeks", "splits", "missing", "file"),
     [

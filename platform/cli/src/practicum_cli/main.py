@@ -15,6 +15,7 @@ from practicum_cli.streams import prepare_streams, silence, tell
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 4
 EXIT_INTERNAL = 70
+_CLUSTER_OPTIONS = frozenset({"-n", "--namespace", "--context", "--cluster"})
 
 
 class LazyGroup(click.Group):
@@ -124,6 +125,14 @@ def _report_usage(error: click.ClickException) -> int:
     text = error.format_message().strip()
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "practicum"
+    if isinstance(error, click.NoSuchOption) and error.option_name in _CLUSTER_OPTIONS:
+        tell(
+            f"error: ConfigInvalid: `{path}` is about runs of this machine and takes no {error.option_name}\n"
+            "  fix: `practicum submit`, `status`, `logs` and `evidence` take -n NAMESPACE; a week on a cluster names"
+            " the student's earlier runs there: latest:UNIT, run:RUN_ID or pointer:NAME",
+            err=True,
+        )
+        return EXIT_USAGE
     tell(f"error: ConfigInvalid: {text}\n  fix: see `{path} --help`", err=True)
     return EXIT_USAGE
 
