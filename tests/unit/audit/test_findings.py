@@ -7,13 +7,15 @@ import pytest
 
 from practicum_core.errors import ConfigError
 from practicum_core.rows import Message, Row
+from practicum_core.scorers import RegexScorer
 from practicum_jobs.audit.catalogue import CATALOGUE, get_verdict, resolve_thresholds
 from practicum_jobs.audit.checks import check_content, write_excerpt
 from practicum_jobs.audit.content import Content, build_content, normalise_content
-from practicum_jobs.audit.places import build_record, is_defect, read_defect, read_row, write_place
+from practicum_jobs.audit.places import is_defect, read_defect, read_row, write_place
 from practicum_jobs.audit.scan import Scan, find_conflicts, read_marks
 from practicum_jobs.datasets.formats import detect_format, read_record
 from practicum_jobs.datasets.readers import Defect
+from practicum_jobs.datasets.row_records import build_record
 from practicum_jobs.text.encoding import EncodingDefect
 from practicum_jobs.text.pii_kinds import PiiKind
 from practicum_jobs.text.refusals import is_refusal
@@ -96,6 +98,7 @@ def test_unknown_thresholds_are_all_named():
 def test_a_clean_record_reads_back_as_the_row(rejected):
     messages = [Message(role="system", content="s"), Message(role="user", content="u")]
     row = Row(id="r1", messages=messages, answer="a", rejected=rejected, task="extract", language="en", group="g")
+    row = row.model_copy(update={"scorer": RegexScorer(pattern="a+")})
     record = build_record(row)
     assert read_record(record, detect_format(record), "x") == (row, ())
     assert read_row(write_place(row)) == row

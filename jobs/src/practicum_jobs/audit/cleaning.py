@@ -21,10 +21,11 @@ from practicum_core.rows import Row
 from practicum_jobs.audit.catalogue import CATALOGUE, CONFLICT, EXACT, HELD_OUT, LEAKED, NEAR, RUN, UNREAD
 from practicum_jobs.audit.checks import has_private, write_excerpt
 from practicum_jobs.audit.content import build_content
-from practicum_jobs.audit.places import build_piece, is_defect, read_defect, read_id, read_row, write_line, write_place
+from practicum_jobs.audit.places import build_piece, is_defect, read_defect, read_id, read_row, write_place
 from practicum_jobs.audit.scan import Scan, read_marks
 from practicum_jobs.audit.truth import Truth, build_key
 from practicum_jobs.datasets.readers import Defect, Raw
+from practicum_jobs.datasets.row_records import write_line
 from practicum_jobs.datasets.sources import Source
 
 MAX_ID_CHARS = 80

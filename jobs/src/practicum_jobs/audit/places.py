@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
 
-from practicum_core.rows import Message, Row
+from practicum_core.rows import Row
 from practicum_jobs.datasets.readers import Defect, Origin, Raw, read_piece
+from practicum_jobs.datasets.row_records import build_record, write_line
 
 _DEFECT_MARK = b"["
 
@@ -63,43 +63,6 @@ def build_piece(line: bytes, number: int) -> Raw:
     return Raw(_COPY, number, line)
 
 
-def build_record(row: Row) -> dict[str, Any]:
-    """Return the row as a record of the chat or preference format, which every reader of the course takes."""
-    turns = [_build_turn(message) for message in row.messages]
-    known = {"task": row.task, "language": row.language, "group": row.group}
-    extra: dict[str, Any] = {name: value for name, value in known.items() if value}
-    if row.label is not None:
-        extra["label"] = row.label
-    if row.tools:
-        extra["tools"] = row.tools
-    if row.rejected is not None:
-        chosen = [_build_turn(row.answer_turn)] if row.answer_turn else row.answer
-        rejected = [_build_turn(row.rejected_turn)] if row.rejected_turn else row.rejected
-        return {"id": row.id, "prompt": turns, "chosen": chosen, "rejected": rejected, **extra}
-    turns.append(_build_turn(row.answer_turn) if row.answer_turn else {"role": "assistant", "content": row.answer})
-    return {"id": row.id, "messages": turns, **extra}
-
-
-def _build_turn(message: Message) -> dict[str, Any]:
-    if message.is_plain:
-        return {"role": message.role, "content": message.content}
-    turn = message.model_dump(exclude={"tool_calls"})
-    if message.tool_calls:
-        turn["tool_calls"] = [
-            {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            | ({"id": call.id} if call.id else {})
-            for call in message.tool_calls
-        ]
-    return turn
-
-
-def write_line(value: dict[str, Any] | list[Any]) -> bytes:
-    """Return a value as a line of JSON."""
-    return (_ENCODER.encode(value) + "\n").encode("utf-8", "replace")
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-"""Made once: ``json.dumps`` makes one for every call with other options than its own."""
 _DECODER = json.JSONDecoder()
 _ID_MARK = '{"id":'
 _COPY = Origin(Path("clean.jsonl"), "clean.jsonl", "auto")
