@@ -152,6 +152,26 @@ def test_tasks_have_verdicts_of_their_own(tmp_path):
     assert get_metrics(record)["paired_difference_question"].value == 0
 
 
+def test_a_slice_has_a_verdict_of_its_own(tmp_path):
+    samples = [build(number, base=number >= 40, candidate=True) for number in range(200)]
+    part = tmp_path / "slice.json"
+    part.write_text(json.dumps({"groups": [f"test-{group}" for group in range(10)], "tasks": ["other"]}))
+    record = run(tmp_path, samples, item_slice=f"file://{part}")
+    metrics = get_metrics(record)
+    assert (record.slice_verdict, metrics["slice_improved"].value) == ("improved", 1)
+    assert (metrics["num_slice_items"].value, metrics["slice_difference"].value) == (40, 1)
+    assert (metrics["num_compared"].value, metrics["paired_difference"].value) == (200, pytest.approx(0.2))
+    assert [verdict.name for verdict in record.verdicts] == ["test", "slice"]
+    assert "; the slice: improved, +1.000" in SPEC.describe_result(metrics)
+    part.write_text(json.dumps({"groups": ["another"]}))
+    record = run(tmp_path, samples, item_slice=f"file://{part}")
+    assert record.slice_verdict is None
+    assert "slice_improved" not in get_metrics(record)
+    part.write_text(json.dumps({"group": "another"}))
+    with pytest.raises(DataError, match=r"slice\.json: "):
+        run(tmp_path, samples, item_slice=f"file://{part}")
+
+
 def test_one_models_samples_are_refused(tmp_path):
     samples = [EvaluationSample(id="one", split="test", output="a", correct=True)]
     with pytest.raises(DataError, match="no answers of two models; the first is one"):

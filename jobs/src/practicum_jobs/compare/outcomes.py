@@ -1,4 +1,4 @@
-"""Paired outcomes of two models, by question: the scored split, each of its tasks, and the control split. Pure."""
+"""Paired outcomes of two models, by question: the scored split, its slice and tasks, and the control split. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from practicum_core.errors import DataError
+from practicum_core.stages.compare import ItemSlice
 from practicum_core.stages.evaluate import EvaluationSample, split_samples
 from practicum_jobs.scoring.paired import PairedOutcomes
 from practicum_jobs.scoring.result_files import CONTROL, ItemResult
@@ -21,6 +22,7 @@ class Item:
     cluster: str
     base: float
     candidate: float
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Questions:
         tasks: Its items by task; empty where it has a single task.
         control: Items of the control split, right where the answer names what is expected.
         repeated: Items that the base model answered twice: its two scores. ``None`` where it answered none twice.
+        part: Items of the slice that was asked for; ``None`` where none was, or where no item belongs to it.
     """
 
     split: str
@@ -40,9 +43,10 @@ class Questions:
     tasks: Mapping[str, PairedOutcomes]
     control: PairedOutcomes | None
     repeated: PairedOutcomes | None = None
+    part: PairedOutcomes | None = None
 
 
-def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions:
+def build_questions_of_samples(samples: Sequence[EvaluationSample], part: ItemSlice | None = None) -> Questions:
     """Pair the outcomes of both models in one file of samples.
 
     The few kinds of control items were chosen, not drawn from many kinds: the verdict is about these kinds, and their
@@ -66,6 +70,7 @@ def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions
                 one.group or f"row:{one.id}",
                 _count(one.base_correct, one.base_score),
                 _count(one.candidate_correct, one.candidate_score),
+                one.group,
             )
             for one in scored
         ],
@@ -73,6 +78,7 @@ def build_questions_of_samples(samples: Sequence[EvaluationSample]) -> Questions
             Item(one.task, f"row:{one.id}", float(bool(one.base_mentioned)), float(bool(one.candidate_mentioned)))
             for one in control
         ],
+        part,
     )
     twice = [
         Item(
@@ -92,7 +98,9 @@ def _count(is_right: bool | None, grade: float | None) -> float:  # noqa: FBT001
     return float(bool(is_right)) if grade is None else grade
 
 
-def build_questions_of_files(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> Questions:
+def build_questions_of_files(
+    pairs: Sequence[tuple[ItemResult, ItemResult]], part: ItemSlice | None = None
+) -> Questions:
     """Pair the results of two files. Items of a split ``control`` are the control set where others are there too.
 
     As in one file of samples, every control item is a cluster of its own.
@@ -103,24 +111,29 @@ def build_questions_of_files(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> 
         scored[0][0].split or "items",
         [_join(*pair, pair[0].cluster) for pair in scored],
         [_join(*pair, "") for pair in control],
+        part,
     )
 
 
-def build_questions(split: str, scored: Sequence[Item], control: Sequence[Item]) -> Questions:
-    """Ask about the whole split, about each of its tasks where it has several, and about the control set."""
+def build_questions(
+    split: str, scored: Sequence[Item], control: Sequence[Item], part: ItemSlice | None = None
+) -> Questions:
+    """Ask about the whole split, its slice, each of its tasks where it has several, and the control set."""
     names = sorted({item.task for item in scored})
     tasks = {name: [item for item in scored if item.task == name] for name in names} if len(names) > 1 else {}
+    chosen = [item for item in scored if part is not None and part.holds(item.task, item.group)]
     return Questions(
         split,
         _pair(scored),
         {name or "untyped": _pair(having) for name, having in tasks.items()},
         _pair(control) if control else None,
+        part=_pair(chosen) if chosen else None,
     )
 
 
 def _join(one: ItemResult, other: ItemResult, cluster: str) -> Item:
     """Join two results; without a cluster, the item is one of its own."""
-    return Item(one.task, cluster or f"item:{one.split}/{one.id}", one.score, other.score)
+    return Item(one.task, cluster or f"item:{one.split}/{one.id}", one.score, other.score, cluster)
 
 
 def _pair(items: Sequence[Item]) -> PairedOutcomes:

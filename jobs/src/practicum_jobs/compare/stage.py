@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from pydantic import ValidationError
+
+from practicum_core.errors import DataError
 from practicum_core.metrics import Metric
+from practicum_core.problems import list_problems
 from practicum_core.stages.base import Failure
-from practicum_core.stages.compare import CompareConfig, CompareRecord, TaskVerdict
+from practicum_core.stages.compare import CompareConfig, CompareRecord, ItemSlice, TaskVerdict
 from practicum_jobs.compare.outcomes import Questions, build_questions_of_files, build_questions_of_samples
 from practicum_jobs.context import StageContext
 from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, resolve_samples
@@ -32,7 +37,8 @@ class Comparison:
 def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
     """Decide whether the candidate is better: on the whole split, on each task, and on the control split.
 
-    The whole split is one hypothesis and its p-value is not adjusted; those of the tasks are adjusted together.
+    The whole split and the slice are one hypothesis each, named before any answer, and their p-values are not adjusted;
+    those of the tasks are adjusted together.
 
     Raises:
         ConfigError: The samples are named in a way that no file has.
@@ -55,23 +61,42 @@ def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
         Comparison(f"{questions.split}/{name}", questions.tasks[name], verdict) for name, verdict in decided.items()
     ]
     control = Comparison("control", questions.control, decide(questions.control, rule)) if questions.control else None
-    comparisons = [whole, *tasks, *([control] if control else [])]
+    part = Comparison("slice", questions.part, decide(questions.part, rule)) if questions.part else None
+    comparisons = [one for one in (whole, part, *tasks, control) if one is not None]
     return CompareRecord(
         **ctx.build_record_fields(),
         verdict=whole.verdict.kind.value,
         control_verdict=control.verdict.kind.value if control else None,
+        slice_verdict=part.verdict.kind.value if part else None,
         verdicts=[_describe(one, rule) for one in comparisons],
-        metrics=[*_build_metrics(questions, whole, tasks, control), *(_describe_noise(noise) if noise else [])],
+        metrics=[
+            *_build_metrics(questions, whole, tasks),
+            *(_build_slice_metrics(part) if part else []),
+            *(_build_control_metrics(control) if control else []),
+            *(_describe_noise(noise) if noise else []),
+        ],
         failures=[_explain(one, config) for one in comparisons if one.verdict.kind is not VerdictKind.IMPROVED],
     )
 
 
 def _read_questions(config: CompareConfig, ctx: StageContext) -> Questions:
     samples = resolve_samples(config.samples, ctx)
+    part = _read_slice(config, ctx)
     if config.candidate_samples is None:
-        return build_questions_of_samples(read_evaluation_samples(samples))
+        return build_questions_of_samples(read_evaluation_samples(samples), part)
     candidate = resolve_samples(config.candidate_samples, ctx)
-    return build_questions_of_files(pair_results(read_results(samples), read_results(candidate)))
+    return build_questions_of_files(pair_results(read_results(samples), read_results(candidate)), part)
+
+
+def _read_slice(config: CompareConfig, ctx: StageContext) -> ItemSlice | None:
+    if config.item_slice is None:
+        return None
+    path = Path(ctx.resolve_uri(config.item_slice, "data").removeprefix("file://"))
+    try:
+        return ItemSlice.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        why = list_problems(error)[0] if isinstance(error, ValidationError) else error.strerror
+        raise DataError(f"{path}: {why}", 'give a JSON file such as {"groups": ["NAME"], "tasks": []}') from error
 
 
 def _describe(one: Comparison, rule: Rule) -> TaskVerdict:
@@ -96,10 +121,8 @@ def _describe(one: Comparison, rule: Rule) -> TaskVerdict:
     )
 
 
-def _build_metrics(
-    questions: Questions, whole: Comparison, tasks: Sequence[Comparison], control: Comparison | None
-) -> list[Metric]:
-    metrics = [
+def _build_metrics(questions: Questions, whole: Comparison, tasks: Sequence[Comparison]) -> list[Metric]:
+    return [
         _build_difference("paired_difference", whole),
         *(_build_difference(f"paired_difference_{one.name.removeprefix(f'{questions.split}/')}", one) for one in tasks),
         *(Metric(name=f"verdict_{kind}", value=float(whole.verdict.kind is kind)) for kind in VerdictKind),
@@ -108,10 +131,18 @@ def _build_metrics(
         Metric(name="num_compared", value=len(whole.outcomes.base)),
         Metric(name="num_clusters", value=whole.outcomes.num_clusters),
     ]
-    if control is None:
-        return metrics
+
+
+def _build_slice_metrics(part: Comparison) -> list[Metric]:
     return [
-        *metrics,
+        _build_difference("slice_difference", part),
+        *(Metric(name=f"slice_{kind}", value=float(part.verdict.kind is kind)) for kind in VerdictKind),
+        Metric(name="num_slice_items", value=len(part.outcomes.base)),
+    ]
+
+
+def _build_control_metrics(control: Comparison) -> list[Metric]:
+    return [
         _build_difference("control_difference", control),
         Metric(name="control_regressed", value=float(control.verdict.kind is VerdictKind.REGRESSED)),
         Metric(name="control_underpowered", value=float(control.verdict.kind is VerdictKind.UNDERPOWERED)),

@@ -28,6 +28,9 @@ class CompareConfig(StageConfig):
         default=None,
         description="Results of the candidate, where `samples` holds those of the base alone; paired by id.",
     )
+    item_slice: OptionalDataUri = Field(
+        default=None, description="File that names the groups of a slice, as the stage iterate writes it."
+    )
     confidence: float = Field(default=0.95, ge=0.95, lt=1, description="Of intervals and tests.")
     power: float = Field(default=0.8, ge=0.5, lt=1, description="Of the smallest detectable difference.")
     margin: float = Field(
@@ -38,6 +41,26 @@ class CompareConfig(StageConfig):
     )
     num_resamples: int = Field(default=10_000, ge=1_000, description="Of the bootstrap and of the permutation test.")
     correction: Correction = Field(default="holm", description="Of the p-values over tasks.")
+
+
+class ItemSlice(BaseModel):
+    """A part of a split that has a verdict of its own, named before it was answered.
+
+    An item belongs to it by its group; an item without a group by its task.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    groups: list[str] = Field(default_factory=list)
+    tasks: list[str] = Field(default_factory=list, description="Of items that have no group.")
+
+    def holds(self, task: str, group: str) -> bool:
+        """Whether an item belongs to the slice.
+
+        >>> ItemSlice(groups=["a"]).holds("extract", "a"), ItemSlice(groups=["a"]).holds("extract", "")
+        (True, False)
+        """
+        return group in self.groups if group else task in self.tasks
 
 
 class TaskVerdict(BaseModel):
@@ -65,10 +88,11 @@ class TaskVerdict(BaseModel):
 
 
 class CompareRecord(StageRecord):
-    """One verdict per question: the scored split, each of its tasks, and the control split."""
+    """One verdict per question: the scored split, a slice of it, each of its tasks, and the control split."""
 
     verdict: VerdictName = Field(description="On the whole scored split.")
     control_verdict: VerdictName | None = None
+    slice_verdict: VerdictName | None = None
     verdicts: list[TaskVerdict]
 
 
@@ -87,7 +111,15 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
         return ""
     name = next((text for verdict, text in _VERDICTS.items() if _holds(metrics, f"verdict_{verdict}")), "no verdict")
     interval = f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
-    return f"Verdict: {name}; candidate minus base {interval}{_describe_control(metrics)}"
+    return f"Verdict: {name}; candidate minus base {interval}{_describe_slice(metrics)}{_describe_control(metrics)}"
+
+
+def _describe_slice(metrics: Mapping[str, Metric]) -> str:
+    found = metrics.get("slice_difference")
+    if found is None or found.low is None or found.high is None:
+        return ""
+    name = next((text for verdict, text in _VERDICTS.items() if _holds(metrics, f"slice_{verdict}")), "no verdict")
+    return f"; the slice: {name}, {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
 def _describe_control(metrics: Mapping[str, Metric]) -> str:
@@ -113,6 +145,12 @@ METRICS = {
     "verdict_underpowered": figure("Verdict “underpowered”", "结论为“样本不足”", "count"),
     "control_regressed": figure("Control set regressed", "对照集变差", "count"),
     "control_underpowered": figure("Control set too small to tell", "对照集样本不足", "count"),
+    "slice_difference": key_figure("Candidate minus base, failing slice", "候选减基座，失败切片", "points"),
+    "slice_improved": figure("Failing slice improved", "失败切片有提升", "count"),
+    "slice_regressed": figure("Failing slice regressed", "失败切片变差", "count"),
+    "slice_not_distinguishable": figure("Failing slice not distinguishable", "失败切片无法区分", "count"),
+    "slice_underpowered": figure("Failing slice too small to tell", "失败切片样本不足", "count"),
+    "num_slice_items": figure("Items of the failing slice", "失败切片的样本数", "count"),
     "comparison_p": figure("Paired test of the difference, p", "配对差异检验 p 值", "number"),
     "smallest_detectable": key_figure("Smallest detectable difference", "最小可检测差异", "width"),
     "control_smallest_detectable": figure(
