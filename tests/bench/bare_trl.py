@@ -47,9 +47,10 @@ def train(settings: dict) -> dict:
     # The same numbers as the project uses: frozen weights in bfloat16 on a GPU, trained ones in float32.
     has_gpu, is_full = torch.cuda.is_available(), settings["method"] == "full"
     dtype = torch.bfloat16 if has_gpu and not is_full else torch.float32
-    trainer = trl.SFTTrainer(
+    is_preference = "beta" in settings
+    trainer = (trl.DPOTrainer if is_preference else trl.SFTTrainer)(
         model=settings["model"],
-        args=trl.SFTConfig(
+        args=(trl.DPOConfig if is_preference else trl.SFTConfig)(
             output_dir=settings["output_dir"],
             seed=settings["seed"],
             max_steps=settings["max_steps"],
@@ -65,6 +66,7 @@ def train(settings: dict) -> dict:
             use_cpu=not has_gpu,
             report_to="none",
             disable_tqdm=True,
+            **({"beta": settings["beta"]} if is_preference else {}),
         ),
         train_dataset=datasets.Dataset.from_list(settings["rows"]),
         processing_class=transformers.AutoTokenizer.from_pretrained(settings["model"]),
