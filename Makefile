@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-audit bench-pii bench-sft bench-gpu bench-eval bench-gateway bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-controller cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -22,6 +22,9 @@ setup: .venv/.practicum-ready ## make .venv with the practicum command
 run: setup ## weeks 1 to 3 with a real model on this machine, ending in three evidence packs
 	.venv/bin/practicum run week-01 week-02 week-03 --profile quick
 
+course: setup ## every week of this version, in order; ends with experiments/course.json
+	.venv/bin/python tools/run_course.py
+
 test: ## all tests; creates their environment
 	tools/run-tests.sh $(PYTEST_ARGS)
 
@@ -36,7 +39,7 @@ format: ## format the code
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-bench: bench-audit bench-pii bench-sft bench-gpu bench-eval bench-gateway bench-controller ## every bench
+bench: bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-controller ## every bench
 
 bench-audit: ## the data audit compared with datasketch and Presidio
 	tests/bench/bench-audit.sh
@@ -46,6 +49,9 @@ bench-pii: ## recall by kind and false alarms of the search for personal data an
 
 bench-sft: ## fine-tuning compared with a plain TRL script
 	tests/bench/bench-sft.sh
+
+bench-dpo: ## preference training compared with a plain TRL script
+	tests/bench/bench-sft.sh --stage dpo
 
 bench-gpu: ## fine-tuning on a GPU compared with a plain TRL script; without a package index see bench-gpu.sh
 	tests/bench/bench-gpu.sh

@@ -1,4 +1,4 @@
-"""Weeks 3 and 4 with real stages on a tiny model, built on earlier runs in every way that a reference names one."""
+"""Weeks 3 to 5 with real stages on a tiny model, built on earlier runs in every way that a reference names one."""
 
 from __future__ import annotations
 
@@ -96,6 +96,8 @@ def test_verify_executes_again_on_the_very_files_that_a_run_was_built_on(tmp_pat
 @pytest.mark.timeout(900)
 def test_week_4_compares_what_week_3_exported_with_its_base(tmp_path, merged):
     """The same tiny model twice, on four rows: no week says more of them than that they are too few."""
+    early = practicum(tmp_path, "run", "week-05", "--profile", "quick")
+    assert (early.returncode, "run week-04 first" in early.stderr + early.stdout) == (2, True)
     small = ("evaluate.limit=4", "evaluate.control_limit=4", "evaluate.max_new_tokens=4")
     options = ("--profile", "quick", "--data", "builtin:tickets?rows=200", "--model", str(merged))
     done = practicum(tmp_path, "run", "week-04", *options, *(word for one in small for word in ("--set", one)))
@@ -113,3 +115,39 @@ def test_week_4_compares_what_week_3_exported_with_its_base(tmp_path, merged):
     assert gates == known
     assert {"analyze", "blind", "judge"} <= {step.parent.name for step in path.glob("stages/*/record.json")}
     assert "样本不足" in run.evidence_html.read_text(encoding="utf-8")
+    check_week_5(tmp_path, options, path)
+
+
+def check_week_5(folder, options, week_4):
+    """Run week 5 on the failures of week 4: too few pairs for DPO, so that the fine-tuned model is passed on."""
+    small = {name: value for name, value in SMALL.items() if name.startswith("sft.")}
+    small |= {"sft.num_epochs": 1, "iterate.train_rows": 8, "iterate.fresh_rows": 4, "evaluate-fresh.control_limit": 4}
+    small |= {"evaluate-fresh.max_new_tokens": 4, "evaluate-seen.max_new_tokens": 4}
+    done = practicum(
+        folder,
+        "run",
+        "week-05",
+        *options,
+        *(word for one in small.items() for word in ("--set", "=".join(map(str, one)))),
+    )
+    assert "/evidence/index.html" in done.stdout, done.stdout + done.stderr
+    (path,) = (folder / "experiments/iterate").iterdir()
+    run = RunLayout(path)
+    built_on = {one.reference: one.run for one in read_lineage(run).built_on}
+    failures = f"evaluate/{week_4.name}"
+    assert built_on == {
+        "latest:evaluate/stages/analyze/failures.jsonl": failures,
+        "latest:evaluate/stages/evaluate/samples.jsonl": failures,
+        "latest:sft/merged": f"sft/{EARLIER}",
+    }
+    repaired, preferred = read_record(run, "iterate"), read_record(run, "dpo")
+    assert [decision.is_yes for decision in repaired.decisions] == [True, False]
+    assert read_record(run, "sft").num_steps == 2
+    assert preferred.skipped == repaired.decisions[1].list_reasons()
+    merged = run.root / "stages/sft/artifacts/merged"
+    assert hash_path(run.root / "stages/dpo/artifacts/merged") == hash_path(merged)
+    gates = {gate["name"]: gate["passed"] for gate in json.loads(run.status.read_text())["gates"]}
+    assert gates["lineage"] is gates["no_leakage_enlarged"] is gates["control_kept_again"] is True
+    page = run.evidence_html.read_text(encoding="utf-8")
+    assert "not clean: its failures were looked at, and 4 of its rows are trained on now" in page
+    assert "数据如何修复" in page

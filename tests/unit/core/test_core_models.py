@@ -230,8 +230,8 @@ def test_two_students_of_one_namespace_are_refused():
     assert len(CourseSpec.model_validate({"students": students[1:]}).students) == 2
 
 
-def get_needed_splits(**spec):
-    return next(step.config.needed_splits for step in resolve_steps(build_weekjob(**spec)) if step.name == "snapshot")
+def get_needed_splits(name="snapshot", **spec):
+    return next(step.config.needed_splits for step in resolve_steps(build_weekjob(**spec)) if step.name == name)
 
 
 def test_the_step_that_freezes_the_data_is_told_what_later_steps_read():
@@ -251,6 +251,15 @@ def test_the_step_that_freezes_the_data_is_told_what_later_steps_read():
 
 def test_a_unit_that_only_measures_needs_no_training_rows():
     assert get_needed_splits(unit="experiments") == {"test": ["evaluate"]}
+
+
+def test_what_is_read_of_data_that_a_later_step_makes_is_not_needed_before():
+    assert get_needed_splits("model", unit="iterate") == {"train": ["iterate"], "validation": ["iterate"]}
+    enlarged = get_needed_splits("snapshot-enlarged", unit="evaluate-and-iterate")
+    assert enlarged["fresh"] == ["evaluate-fresh"]
+    given = get_needed_splits(unit="evaluate-and-iterate")
+    assert given["test"] == ["evaluate"]
+    assert "fresh" not in given
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_names_that_do_not_say_one_split_are_refused_by_name(names, shown, tmp_p
     with pytest.raises(DataError) as caught:
         open_source(str(tmp_path), tmp_path)
     assert f"which split these files are: {shown}" in caught.value.detail
-    assert "train, validation, test, control" in caught.value.fix
+    assert "train, validation, test, fresh, control" in caught.value.fix
 
 
 def test_two_parts_of_a_saved_data_set_that_are_one_split_are_refused(tmp_path):

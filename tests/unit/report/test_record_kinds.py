@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from practicum_core.gates import Comparison
 from practicum_core.stages.calibration import CalibrationCheck, CalibrationRecord, CanaryRound
 from practicum_core.stages.findings import Finding, FindingsRecord
 from practicum_core.stages.leaks import Leak, LeaksRecord
+from practicum_core.stages.repair import Criterion, Decision, RepairRecord, SplitChange, SplitClaim
 from practicum_core.stages.training import CheckpointInfo, TrainingRecord
-from practicum_jobs.render.blocks import Facts, Table
+from practicum_jobs.render.blocks import Facts, Notice, Table
 from practicum_jobs.report.pack import build_sections
 from practicum_jobs.report.reading import StepFiles, read_run
 from practicum_jobs.report.verdict import Pack, build_evidence
@@ -20,6 +22,10 @@ class DrillRecord(TrainingRecord):
 
 class ScreenRecord(FindingsRecord, LeaksRecord):
     """What a stage of the tests' own found in the rows and between the splits."""
+
+
+class MendRecord(RepairRecord):
+    """How a stage of the tests' own repaired data."""
 
 
 def stamp(stage):
@@ -81,6 +87,37 @@ def test_a_new_judge_gets_its_checks_its_canaries_and_what_it_may_decide(make_sf
         assert shown in text
     record = record.model_copy(update={"is_calibrated": True, "unusable": {}})
     assert "may decide a gate" in repr(build_pack_sections(run, record)["calibration"].blocks)
+
+
+def test_a_repair_shows_changes_clean_figures_and_criteria(make_sft_run):
+    yes = Criterion(title_en="Pairs", title_zh="偏好对", value=9, comparison=Comparison.AT_LEAST, threshold=8)
+    no = yes.model_copy(update={"title_en": "Left out", "value": 0.5, "threshold": 0.9, "style": "share"})
+    record = MendRecord(
+        **stamp("mend"),
+        verdict="pass",
+        num_rows=9,
+        num_clean_rows=9,
+        findings=[],
+        decisions=[Decision(name="prefer", title_en="DPO?", title_zh="DPO？", criteria=[yes, no])],
+        changes=[SplitChange(split="train", num_rows=4, change="added", title_en="new", title_zh="新")],
+        claims=[SplitClaim(split="test", is_clean=False, title_en="looked at", title_zh="已查看")],
+    )
+    blocks = build_pack_sections(make_sft_run(), record)["repair"].blocks
+    changes, claims, criteria = (block for block in blocks if isinstance(block, Table))
+    assert changes.rows[0][0] == "train"
+    assert claims.rows[0][2].text.en == "not clean"
+    assert [row[3].text.en for row in criteria.rows] == ["yes", "no"]
+    (answer,) = (block for block in blocks if isinstance(block, Notice))
+    assert answer.text.en == "DPO? no"
+    assert answer.detail.zh == "偏好对：50.0%（不低于 90.0%）"
+
+
+def test_training_that_was_left_out_says_why_and_shows_no_figures(make_sft_run):
+    counts = {"num_steps": 0, "num_train_rows": 0, "num_trainable_parameters": 0, "num_parameters": 0}
+    why = Criterion(title_en="New rows", title_zh="新样本", value=0, comparison=Comparison.AT_LEAST, threshold=1)
+    record = DrillRecord(**stamp("drill"), **counts, method="lora", num_tokens=0, skipped=[why])
+    (notice,) = build_pack_sections(make_sft_run(), record)["curves"].blocks
+    assert notice.detail.en == "New rows: 0 (at least 1)"
 
 
 def test_another_record_gets_none_of_them(make_sft_run):

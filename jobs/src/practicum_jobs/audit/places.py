@@ -52,7 +52,7 @@ def read_row(line: bytes) -> Row:
 def read_id(line: bytes) -> str:
     """Return the id of a row's line, which stands first in it, without decoding the rest.
 
-    >>> read_id(write_place(Row(id='a"b', messages=[Message(role="user", content="?")], answer="!")))
+    >>> read_id(write_place(Row(id='a"b', messages=[{"role": "user", "content": "?"}], answer="!")))
     'a"b'
     """
     return str(_DECODER.raw_decode(line.decode(), len(_ID_MARK))[0])

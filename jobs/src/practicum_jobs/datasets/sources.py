@@ -105,6 +105,18 @@ def open_source(uri: str, cache_dir: Path, options: ReadOptions = DEFAULT) -> So
     return _open_path(_get_path(uri, scheme, rest), "", options)
 
 
+def read_strictly(source: Source, split: str) -> Iterator[Row]:
+    """Yield the rows of a split; the first place that holds none is an error.
+
+    Raises:
+        DataError: No such split, or a place of it that is no row.
+    """
+    for place in source.iter_split(split):
+        if isinstance(place, Defect):
+            raise DataError(f"split {split}: {place}", "correct the line, or use the clean copy of `practicum audit`")
+        yield place
+
+
 def open_input(uri: str, ctx: StageContext, options: ReadOptions = DEFAULT) -> Source:
     """Open the data set that a stage's option names; what an earlier run or step made keeps the name it has there.
 

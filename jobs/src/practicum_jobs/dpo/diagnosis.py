@@ -60,6 +60,7 @@ def measure_preferences(curves: Curves, best_step: int | None, beta: float) -> l
         ("reward_margin", "eval_rewards_margins", 1.0, ""),
         ("chosen_drift", "eval_rewards_chosen", beta, "nats per answer"),
         ("rejected_drift", "eval_rewards_rejected", beta, "nats per answer"),
+        ("kl_divergence", "eval_kl", 1.0, "nats per token"),
     ]
     figures = []
     for name, series, divisor, unit in wanted:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from practicum_core.json_files import read_json_lines
+from practicum_core.rows import Row
 from practicum_core.stages.dpo import DpoConfig, DpoRecord
 from practicum_core.stages.training import CheckpointSample
 from practicum_jobs.adapters.ray_training import train_with_ray
 from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.sources import open_input, read_strictly
 from practicum_jobs.dpo.diagnosis import diagnose_preferences, find_preference_faults, measure_preferences
 from practicum_jobs.dpo.pairs import encode_pairs
 from practicum_jobs.training.conclusion import conclude_training, read_curve_file
 from practicum_jobs.training.faults import explain_training_faults
-from practicum_jobs.training.preparation import prepare_training
+from practicum_jobs.training.passing_on import pass_model_on, read_decision
+from practicum_jobs.training.preparation import load_locked, prepare_training
 
 TRAINER = "practicum_jobs.adapters.preference_trainer:build_trainer"
 
@@ -28,7 +32,10 @@ def run(config: DpoConfig, ctx: StageContext) -> DpoRecord:
         PlatformError: Workers were lost too often, or memory or disk ran out.
         Stopped: A stop was requested; a checkpoint was written.
     """
-    prepared = prepare_training(config, ctx, encode_pairs, TRAINER)
+    decision = read_decision(config, ctx)
+    if decision is not None and not decision.is_yes:
+        return pass_model_on(DpoRecord, config, ctx, decision)
+    prepared = prepare_training(config, ctx, encode_pairs, TRAINER, partial(load_pairs, config))
     ctx.progress(0.0, "starting the workers")
     with explain_training_faults(prepared.job):
         outcome = train_with_ray(prepared.job, lambda: ctx.is_stop_requested)
@@ -42,6 +49,18 @@ def run(config: DpoConfig, ctx: StageContext) -> DpoRecord:
             "diagnosis": f"{record.diagnosis} {diagnose_preferences(faults)}",
         }
     )
+
+
+def load_pairs(config: DpoConfig, ctx: StageContext) -> dict[str, list[Row]]:
+    """Return the pairs for training and validation: of their own data set, or of the run's data.
+
+    Raises:
+        DataError: The data set is missing, a split of it is, or a line is no row.
+    """
+    if config.pairs is None:
+        return load_locked(ctx)
+    source = open_input(config.pairs, ctx)
+    return {split: list(read_strictly(source, split)) for split in ("train", "validation")}
 
 
 def read_checkpoint_samples(path: Path) -> list[CheckpointSample]:

@@ -29,6 +29,7 @@ SECTIONS = {
     "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
+    "repair": B("How the data was repaired", "数据如何修复"),
     "audit": B("What the audit found", "审计结果"),
     "calibration": B("The judge and its calibration", "裁判及其校准"),
     "samples": B("Samples", "样本"),
@@ -70,6 +71,11 @@ READING = {
         "it rises while training loss keeps falling, the model overfits: it memorizes the training rows.",
         "训练损失应先下降再趋于平稳。验证损失在不参与训练的样本上测得；若验证损失上升而训练损失继续下降，"
         "说明模型过拟合，正在死记训练样本。",
+    ),
+    "repair": B(
+        "Every new row comes from a failure that the samples below name. A figure is clean if nobody looked at its "
+        "rows before they were scored and none of them is trained on.",
+        "每条新样本都来自某个失败样本，见下文样本部分。若评分前无人看过这些样本，且它们都未参与训练，则该数字是干净的。",
     ),
     "audit": B(
         "Each row is one kind of defect, with the number of data rows that have it and the share above which the audit "
@@ -235,9 +241,15 @@ CURVES = {
     "eval_logps_chosen": B("Log-probability of chosen answers, validation", "chosen 回答的对数概率（验证）"),
     "logps_rejected": B("Log-probability of rejected answers", "rejected 回答的对数概率"),
     "eval_logps_rejected": B("Log-probability of rejected answers, validation", "rejected 回答的对数概率（验证）"),
+    "eval_kl": B("KL divergence from the reference, validation", "相对参考模型的 KL 散度（验证）"),
+    "eval_kl_reading": B(
+        "In nats per answer token of the chosen sides; it starts at zero, where policy and reference are the same.",
+        "按 chosen 回答的每个词元计（nat）；起点为零，此时策略与参考模型相同。",
+    ),
     "other": B("{name}", "{name}"),
     "x": B("optimizer step", "优化步"),
     "y_loss": B("loss per token (nats)", "每词元损失（nat）"),
+    "y_loss_pair": B("loss per pair (nats)", "每对损失（nat）"),
     "y_value": B("value", "数值"),
     "restart": B("resumed", "恢复训练"),
     "best": B("best checkpoint", "最佳检查点"),

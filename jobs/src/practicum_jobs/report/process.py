@@ -8,7 +8,7 @@ from typing import Any
 
 from practicum_core.stages import STAGES
 from practicum_core.stages.base import StageRecord
-from practicum_core.stages.training import TrainingRecord
+from practicum_core.stages.training import TrainingConfig, TrainingRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import (
     Block,
@@ -27,6 +27,8 @@ from practicum_jobs.render.foreign_text import shorten
 from practicum_jobs.report.figures import format_bytes, format_digits, format_duration, format_time
 from practicum_jobs.report.messages import CURVES, READING, SECTIONS, STEPS
 from practicum_jobs.report.reading import RunFiles, StepFiles
+from practicum_jobs.report.repair import join_reasons
+from practicum_jobs.report.repair_messages import REPAIR
 from practicum_jobs.report.verdict import Pack
 
 _LOSS_SERIES = ("loss", "eval_loss")
@@ -120,7 +122,7 @@ def _build_curves(step: StepFiles) -> list[Block]:
     record = step.record if isinstance(step.record, TrainingRecord) else None
     marks = _build_marks(step, record)
     blocks: list[Block] = []
-    charts = _build_loss_charts(step.name, series, marks)
+    charts = _build_loss_charts(step, series, marks)
     charts += [
         _build_series_chart(step.name, name, points, marks)
         for name, points in sorted(series.items())
@@ -129,6 +131,8 @@ def _build_curves(step: StepFiles) -> list[Block]:
     drawn = [entry for entry in charts if entry is not None]
     if not drawn and record is None:
         return []
+    if record is not None and record.skipped:
+        return [Notice(REPAIR["skipped"], "warn", join_reasons(record.skipped))]
     if record is not None:
         blocks.append(_build_training_facts(record))
         if record.diagnosis:
@@ -148,7 +152,7 @@ def _build_marks(step: StepFiles, record: TrainingRecord | None) -> list[Mark]:
 
 
 def _build_loss_charts(
-    step: str, series: Mapping[str, list[tuple[int, float]]], marks: list[Mark]
+    step: StepFiles, series: Mapping[str, list[tuple[int, float]]], marks: list[Mark]
 ) -> list[tuple[Chart, Bilingual | None] | None]:
     named = [("loss", CURVES["training"], False), ("eval_loss", CURVES["validation"], True)]
     lines = [Series(label, series[name], has_dots) for name, label, has_dots in named if series.get(name)]
@@ -156,11 +160,20 @@ def _build_loss_charts(
         return []
     try:
         chart = line_chart(
-            f"{step}-loss", CURVES["loss"], lines, x_label=CURVES["x"], y_label=CURVES["y_loss"], marks=marks
+            f"{step.name}-loss", CURVES["loss"], lines, x_label=CURVES["x"], y_label=_name_loss(step), marks=marks
         )
     except ValueError:  # no finite point: training diverged at its first step
         return []
     return [(chart, CURVES["loss_reading"])]
+
+
+def _name_loss(step: StepFiles) -> Bilingual:
+    """Return the label of the loss axis: a loss is measured per token or per preference pair."""
+    spec = STAGES.get(step.stage)
+    is_per_pair = (
+        spec is not None and issubclass(spec.config, TrainingConfig) and spec.config.loss_unit == "nats per pair"
+    )
+    return CURVES["y_loss_pair" if is_per_pair else "y_loss"]
 
 
 def _build_series_chart(

@@ -8,6 +8,7 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.training.conclusion import conclude_training
 from practicum_jobs.training.encoding import encode_rows
 from practicum_jobs.training.faults import explain_training_faults
+from practicum_jobs.training.passing_on import pass_model_on, read_decision
 from practicum_jobs.training.preparation import PreparedTraining, prepare_training
 
 TRAINER = "practicum_jobs.adapters.completion_trainer:build_trainer"
@@ -23,6 +24,9 @@ def run(config: SftConfig, ctx: StageContext) -> SftRecord:
         PlatformError: Workers were lost too often, or memory or disk ran out.
         Stopped: A stop was requested; a checkpoint was written.
     """
+    decision = read_decision(config, ctx)
+    if decision is not None and not decision.is_yes:
+        return pass_model_on(SftRecord, config, ctx, decision)
     prepared = prepare(config, ctx)
     ctx.progress(0.0, "starting the workers")
     with explain_training_faults(prepared.job):

@@ -20,8 +20,8 @@ from practicum_jobs.text.sketches import SketchSettings
 
 NUM_EXAMPLES = 10
 PAIRS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("train", ("validation", "test", "control")),
-    ("validation", ("test",)),
+    ("train", ("validation", "test", "fresh", "control")),
+    ("validation", ("test", "fresh")),
 )
 """Splits that models are trained or selected on, each with the splits that must not contain its rows."""
 

@@ -48,7 +48,18 @@ class PreparedTraining:
     num_rows: int
 
 
-def prepare_training(config: TrainingConfig, ctx: StageContext, encode: Encoder, trainer: str) -> PreparedTraining:
+def load_locked(ctx: StageContext) -> dict[str, list[Row]]:
+    """Return the rows that training reads from the run's data."""
+    return {split: load_split(ctx, split) for split in ("train", "validation")}
+
+
+def prepare_training(
+    config: TrainingConfig,
+    ctx: StageContext,
+    encode: Encoder,
+    trainer: str,
+    load: Callable[[StageContext], dict[str, list[Row]]] = load_locked,
+) -> PreparedTraining:
     """Encode the rows, run every check, and write what the workers read.
 
     Args:
@@ -56,6 +67,7 @@ def prepare_training(config: TrainingConfig, ctx: StageContext, encode: Encoder,
         ctx: The step's context.
         encode: Turns rows into tokens.
         trainer: ``module:function`` that builds the trainer (:attr:`TrainingJob.trainer`).
+        load: Reads the rows of train and validation.
 
     Raises:
         ConfigError: A check failed; every problem in one message.
@@ -65,13 +77,14 @@ def prepare_training(config: TrainingConfig, ctx: StageContext, encode: Encoder,
     started_at_s = time.time() - ctx.elapsed_s
     model_dir = ensure_model(ctx.resolve_uri(config.model), ctx.cache_dir).path
     tokenizer = ChatTokenizer(model_dir)
+    found = load(ctx)
     rows = {
-        "train": load_split(ctx, "train")[: config.train_rows],
-        "validation": load_split(ctx, "validation")[: config.validation_rows],
+        "train": found["train"][: config.train_rows],
+        "validation": found["validation"][: config.validation_rows],
     }
     if not all(rows.values()):
         raise DataError("training needs rows in both splits, train and validation", "look at the snapshot's sizes")
-    encoded = {split: encode(found, tokenizer, config.max_length) for split, found in rows.items()}
+    encoded = {split: encode(members, tokenizer, config.max_length) for split, members in rows.items()}
     checks = check_before_training(
         [*encoded["train"], *encoded["validation"]],
         render_empty(tokenizer),
@@ -93,7 +106,7 @@ def prepare_training(config: TrainingConfig, ctx: StageContext, encode: Encoder,
         num_threads=count_threads(config.num_workers),
         trainer=trainer,
     )
-    for split, found in encoded.items():
-        write_rows(job.work_dir / f"{split}.npz", [row.tokens for row in found])
+    for split, members in encoded.items():
+        write_rows(job.work_dir / f"{split}.npz", [row.tokens for row in members])
     prepare_attempt(job)
     return PreparedTraining(job, checks, len(rows["train"]))

@@ -17,13 +17,26 @@ from practicum_core.units.data import DATA
 from practicum_core.units.data_and_sft import DATA_AND_SFT
 from practicum_core.units.declared import OF_OTHER_LENGTHS, OF_TEN_WEEKS
 from practicum_core.units.evaluate import COMPARISON, COMPARISON_OF_FILES, EVALUATE
+from practicum_core.units.evaluate_and_iterate import EVALUATE_AND_ITERATE
 from practicum_core.units.experiments import EXPERIMENTS
+from practicum_core.units.iterate import ITERATE
 from practicum_core.units.quantize import QUANTIZE
 from practicum_core.units.sft import SFT
 from practicum_core.units.shared_steps import MODEL
 from practicum_core.units.unit import Step, Unit
 
-_UNITS = (EXPERIMENTS, DATA, SFT, EVALUATE, QUANTIZE, *OF_TEN_WEEKS, DATA_AND_SFT, *OF_OTHER_LENGTHS)
+_UNITS = (
+    EXPERIMENTS,
+    DATA,
+    SFT,
+    EVALUATE,
+    ITERATE,
+    QUANTIZE,
+    *OF_TEN_WEEKS,
+    DATA_AND_SFT,
+    EVALUATE_AND_ITERATE,
+    *OF_OTHER_LENGTHS,
+)
 
 
 def _find_added_units() -> Iterator[Unit]:

@@ -93,13 +93,19 @@ def resolve_unit(weekjob: WeekJob) -> ResolvedUnit:
 
 
 def _tell_needed_splits(steps: Sequence[ResolvedStep]) -> list[ResolvedStep]:
-    """Tell each step that asks for it which splits the steps after it read, so that it can refuse data without them."""
+    """Tell each step that asks for it which splits the steps after it read, so that it can refuse data without them.
+
+    What steps read after other data was frozen is no split of this step's data.
+    """
     told = list(steps)
     for place, step in enumerate(steps):
         if NEEDED_SPLITS not in type(step.config).model_fields or NEEDED_SPLITS in step.config.model_fields_set:
             continue
         needed: dict[str, list[str]] = {}
+        data = getattr(step.config, "data", None)
         for later in steps[place + 1 :]:
+            if "data" in later.spec.locks and getattr(later.config, "data", None) != data:
+                break
             for split in later.config.list_splits():
                 needed.setdefault(split, []).append(later.name)
         told[place] = replace(step, config=step.config.model_copy(update={NEEDED_SPLITS: needed}))

@@ -20,6 +20,7 @@ SPLIT_WORDS: Mapping[str, str] = {
     "test": "test",
     "testing": "test",
     "testset": "test",
+    "fresh": "fresh",
     "control": "control",
 }
 """Words of names, to the split; in the order in which splits are read."""

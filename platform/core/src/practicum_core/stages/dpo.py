@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from practicum_core.stages.base import OptionalDataUri
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.stages.training import (
@@ -28,6 +29,9 @@ class DpoConfig(TrainingConfig):
     sequences_per_row: ClassVar[int] = 2
     loss_unit: ClassVar[str] = "nats per pair"
 
+    pairs: OptionalDataUri = Field(
+        default=None, description="Data set of pairs, with a split validation; the data of the run without it."
+    )
     method: Literal["lora", "qlora"] = "lora"
     engine: Literal["ray"] = "ray"
     learning_rate: float = Field(default=2e-5, gt=0)
@@ -35,6 +39,10 @@ class DpoConfig(TrainingConfig):
     lora_dropout: Literal[0] = Field(
         default=0, description="Always 0: dropout would make the policy differ from the reference by chance."
     )
+
+    def list_splits(self) -> tuple[str, ...]:
+        """List the splits of the run's data that training reads; none where the pairs are a data set of their own."""
+        return super().list_splits() if self.pairs is None else ()
 
 
 class DpoRecord(TrainingRecord):
@@ -57,6 +65,7 @@ SPEC = StageSpec(
         "preference_accuracy": key_figure("Pairs ranked rightly", "排序正确的偏好对占比", "share"),
         "reward_margin": key_figure("Reward margin", "奖励差", "number"),
         "chosen_drift": figure("Drift of chosen answers (nats)", "chosen 回答的漂移（nat）", "number"),
+        "kl_divergence": figure("KL divergence from the reference", "相对参考模型的 KL 散度", "number"),
         "rejected_drift": figure("Drift of rejected answers (nats)", "rejected 回答的漂移（nat）", "number"),
     },
     headlines=("preference_accuracy",),

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from practicum_core.stages.base import ModelUri, StageConfig, StageRecord
+from practicum_core.stages.base import ModelUri, OptionalDataUri, OptionalModelUri, StageConfig, StageRecord
+from practicum_core.stages.repair import Criterion
 from practicum_core.stages.samples import Sample, SampleGroup, SampleText, list_nonempty
 from practicum_core.stages.spec import Export, Runner, SampleSpec
 from practicum_core.stages.titles import figure, key_figure
@@ -64,6 +65,12 @@ class TrainingConfig(StageConfig):
         default=None, gt=0, description="Without it, what the machine, or its GPU, has free."
     )
     export_merged: bool = True
+    decision: OptionalDataUri = Field(
+        default=None, description="File of the stage iterate that says whether to train; without it, always."
+    )
+    otherwise: OptionalModelUri = Field(
+        default=None, description="Model that is passed on where nothing is trained; `model` without it."
+    )
 
     def list_splits(self) -> tuple[str, ...]:
         """List the splits that training reads."""
@@ -94,6 +101,9 @@ class TrainingRecord(StageRecord):
     checkpoints: list[CheckpointInfo] = Field(default_factory=list)
     best_step: int | None = None
     diagnosis: str = ""
+    skipped: list[Criterion] = Field(
+        default_factory=list, description="Why nothing was trained and a model was passed on; empty after training."
+    )
 
 
 def choose_runner(config: TrainingConfig) -> Runner:

@@ -11,9 +11,6 @@ def declare_unit(name: str, en: str, zh: str, requirements: tuple[str, ...], sta
 
 
 OF_TEN_WEEKS = (
-    declare_unit(
-        "iterate", "Preferences and data iteration", "偏好优化与数据迭代", ("W5.1", "W5.2", "W5.3"), ("dpo", "iterate")
-    ),
     declare_unit("serving", "Serving under load", "推理服务化与并发", ("W7.1", "W7.2", "W7.3"), ("serve", "loadtest")),
     declare_unit(
         "availability",
@@ -30,9 +27,6 @@ OF_TEN_WEEKS = (
 """Units of the course of 10 weeks."""
 
 OF_OTHER_LENGTHS = (
-    declare_unit(
-        "evaluate-and-iterate", "Evaluation and one iteration", "评测与轻量迭代", ("V8.2",), ("evaluate", "iterate")
-    ),
     declare_unit("availability-brief", "Minimal availability", "最小线上可用性", ("V8.3",), ("serve", "chaos")),
     declare_unit("alignment-risk", "Data quality and alignment risk", "数据质量与对齐风险", ("V12.1",), ("redteam",)),
     declare_unit("performance", "Performance deep dive", "性能深挖", ("V12.2",), ("profile",)),

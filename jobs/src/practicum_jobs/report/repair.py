@@ -1,0 +1,128 @@
+"""The section "How the data was repaired": which figures are clean, what changed in the data, and the decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from practicum_core.stages.repair import Criterion, Decision, RepairRecord
+from practicum_core.texts import Bilingual, Text
+from practicum_jobs.render.blocks import Block, Cell, Column, Notice, Section, Table
+from practicum_jobs.render.charts import Tone
+from practicum_jobs.report.figures import format_figure
+from practicum_jobs.report.messages import COMPARISONS, READING, SECTIONS
+from practicum_jobs.report.repair_messages import REPAIR
+from practicum_jobs.report.verdict import Pack
+
+_TONES: dict[str, Tone] = {"kept": "plain", "added": "good", "left_out": "warn"}
+
+
+def build_repair_section(pack: Pack) -> Section | None:
+    """Build the section; ``None`` if no step repaired data."""
+    records = pack.files.list_records(RepairRecord)
+    if not records:
+        return None
+    blocks = [block for record in records for block in _build_blocks(pack, record)]
+    return Section("repair", SECTIONS["repair"], blocks, READING["repair"])
+
+
+def _build_blocks(pack: Pack, record: RepairRecord) -> list[Block]:
+    blocks: list[Block] = [] if record.num_rows or _has_added(record) else [Notice(REPAIR["nothing"], "good")]
+    return [
+        *blocks,
+        _build_changes(record),
+        _build_claims(pack, record),
+        *(block for decision in record.decisions for block in build_decision(decision)),
+    ]
+
+
+def _has_added(record: RepairRecord) -> bool:
+    return any(change.split == "train" and change.change == "added" for change in record.changes)
+
+
+def _build_changes(record: RepairRecord) -> Table:
+    columns = [
+        Column(REPAIR["split"], "name"),
+        Column(REPAIR["change"]),
+        Column(REPAIR["num_rows"], "number"),
+        Column(REPAIR["which"]),
+    ]
+    rows: list[list[Cell | Text]] = [
+        [one.split, Cell(REPAIR[one.change], tone=_TONES[one.change]), f"{one.num_rows:,}", one.title]
+        for one in record.changes
+    ]
+    return Table(REPAIR["changes"], columns, rows)
+
+
+def _build_claims(pack: Pack, record: RepairRecord) -> Table:
+    columns = [
+        Column(REPAIR["split"], "name"),
+        Column(REPAIR["scored_by"], "name"),
+        Column(REPAIR["is_clean"]),
+        Column(REPAIR["why"]),
+    ]
+    rows: list[list[Cell | Text]] = [
+        [
+            one.split,
+            _name_steps(pack, one.split),
+            Cell(REPAIR["clean"], tone="good") if one.is_clean else Cell(REPAIR["not_clean"], tone="bad"),
+            one.title,
+        ]
+        for one in record.claims
+    ]
+    return Table(REPAIR["claims"], columns, rows)
+
+
+def _name_steps(pack: Pack, split: str) -> str:
+    """Name the steps whose options say that they score a split."""
+    steps = [
+        step.name for step in pack.files.steps if split in (step.config.get("split"), step.config.get("control_split"))
+    ]
+    return ", ".join(steps) or "–"
+
+
+def build_decision(decision: Decision) -> list[Block]:
+    """Build the answer of a decision, and the criteria that it rests on."""
+    answer = REPAIR["yes" if decision.is_yes else "no"]
+    return [
+        Notice(
+            REPAIR["answer"].format(question=decision.title, answer=answer),
+            "good" if decision.is_yes else "warn",
+            join_reasons(decision.list_reasons()),
+        ),
+        build_criteria(decision.title, decision.criteria),
+    ]
+
+
+def build_criteria(title: Bilingual, criteria: Sequence[Criterion]) -> Table:
+    """Build the table of criteria with their values."""
+    columns = [
+        Column(REPAIR["criterion"]),
+        Column(REPAIR["value"], "number"),
+        Column(REPAIR["required"], "number"),
+        Column(REPAIR["holds"]),
+    ]
+    rows: list[list[Cell | Text]] = [
+        [
+            one.title,
+            format_figure(one.value, one.style),
+            _require(one),
+            Cell(REPAIR["yes"], tone="good") if one.holds else Cell(REPAIR["no"], tone="bad"),
+        ]
+        for one in criteria
+    ]
+    return Table(title, columns, rows)
+
+
+def join_reasons(criteria: Sequence[Criterion]) -> Bilingual:
+    """Write criteria with their values as one sentence."""
+    written = [
+        REPAIR["reason"].format(title=one.title, value=format_figure(one.value, one.style), required=_require(one))
+        for one in criteria
+    ]
+    return Bilingual("; ".join(one.en for one in written), "；".join(one.zh for one in written))
+
+
+def _require(one: Criterion) -> Bilingual:
+    return Bilingual("{comparison} {threshold}", "{comparison} {threshold}").format(
+        comparison=COMPARISONS[one.comparison], threshold=format_figure(one.threshold, one.style)
+    )

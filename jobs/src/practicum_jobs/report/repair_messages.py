@@ -1,0 +1,32 @@
+"""Sentences and labels of the section on repaired data, in English and Chinese."""
+
+from __future__ import annotations
+
+from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
+
+REPAIR = {
+    "nothing": B("Nothing to repair: no answer failed.", "没有需要修复的内容：没有失败的回答。"),
+    "changes": B("What changed in the data", "数据的变化"),
+    "split": B("Split", "划分"),
+    "change": B("Change", "变化"),
+    "num_rows": B("Rows", "行数"),
+    "which": B("Which rows", "哪些样本"),
+    "kept": B("kept", "保留"),
+    "added": B("added", "新增"),
+    "left_out": B("left out", "未采用"),
+    "claims": B("Which figures are clean", "哪些数字是干净的"),
+    "scored_by": B("Scored by", "评分步骤"),
+    "is_clean": B("Clean", "是否干净"),
+    "clean": B("clean", "干净"),
+    "not_clean": B("not clean", "不干净"),
+    "why": B("Why", "原因"),
+    "answer": B("{question} {answer}", "{question}{answer}"),
+    "yes": B("yes", "是"),
+    "no": B("no", "否"),
+    "criterion": B("Criterion", "标准"),
+    "value": B("Measured", "实测值"),
+    "required": B("Required", "要求"),
+    "holds": B("Holds", "是否满足"),
+    "reason": B("{title}: {value} ({required})", "{title}：{value}（{required}）"),
+    "skipped": B("Nothing was trained; the model was passed on as it was.", "未进行训练；模型原样传给后续步骤。"),
+}

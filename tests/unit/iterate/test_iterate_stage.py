@@ -1,0 +1,326 @@
+"""The stage ``iterate`` on failures that the stage ``analyze`` found in answers to tickets and control questions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from answer_pairs import write_pairs
+from practicum_core.errors import DataError, Reason
+from practicum_core.rows import Message, Row
+from practicum_core.stages.analyze import AnalyzeConfig
+from practicum_core.stages.compare import ItemSlice
+from practicum_core.stages.evaluate import EvaluationSample
+from practicum_core.stages.iterate import SPEC, IterateConfig, NewRow, RepairSample, group_samples
+from practicum_core.stages.repair import Decision
+from practicum_core.stages.snapshot import SnapshotConfig
+from practicum_core.units.iterate import ITERATE
+from practicum_jobs import analyze, iterate, snapshot
+from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.general_items import LANGUAGES, iter_general_rows
+from practicum_jobs.datasets.row_records import write_rows
+from practicum_jobs.datasets.sources import open_source, read_strictly
+from practicum_jobs.datasets.tickets import TicketOptions, build_rows
+from practicum_jobs.iterate.variants import build_variants, find_shared_numbers
+from practicum_jobs.scoring.answers import score_answer
+
+DATA = "builtin:tickets?rows=400"
+OPTIONS = TicketOptions(rows=400)
+NUM_SEEN = 40
+
+
+def answer(row, wrong):
+    """Return a sample of a row that week 3's model answered rightly, or with ``wrong``."""
+    said = row.answer if wrong is None else wrong
+    split = row.id.partition("-")[0]
+    is_right = score_answer(row.task, row.answer, said).is_exact
+    return EvaluationSample(
+        id=row.id,
+        split=split,
+        task=row.task,
+        group=row.group,
+        prompt=row.messages[-1].content,
+        expected=row.answer,
+        base="",
+        candidate=said,
+        base_correct=False,
+        candidate_correct=is_right,
+        base_mentioned=False,
+        candidate_mentioned=is_right,
+    )
+
+
+def confuse(row):
+    """Return the reference with another category: the failure that SmolLM2-135M makes."""
+    document = json.loads(row.answer)
+    other = "billing" if document["category"] != "billing" else "refund"
+    return row.answer.replace(f'"{document["category"]}"', f'"{other}"')
+
+
+def write_week_four(folder, wrong, rows=None):
+    """Write samples and failures as week 4 leaves them; ``wrong`` gives the wrong answer to a row by its number."""
+    test, control = (list(build_rows(OPTIONS, split)) for split in ("test", "control"))
+    scored = [answer(row, wrong(number, row)) for number, row in enumerate((rows or test)[:NUM_SEEN])]
+    asked = [answer(row, wrong(number, row)) for number, row in enumerate(control[:8])]
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = write_pairs(folder / "samples.jsonl", [*scored, *asked])
+    context = StageContext(folder / "exp/evaluate/one", "analyze", "analyze", cache_dir=folder / "cache")
+    record = analyze.run(AnalyzeConfig(samples=f"file://{samples}", train_split=None), context)
+    return samples, context.run.root / record.failures_file
+
+
+def repair(folder, files, **options):
+    samples, failures = files
+    context = StageContext(folder / "exp/iterate/one", "iterate", "iterate", cache_dir=folder / "cache")
+    config = {"data": DATA, "samples": f"file://{samples}", "failures": f"file://{failures}"} | options
+    return iterate.run(IterateConfig.model_validate(config), context), context
+
+
+def fail_some(number, row):
+    if row.task == "extract":
+        return confuse(row) if number % 4 == 0 else None
+    return "no idea" if row.id.startswith("control") and number < 5 else None
+
+
+@pytest.fixture(scope="module")
+def repaired(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("repair")
+    return repair(folder, write_week_four(folder, fail_some), train_rows=100)
+
+
+def read_split(ctx, split, folder="data"):
+    source = open_source(str(ctx.layout.artifacts / folder), ctx.cache_dir)
+    return list(read_strictly(source, split))
+
+
+def read_lineage(ctx):
+    lines = (ctx.layout.artifacts / "lineage.jsonl").read_text().splitlines()
+    return [NewRow.model_validate_json(line) for line in lines]
+
+
+def get_values(record):
+    return {metric.name: metric.value for metric in record.metrics}
+
+
+def read_decision(ctx, name):
+    return Decision.model_validate_json((ctx.layout.artifacts / f"{name}.json").read_bytes())
+
+
+def test_every_new_row_names_a_failure_that_was_read(repaired):
+    record, ctx = repaired
+    train, pairs = (
+        read_split(ctx, "train"),
+        [*read_split(ctx, "train", "pairs"), *read_split(ctx, "validation", "pairs")],
+    )
+    known = {row.id for row in build_rows(OPTIONS, "train")}
+    links = {link.id: link for link in read_lineage(ctx)}
+    assert {row.id for row in train if row.id not in known} | {pair.id for pair in pairs} == set(links)
+    assert [row.id for row in train if row.id in known] == [f"train-{number:07d}" for number in range(100)]
+    failed = {json.loads(line)["id"] for line in open_failures(ctx)}
+    assert {link.failure.partition("/")[2] for link in links.values()} == failed
+    values = get_values(record)
+    assert (values["unlinked_rows"], values["repaired_failures"]) == (0, len(failed))
+    assert values["new_rows"] == len(train) - 100
+    assert values["num_pairs"] == len(pairs) == sum(link.kind == "pair" for link in links.values())
+
+
+def open_failures(ctx):
+    return (ctx.run.root.parent.parent / "evaluate/one/stages/analyze/failures.jsonl").read_text().splitlines()
+
+
+def test_no_control_question_is_trained_on_and_general_rows_ask_for_other_things(repaired):
+    _, ctx = repaired
+    asked = {row.messages[-1].content for row in build_rows(TicketOptions(rows=4000), "control")}
+    train = read_split(ctx, "train")
+    assert not asked & {row.messages[-1].content for row in train}
+    general = [row for row in train if row.id.startswith("general")]
+    assert len(general) == 2 * 5
+    words = {tuple(text.split()[:4]) for text in asked}
+    assert not words & {tuple(row.messages[-1].content.split()[:4]) for row in general}
+
+
+def test_variants_ask_for_the_numbers_that_they_answer_with(repaired):
+    _, ctx = repaired
+    rows = [row for row in read_split(ctx, "train") if row.id.startswith("repair")]
+    variants = [row for row in rows if "-v" in row.id]
+    assert len(variants) == 3 * (len(rows) - len(variants))
+    for row in variants:
+        document = json.loads(row.answer)
+        assert document["order"] in row.messages[-1].content
+        assert f"{document['amount']:.2f}" in row.messages[-1].content
+    assert len({row.messages[-1].content for row in rows}) == len(rows)
+
+
+def test_pairs_prefer_the_reference_to_the_models_own_answer(repaired):
+    record, ctx = repaired
+    failures = {json.loads(line)["id"]: json.loads(line) for line in open_failures(ctx)}
+    train, held_out = read_split(ctx, "train", "pairs"), read_split(ctx, "validation", "pairs")
+    for pair in (*train, *held_out):
+        failure = failures[pair.id.removeprefix("pair-")]
+        assert (pair.answer, pair.rejected) == (failure["expected"], failure["output"])
+    assert not {pair.group for pair in train} & {pair.group for pair in held_out}
+    assert record.verdict == "pass"
+    assert read_decision(ctx, "prefer").is_yes
+
+
+def test_the_fresh_split_and_the_control_set_do_not_leak_and_the_looked_at_rows_do(repaired, tmp_path):
+    _, ctx = repaired
+    seen = {row.messages[-1].content for row in read_split(ctx, "test")}
+    fresh = read_split(ctx, "fresh")
+    assert len(seen) == NUM_SEEN
+    assert not seen & {row.messages[-1].content for row in fresh}
+    step = next(step for step in ITERATE.steps if step.stage == "snapshot")
+    options = dict(step.config) | {"data": str(ctx.layout.artifacts / "data")}
+    context = StageContext(tmp_path / "run", "snapshot", "snapshot", cache_dir=ctx.cache_dir)
+    record = snapshot.run(SnapshotConfig.model_validate(options), context)
+    assert get_values(record)["unwaived_leaks"] == 0
+    assert {leak.name.partition(":")[2] for leak in record.leaks if leak.num_rows} == {"train-test"}
+    with pytest.raises(DataError, match="exact:train-test") as caught:
+        snapshot.run(SnapshotConfig.model_validate(options | {"waive_leakage": []}), context)
+    assert caught.value.reason is Reason.DATA_LEAKAGE
+
+
+def test_the_slice_is_named_by_the_templates_of_the_failures(repaired):
+    record, ctx = repaired
+    part = ItemSlice.model_validate_json((ctx.layout.artifacts / "slice.json").read_bytes())
+    groups = {json.loads(line)["group"] for line in open_failures(ctx) if json.loads(line)["split"] == "test"}
+    assert part == ItemSlice(groups=sorted(groups))
+    assert get_values(record)["slice_rows"] == sum(row.group in groups for row in read_split(ctx, "fresh")) > 0
+    assert [(claim.split, claim.is_clean) for claim in record.claims] == [
+        ("fresh", True),
+        ("test", False),
+        ("control", True),
+    ]
+    assert "10 of its rows" in record.claims[1].title_en
+
+
+def test_samples_show_the_failure_beside_the_new_row(repaired):
+    _, ctx = repaired
+    samples = [RepairSample.model_validate_json(line) for line in ctx.layout.samples.read_text().splitlines()]
+    groups = group_samples(samples)
+    assert [len(group.samples) for group in groups] == [10, 10, 30, 10]
+    labels = [text.label.en for text in groups[0].samples[0].list_texts()]
+    assert labels[0] == "Comes from the failure"
+    assert labels[-2:] == ["Chosen", "Rejected: the model's own answer"]
+
+
+def test_nothing_failed_means_nothing_to_repair(tmp_path):
+    record, ctx = repair(tmp_path, write_week_four(tmp_path, lambda _, row: row.answer))
+    assert record.notes == ["no answer failed: there is nothing to repair"]
+    assert SPEC.describe_result({metric.name: metric for metric in record.metrics}) == (
+        "Nothing to repair: no answer failed."
+    )
+    assert not read_decision(ctx, "retrain").is_yes
+    assert not read_decision(ctx, "prefer").is_yes
+    assert read_split(ctx, "train") == list(build_rows(OPTIONS, "train"))
+    assert record.pairs == ""
+    assert get_values(record)["slice_rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "finding"),
+    [(lambda _: "", "empty_rejected"), (lambda row: row.answer.replace(",", ", "), "label_noise")],
+)
+def test_unusable_pairs_are_named_left_out_and_speak_against_dpo(tmp_path, wrong, finding):
+    samples, failures = write_week_four(tmp_path, fail_some)
+    cases = [json.loads(line) for line in failures.read_text().splitlines()]
+    rows = {row.id: row for row in build_rows(OPTIONS, "test")}
+    scored = [case for case in cases if case["split"] == "test"]
+    for case in scored[:3]:
+        case["output"] = wrong(rows[case["id"]])
+    failures.write_text("".join(f"{json.dumps(case)}\n" for case in cases))
+    record, ctx = repair(tmp_path, (samples, failures))
+    found = {one.name: one for one in record.findings}
+    assert found[finding].samples == [f"pair-{case['id']}" for case in scored[:3]]
+    assert (found[finding].level, record.num_rows - record.num_clean_rows) == ("fail", 3)
+    decision = read_decision(ctx, "prefer")
+    assert [reason.title_en for reason in decision.list_reasons()] == [
+        "Usable preference pairs",
+        "Pairs left out: empty, equal, wrong or repeated",
+    ]
+
+
+def test_equal_sides_are_found(tmp_path):
+    samples, failures = write_week_four(tmp_path, fail_some)
+    cases = [json.loads(line) for line in failures.read_text().splitlines()]
+    scored = next(case for case in cases if case["split"] == "test")
+    scored["output"] = f"{scored['expected']} "
+    failures.write_text("".join(f"{json.dumps(case)}\n" for case in cases))
+    record, _ = repair(tmp_path, (samples, failures))
+    assert {one.name: one.num_rows for one in record.findings if one.num_rows} == {"equal_pair": 1}
+
+
+def test_answers_that_are_regularly_longer_speak_against_dpo(tmp_path):
+    record, ctx = repair(
+        tmp_path,
+        write_week_four(
+            tmp_path, lambda n, row: f"{confuse(row)} Sure, here you are! {n} " * 2 if "{" in row.answer else None
+        ),
+    )
+    assert get_values(record)["length_gap"] > 1
+    assert [reason.title_en for reason in read_decision(ctx, "prefer").list_reasons()] == [
+        "Difference in length of both sides, median"
+    ]
+
+
+def test_files_that_do_not_belong_together_are_refused(tmp_path):
+    files = write_week_four(tmp_path, fail_some)
+    with pytest.raises(DataError, match=r"40 of 40 evaluated rows are not in its split test") as caught:
+        repair(tmp_path, files, data="builtin:tickets?rows=400&seed=8")
+    assert caught.value.fix == "give the data that was evaluated"
+    with pytest.raises(DataError, match=r"nothing\.jsonl: No such file"):
+        repair(tmp_path, (files[0], tmp_path / "nothing.jsonl"))
+    files[1].write_text('{"id": 3}\n')
+    with pytest.raises(DataError, match=r"failures\.jsonl: line 1: "):
+        repair(tmp_path, files)
+    other = {"id": "test-9999999", "split": "test", "cause": "field", "causes": ["field"], "difference": 1}
+    files[1].write_text(f"{json.dumps(other)}\n")
+    with pytest.raises(DataError, match="failures that no sample is about: test-9999999"):
+        repair(tmp_path, files)
+
+
+def write_own_data(folder, num_test, **more):
+    splits = {split: list(build_rows(OPTIONS, split)) for split in ("train", "validation", "test", "control")}
+    splits["test"] = splits["test"][:num_test]
+    for split, rows in (splits | more).items():
+        write_rows(folder / f"{split}.jsonl", rows)
+    return str(folder)
+
+
+def test_own_data_is_held_out_by_what_week_four_did_not_answer(tmp_path):
+    files = write_week_four(tmp_path, fail_some)
+    _, ctx = repair(tmp_path, files, data=write_own_data(tmp_path / "more", NUM_SEEN + 8))
+    test = [row.messages for row in build_rows(OPTIONS, "test")]
+    fresh = read_split(ctx, "fresh")
+    assert 0 < len(fresh) <= 8
+    assert all(row.messages in test[NUM_SEEN : NUM_SEEN + 8] for row in fresh)
+    with pytest.raises(DataError, match="no row is left that nobody looked at") as caught:
+        repair(tmp_path, files, data=write_own_data(tmp_path / "less", NUM_SEEN))
+    assert "fresh.jsonl" in caught.value.fix
+    given = [Row(id="mine", messages=[Message(role="user", content="Is it new?")], answer="yes", task="question")]
+    _, ctx = repair(tmp_path, files, data=write_own_data(tmp_path / "given", NUM_SEEN, fresh=given))
+    assert [row.answer for row in read_split(ctx, "fresh")] == ["yes"]
+
+
+def test_own_data_without_a_failure_passes_although_all_rows_were_looked_at(tmp_path):
+    files = write_week_four(tmp_path, lambda _, row: row.answer)
+    record, ctx = repair(tmp_path, files, data=write_own_data(tmp_path / "own", NUM_SEEN))
+    assert len(read_split(ctx, "fresh")) == NUM_SEEN
+    assert "nothing was repaired" in record.claims[0].title_en
+
+
+def test_a_number_that_only_the_answer_has_stays():
+    turn = Message(role="user", content="TK-100200 cost 10.50, order 7.")
+    row = Row(id="r", messages=[turn], answer='{"order":"TK-100200","amount":10.50,"items":7,"year":2026}')
+    assert find_shared_numbers(row) == ["100200", "10", "50"]
+    for variant in build_variants(row, 4, seed=1):
+        assert variant.answer.endswith('"items":7,"year":2026}')
+        assert "TK-100200" not in variant.answer
+    assert build_variants(row.model_copy(update={"answer": "none"}), 4, seed=1) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_general_questions_are_all_different(language):
+    rows = list(iter_general_rows([language], 7))
+    assert len({row.messages[-1].content for row in rows}) == len(rows) > 40
