@@ -138,11 +138,9 @@ def test_each_answers_in_its_engine_on_the_same_tokens(sheet):
     assert all("WNA16" in row.kernel for row in others if row.engine == "vllm")
 
 
-def ask_chat(engine, path, model_dir, tmp_path):
-    """Return how the engine's own chat template fares against the original's."""
-    turns = [[{"role": "user", "content": text}] for text in ("Where is order 4711?", "订单 20481")]
-    tokenizer = ChatTokenizer(model_dir)
-    meant = [tokenizer.encode(tokenizer.render(one, add_generation_prompt=True)) for one in turns]
+def ask_engine(engine, path, model_dir, tmp_path):
+    """Let an engine answer two prompts in a process; return the file of its measurement and how it ended."""
+    meant, turns = build_prompts(model_dir)
     request = Request(
         engine=engine,
         path=str(path),
@@ -157,7 +155,19 @@ def ask_chat(engine, path, model_dir, tmp_path):
     )
     source, target = tmp_path / "request.json", tmp_path / "measured.json"
     source.write_text(request.model_dump_json())
-    run_module("serve", tmp_path, "practicum_jobs.quantcheck.probe", source, target)
+    return target, run_module("serve", tmp_path, "practicum_jobs.quantcheck.probe", source, target)
+
+
+def build_prompts(model_dir):
+    turns = [[{"role": "user", "content": text}] for text in ("Where is order 4711?", "订单 20481")]
+    tokenizer = ChatTokenizer(model_dir)
+    return [tokenizer.encode(tokenizer.render(one, add_generation_prompt=True)) for one in turns], turns
+
+
+def ask_chat(engine, path, model_dir, tmp_path):
+    """Return how the engine's own chat template fares against the original's."""
+    meant, _ = build_prompts(model_dir)
+    target, _ = ask_engine(engine, path, model_dir, tmp_path)
     measured = Measurement.model_validate_json(target.read_bytes())
     assert compare_prompts(meant, measured.prompt_token_ids).is_shown
     return compare_prompts(meant, measured.conversation_token_ids)
@@ -172,6 +182,16 @@ def test_a_bos_token_that_llama_cpp_adds_is_found(record, run_dir, model_dir, tm
     reader.fields["tokenizer.ggml.bos_token_id"].parts[-1][0] = 0
     reader.data.flush()
     assert ask_chat("llama.cpp", path, model_dir, tmp_path).first_difference == "prompt 1: 1 token more at the start: 0"
+
+
+def test_a_half_written_file_is_one_clear_sentence(record, run_dir, model_dir, tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(
+        (RunLayout(run_dir).stage("quantize").artifacts / "gguf-q4_k_m" / "model.gguf").read_bytes()[:9999]
+    )
+    target, done = ask_engine("llama.cpp", path, model_dir, tmp_path)
+    assert done.returncode == 1
+    assert "llama.cpp cannot load it" in json.loads(target.with_suffix(".fault").read_text())["detail"]
 
 
 def test_a_chat_template_that_differs_in_vllm_is_found(record, run_dir, model_dir, tmp_path):

@@ -47,6 +47,14 @@ def start(execute):
     return run
 
 
+@pytest.mark.parametrize("week", ["week-04", "week-06"])
+def test_a_week_that_builds_on_week_3_says_so_where_there_is_none(command, workplace, week):
+    code, _, err = command("run", week, "--profile", "quick")
+    assert code == 2
+    assert "latest:sft/merged: no finished run of week-03 in experiments" in err
+    assert "run week-03 first" in err
+
+
 @pytest.mark.parametrize("uri", ["latest:sft", "latest:week-03/merged", "pointer:best", f"run:{EARLIER}/{MERGED}"])
 def test_a_run_starts_from_what_a_reference_names(merged, start, uri):
     path = start(uri)

@@ -11,7 +11,8 @@ from practicum_core.rows import Message, Row
 from practicum_core.stages.quantize import QuantizeConfig
 from practicum_jobs.quantize.artifacts import ensure_artifact, place
 from practicum_jobs.quantize.calibration import build_calibration, build_texts
-from practicum_jobs.quantize.recipes import Recipe, check_row_sizes
+from practicum_jobs.quantize.recipes import Recipe
+from practicum_jobs.quantize.shapes import check_formats
 
 
 class Words:
@@ -60,15 +61,17 @@ def test_texts_keep_prompt_and_expected_answer():
         ((64, 128), "gguf-q8_0", None),
         ((64, 128), "gguf-q4_k_m", "too small for a K-quant"),
         ((48, 1536), "gguf-q8_0", "multiples of 32"),
+        ((576, 1536), "gptq", None),
+        ((576, 1520), "awq", "groups of 128, 64, 32 weights, and layers of width 576, 1520"),
     ],
 )
-def test_rows_that_cannot_be_packed_are_refused_before_anything_is_written(sizes, name, message):
-    config = dict(zip(("hidden_size", "intermediate_size"), sizes, strict=True))
+def test_a_model_that_a_format_cannot_hold_is_refused_before_anything_is_made(sizes, name, message):
+    config = {"hidden_size": sizes[0], "intermediate_size": sizes[1], "num_attention_heads": 4}
     if message is None:
-        check_row_sizes(config, name)
+        check_formats(config, ["gguf-f16", name])
         return
     with pytest.raises(ConfigError, match=message) as caught:
-        check_row_sizes(config, name)
+        check_formats(config, ["gguf-f16", name])
     assert name in caught.value.fix
 
 

@@ -11,11 +11,8 @@ import datasets
 import torch
 import transformers
 
-from practicum_core.errors import ConfigError
-
 _BATCH_ROWS = 16
 _IGNORED = ["lm_head"]
-_GROUP_SIZES = (128, 64, 32)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 
 
@@ -27,18 +24,18 @@ def quantize_without_data(folder: Path, target: Path, scheme: str) -> None:
     _save(_run_oneshot(folder, [modifier]), folder, target)
 
 
-def quantize_gptq(folder: Path, target: Path, rows: Sequence[Sequence[int]]) -> None:
+def quantize_gptq(folder: Path, target: Path, rows: Sequence[Sequence[int]], group_size: int) -> None:
     """Quantize weights to 4 bits with GPTQ, symmetric, by groups; ``rows`` are the token ids of the calibration set.
 
     Source: Frantar et al., GPTQ, ICLR 2023.
     """
     from llmcompressor.modifiers.quantization import GPTQModifier  # noqa: PLC0415 - seconds to import
 
-    modifier = GPTQModifier(config_groups=_build_groups(folder, is_symmetric=True), ignore=_IGNORED)
+    modifier = GPTQModifier(config_groups=_build_groups(group_size, is_symmetric=True), ignore=_IGNORED)
     _save(_run_oneshot(folder, [modifier], rows), folder, target)
 
 
-def quantize_awq(folder: Path, target: Path, rows: Sequence[Sequence[int]], num_scales: int) -> None:
+def quantize_awq(folder: Path, target: Path, rows: Sequence[Sequence[int]], group_size: int, num_scales: int) -> None:
     """Quantize weights to 4 bits with AWQ, asymmetric, by groups; ``num_scales`` are tried per layer.
 
     Source: Lin et al., AWQ, MLSys 2024.
@@ -46,7 +43,7 @@ def quantize_awq(folder: Path, target: Path, rows: Sequence[Sequence[int]], num_
     from llmcompressor.modifiers.quantization import QuantizationModifier  # noqa: PLC0415 - seconds to import
     from llmcompressor.modifiers.transform.awq import AWQModifier  # noqa: PLC0415 - as above
 
-    groups = _build_groups(folder, is_symmetric=False)
+    groups = _build_groups(group_size, is_symmetric=False)
     modifiers = [AWQModifier(n_grid=num_scales), QuantizationModifier(config_groups=groups, ignore=_IGNORED)]
     _save(_run_oneshot(folder, modifiers, rows), folder, target)
 
@@ -69,38 +66,10 @@ def quantize_nf4(folder: Path, target: Path) -> None:
     _copy_tokenizer(folder, target)
 
 
-def choose_group_size(widths: Sequence[int]) -> int:
-    """Return the largest group size that divides the width of every linear layer.
-
-    Raises:
-        ConfigError: None does.
-
-    >>> choose_group_size([576, 1536])
-    64
-    """
-    for size in _GROUP_SIZES:
-        if all(width % size == 0 for width in widths):
-            return size
-    raise ConfigError(
-        f"gptq and awq scale groups of {', '.join(map(str, _GROUP_SIZES))} weights, and layers of width"
-        f" {', '.join(map(str, sorted(set(widths))))} cannot be divided into them",
-        "leave gptq and awq out of formats",
-    )
-
-
-def find_group_size(folder: Path) -> int:
-    """Return the group size for a model folder; see :func:`choose_group_size`."""
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    heads = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return choose_group_size([config.hidden_size, config.intermediate_size, heads * config.num_attention_heads])
-
-
-def _build_groups(folder: Path, *, is_symmetric: bool) -> dict[str, Any]:
+def _build_groups(group_size: int, *, is_symmetric: bool) -> dict[str, Any]:
     from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme  # noqa: PLC0415 - as above
 
-    weights = QuantizationArgs(
-        num_bits=4, type="int", symmetric=is_symmetric, strategy="group", group_size=find_group_size(folder)
-    )
+    weights = QuantizationArgs(num_bits=4, type="int", symmetric=is_symmetric, strategy="group", group_size=group_size)
     return {"group_0": QuantizationScheme(targets=["Linear"], weights=weights)}
 
 

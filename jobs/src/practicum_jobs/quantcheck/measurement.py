@@ -50,6 +50,7 @@ class Measurement(_Document):
     load_s: float = 0.0
     resident_bytes: int = 0
     peak_bytes: int = 0
+    vram_bytes: int | None = None
     ttft_s: float | None = None
     tpot_s: float | None = None
     rates: list[Rate] = Field(default_factory=list)

@@ -12,6 +12,7 @@ import psutil
 
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import PracticumError
+from practicum_core.machine import read_free_gpu_memory
 from practicum_core.stages.quantize import Fidelity
 from practicum_jobs.adapters.engine import Engine, EngineSettings, TimedAnswer
 from practicum_jobs.quantcheck.measurement import Fault, Measurement, Rate, Request
@@ -46,7 +47,7 @@ def measure(request: Request, write: Callable[[Measurement], None]) -> None:
         num_threads=request.num_threads,
     )
     build = _import_engine(request)
-    baseline_bytes = _read_resident()
+    baseline_bytes, free_vram = _read_resident(), read_free_gpu_memory(1)
     started_s = time.perf_counter()
     engine = build(settings)
     result = Measurement(
@@ -58,6 +59,8 @@ def measure(request: Request, write: Callable[[Measurement], None]) -> None:
     )
     write(result)
     result = _measure_answers(engine, request, result)
+    if free_vram is not None:
+        result = result.model_copy(update={"vram_bytes": free_vram - (read_free_gpu_memory(1) or 0)})
     write(result)
     if engine.has_logits:
         fidelity = _measure_fidelity(engine, request)

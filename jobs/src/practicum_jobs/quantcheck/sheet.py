@@ -145,6 +145,7 @@ def _build_row(name: str, probed: Probed, made: QuantizedModel | None, size: int
         "bits_per_weight": made.bits_per_weight if made else None,
         "disk_bytes": size,
         "make_s": made.make_s if made else None,
+        "calibration_rows": made.calibration_rows if made else 0,
         "fidelity": (measured.fidelity if measured else None) or (made.fidelity if made else None),
         "notes": notes,
     }
@@ -157,6 +158,7 @@ def _build_row(name: str, probed: Probed, made: QuantizedModel | None, size: int
         baseline_bytes=measured.baseline_bytes,
         resident_bytes=measured.resident_bytes,
         peak_bytes=measured.peak_bytes,
+        vram_bytes=measured.vram_bytes,
         ttft_s=measured.ttft_s,
         tpot_s=measured.tpot_s,
         tokens_per_s={

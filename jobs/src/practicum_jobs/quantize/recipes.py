@@ -13,13 +13,11 @@ from typing import Any
 
 from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.stages.quantize import EngineName, FormatName, QuantizeConfig
-from practicum_jobs.models.json_files import read_object
 from practicum_jobs.models.tokens import read_chat_template
+from practicum_jobs.quantize.shapes import find_group_size
 
 GGUF_FILE = "model.gguf"
 GGUF_TYPES: Mapping[FormatName, str] = {"gguf-q8_0": "Q8_0", "gguf-q4_k_m": "Q4_K_M"}
-_K_ROW, _ROW = 256, 32
-"""A K-quant packs 256 weights of a row into a block, the older types of llama.cpp 32."""
 _PACKAGES = {"llmcompressor": "llmcompressor", "gguf": "gguf", "ik": "ik-llama-cpp-python", "nf4": "bitsandbytes"}
 
 
@@ -45,8 +43,17 @@ class Recipe:
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def build_recipe(name: FormatName, config: QuantizeConfig, rows: Sequence[Sequence[int]]) -> Recipe:
-    """Return the recipe of a format; ``rows`` are the token ids of the calibration set."""
+def build_recipe(
+    name: FormatName, config: QuantizeConfig, model: Mapping[str, Any], rows: Sequence[Sequence[int]]
+) -> Recipe:
+    """Return the recipe of a format.
+
+    Args:
+        name: The format.
+        config: Of the stage.
+        model: config.json of the model.
+        rows: Token ids of the calibration set.
+    """
     if name.startswith("gguf-"):
         return Recipe(name, "llama.cpp", _name_versions("gguf", "ik"))
     if name == "nf4":
@@ -57,7 +64,8 @@ def build_recipe(name: FormatName, config: QuantizeConfig, rows: Sequence[Sequen
     count = config.gptq_rows if name == "gptq" else config.awq_rows
     used = list(rows[:count])
     grid = {"grid": config.awq_grid} if name == "awq" else {}
-    return Recipe(name, "vllm", {**versions, **grid, "calibration": hash_rows(used)}, len(used))
+    settings = {**versions, **grid, "group_size": find_group_size(model), "calibration": hash_rows(used)}
+    return Recipe(name, "vllm", settings, len(used))
 
 
 def hash_rows(rows: Sequence[Sequence[int]]) -> str:
@@ -87,7 +95,6 @@ def make(recipe: Recipe, folder: Path, target: Path, rows: Sequence[Sequence[int
 
         write_gguf(folder, target / GGUF_FILE, read_chat_template(folder))
     elif recipe.name in GGUF_TYPES:
-        check_row_sizes(read_object(folder / "config.json"), recipe.name)
         _run_llama_quantize(f16(), target / GGUF_FILE, GGUF_TYPES[recipe.name])
     else:
         _compress(recipe, folder, target, rows)
@@ -96,40 +103,18 @@ def make(recipe: Recipe, folder: Path, target: Path, rows: Sequence[Sequence[int
 def _compress(recipe: Recipe, folder: Path, target: Path, rows: Sequence[Sequence[int]]) -> None:
     from practicum_jobs.adapters import compression  # noqa: PLC0415 - imports torch and transformers
 
+    used, settings = rows[: recipe.calibration_rows], recipe.settings
     match recipe.name:
         case "int8":
             compression.quantize_without_data(folder, target, "W8A8")
         case "fp8":
             compression.quantize_without_data(folder, target, "FP8_DYNAMIC")
         case "gptq":
-            compression.quantize_gptq(folder, target, rows[: recipe.calibration_rows])
+            compression.quantize_gptq(folder, target, used, settings["group_size"])
         case "awq":
-            compression.quantize_awq(folder, target, rows[: recipe.calibration_rows], recipe.settings["grid"])
+            compression.quantize_awq(folder, target, used, settings["group_size"], settings["grid"])
         case _:
             compression.quantize_nf4(folder, target)
-
-
-def check_row_sizes(config: Mapping[str, Any], name: FormatName) -> None:
-    """Check that the rows of the model's matrices can be packed.
-
-    Raises:
-        ConfigError: A row is no multiple of 32 weights, or for a K-quant none is a multiple of 256.
-
-    >>> check_row_sizes({"hidden_size": 576, "intermediate_size": 1536}, "gguf-q4_k_m")
-    """
-    widths = {key: int(config[key]) for key in ("hidden_size", "intermediate_size")}
-    shown = ", ".join(f"{key} {width}" for key, width in widths.items())
-    if any(width % _ROW for width in widths.values()):
-        raise ConfigError(
-            f"{name}: rows must be multiples of {_ROW} weights, and the model has {shown}",
-            f"leave {name} out of formats",
-        )
-    if name == "gguf-q4_k_m" and all(width % _K_ROW for width in widths.values()):
-        raise ConfigError(
-            f"{name}: the model is too small for a K-quant, whose rows are multiples of {_K_ROW} weights;"
-            f" it has {shown}",
-            f"leave {name} out of formats; gguf-q8_0 needs multiples of {_ROW}",
-        )
 
 
 def _run_llama_quantize(source: Path, target: Path, kind: str) -> None:

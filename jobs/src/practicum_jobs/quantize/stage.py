@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import ConfigError
@@ -31,12 +32,14 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.sources import open_input
 from practicum_jobs.datasets.store import iter_locked
 from practicum_jobs.models.folder import is_adapter
+from practicum_jobs.models.json_files import read_object
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.quantize.artifacts import Made, ensure_artifact, place, weigh
 from practicum_jobs.quantize.calibration import Calibration, build_calibration, build_texts
 from practicum_jobs.quantize.fidelity import measure_gguf
 from practicum_jobs.quantize.recipes import GGUF_FILE, Recipe, build_recipe, hash_rows, make
+from practicum_jobs.quantize.shapes import check_formats
 
 _CALIBRATED = {"gptq": "gptq_rows", "awq": "awq_rows"}
 
@@ -48,6 +51,7 @@ class _Original:
     folder: Path
     sha256: str
     num_parameters: int
+    config: Mapping[str, Any]
 
 
 def run(config: QuantizeConfig, ctx: StageContext) -> QuantizeRecord:
@@ -60,6 +64,7 @@ def run(config: QuantizeConfig, ctx: StageContext) -> QuantizeRecord:
     """
     ctx.progress(0.0, "reading the model")
     original = _read_original(config, ctx)
+    check_formats(original.config, config.formats)
     tokenizer = ChatTokenizer(original.folder)
     calibration = _read_calibration(config, ctx, tokenizer)
     texts = _read_texts(config, ctx, tokenizer)
@@ -69,7 +74,7 @@ def run(config: QuantizeConfig, ctx: StageContext) -> QuantizeRecord:
         for place_number, name in enumerate(config.formats):
             ctx.raise_if_stopped()
             ctx.progress((place_number + 0.1) / len(config.formats), f"{name}: making")
-            recipe = build_recipe(name, config, calibration.rows)
+            recipe = build_recipe(name, config, original.config, calibration.rows)
             artifact = _ensure(recipe, original, calibration.rows, ctx)
             target = ctx.layout.artifacts / name
             place(artifact, target)
@@ -101,7 +106,7 @@ def _read_original(config: QuantizeConfig, ctx: StageContext) -> _Original:
         )
     files = ensure_model(uri, ctx.cache_dir)
     lock = files.build_lock()
-    return _Original(files.path, lock.sha256, lock.num_parameters)
+    return _Original(files.path, lock.sha256, lock.num_parameters, read_object(files.path / "config.json"))
 
 
 def _read_calibration(config: QuantizeConfig, ctx: StageContext, tokenizer: ChatTokenizer) -> Calibration:

@@ -59,12 +59,14 @@ def _build_recommendations(record: SheetRecord) -> Table:
 
 
 def _build_costs(rows: Sequence[SheetRow]) -> Table:
+    has_vram = any(row.vram_bytes is not None for row in rows)
     columns = [
         Column(_NAME, "name"),
         Column(B("Bits per weight", "每权重比特数"), "number"),
         Column(B("On disk", "磁盘占用"), "number"),
         Column(B("Resident memory", "常驻内存"), "number"),
         Column(B("Peak memory", "内存峰值"), "number"),
+        *([Column(B("GPU memory", "显存"), "number")] if has_vram else []),
         Column(B("Load", "加载时间"), "number"),
         Column(B("Time to make", "生成耗时"), "number"),
     ]
@@ -78,12 +80,21 @@ def _build_costs(rows: Sequence[SheetRow]) -> Table:
                 format_bytes(row.disk_bytes),
                 _bytes(row.resident_bytes, row.baseline_bytes),
                 _bytes(row.peak_bytes),
+                *([_bytes(row.vram_bytes)] if has_vram else []),
                 _MISSING if row.load_s is None else format_duration(row.load_s),
-                _MISSING if row.make_s is None else format_duration(row.make_s),
+                _build_make_time(row),
             ]
             for row in rows
         ],
     )
+
+
+def _build_make_time(row: SheetRow) -> Cell:
+    if row.make_s is None:
+        return Cell(_MISSING, "number")
+    count = row.calibration_rows
+    note: Text = B(f"with {count} calibration rows", f"含 {count} 条校准样本") if count else ""
+    return Cell(format_duration(row.make_s), "number", note=note)
 
 
 def _bytes(value: int | None, baseline: int | None = None) -> Cell:

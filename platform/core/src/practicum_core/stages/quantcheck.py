@@ -67,10 +67,14 @@ class SheetRow(BaseModel):
     bits_per_weight: float | None = None
     disk_bytes: int
     make_s: float | None = Field(default=None, description="Time to make it, calibration included.")
+    calibration_rows: int = Field(default=0, description="Rows that it was calibrated with.")
     load_s: float | None = None
     baseline_bytes: int | None = Field(default=None, description="Memory of the process before the model is loaded.")
     resident_bytes: int | None = Field(default=None, description="Memory of the process with the model loaded.")
     peak_bytes: int | None = Field(default=None, description="Largest memory of the process while it answered.")
+    vram_bytes: int | None = Field(
+        default=None, description="GPU memory that loading and answering took; none without a GPU."
+    )
     ttft_s: float | None = Field(default=None, description="Median time to the first token, one request at a time.")
     tpot_s: float | None = Field(default=None, description="Median time per further token, one request at a time.")
     tokens_per_s: dict[str, float] = Field(default_factory=dict, description="By requests at the same time.")
