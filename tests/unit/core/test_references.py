@@ -85,6 +85,19 @@ def test_nothing_found_names_the_week_to_run_first(experiments):
         resolve("latest:sfft", experiments)
 
 
+def test_in_a_shorter_course_a_unit_is_found_in_the_one_that_has_its_content(tmp_path):
+    wanted = build_wanted("latest:sft/merged")
+    with pytest.raises(ConfigError, match="no finished run of week-02") as caught:
+        resolve_references(wanted, tmp_path, 8)
+    assert caught.value.fix == "run week-02 first"
+    run = write_finished_run(tmp_path / "data-and-sft" / FIRST, "data-and-sft")
+    run.stage("sft").artifacts.mkdir()
+    (run.stage("sft").artifacts / "merged").write_text("weights")
+    assert resolve_references(wanted, tmp_path, 8).built_on[0].run == f"data-and-sft/{FIRST}"
+    with pytest.raises(ConfigError, match="no finished run of week-03"):
+        resolve_references(wanted, tmp_path, 10)
+
+
 def test_a_run_and_a_pointer_are_found_by_their_names(experiments):
     assert resolve(f"run:{FIRST}", experiments).run == f"sft/{FIRST}"
     Pointers(experiments).set("best", f"sft/{FIRST}", "")

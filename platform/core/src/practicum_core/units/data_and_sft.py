@@ -16,4 +16,5 @@ DATA_AND_SFT = Unit(
     ("V8.1",),
     (MODEL, SNAPSHOT, Step("audit", "audit"), *SFT.steps[2:]),
     (*DATA.gates, *SFT.gates),
+    merges=(DATA.name, SFT.name),
 )

@@ -38,7 +38,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Unit:
-    """The content of one week."""
+    """The content of one week.
+
+    ``merges`` names the units whose content it has in a shorter course: there, ``latest:sft`` means a run of it.
+    """
 
     name: str
     title_en: str
@@ -49,6 +52,7 @@ class Unit:
     steps: tuple[Step, ...]
     gates: tuple[GateSpec, ...] = ()
     data_uri: str = "builtin:tickets"
+    merges: tuple[str, ...] = ()
 
     @property
     def is_implemented(self) -> bool:
