@@ -42,15 +42,15 @@ def test_the_smallest_of_the_equal_ones_is_recommended():
     equal = judge([True] * 60, [True] * 60)
     worse = judge([True] * 60, [False] * 60)
     rows = [
-        build_row(ORIGINAL, 500_000_000),
-        build_row("gguf-q8_0", 150_000_000, [equal]),
-        build_row("int8", 170_000_000, [equal]),
-        build_row("awq", 100_000_000, [worse]),
+        build_row(ORIGINAL, 500 * 2**20),
+        build_row("gguf-q8_0", 150 * 2**20, [equal]),
+        build_row("int8", 170 * 2**20, [equal]),
+        build_row("awq", 100 * 2**20, [worse]),
     ]
     chosen = recommend("extract", rows)
     assert chosen.name == "gguf-q8_0"
-    assert "150 MB" in chosen.reason_en
-    assert "150 MB" in chosen.reason_zh
+    assert "150 MiB" in chosen.reason_en
+    assert "150 MiB" in chosen.reason_zh
 
 
 def test_the_original_is_kept_where_nothing_was_shown_to_be_equal():

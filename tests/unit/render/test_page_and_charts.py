@@ -24,7 +24,8 @@ from practicum_jobs.render.charts import (
 )
 from practicum_jobs.render.foreign_text import make_visible
 from practicum_jobs.render.page import render_page
-from practicum_jobs.render.scale import get_ticks, thin
+from practicum_jobs.render.scale import LogScale, get_decades, get_ticks, thin
+from practicum_jobs.render.scatter import Dot, scatter_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 TITLE = Bilingual("A title & more", "标题")
@@ -41,6 +42,7 @@ CHARTS = [
     histogram("two", TITLE, [0, 10, 20], [3, 4], x_label="x", y_label="y", marks=[Mark(25, "limit")]),
     bar_chart("three", TITLE, [Bar("a <b>", 3.0), Bar("c", 0.0, "none", "bad")]),
     interval_plot("four", TITLE, [Interval("a", 0.5, 0.4, 0.6), Interval("b", -0.1)], reference=0),
+    scatter_chart("five", TITLE, [Dot("a", 1, 0.0), Dot("b", 9, 8.6e-6), Dot("c", 9, 0.5)], x_label="x", y_label="y"),
 ]
 
 
@@ -210,3 +212,11 @@ def test_text_keeps_the_contrast_that_wcag_asks_for(mode, ink, ground):
     colours = _read_colours(mode)
     light, dark = sorted((_luminance(colours[ink]), _luminance(colours[ground])), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_a_logarithmic_axis_has_its_decades_at_equal_distances_and_zero_at_its_end():
+    decades = get_decades([8.6e-6, 0.5])
+    scale = LogScale(decades[0], decades[-1], 300, 0)
+    places = [scale(one) for one in decades]
+    assert places == pytest.approx([300, 250, 200, 150, 100, 50, 0])
+    assert scale(0.0) == 300

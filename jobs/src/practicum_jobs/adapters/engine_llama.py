@@ -16,6 +16,7 @@ from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer
 
 _DATA = "data: "
+_KERNELS = ("AVX", "FMA", "AMX", "NEON", "DOTPROD", "SVE", "LLAMAFILE", "REPACK", "ARCHS")
 _TIMEOUT_S = 600.0
 
 
@@ -55,8 +56,8 @@ class LlamaEngine:
 
     @property
     def kernel(self) -> str:
-        """What llama.cpp found of the processor."""
-        return " ".join(str(self._library.get_system_info()).replace("|", " ").replace("= 1", "").split())
+        """Device, and what its matrix products use of it."""
+        return shorten_system_info(str(self._library.get_system_info()))
 
     def answer(self, prompts: Sequence[Sequence[int]], concurrency: int) -> list[TimedAnswer]:
         """Answer every prompt, ``concurrency`` of them at the same time."""
@@ -124,6 +125,17 @@ class LlamaEngine:
     def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Refuse: this package gives no logits of whole texts."""
         raise NotImplementedError
+
+
+def shorten_system_info(text: str) -> str:
+    """Return the parts of llama.cpp's ``llama_print_system_info`` that matrix products depend on.
+
+    >>> shorten_system_info("CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | LLAMAFILE = 1 | OPENMP = 1 | REPACK = 1 | ")
+    'CPU AVX2 LLAMAFILE REPACK'
+    """
+    device, _, features = text.partition(":")
+    names = [part.split("=")[0].strip() for part in features.split("|") if part.strip().endswith("= 1")]
+    return " ".join([device.strip(), *(name for name in names if name.startswith(_KERNELS) and name != "AVX")])
 
 
 def _check(response: httpx.Response) -> None:

@@ -24,6 +24,10 @@ _SETTINGS = {
 }
 
 
+_OTHER_METHODS = ("Embedding", "KVCache")
+"""Methods of layers that are not linear."""
+
+
 def import_vllm() -> None:
     """Import the library, with what it reads from the environment set; memory before a model is measured after it."""
     os.environ.update(_SETTINGS)
@@ -75,7 +79,7 @@ class VllmEngine:
         """Name the kernels of the linear layers, and copy logits where the model computes them."""
         for module in model.modules():
             method = getattr(module, "quant_method", None)
-            if method is not None and "Embedding" not in type(method).__name__:
+            if method is not None and not any(part in type(method).__name__ for part in _OTHER_METHODS):
                 self._kernels.add(_name_kernel(getattr(module, "scheme", None), method))
         compute = model.compute_logits
 

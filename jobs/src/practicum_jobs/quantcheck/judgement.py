@@ -13,7 +13,7 @@ from practicum_core.texts import Bilingual
 from practicum_jobs.scoring.equivalence import compare_to_margin
 from practicum_jobs.scoring.paired import PairedOutcomes, estimate_difference_of_means
 
-_MEGABYTE = 1_000_000
+_MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,16 @@ def _explain_choice(row: SheetRow, delta: TaskDelta, original: SheetRow, num_equ
     speed = max(row.tokens_per_s.values(), default=0.0)
     other = max(original.tokens_per_s.values(), default=0.0)
     return Bilingual(
-        "smallest of {count} that equal the original within the margin: {size:.0f} MB instead of {whole:.0f} MB, right"
-        " on {right:.1%} instead of {base:.1%} of {items} items (difference {low:+.3f} to {high:+.3f}), {speed:.0f}"
-        " instead of {other:.0f} tokens/s at the highest concurrency",
-        "在误差允许范围内与原模型等效的 {count} 个中体积最小：{size:.0f} MB（原模型 {whole:.0f} MB），"
+        "smallest of {count} that equal the original within the margin: {size:.0f} MiB instead of {whole:.0f} MiB,"
+        " right on {right:.1%} instead of {base:.1%} of {items} items (difference {low:+.3f} to {high:+.3f}),"
+        " {speed:.0f} instead of {other:.0f} tokens/s at the highest concurrency",
+        "在误差允许范围内与原模型等效的 {count} 个中体积最小：{size:.0f} MiB（原模型 {whole:.0f} MiB），"
         "{items} 个样本上正确率 {right:.1%}（原模型 {base:.1%}，差异区间 {low:+.3f} 至 {high:+.3f}），"
         "最高吞吐 {speed:.0f} 词元/秒（原模型 {other:.0f}）",
     ).format(
         count=num_equal,
-        size=row.disk_bytes / _MEGABYTE,
-        whole=original.disk_bytes / _MEGABYTE,
+        size=row.disk_bytes / _MEBIBYTE,
+        whole=original.disk_bytes / _MEBIBYTE,
         right=delta.artifact,
         base=delta.original,
         items=delta.num_items,

@@ -69,7 +69,8 @@ def run(config: QuantcheckConfig, ctx: StageContext) -> QuantcheckRecord:
     probed = _probe_all(subjects, questions, manifest, (config, ctx))
     made = {one.name: one.made for one in subjects}
     sizes = {one.name: _measure_size(one.path) for one in subjects}
-    rows = build_rows(probed, made, sizes, questions, config.margin)
+    first, *others = build_rows(probed, made, sizes, questions, config.margin)
+    rows = [first.model_copy(update={"bits_per_weight": manifest.bits_per_weight}), *others]
     recommendations = [recommend(task, rows) for task in questions.tasks]
     ctx.write_samples(_list_worst(rows, manifest, probed, questions))
     return QuantcheckRecord(

@@ -181,6 +181,7 @@ def _write_manifest(
         model=config.model,
         model_sha256=original.sha256,
         num_parameters=original.num_parameters,
+        bits_per_weight=round(8 * weigh(original.folder).size_bytes / original.num_parameters, 3),
         artifacts=made,
         texts=texts,
     )

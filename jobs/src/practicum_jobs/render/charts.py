@@ -14,7 +14,7 @@ from typing import Literal
 
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render import svg
-from practicum_jobs.render.scale import Point, Scale, format_tick, get_ticks, split_finite, thin
+from practicum_jobs.render.scale import LogScale, Point, Scale, format_tick, get_ticks, split_finite, thin
 
 WIDTH = 420.0
 HEIGHT = 264.0
@@ -246,7 +246,7 @@ def fit_axis(low: float, high: float, start: float, end: float, *, is_tight: boo
 
 
 def draw_frame(
-    x_scale: Scale, x_ticks: list[float], y_scale: Scale, y_ticks: list[float], x_label: Text, y_label: Text
+    x_scale: Scale, x_ticks: list[float], y_scale: Scale | LogScale, y_ticks: list[float], x_label: Text, y_label: Text
 ) -> str:
     """Draw grid, axis, ticks and labels."""
     bottom = HEIGHT - BOTTOM

@@ -58,6 +58,39 @@ class Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
+@dataclass(frozen=True)
+class LogScale:
+    """A logarithmic map from ``low..high``, both powers of ten, to pixel positions ``start..end``.
+
+    Values below ``low``, zero among them, stand at ``start``.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return the position of ``value``."""
+        decades = math.log10(self.high / self.low)
+        share = math.log10(max(value, self.low) / self.low) / decades
+        return self.start + share * (self.end - self.start)
+
+
+def get_decades(values: Sequence[float]) -> list[float]:
+    """Return the powers of ten around the positive values, two at least.
+
+    >>> get_decades([0.0, 0.002, 0.5])
+    [0.001, 0.01, 0.1, 1.0]
+    >>> get_decades([0.0])
+    [0.1, 1.0]
+    """
+    positive = [value for value in values if value > 0] or [1.0]
+    high = math.ceil(math.log10(max(positive)) - 1e-9)
+    low = min(math.floor(math.log10(min(positive)) + 1e-9), high - 1)
+    return [10.0**power for power in range(low, high + 1)]
+
+
 def thin(points: Sequence[Point], limit: int = 400) -> list[Point]:
     """Downsample a series to the lowest and highest point of each of ``limit / 2`` segments, so that spikes remain.
 

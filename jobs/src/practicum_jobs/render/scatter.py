@@ -1,4 +1,4 @@
-"""Scatter charts with a label at each point, for two costs of which smaller is better."""
+"""Scatter charts with a label at each point, for two costs of which smaller is better; heights are logarithmic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render import svg
 from practicum_jobs.render.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Tone, draw_frame, fit_axis
-from practicum_jobs.render.scale import format_tick
+from practicum_jobs.render.scale import LogScale, format_tick, get_decades
 
 _RADIUS = 5
 _FAR_RIGHT = 0.6
@@ -26,7 +26,7 @@ class Dot:
 
 
 def scatter_chart(name: str, title: Bilingual, dots: Sequence[Dot], *, x_label: Text, y_label: Text) -> Chart:
-    """Draw labelled points on axes that begin at zero.
+    """Draw labelled points; the horizontal axis begins at zero, the vertical one is logarithmic.
 
     Raises:
         ValueError: There is no point, or a value is negative or not finite.
@@ -34,7 +34,8 @@ def scatter_chart(name: str, title: Bilingual, dots: Sequence[Dot], *, x_label: 
     if not dots or any(not math.isfinite(value) or value < 0 for dot in dots for value in (dot.x, dot.y)):
         raise ValueError(f"chart {name}: points need finite values of at least 0")
     x_scale, x_ticks = fit_axis(0, max(dot.x for dot in dots), LEFT, WIDTH - RIGHT)
-    y_scale, y_ticks = fit_axis(0, max(dot.y for dot in dots), HEIGHT - BOTTOM, TOP)
+    y_ticks = get_decades([dot.y for dot in dots])
+    y_scale = LogScale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
     body = [draw_frame(x_scale, x_ticks, y_scale, y_ticks, x_label, y_label)]
     taken: list[tuple[float, float]] = []
     for dot in sorted(dots, key=lambda one: (one.x, one.y)):

@@ -15,14 +15,14 @@ from practicum_jobs.report.figures import format_bytes, format_digits, format_du
 from practicum_jobs.report.messages import READING, SECTIONS
 from practicum_jobs.report.verdict import Pack
 
-_MEGABYTE = 1_000_000
+_MEBIBYTE = 2**20
 _MISSING = "–"
 _NAME = B("Model", "模型")
 _VERDICTS: dict[str, tuple[B, Tone]] = {
     "equivalent": (B("equal within the margin", "在误差范围内等效"), "good"),
     "better": (B("better", "更好"), "good"),
     "worse": (B("worse", "变差"), "bad"),
-    "unclear": (B("not shown", "无法判断"), "warn"),
+    "unclear": (B("undecided", "无法判断"), "warn"),
 }
 
 
@@ -111,11 +111,10 @@ def _build_speed(rows: Sequence[SheetRow]) -> Table:
     levels = sorted({level for row in rows for level in row.tokens_per_s}, key=int)
     columns = [
         Column(_NAME, "name"),
-        Column(B("Engine", "引擎"), "name"),
+        Column(B("Engine and kernel", "引擎与算子"), "name"),
         Column(B("First token", "首词元时延"), "number"),
         Column(B("Per further token", "后续词元时延"), "number"),
         *(Column(B(f"Tokens/s at {level}", f"并发 {level} 词元/秒"), "number") for level in levels),
-        Column(B("Kernel", "算子"), "code"),
     ]
     return Table(
         B("How fast each answers, by requests at the same time", "各自的作答速度（按并发请求数）"),
@@ -123,14 +122,13 @@ def _build_speed(rows: Sequence[SheetRow]) -> Table:
         [
             [
                 _show_name(row.name),
-                row.engine,
+                Cell(row.engine, "name", note=row.kernel),
                 _milliseconds(row.ttft_s),
                 _milliseconds(row.tpot_s),
                 *(
                     format_digits(row.tokens_per_s[level]) if level in row.tokens_per_s else _MISSING
                     for level in levels
                 ),
-                row.kernel or _MISSING,
             ]
             for row in rows
         ],
@@ -227,7 +225,7 @@ def _build_chart(record: SheetRecord) -> Charts | None:
     dots = [
         Dot(
             _show_name(row.name),
-            row.disk_bytes / _MEGABYTE,
+            row.disk_bytes / _MEBIBYTE,
             row.fidelity.kl_mean,
             "good" if row.is_on_front else "plain",
         )
@@ -240,7 +238,7 @@ def _build_chart(record: SheetRecord) -> Charts | None:
         f"pareto-{record.step}",
         B("Size against distance from the original", "体积与偏离原模型程度"),
         dots,
-        x_label=B("MB on disk", "磁盘占用（MB）"),
+        x_label=B("MiB on disk", "磁盘占用（MiB）"),
         y_label=B("Mean KL divergence", "平均 KL 散度"),
     )
     reading = B(

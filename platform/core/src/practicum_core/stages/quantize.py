@@ -108,6 +108,7 @@ class Manifest(BaseModel):
     model: str = Field(description="URI of the original.")
     model_sha256: str
     num_parameters: int
+    bits_per_weight: float = Field(description="Of the original's files.")
     artifacts: list[QuantizedModel]
     texts: list[FidelityText]
 
