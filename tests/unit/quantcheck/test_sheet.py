@@ -17,11 +17,8 @@ ANSWERS = ["yes", "no", "it is yes, I think"]
 class Codes:
     """A tokenizer in which a token is one of three answers."""
 
-    def render(self, messages, *, add_generation_prompt, tools=()):
-        return messages[0].content
-
-    def encode(self, text):
-        return list(text.encode())
+    def encode_prompt(self, row):
+        return list(row.messages[0].content.encode())
 
     def decode(self, ids):
         return ANSWERS[ids[0]]
