@@ -366,6 +366,33 @@ def test_suspend_stops_the_stage_and_resume_goes_on(stand, student, course):
     run(stand, body)
 
 
+def test_a_used_up_budget_stops_a_run_which_goes_on_when_it_is_raised(stand, student, course):
+    async def body():
+        async with stand.controller() as controller:
+            # A hundredth of a second of a GPU: used up as soon as the step runs.
+            budget = {"gpuHoursPerWeek": 0.01 / 3600}
+            await enrol(stand, controller, course, [student], queue={"slices": 1}, budget=budget)
+            uid = stand.make_week_job(student, unit="sft", resources={"gpu": {"slices": 1}})["metadata"]["uid"]
+            for step in ("model", "snapshot"):
+                stand.run_pod(await until(lambda step=step: stand.find_job(student, step), f"a job of {step}"))
+                await stand.report(uid, step)
+                stand.end_pod(student, f"week-01-{step}-1")
+            stand.run_pod(await until(lambda: stand.find_job(student, "sft"), "a job of sft"))
+            await stand.report(uid, "sft", outcome="running", progress=0.5)
+            await until(lambda: not stand.find_job(student, "sft"), "the stop")
+            await until(lambda: stand.get_status(student).get("reason") == "BudgetExceeded", "the reason")
+            assert stand.get_status(student)["phase"] == "Queued"
+            stand.collect_garbage(student)
+            stand.make_course(course, [student], queue={"slices": 1}, budget={"gpuHoursPerWeek": 1000})
+            again = await until(lambda: stand.find_job(student, "sft"), "a second try")
+            assert again["metadata"]["name"] == "week-01-sft-2"
+            await settle(controller)
+            stages = {stage["name"]: stage for stage in stand.get_status(student)["stages"]}
+            assert (stages["sft"]["attempt"], stages["sft"]["resumes"]) == (2, 1)
+
+    run(stand, body)
+
+
 def test_a_stage_suspended_before_it_reported_starts_once_more(stand, student, course):
     async def body():
         async with stand.controller() as controller:

@@ -11,6 +11,7 @@ from practicum_controller import planner, publisher
 from practicum_controller.children import Children
 from practicum_controller.client import ApiFault
 from practicum_controller.endings import Endings
+from practicum_controller.ledger import BudgetState
 from practicum_controller.observe import Observer
 from practicum_controller.places import Places
 from practicum_controller.publisher import Publisher
@@ -92,15 +93,16 @@ class FakeHistory:
 
 
 class FakeAccounts:
-    """Nothing was used."""
+    """Nothing was used, unless a test sets a budget."""
 
     has_open = False
+    budget = BudgetState()
 
     def is_settled(self, scene):
         return not self.has_open
 
-    def get_reason_over_budget(self, roster, weekjob, now):
-        return None
+    def read_budget(self, roster, weekjob, now):
+        return self.budget
 
     async def charge(self, scene):
         self.scene = scene
@@ -469,6 +471,86 @@ def test_a_new_deadline_costs_no_place_in_the_queue():
     school.store.week_jobs[KEY]["spec"]["activeDeadlineSeconds"] = 600
     school.reconcile()
     assert (school.cluster.deleted, school.cluster.made) == ([], ["week-03-model-1"])
+
+
+OVER = BudgetState("the GPU budget of this week is spent")
+
+
+def run_on_a_gpu(*, stops_running):
+    """Return a week job whose training runs on a GPU, under a course that stops such steps for the budget or not."""
+    budget = {"gpuHoursPerWeek": 1, "stopsRunning": stops_running}
+    school = School(course={"budget": budget}, resources={"gpu": {"slices": 1}})
+    school.cluster.store = school.store
+    school.finish_steps("model", "snapshot")
+    school.reconcile()
+    (child,) = school.store.get_family(UID).children.values()
+    child["spec"]["suspend"] = False
+    child["status"] = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+    put_pod(school, {"running": {}}, "sft")
+    school.reconcile()
+    assert read_status(school)["phase"] == "Running"
+    return school, child
+
+
+def test_a_used_up_budget_stops_what_runs_and_a_reset_lets_it_go_on():
+    school, child = run_on_a_gpu(stops_running=True)
+    school.accounts.budget = OVER
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-sft-1"]
+    school.store.drop("Pod", {"metadata": {"name": "p", "uid": "p1", "resourceVersion": "4"}})
+    school.store.drop(child["kind"], child)
+    school.reports.take(StepReport(uid=UID, step="sft", attempt=1, outcome="running", progress=0.5), school.now)
+    school.reconcile()
+    waits = read_status(school)
+    assert (waits["phase"], waits["reason"]) == ("Queued", "BudgetExceeded")
+    assert "the GPU budget of this week is spent" in waits["message"]
+    school.accounts.budget = BudgetState()
+    school.reconcile()
+    assert school.cluster.made == ["week-03-sft-1", "week-03-sft-2"]
+    school.reconcile()
+    (stage,) = [stage for stage in read_status(school)["stages"] if stage["name"] == "sft"]
+    # The start after a stop is no failure: backoffLimit is untouched.
+    assert (stage["attempt"], stage["resumes"]) == (2, 1)
+
+
+def test_a_course_may_let_what_runs_finish_over_budget():
+    school, _ = run_on_a_gpu(stops_running=False)
+    school.accounts.budget = OVER
+    school.reconcile()
+    assert school.cluster.deleted == []
+    assert read_status(school)["phase"] == "Running"
+
+
+def test_a_running_week_job_is_looked_at_when_its_budget_ends():
+    school, _ = run_on_a_gpu(stops_running=True)
+    school.accounts.budget = BudgetState(left_s=7.0)
+    assert school.reconcile() == 8.0
+    # Another week job of the student may use it up faster.
+    school.accounts.budget = BudgetState(left_s=7000.0)
+    assert school.reconcile() == 61.0
+
+
+@pytest.mark.parametrize(("asked_s", "limit_s"), [(None, 120), (600, 120), (90, 90)])
+def test_no_week_job_runs_longer_than_its_course_allows(asked_s, limit_s):
+    school = School(course={"maxActiveDeadlineSeconds": 120}, activeDeadlineSeconds=asked_s)
+    school.cluster.store = school.store
+    school.reconcile()
+    (child,) = school.store.get_family(UID).children.values()
+    child["spec"]["suspend"] = False
+    put_pod(school, {"running": {}})
+    assert school.reconcile() == limit_s + 1
+    school.now += dt.timedelta(seconds=limit_s)
+    school.reconcile()
+    assert school.cluster.deleted == []
+    school.now += dt.timedelta(seconds=1)
+    school.reconcile()
+    assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
+    school.store.drop("Pod", {"metadata": {"name": "p", "uid": "p1", "resourceVersion": "4"}})
+    school.store.drop("Job", child)
+    school.reconcile()
+    ended = read_status(school)
+    assert (ended["phase"], ended["reason"]) == ("Failed", "DeadlineExceeded")
+    assert f"{limit_s} s" in ended["message"]
 
 
 def test_a_dropped_child_holds_its_account_until_its_pods_are_gone():

@@ -90,6 +90,20 @@ TABLE = {
         Phase.RUNNING,
         Reason.STAGE_RUNNING,
     ),
+    "a hold that stops what runs": (
+        {"model": RUNNING},
+        {"holds": {"model": Hold(Reason.BUDGET_EXCEEDED, "used up", stops_running=True)}},
+        None,
+        Phase.RUNNING,
+        Reason.STAGE_RUNNING,
+    ),
+    "stopped by a hold": (
+        {"model": ObservedStep(Phase.SUSPENDED)},
+        {"holds": {"model": Hold(Reason.BUDGET_EXCEEDED, "used up", stops_running=True)}},
+        None,
+        Phase.QUEUED,
+        Reason.BUDGET_EXCEEDED,
+    ),
     "what waits is taken back when the budget is used up": (
         {"model": ObservedStep(Phase.QUEUED)},
         {"holds": {"model": Hold(Reason.BUDGET_EXCEEDED, "used up")}},

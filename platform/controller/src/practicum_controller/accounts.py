@@ -16,11 +16,12 @@ from practicum_controller.history import History
 from practicum_controller.ledger import (
     WEEK,
     AccountKey,
+    BudgetState,
     Usage,
     count_gpu_hours,
     get_cap_h,
     get_last_reset,
-    get_reason_over_budget,
+    read_budget,
 )
 from practicum_controller.rosters import Roster
 from practicum_controller.scene import Child, Scene
@@ -49,15 +50,14 @@ class Accounts:
         for usage in await asyncio.to_thread(self._history.list_usage, None, now - WEEK):
             self._usage[usage.namespace][usage.key] = usage
 
-    def get_reason_over_budget(self, roster: Roster | None, weekjob: WeekJob, now: dt.datetime) -> str | None:
-        """Say why a week job that asks for GPUs may use no more GPU time, if so."""
+    def read_budget(self, roster: Roster | None, weekjob: WeekJob, now: dt.datetime) -> BudgetState:
+        """Return how the budget stands of a week job's student; without limits where the week job asks for no GPU."""
         namespace = weekjob.metadata.namespace
         student = roster.students.get(namespace) if roster is not None else None
         if roster is None or student is None or not weekjob.spec.resources.gpu.slices:
-            return None
+            return BudgetState()
         spec = roster.course.spec
-        used_h = self.count_gpu_hours(roster.course, namespace, now)
-        return get_reason_over_budget(used_h, get_cap_h(spec, student), spec.budget, now)
+        return read_budget(self._usage[namespace].values(), get_cap_h(spec, student), spec.budget, now)
 
     def count_gpu_hours(self, course: Course, namespace: str, now: dt.datetime) -> float:
         """Return the GPU hours that a namespace used since the last reset."""

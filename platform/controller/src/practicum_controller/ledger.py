@@ -1,13 +1,13 @@
-"""A student's GPU hours: what was used of the budget, when it is whole again, what to say when it is spent. Pure.
+"""A student's GPU hours: how much of the budget is used, when it is reset, what to say when it is used up. Pure.
 
-Kueue has no cap on use over time, so the controller asks here before it makes a child that needs GPUs. A child that
-already runs is never stopped for the budget: the cap holds from the next child on.
+Kueue has no cap on use over time, so the controller asks here before it makes a child that needs GPUs, and again while
+one runs.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,6 +58,18 @@ class Usage:
         return self.gpus * max((end - start).total_seconds(), 0.0)
 
 
+@dataclass(frozen=True)
+class BudgetState:
+    """How a student's budget stands.
+
+    ``over`` says why no more GPU time may be used; ``None`` while some is left or there is no cap. ``left_s`` is the
+    time in seconds until it is used up if what runs now goes on; ``None`` while nothing uses it up.
+    """
+
+    over: str | None = None
+    left_s: float | None = None
+
+
 def get_last_reset(budget: Budget, now: dt.datetime) -> dt.datetime:
     """Return when the budget was last made whole: the latest ``resetsOn`` at 00:00 UTC that is not after ``now``.
 
@@ -85,8 +97,24 @@ def get_cap_h(course: CourseSpec, student: Student) -> float | None:
     return course.budget.gpu_hours_per_week if student.gpu_hours_per_week is None else student.gpu_hours_per_week
 
 
+def read_budget(usages: Collection[Usage], cap_h: float | None, budget: Budget, now: dt.datetime) -> BudgetState:
+    """Return how the budget of a student stands who held ``usages``.
+
+    >>> monday = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+    >>> half = Usage(AccountKey("c"), "w", "n", "llm", "student-01", "sft", 0.5, monday)
+    >>> read_budget([half], 1, Budget(), monday + dt.timedelta(hours=1)).left_s
+    3600.0
+    >>> read_budget([half], 1, Budget(), monday + dt.timedelta(hours=2)).over is None
+    False
+    """
+    used_h = count_gpu_hours(usages, get_last_reset(budget, now), now)
+    num_gpus = sum(usage.gpus for usage in usages if usage.ended_at is None)
+    left_s = (cap_h - used_h) * SECONDS_PER_HOUR / num_gpus if cap_h is not None and num_gpus else None
+    return BudgetState(get_reason_over_budget(used_h, cap_h, budget, now), left_s)
+
+
 def get_reason_over_budget(used_h: float, cap_h: float | None, budget: Budget, now: dt.datetime) -> str | None:
-    """Return why no child that needs GPUs may start, or None while hours are left or there is no cap.
+    """Return why a student may use no more GPU time, or None while hours are left or there is no cap.
 
     >>> monday = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
     >>> get_reason_over_budget(10.25, 10, Budget(), monday)

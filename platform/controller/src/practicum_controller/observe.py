@@ -72,7 +72,7 @@ class Observer:
             unit=unit,
             steps=observe_steps(unit.unit, scene, family, reports, self._places.get()),
             ends={attempt: kept.received_at for attempt, kept in reports.items() if kept.report.is_final},
-            over_budget=self._accounts.get_reason_over_budget(membership.roster, weekjob, now),
+            budget=self._accounts.read_budget(membership.roster, weekjob, now),
         )
 
     def _find_membership(self, course: dict[str, Any] | None, home: str) -> Membership:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from practicum_controller.accounts import Accounts
@@ -24,8 +24,11 @@ from practicum_core.weekjob import WeekJobStatus
 LOGGER = logging.getLogger(__name__)
 Document = dict[str, Any]
 _CHECK_S = 10.0
-"""Seconds after which a week job with a running clock (a deadline, a pod that does not start) is looked at again."""
+"""Seconds after which a week job is looked at again whose pods are being started, for which there is a deadline."""
 _HELD_S = 60.0
+_MAX_BUDGET_LOOK_S = 60.0
+_AFTER_END_S = 1.0
+"""Times in a status are whole seconds, so the end of a time is looked for a second after it."""
 _NOT_KEPT = "; its evidence page is not kept yet: "
 MAX_PAGES_BYTES = 2_000_000
 """Size of all evidence pages of a namespace, in base64: 2,000 students fill half of the 8 GiB that suit etcd."""
@@ -64,7 +67,6 @@ class Publisher:
         is_ending = status.phase.is_terminal and not scene.is_being_deleted
         if is_ending and (desired.status is not None or _NOT_KEPT in status.message):
             status = await self._keep_evidence(scene, status)
-        look_s = _get_next_look(scene, status)
         if status is not scene.previous and not scene.is_being_deleted:
             await self._write(scene, status)
         await self._places.record_admissions(scene)
@@ -72,7 +74,16 @@ class Publisher:
         if self._accounts.is_settled(scene):
             await self._endings.release_settled(scene, status)
         end_s = await self._endings.conclude(scene, status)
+        look_s = _get_next_look(scene, status, (desired.deadline_in_s, self._get_budget_left(scene)))
         return min((delay_s for delay_s in (look_s, end_s) if delay_s is not None), default=None)
+
+    def _get_budget_left(self, scene: Scene) -> float | None:
+        """Return the seconds until the student's budget is used up, now that what runs is charged."""
+        if scene.weekjob is None:
+            return None
+        left_s = self._accounts.read_budget(scene.roster, scene.weekjob, scene.now).left_s
+        # Another week job of the student may use it up faster.
+        return None if left_s is None else min(left_s, _MAX_BUDGET_LOOK_S)
 
     async def reopen(self, scene: Scene) -> None:
         """Forget the end of a week job that is to run with another specification."""
@@ -128,15 +139,22 @@ class Publisher:
             self._store.put("WeekJob", written, is_own=True)
 
 
-def _get_next_look(scene: Scene, status: WeekJobStatus) -> float | None:
-    """Return after how many seconds the status may be another although nothing happened."""
+def _get_next_look(scene: Scene, status: WeekJobStatus, limits_s: Iterable[float | None]) -> float | None:
+    """Return after how many seconds the status may be another although nothing happened.
+
+    Args:
+        scene: The week job as it is.
+        status: What is written of it.
+        limits_s: Seconds until what runs passes its deadline or uses the budget up.
+    """
     if scene.is_being_deleted:
         return None
     if status.phase is Phase.QUEUED or _NOT_KEPT in status.message:
         return _HELD_S
-    has_deadline = scene.weekjob is not None and scene.weekjob.spec.active_deadline_seconds is not None
-    is_clocked = has_deadline or status.phase is Phase.INITIALIZING
-    return _CHECK_S if is_clocked and not status.phase.is_terminal else None
+    if status.phase.is_terminal:
+        return None
+    ends_s = [max(limit_s, 0.0) + _AFTER_END_S for limit_s in limits_s if limit_s is not None]
+    return min([*ends_s, *([_CHECK_S] if status.phase is Phase.INITIALIZING else [])], default=None)
 
 
 def build_event(scene: Scene, status: WeekJobStatus) -> Document | None:

@@ -15,6 +15,7 @@ from practicum_controller.backends.pod_status import is_pod_running
 from practicum_controller.documents import read_time
 from practicum_controller.family import get_attempt, get_slices
 from practicum_controller.kinds import SERVICES
+from practicum_controller.ledger import BudgetState
 from practicum_controller.rosters import Roster
 from practicum_core import labels
 from practicum_core.errors import ConfigError
@@ -115,7 +116,7 @@ class Scene:
 
     ``weekjob`` and ``unit`` are ``None`` where the end is decided already, and where the specification cannot be run
     (``fault`` says why). ``left_pods`` names, by step, a pod that still runs although its child was deleted. ``ends``
-    are the times at which attempts reported their ends. ``over_budget`` says why no more GPU time may be used.
+    are the times at which attempts reported their ends. ``budget`` is how the student's GPU hours stand.
     ``is_mended``: it ended before any step ran, and its specification was changed since.
     """
 
@@ -131,7 +132,7 @@ class Scene:
     is_mended: bool = False
     steps: Mapping[str, ObservedStep] = field(default_factory=dict)
     ends: Mapping[tuple[str, int], dt.datetime] = field(default_factory=dict)
-    over_budget: str | None = None
+    budget: BudgetState = field(default_factory=BudgetState)
 
     @property
     def uid(self) -> str:

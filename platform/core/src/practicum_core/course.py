@@ -134,11 +134,16 @@ class Priority(Resource):
 
 
 class Budget(Resource):
-    """Budgets in GPU hours. Kueue has none, so Practicum keeps a ledger and queues nothing for a used-up budget."""
+    """Budgets in GPU hours. Kueue has none, so Practicum keeps a ledger and starts nothing for a used-up budget."""
 
     gpu_hours_per_week: float | None = Field(default=None, ge=0, description="GPU hours per student.")
     resets_on: Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] = Field(
         default="Mon", description="Day on which all budgets are reset, at 00:00 UTC."
+    )
+    stops_running: bool = Field(
+        default=True,
+        description="True stops the running steps of a student whose budget is used up, after a checkpoint; they go on "
+        "when it is reset or raised. False lets a running step finish.",
     )
 
 
@@ -164,6 +169,13 @@ class CourseSpec(Resource):
         default_factory=list, max_length=20, description="Priorities that a week job may ask for."
     )
     budget: Budget = Field(default_factory=Budget)
+    max_active_deadline_seconds: int = Field(
+        default=86_400,
+        ge=60,
+        le=31_536_000,
+        description="Most seconds that the steps of a week job may start and run, together; it also holds for a week "
+        "job that names no activeDeadlineSeconds, or a longer one.",
+    )
     suspend: bool = Field(default=False, description="True pauses the admission of week jobs until it is false again.")
 
     @field_validator("images")

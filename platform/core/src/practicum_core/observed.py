@@ -48,10 +48,11 @@ class ObservedStep:
 
 @dataclass(frozen=True)
 class Hold:
-    """Why a step may not be started yet."""
+    """Why a step may not be started yet; with ``stops_running``, why it may not go on either."""
 
     reason: Reason
     message: str
+    stops_running: bool = False
 
 
 @dataclass(frozen=True)

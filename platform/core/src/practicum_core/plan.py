@@ -118,9 +118,14 @@ def _is_wanted(spec: WeekJobSpec, survey: Survey, facts: StepFacts) -> bool:
 
 
 def _may_exist(facts: StepFacts) -> bool:
-    """Whether a hold allows a step. A running step is kept; a queued one is removed when the student is over budget."""
+    """Whether a hold allows a step.
+
+    A running step is kept unless the hold stops it; a queued one is removed when the student is over budget.
+    """
     if facts.hold is None:
         return True
+    if facts.hold.stops_running:
+        return False
     if facts.phase is Phase.QUEUED:
         return facts.hold.reason is not Reason.BUDGET_EXCEEDED
     return facts.is_alive
