@@ -266,6 +266,30 @@ def test_two_replicas_take_turns(server, start):
     wait_until(lambda: get_leaders(server) == ["controller-a"], "its label", 5)
 
 
+def test_it_issues_its_certificate_into_an_empty_secret_and_keeps_it(server, tmp_path):
+    secret = {"name": "controller-certificate", "namespace": NAMESPACE}
+    server.api.apply({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": secret})
+    issued = {"PRACTICUM_TLS_SECRET": secret["name"], "PRACTICUM_TLS_HOSTS": "localhost"}
+    served = []
+    for name in ("first", "second"):
+        # Each pod has a folder of its own; what they serve is the Secret's.
+        tls = tmp_path / name
+        replica = Replica(server, tls, tmp_path / "h.sqlite", PRACTICUM_LEADER_ELECTION="false", **issued)
+        try:
+            wait_until(
+                lambda tls=tls, replica=replica: (tls / "ca.crt").is_file() or replica.process.poll(),
+                "the certificate",
+                40,
+            )
+            replica.wait("leading")
+            served.append((tls / "tls.crt").read_text())
+        finally:
+            replica.stop()
+    assert served[0] == served[1]
+    kept = server.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{secret['name']}")["data"]
+    assert base64.b64decode(kept["tls.crt"]).decode() == served[0]
+
+
 def test_the_process_ends_within_seconds(start):
     replica = start(PRACTICUM_LEADER_ELECTION="false")
     replica.wait("leading")
@@ -303,6 +327,7 @@ def test_a_hangup_starts_it_anew_with_the_code_that_is_there(start, tmp_path):
         ({"PRACTICUM_WORKERS": "many"}, "PRACTICUM_WORKERS"),
         ({"PRACTICUM_DATABASE_URL": "mysql://x"}, "mysql is not a database"),
         ({"PRACTICUM_TLS_DIR": "/nonexistent"}, "PRACTICUM_TLS_DIR"),
+        ({"PRACTICUM_TLS_SECRET": "nobodys"}, "Secret nobodys is not in namespace practicum-system"),
     ],
 )
 def test_a_wrong_setting_ends_it_with_a_sentence(start, variables, said):

@@ -41,7 +41,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "practicum.tlsSecret" -}}
-{{ .Values.ingest.tls.existingSecret | default (printf "%s-tls" (include "practicum.controller" .)) }}
+{{ .Values.ingest.tls.existingSecret | default (printf "%s-certificate" (include "practicum.controller" .)) }}
 {{- end -}}
 
 {{- define "practicum.priorityClass" -}}

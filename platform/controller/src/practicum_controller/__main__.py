@@ -12,17 +12,21 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from practicum_controller import metrics
 from practicum_controller.census import count_phases, list_progress
+from practicum_controller.certificates import AUTHORITY
 from practicum_controller.client import KubernetesCluster
 from practicum_controller.controller import Controller, get_now
 from practicum_controller.database import Database
 from practicum_controller.history import History
 from practicum_controller.ingest import Ingest
 from practicum_controller.leader import Candidate, LedCluster
+from practicum_controller.own_certificate import OwnCertificate
 from practicum_controller.server import serve
 from practicum_controller.settings import Settings, read_name_servers, read_settings
 from practicum_controller.supervisor import keep_running
@@ -61,27 +65,31 @@ async def _run(settings: Settings) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, take, number)
-    read_authority = functools.partial(_read_authority, Path(settings.tls_dir) / "ca.crt")
-    read_authority()
     history = History(await asyncio.to_thread(Database, settings.database_url))
     cluster = await KubernetesCluster.connect()
-    led = LedCluster(cluster, lambda: candidate.is_leading())  # noqa: PLW0108 - the candidate is made below
-    controller = Controller(cluster, led, history, settings, read_authority)
-    candidate = Candidate(cluster, settings, controller.wait_until_synced, controller.work)
     try:
+        certificate = OwnCertificate(cluster, settings, get_now) if settings.tls_secret else None
+        if certificate is not None:
+            await certificate.ensure()
+        read_authority = functools.partial(_read_authority, Path(settings.tls_dir) / AUTHORITY)
+        read_authority()
+        led = LedCluster(cluster, lambda: candidate.is_leading())  # noqa: PLW0108 - the candidate is made below
+        controller = Controller(cluster, led, history, settings, read_authority)
+        candidate = Candidate(cluster, settings, controller.wait_until_synced, controller.work)
         async with serve(settings, _build_ingest(controller, cluster, history, candidate)):
-            await _run_until(stop, controller, candidate)
+            loops = [keep_running("metrics", functools.partial(_tick, controller))]
+            if certificate is not None:
+                loops.append(keep_running("certificate", certificate.keep_fresh))
+            await _run_until(stop, controller.watch(), candidate.run(), *loops)
             await candidate.resign()
     finally:
         await cluster.close()
     return set(told) == {signal.SIGHUP}
 
 
-async def _run_until(stop: asyncio.Event, controller: Controller, candidate: Candidate) -> None:
+async def _run_until(stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
     """Run every part until one ends, which only ``stop`` does without a fault."""
-    tick = functools.partial(_tick, controller)
-    parts = (controller.watch(), candidate.run(), keep_running("metrics", tick), stop.wait())
-    tasks = [asyncio.ensure_future(part) for part in parts]
+    tasks = [asyncio.ensure_future(part) for part in (*parts, stop.wait())]
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()

@@ -23,6 +23,8 @@ class Settings:
     job is looked at again after ``resync_s`` even though nothing happened, and places in queues are asked for every
     ``queue_poll_s``. The history keeps what ended for ``history_days``. ``dns_networks`` are blocks of addresses,
     separated by commas, at which pods find the cluster's DNS; without them the controller's own, which is a pod's.
+    ``tls_secret`` is the Secret of a certificate that the controller issues and renews itself, for ``tls_hosts``
+    (separated by commas), and writes into ``tls_dir``; without it, the files in ``tls_dir`` are somebody else's.
     """
 
     namespace: str = "practicum-system"
@@ -31,6 +33,9 @@ class Settings:
     ingest_port: int = 8443
     metrics_port: int = 9090
     tls_dir: str = "/var/run/practicum-tls"
+    tls_secret: str = ""
+    tls_hosts: str = "practicum-controller.practicum-system.svc"
+    tls_validity_days: int = 365
     ingest_url: str = "https://practicum-controller.practicum-system.svc:8443"
     images: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_IMAGES))
     image_pull_policy: str = "IfNotPresent"
