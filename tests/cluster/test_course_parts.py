@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from controller_stand import run, until
+from practicum_controller.course.reconcile import APPLIED_HASH
 from practicum_core import labels
 
 pytestmark = pytest.mark.cluster
@@ -143,6 +144,31 @@ def test_priorities_of_two_courses_are_two_and_a_removed_one_is_removed(stand, m
             await until(lambda: api.find(find(of_short)) is None, "the removal")
             assert api.get(find(of_long))["value"] == 2
             assert api.get(find(labels.build_priority_class_name(short, "kept")))["value"] == 3
+
+    run(stand, body)
+
+
+def test_a_queue_with_the_name_of_an_earlier_version_is_removed(stand, mark):
+    """And nobody else's: a queue without the controller's labels is the student's or the teacher's."""
+    api, course, student = stand.server.api, f"c{mark}-10", f"s{mark}"
+    root = f"{KUEUE}/namespaces/{student}/localqueues"
+    wanted = labels.build_queue_name(course, student)
+    marks = {"app.kubernetes.io/managed-by": labels.MANAGER, labels.COURSE: course}
+
+    def list_queues():
+        return {one["metadata"]["name"] for one in api.get(root)["items"]}
+
+    async def body():
+        async with stand.controller():
+            stand.make_course(course, [student])
+            await see(stand, course, "Ready")
+        for name, own in ((f"{course}-{student}", marks), ("foreign", {})):
+            metadata = {"name": name, "namespace": student, "labels": own}
+            api.apply({"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue", "metadata": metadata, "spec": {}})
+        # A version whose home has another hash, as one that names queues otherwise.
+        api.patch(f"/api/v1/namespaces/{student}", {"metadata": {"annotations": {APPLIED_HASH: "earlier"}}})
+        async with stand.controller():
+            await until(lambda: list_queues() == {wanted, "foreign"}, f"the removal: {list_queues()}")
 
     run(stand, body)
 

@@ -13,7 +13,6 @@ import datetime as dt
 import functools
 import hashlib
 import json
-import urllib.parse
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -27,11 +26,12 @@ from practicum_controller.course.homes import (
     build_local_queue,
     build_namespace,
 )
-from practicum_controller.course.queues import build_priorities, build_shared
+from practicum_controller.course.leftovers import remove_priorities, remove_queues
+from practicum_controller.course.queues import build_shared
 from practicum_controller.course.status import build_course_status, list_archived, list_some, summarize
 from practicum_controller.course.volumes import describe_claim, ensure_claim, get_reason_volume_differs
 from practicum_controller.documents import build_status_patch, read_course
-from practicum_controller.kinds import COURSES, KINDS, NAMESPACES, PRIORITY_CLASSES, ROLE_BINDINGS
+from practicum_controller.kinds import COURSES, KINDS, NAMESPACES, ROLE_BINDINGS
 from practicum_controller.ledger import get_cap_h
 from practicum_controller.settings import Settings
 from practicum_controller.store import Store
@@ -169,20 +169,10 @@ class CourseReconciler:
             return
         others = [wanted for wanted in shared if wanted is not queue]
         made = [await attempt(self._cluster.apply(KINDS[wanted["kind"]], wanted)) for wanted in others]
-        made.append(await attempt(self._remove_priorities(course, owner["uid"])))
+        made.append(await attempt(remove_priorities(self._cluster, course, owner["uid"])))
         if all(made):
             queue["metadata"]["annotations"] = {APPLIED_HASH: digest}
         await self._cluster.apply(KINDS[queue["kind"]], queue)
-
-    async def _remove_priorities(self, course: Course, uid: str) -> None:
-        """Delete the priorities that this course made and no longer names."""
-        wanted = {one["metadata"]["name"] for one in build_priorities(course)}
-        mark = urllib.parse.quote(f"{labels.COURSE}={course.metadata.name}")
-        found = await self._cluster.read(f"{PRIORITY_CLASSES.build_path()}?labelSelector={mark}")
-        for metadata in (one["metadata"] for one in (found or {}).get("items", ())):
-            is_own = any(owner["uid"] == uid for owner in metadata.get("ownerReferences", ()))
-            if is_own and metadata["name"] not in wanted:
-                await self._cluster.delete(PRIORITY_CLASSES, None, metadata["name"], metadata["uid"])
 
     async def _apply_home(
         self, course: Course, student: Student, authority: str, attempt: Attempt, *, is_repaired: bool
@@ -198,6 +188,8 @@ class CourseReconciler:
         if not is_whole:
             await self._cluster.apply(NAMESPACES, namespace)
         made = [await attempt(self._cluster.apply(KINDS[wanted["kind"]], wanted)) for wanted in content]
+        if known is not None:
+            made.append(await attempt(remove_queues(self._cluster, course, student)))
         # Last: of all parts, what a volume is depends most on the cluster.
         volume = await ensure_claim(self._cluster, claim)
         if not all(made):
