@@ -230,6 +230,8 @@ def test_unknown_split(tmp_path):
 
 def test_store_without_its_package_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)  # as in an environment that lacks it
+    # fsspec remembers a client that another test of this process used.
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     with pytest.raises(DataError) as caught:
         open_source("s3://bucket/data", tmp_path)
     assert "s3fs" in f"{caught.value.detail} {caught.value.fix}"
