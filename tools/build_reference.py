@@ -17,7 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "platform/core/src"), str(ROOT / "platform/controller/src")]
 
 from practicum_controller.metrics import REGISTRY  # noqa: E402 - as below
-from practicum_core import errors, phases  # noqa: E402 - the path is set first, so that the tool runs from a bare clone
+from practicum_core import (  # noqa: E402 - the path is set first, so that the tool runs from a bare clone
+    errors,
+    phases,
+    state_texts,
+)
 from practicum_core.curriculum import UNITS, VARIANTS  # noqa: E402
 from practicum_core.stages import STAGES, StageConfig  # noqa: E402
 from practicum_core.units.unit import Unit  # noqa: E402
@@ -120,12 +124,14 @@ def build_states() -> str:
     parts = ["# Phases, conditions, reasons\n", "```mermaid\nstateDiagram-v2"]
     parts.extend(f"  {start} --> {end}" for start, end in phases.TRANSITIONS)
     parts.append("```\n")
-    for title, members in (("Phase", phases.Phase), ("Condition", phases.ConditionType)):
-        parts.append(f"\n## {title}\n\n| name | meaning |\n|---|---|")
-        parts.extend(f"| `{member.value}` | {text} |" for member, text in read_member_docs(members))
-    parts.append("\n## Reason\n\n| name | exit code | meaning |\n|---|---|---|")
-    for member, text in read_member_docs(errors.Reason):
-        parts.append(f"| `{member.value}` | {errors.get_exit_code(errors.Reason(member.value))} | {text} |")
+    parts.append("\n## Phase · 阶段\n\n| name | meaning | 名称 | 含义 |\n|---|---|---|---|")
+    for phase, text in state_texts.PHASES.items():
+        parts.append(f"| `{phase.value}` | {text.en} | {state_texts.PHASE_NAMES[phase].zh} | {text.zh} |")
+    parts.append("\n## Condition\n\n| name | meaning |\n|---|---|")
+    parts.extend(f"| `{member.value}` | {text} |" for member, text in read_member_docs(phases.ConditionType))
+    parts.append("\n## Reason · 原因\n\n| name | exit code | meaning | 含义 |\n|---|---|---|---|")
+    for reason, text in state_texts.REASONS.items():
+        parts.append(f"| `{reason.value}` | {errors.get_exit_code(reason)} | {text.en} | {text.zh} |")
     return "\n".join(parts) + "\n"
 
 

@@ -15,6 +15,7 @@ from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_si
 from practicum_core.layout import RunLayout, build_run_id
 from practicum_core.phases import Phase
 from practicum_core.problems import list_problems
+from practicum_core.state_texts import PHASE_NAMES
 from practicum_core.weekjob import Metadata, WeekJob, WeekJobStatus
 
 FOLDER = "cluster"
@@ -95,7 +96,7 @@ class ClusterRun:
 
 def build_standing(run: ClusterRun) -> Standing:
     """Return where a week job stands, as a run of this machine is told."""
-    return Standing(run.weekjob.spec.unit, run.name, run.title, run.status.phase, run.status)
+    return Standing(run.weekjob.spec.unit, run.name, run.title, PHASE_NAMES[run.status.phase], run.status)
 
 
 def read_cluster_run(document: Mapping[str, Any]) -> ClusterRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import webbrowser
@@ -15,7 +16,16 @@ from practicum_cli.cluster_runs import ClusterRun, Place, build_standing, find_c
 from practicum_cli.commands.options import cluster_options, experiments_option
 from practicum_cli.run_lock import is_run_held
 from practicum_cli.runs import Run, find_run, read_checked_run, read_run
-from practicum_cli.standing import HEADER, Standing, describe_gate, describe_standing
+from practicum_cli.standing import (
+    HEADER,
+    LANGUAGES,
+    Language,
+    Standing,
+    choose_language,
+    describe_gate,
+    describe_standing,
+    get_header,
+)
 from practicum_cli.streams import tell_json
 from practicum_cli.tables import format_table
 from practicum_core.curriculum import get_unit
@@ -24,10 +34,16 @@ from practicum_core.gates import GateResult
 from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
 from practicum_core.run_folders import iter_run_dirs
+from practicum_core.state_texts import PHASE_NAMES
+from practicum_core.texts import Bilingual
 
 if TYPE_CHECKING:
     from practicum_cli.api_server import ApiServer
 
+_INTERRUPTED = Bilingual(
+    "interrupted (was {phase}); continue with: practicum run --resume {run}",
+    "已中断（原为{phase}）；继续运行：practicum run --resume {run}",
+)
 _FOLLOW_S = 0.3
 _CHUNK_BYTES = 1 << 16
 
@@ -36,20 +52,22 @@ _CHUNK_BYTES = 1 << 16
 @click.argument("run", required=False)
 @experiments_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--lang", type=click.Choice(LANGUAGES), help="Language; that of the locale without it.")
 @cluster_options
-def status(*, run: str | None, experiments: Path, as_json: bool, place: Place | None) -> None:
+def status(*, run: str | None, experiments: Path, as_json: bool, lang: Language | None, place: Place | None) -> None:
     """List the runs, or show where one RUN stands.
 
     RUN is a path, a run id, the beginning of one, `latest` or `latest:UNIT`; on a cluster the name of a week job.
     """
+    language = lang or choose_language(os.environ)
     if run is None:
-        _list_runs(experiments, place, as_json=as_json)
+        _list_runs(experiments, place, None if as_json else language)
         return
     standing = _find_standing(run, experiments, place)
     if as_json:
         tell_json(standing.status.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
-        click.echo(describe_standing(standing))
+        click.echo(describe_standing(standing, language))
 
 
 def _find_standing(reference: str, root: Path, place: Place | None) -> Standing:
@@ -73,36 +91,37 @@ def _build_standing(run: Run) -> Standing:
     return Standing(run.weekjob.spec.unit, run.id, run.name, describe_phase(run), run.status)
 
 
-def describe_phase(run: Run) -> str:
+def describe_phase(run: Run) -> Bilingual:
     """Return the phase in a word; a run whose executor is gone is interrupted, whatever its status says."""
     phase = run.status.phase
     if phase.is_terminal or phase is Phase.SUSPENDED or is_run_held(run.layout):
-        return phase
-    return f"interrupted (was {phase}); continue with: practicum run --resume {run.id}"
+        return PHASE_NAMES[phase]
+    return _INTERRUPTED.format(phase=PHASE_NAMES[phase], run=run.id)
 
 
-def _list_runs(root: Path, place: Place | None, *, as_json: bool) -> None:
-    rows = list(_iter_rows(root)) if place is None else _list_cluster_rows(place)
-    if as_json:
+def _list_runs(root: Path, place: Place | None, language: Language | None) -> None:
+    """Print the table of runs; without a language, as JSON."""
+    rows = list(_iter_rows(root, language or "en")) if place is None else _list_cluster_rows(place, language or "en")
+    if language is None:
         tell_json([dict(zip(map(str.lower, HEADER), row, strict=True)) for row in rows])
     elif rows:
-        click.echo(format_table(HEADER, rows))
+        click.echo(format_table(get_header(language), rows))
     elif place is None:
         click.echo(f"no runs under {root}; start one with: practicum run week-01")
     else:
         click.echo("no week jobs there; start one with: practicum submit FILE")
 
 
-def _iter_rows(root: Path) -> Iterator[Sequence[str]]:
+def _iter_rows(root: Path, language: Language) -> Iterator[Sequence[str]]:
     for path in iter_run_dirs(root):
         try:
-            yield _build_standing(read_checked_run(path)).to_row()
+            yield _build_standing(read_checked_run(path)).to_row(language)
         except DataError as error:
             yield path.parent.name, path.name, Reason.RUN_INCOMPLETE, "", error.detail
 
 
-def _list_cluster_rows(place: Place) -> list[Sequence[str]]:
-    return [build_standing(run).to_row() for run in sort_by_age(_connect(place).list_runs())]
+def _list_cluster_rows(place: Place, language: Language) -> list[Sequence[str]]:
+    return [build_standing(run).to_row(language) for run in sort_by_age(_connect(place).list_runs())]
 
 
 @click.command()
@@ -211,7 +230,7 @@ def _find_pack(reference: str, root: Path) -> tuple[Path, list[GateResult]]:
     if not pack.exists():
         is_finished = found.status.phase is Phase.SUCCEEDED
         raise DataError(
-            f"{pack}: no evidence pack; the run is {describe_phase(found)}",
+            f"{pack}: no evidence pack; the run is {describe_phase(found).en}",
             f"its unit makes none: look in {found.layout.stages}"
             if is_finished
             else f"finish it first: practicum run --resume {found.id}",
