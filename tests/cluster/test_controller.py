@@ -7,11 +7,12 @@ import uuid
 
 import pytest
 
-from controller_stand import GROUP, PAGE, read_end, run, until
+from controller_stand import GROUP, PAGE, Stand, read_end, run, until
 from faulty_cluster import FaultyCluster
 from practicum_controller import client, endings
 from practicum_controller.controller import get_now
 from practicum_controller.kinds import WEEK_JOBS
+from practicum_controller.owners import get_owner_uid
 from practicum_core import labels
 from practicum_core.course import MAX_ARCHIVED, MAX_STUDENTS
 from practicum_core.curriculum import get_unit
@@ -542,5 +543,30 @@ def test_a_week_with_no_time_to_live_is_kept_until_its_follower_has_seen_the_end
             assert stand.get_status(student)["phase"] == "Succeeded"
             assert stand.server.api.find(page)
             await until(lambda: stand.get(student) is None, "the deletion")
+
+    run(stand, body)
+
+
+def test_a_week_applied_again_at_once_waits_for_the_end_of_the_earlier_ones_job(server, tmp_path, student, course):
+    # A sweep stands for the garbage collector, which is not here.
+    stand = Stand(server, tmp_path, resync_s=3)
+    path = f"/apis/practicum.dev/v1alpha1/namespaces/{student}/weekjobs/week-01"
+
+    def read_owner():
+        job = stand.find_job(student, "model")
+        return job and get_owner_uid(job)
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            earlier = stand.make_week_job(student)["metadata"]["uid"]
+            await until(lambda: read_owner() == earlier, "a job")
+            server.api.delete(path)
+            later = stand.make_week_job(student)["metadata"]["uid"]
+            told = "belongs to another owner"
+            await until(lambda: told in stand.get_status(student).get("message", ""), told)
+            assert stand.get_status(student)["phase"] != "Failed"
+            await until(lambda: read_owner() == later, "a job of its own")
+            await until(lambda: told not in stand.get_status(student)["message"], "the queue")
 
     run(stand, body)

@@ -77,6 +77,7 @@ COURSES = {
     "a negative budget": ({"budget": {"gpuHoursPerWeek": -1}}, "greater than or equal to 0"),
     "a day that is none": ({"budget": {"resetsOn": "Funday"}}, "Unsupported value"),
     "an invalid quantity": ({"queue": {"memory": "lots"}}, "should match"),
+    "a node label with a slash in it": ({"queue": {"nodeLabels": {"pool": "a/b"}}}, "should match"),
 }
 # What the definition cannot see: spec -> part of the sentence in the status.
 TOLD = {
@@ -94,6 +95,12 @@ TOLD = {
     ),
     "a reference in an option": ({"unit": "sft", "set": {"evaluate.candidate": "pointer:../x"}}, "names no pointer"),
     "several at once": ({"unit": "sft", "set": {"a.b": 1, "sft.c": 2}}, "unknown step in 'a.b'"),
+}
+
+# The same of a course.
+TOLD_OF_COURSES = {
+    "an image of no environment": ({"images": {"trian": "a"}}, "no environment is called trian"),
+    "a node label without a name": ({"queue": {"nodeLabels": {"": "a"}}}, "'' cannot be the name of a label"),
 }
 
 
@@ -147,6 +154,24 @@ def test_what_only_the_controller_sees_is_told(server, tmp_path):
                 accepted = next(one for one in status["conditions"] if one["type"] == "Accepted")
                 assert (status["phase"], status["reason"], accepted["status"]) == ("Failed", "ConfigInvalid", "False")
                 assert said in status["message"] == accepted["message"]
+
+    run(stand, body)
+
+
+@pytest.mark.parametrize("name", TOLD_OF_COURSES)
+def test_what_only_the_controller_sees_in_a_course_is_told(server, tmp_path, name):
+    stand = Stand(server, tmp_path)
+    spec, said = TOLD_OF_COURSES[name]
+    course = f"llm-{uuid.uuid4().hex[:6]}"
+    path = f"/apis/practicum.dev/v1alpha1/courses/{course}"
+
+    async def body():
+        async with stand.controller():
+            stand.make_course(course, [], **spec)
+            status = await until(lambda: server.api.get(path).get("status"), "a status")
+            assert (status["phase"], status["observedGeneration"]) == ("Failed", 1)
+            assert said in status["message"] == status["conditions"][0]["message"]
+        server.api.delete(path)
 
     run(stand, body)
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.aio.client import ApiClient, Configuration
 
-from practicum_controller.client import ApiFault, KubernetesCluster, split_lines
+from practicum_controller.client import ApiFault, KubernetesCluster
 from practicum_controller.kinds import PODS
+from practicum_controller.lines import split_lines
 
 
 async def collect(items):

@@ -19,6 +19,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 from pydantic_core import from_json
 
 from practicum_controller.kinds import Resource
+from practicum_controller.lines import split_lines
+from practicum_controller.owners import get_owner_uid
 from practicum_core.errors import PlatformError, Reason
 from practicum_core.labels import FIELD_MANAGER
 
@@ -126,7 +128,7 @@ class KubernetesCluster:
         """Create an object; if it exists already, apply it. A create is cheaper: it has no managed fields to merge.
 
         Raises:
-            ApiFault: The API server refused it.
+            ApiFault: The API server refused it; 409 if another owner has an object of this name.
         """
         path = resource.build_path(document["metadata"].get("namespace"))
         try:
@@ -134,8 +136,17 @@ class KubernetesCluster:
         except ApiFault as fault:
             if not fault.is_conflict:
                 raise
+            await self._refuse_anothers(resource, document)
             return await self.apply(resource, document)
         return made or {}
+
+    async def _refuse_anothers(self, resource: Resource, document: Document) -> None:
+        """Leave alone what an owner of the same name left that was deleted: it is being deleted, too."""
+        metadata = document["metadata"]
+        path = resource.build_path(metadata.get("namespace"), metadata["name"])
+        owner, known = get_owner_uid(document), get_owner_uid(await self.read(path) or document)
+        if owner != known:
+            raise ApiFault(_CONFLICT, "one of this name belongs to another owner, and may be about to be deleted", path)
 
     async def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> None:
         """Delete an object and what it owns; do nothing if it is gone or another object has its name now."""
@@ -272,20 +283,6 @@ async def _read_chunks(response: aiohttp.ClientResponse, what: str) -> AsyncIter
             yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise ApiFault(0, f"cut off: {type(error).__name__}: {error}", what) from error
-
-
-async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield lines of any length; the HTTP library's own reader refuses those of more than 128 KiB."""
-    rest = bytearray()
-    async for chunk in chunks:
-        searched = len(rest)
-        rest += chunk
-        begin = 0
-        while (end := rest.find(b"\n", max(begin, searched))) >= 0:
-            if end > begin:
-                yield bytes(rest[begin:end])
-            begin = end + 1
-        del rest[:begin]
 
 
 async def _raise_for_status(response: aiohttp.ClientResponse, what: str) -> None:

@@ -68,13 +68,22 @@ def read_status(document: Mapping[str, Any]) -> WeekJobStatus | None:
 def _read_end(status: Mapping[str, Any]) -> WeekJobStatus | None:
     """Return that a week job ended, and when.
 
-    >>> _read_end({"phase": "Succeeded", "reason": "OfTheNextVersion"}).phase
-    <Phase.SUCCEEDED: 'Succeeded'>
+    >>> end = _read_end({"phase": "Succeeded", "reason": "OfTheNextVersion", "completionTime": "noon"})
+    >>> end.phase, end.completion_time
+    (<Phase.SUCCEEDED: 'Succeeded'>, None)
     """
     if status.get("phase") not in {Phase.SUCCEEDED, Phase.FAILED}:
         return None
-    kept = ("phase", "message", "startTime", "completionTime")
-    return WeekJobStatus.model_validate({name: status[name] for name in kept if name in status})
+    kept = {name: status[name] for name in ("phase", "message", "startTime", "completionTime") if name in status}
+    return WeekJobStatus.model_validate({name: value for name, value in kept.items() if _is_readable(name, value)})
+
+
+def _is_readable(name: str, value: object) -> bool:
+    try:
+        WeekJobStatus.model_validate({name: value})
+    except ValidationError:
+        return False
+    return True
 
 
 def build_status_patch(before: Mapping[str, Any], status: Resource) -> Document | None:

@@ -5,6 +5,7 @@ The descriptions of the fields become the descriptions in the custom resource de
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -18,6 +19,8 @@ from practicum_core.weekjob import API_VERSION, Condition, Metadata, Resource
 StudentName = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 ResourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9./]*[A-Za-z0-9])?$", max_length=253)]
+LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
+_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 MAX_STUDENTS = 2000
 MAX_ARCHIVED = 200
 """Students who left that a course's status names; beside a full roster, all of them might not fit into an object."""
@@ -91,9 +94,18 @@ class QueueSpec(Resource):
     fair_sharing: bool = Field(
         default=True, description="Admit students who used less before those who used more (admission fair sharing)."
     )
-    node_labels: dict[str, str] = Field(
+    node_labels: dict[str, LabelValue] = Field(
         default_factory=dict, max_length=20, description="Labels of the nodes that week jobs run on."
     )
+
+    @field_validator("node_labels")
+    @classmethod
+    def _refuse_what_is_no_label(cls, labels: dict[str, str]) -> dict[str, str]:
+        """Reject a name that no node can have: the API server would refuse every pod of the class."""
+        wrong = [name for name in labels if not _LABEL_KEY.fullmatch(name)]
+        if wrong:
+            raise ValueError(f"{', '.join(map(repr, wrong))} cannot be the name of a label")
+        return labels
 
 
 class StudentQuota(Resource):

@@ -5,9 +5,10 @@ Field documentation here becomes the descriptions of the custom resource. How it
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from practicum_core.errors import Reason
@@ -16,6 +17,21 @@ from practicum_core.phases import ConditionType, Phase
 from practicum_core.quantities import PodCpu, PodMemory
 
 API_VERSION: Literal["practicum.dev/v1alpha1"] = "practicum.dev/v1alpha1"
+
+
+def _check_time(text: str) -> str:
+    dt.datetime.fromisoformat(text)
+    return text
+
+
+Time = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+    ),
+    AfterValidator(_check_time),
+]
+"""A time with its zone, as RFC 3339 writes it."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=47)]
 
 
@@ -136,7 +152,7 @@ class Condition(Resource):
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(description="Why, in a word for machines.")
     message: str = Field(default="", description="Why, in a sentence.")
-    last_transition_time: str = Field(description="When the status last changed.")
+    last_transition_time: Time = Field(description="When the status last changed.")
     observed_generation: int | None = Field(default=None, description="Generation of the spec that it is about.")
 
 
@@ -188,10 +204,10 @@ class WeekJobStatus(Resource):
     observed_generation: int | None = Field(default=None, description="Generation of the spec that this is about.")
     stages: list[StageStatus] = Field(default_factory=list, description="The unit's steps in their order.")
     queue: QueueStatus | None = None
-    start_time: str | None = Field(default=None, description="When the first step ran.")
-    active_since: str | None = Field(default=None, description="Since when steps start or run; absent while it waits.")
+    start_time: Time | None = Field(default=None, description="When the first step ran.")
+    active_since: Time | None = Field(default=None, description="Since when steps start or run; absent while it waits.")
     active_seconds: int = Field(default=0, description="Seconds that steps started or ran before that.")
-    completion_time: str | None = Field(
+    completion_time: Time | None = Field(
         default=None, description="When it succeeded or failed; of a kept server, when the last task ended."
     )
     metrics: list[MetricStatus] = Field(default_factory=list, description="What the steps measured.")

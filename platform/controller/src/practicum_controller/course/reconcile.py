@@ -99,7 +99,7 @@ class CourseReconciler:
         try:
             course = read_course(document)
         except ConfigError as error:
-            await self._publish(document, CourseStatus(phase=CoursePhase.FAILED, message=error.detail))
+            await self._publish(document, build_course_status(document, CoursePhase.FAILED, error.detail, [], now))
             return None
         faults = await self._apply(course, document)
         kept = self._explain_volumes(course)
