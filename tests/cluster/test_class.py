@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 import pytest
+import yaml
 
 from clusters import open_cluster
 from evidence_text import read_text
@@ -18,7 +19,7 @@ from practicum_cluster.api import ApiError, wait_until
 from practicum_core import labels
 from practicum_core.crd import WEEK_JOB, build_crd
 from practicum_core.errors import EXIT_GATE, EXIT_OK
-from school import PLATFORM, STUDENTS, Class
+from school import PLATFORM, ROOT, STUDENTS, TINY, Class
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(2400)]
 SMALL = {
@@ -29,6 +30,12 @@ SMALL = {
     "inference.max_new_tokens": 8,
     "evaluate.limit": 4,
     "evaluate.max_new_tokens": 8,
+}
+WEEK_4 = {
+    "evaluate.limit": 4,
+    "evaluate.control_limit": 4,
+    "evaluate.max_new_tokens": 8,
+    "compare.num_resamples": 1000,
 }
 WEEK_1 = {"unit": "experiments", "set": {"evaluate.max_new_tokens": 8}}
 WEEK_3 = {"unit": "sft", "set": SMALL, "resources": {"gpu": {"slices": 1}}}
@@ -136,6 +143,24 @@ def test_two_students_share_one_gpu(school):
     assert all(gates["no_leakage"] and gates["export_agrees"] for gates in passed)
     children = {stage["name"]: stage["child"] for stage in ends[0]["stages"]}
     assert children["sft"].startswith("RayJob/")
+
+
+def test_week_4_is_built_on_week_3_by_kubectl_alone(school, tmp_path):
+    """The file of the week as the course has it, with less to compute."""
+    document = yaml.safe_load((ROOT / "manifests/course-10/week-04.yaml").read_text(encoding="utf-8"))
+    document["spec"] |= TINY | {"set": WEEK_4}
+    (tmp_path / "week-04.yaml").write_text(json.dumps(document))
+    applied = school.try_as("student-01", "apply", "-n", "student-01", "-f", tmp_path / "week-04.yaml")
+    assert "weekjob.practicum.dev/week-04 created" in applied
+    end = school.wait_end("student-01", "week-04", 600)
+    assert end["phase"] == "Succeeded", end
+    passed = {gate["name"]: gate["passed"] for gate in end["gates"]}
+    # Four rows cannot show that a model is better.
+    assert (passed["no_leakage"], passed["enough_items"], passed["improved"]) == (True, False, False)
+    [built_on] = json.loads(school.read_run_text("student-01", "week-04", "lineage.lock.json"))["built_on"]
+    earlier = school.get_run_id("student-01", "week-03")
+    assert (built_on["reference"], built_on["run_id"]) == ("latest:sft/merged", earlier)
+    assert f"sft/{earlier}" in school.read_page("student-01", "week-04")
 
 
 @pytest.fixture(scope="module")
