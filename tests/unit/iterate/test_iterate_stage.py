@@ -121,6 +121,9 @@ def test_every_new_row_names_a_failure_that_was_read(repaired):
     assert {link.failure.partition("/")[2] for link in links.values()} == failed
     values = get_values(record)
     assert (values["unlinked_rows"], values["repaired_failures"]) == (0, len(failed))
+    counts = {f"{one.split}/{one.id}": (one.num_rows, one.num_pairs) for one in record.origins}
+    kinds = [(link.failure, link.kind == "pair") for link in links.values()]
+    assert counts == {key: (kinds.count((key, False)), kinds.count((key, True))) for key in dict(kinds)}
     assert values["new_rows"] == len(train) - 100
     assert values["num_pairs"] == len(pairs) == sum(link.kind == "pair" for link in links.values())
 

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from practicum_core.gates import Comparison
 from practicum_core.stages.calibration import CalibrationCheck, CalibrationRecord, CanaryRound
+from practicum_core.stages.evaluate import EvaluationSample
 from practicum_core.stages.findings import Finding, FindingsRecord
 from practicum_core.stages.leaks import Leak, LeaksRecord
-from practicum_core.stages.repair import Criterion, Decision, RepairRecord, SplitChange, SplitClaim
+from practicum_core.stages.repair import Criterion, Decision, Origin, RepairRecord, SplitChange, SplitClaim
 from practicum_core.stages.training import CheckpointInfo, TrainingRecord
-from practicum_jobs.render.blocks import Facts, Notice, Table
+from practicum_jobs.render.blocks import Disclosure, Facts, Notice, Table
 from practicum_jobs.report.pack import build_sections
 from practicum_jobs.report.reading import StepFiles, read_run
+from practicum_jobs.report.repair import build_repair_section
 from practicum_jobs.report.verdict import Pack, build_evidence
 
 
@@ -101,8 +103,10 @@ def test_a_repair_shows_changes_clean_figures_and_criteria(make_sft_run):
         decisions=[Decision(name="prefer", title_en="DPO?", title_zh="DPO？", criteria=[yes, no])],
         changes=[SplitChange(split="train", num_rows=4, change="added", title_en="new", title_zh="新")],
         claims=[SplitClaim(split="test", is_clean=False, title_en="looked at", title_zh="已查看")],
+        origins=[Origin(split="test", id=name, cause="field", num_rows=2, num_pairs=1) for name in ("a", "b", "c")],
     )
-    blocks = build_pack_sections(make_sft_run(), record)["repair"].blocks
+    run = make_sft_run()
+    blocks = build_pack_sections(run, record)["repair"].blocks
     changes, claims, criteria = (block for block in blocks if isinstance(block, Table))
     assert changes.rows[0][0] == "train"
     assert claims.rows[0][2].text.en == "not clean"
@@ -110,6 +114,15 @@ def test_a_repair_shows_changes_clean_figures_and_criteria(make_sft_run):
     (answer,) = (block for block in blocks if isinstance(block, Notice))
     assert answer.text.en == "DPO? no"
     assert answer.detail.zh == "偏好对：50.0%（不低于 90.0%）"
+    answers = {"base": "", "candidate": "", "base_correct": False}
+    samples = [EvaluationSample(id=name, split="test", candidate_correct=name == "a", **answers) for name in "ab"]
+    files = replace(read_run(run.layout, "report"), data_lock=None)
+    steps = (StepFiles("mend", "mend", record), StepFiles("again", "evaluate", None, samples=tuple(samples)))
+    section = build_repair_section(Pack(replace(files, steps=steps), build_evidence(files), 12))
+    (chain,) = (block for block in section.blocks if isinstance(block, Disclosure))
+    assert chain.summary.en == "Failures and what became of them: 1 of 3 are answered right now"
+    assert [row[0] for row in chain.blocks[0].rows] == ["test/a", "test/b", "test/c"]
+    assert [getattr(row[4], "text", row[4]).en for row in chain.blocks[0].rows] == ["right", "wrong", "not asked again"]
 
 
 def test_training_that_was_left_out_says_why_and_shows_no_figures(make_sft_run):

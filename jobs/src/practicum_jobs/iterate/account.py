@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from practicum_core.rows import Row
 from practicum_core.stages.iterate import RowKind
-from practicum_core.stages.repair import SplitChange, SplitClaim
+from practicum_core.stages.repair import Origin, SplitChange, SplitClaim
 from practicum_core.texts import Bilingual
 from practicum_jobs.iterate.fresh import FreshSplit
 from practicum_jobs.iterate.material import Material
@@ -59,6 +60,22 @@ def list_claims(material: Material, new: Sequence[LinkedRow], fresh: FreshSplit)
         _build_claim("test", _SEEN.format(count=trained), is_clean=False),
     ]
     return [*claims, _build_claim("control", _CONTROL, is_clean=True)] if material.control else claims
+
+
+def list_origins(material: Material, linked: Sequence[LinkedRow]) -> list[Origin]:
+    """List the failures and how many rows and pairs came from each."""
+    rows = Counter(one.source.key for one in linked if one.kind != "pair")
+    pairs = Counter(one.source.key for one in linked if one.kind == "pair")
+    return [
+        Origin(
+            split=one.case.split,
+            id=one.case.id,
+            cause=one.case.cause,
+            num_rows=rows[one.key],
+            num_pairs=pairs[one.key],
+        )
+        for one in (*material.failed, *material.forgotten)
+    ]
 
 
 def _build_change(split: str, num_rows: int, change: str, title: Bilingual) -> SplitChange:

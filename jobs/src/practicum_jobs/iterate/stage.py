@@ -15,7 +15,7 @@ from practicum_core.stages.repair import Decision
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.row_records import write_rows
 from practicum_jobs.datasets.sources import read_strictly
-from practicum_jobs.iterate.account import list_changes, list_claims
+from practicum_jobs.iterate.account import list_changes, list_claims, list_origins
 from practicum_jobs.iterate.decisions import decide_preferences, decide_training
 from practicum_jobs.iterate.fresh import FRESH, FreshSplit, build_fresh, build_slice
 from practicum_jobs.iterate.material import Material, read_material
@@ -69,6 +69,7 @@ def run(config: IterateConfig, ctx: StageContext) -> IterateRecord:
         decisions=list(repair.decisions),
         changes=list_changes(material, repair.kept, repair.new, repair.pairs, repair.fresh),
         claims=list_claims(material, repair.new, repair.fresh),
+        origins=list_origins(material, repair.linked),
         findings=repair.pairs.build_findings(),
         verdict="fail" if any(one.level == "fail" for one in repair.pairs.build_findings()) else "pass",
         num_rows=len(repair.pairs.all),

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from practicum_core.stages.evaluate import EvaluationSample
 from practicum_core.stages.repair import Criterion, Decision, RepairRecord
 from practicum_core.texts import Bilingual, Text
-from practicum_jobs.render.blocks import Block, Cell, Column, Notice, Section, Table
+from practicum_jobs.render.blocks import Block, Cell, Column, Disclosure, Notice, Section, Table
 from practicum_jobs.render.charts import Tone
-from practicum_jobs.report.figures import format_figure
+from practicum_jobs.report.figures import format_figure, name_failure
 from practicum_jobs.report.messages import COMPARISONS, READING, SECTIONS
 from practicum_jobs.report.repair_messages import REPAIR
 from practicum_jobs.report.verdict import Pack
 
+_OUTCOMES: dict[bool | None, Cell | Text] = {
+    True: Cell(REPAIR["right"], tone="good"),
+    False: Cell(REPAIR["wrong"], tone="bad"),
+    None: REPAIR["unasked"],
+}
 _TONES: dict[str, Tone] = {"kept": "plain", "added": "good", "left_out": "warn"}
 
 
@@ -32,6 +38,7 @@ def _build_blocks(pack: Pack, record: RepairRecord) -> list[Block]:
         _build_changes(record),
         _build_claims(pack, record),
         *(block for decision in record.decisions for block in build_decision(decision)),
+        *_build_origins(pack, record),
     ]
 
 
@@ -70,6 +77,49 @@ def _build_claims(pack: Pack, record: RepairRecord) -> Table:
         for one in record.claims
     ]
     return Table(REPAIR["claims"], columns, rows)
+
+
+def _build_origins(pack: Pack, record: RepairRecord) -> list[Block]:
+    """Follow each failure to what was made of it and to the answer that the retrained model gives now."""
+    if not record.origins:
+        return []
+    now = _read_outcomes(pack, record)
+    columns = [
+        Column(REPAIR["failure"], "code"),
+        Column(REPAIR["cause"]),
+        Column(REPAIR["new_rows"], "number"),
+        Column(REPAIR["pairs"], "number"),
+        Column(REPAIR["now"]),
+    ]
+    rows: list[list[Cell | Text]] = [
+        [
+            f"{one.split}/{one.id}",
+            name_failure(one.cause),
+            f"{one.num_rows:,}",
+            f"{one.num_pairs:,}",
+            _OUTCOMES[now.get((one.split, one.id))],
+        ]
+        for one in record.origins
+    ]
+    right = sum(now.get((one.split, one.id), False) for one in record.origins)
+    title = REPAIR["origins_of"].format(right=right, total=len(rows))
+    return [Disclosure(title, [Table(REPAIR["origins"], columns, rows)])]
+
+
+def _read_outcomes(pack: Pack, record: RepairRecord) -> dict[tuple[str, str], bool]:
+    """Return whether the failed rows are answered right in the steps after the repair, by split and id.
+
+    A row of a second split in a file is a control row: it is right where the answer names what is expected.
+    """
+    names = [step.name for step in pack.files.steps]
+    later = pack.files.steps[names.index(record.step) + 1 :]
+    outcomes: dict[tuple[str, str], bool] = {}
+    for step in later:
+        samples = [one for one in step.samples if isinstance(one, EvaluationSample) and one.is_paired]
+        for one in samples:
+            is_control = one.split != samples[0].split
+            outcomes[one.split, one.id] = bool(one.candidate_mentioned if is_control else one.candidate_correct)
+    return outcomes
 
 
 def _name_steps(pack: Pack, split: str) -> str:

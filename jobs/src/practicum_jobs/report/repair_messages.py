@@ -20,6 +20,21 @@ REPAIR = {
     "clean": B("clean", "干净"),
     "not_clean": B("not clean", "不干净"),
     "why": B("Why", "原因"),
+    "origins": B(
+        "Each failure, what was made of it, and its answer now", "每个失败样本、由它生成的数据，以及现在的回答"
+    ),
+    "origins_of": B(
+        "Failures and what became of them: {right} of {total} are answered right now",
+        "失败样本的结果：{total} 个中现有 {right} 个答对",
+    ),
+    "failure": B("Failure", "失败样本"),
+    "cause": B("Cause", "原因"),
+    "new_rows": B("New rows", "新样本"),
+    "pairs": B("Pairs", "偏好对"),
+    "now": B("Answer now", "现在的回答"),
+    "right": B("right", "答对"),
+    "wrong": B("wrong", "答错"),
+    "unasked": B("not asked again", "未再次作答"),
     "answer": B("{question} {answer}", "{question}{answer}"),
     "yes": B("yes", "是"),
     "no": B("no", "否"),

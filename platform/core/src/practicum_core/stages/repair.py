@@ -73,9 +73,22 @@ class SplitClaim(_Titled):
     is_clean: bool
 
 
+class Origin(BaseModel):
+    """A failure and what was made of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    split: str
+    id: str
+    cause: str
+    num_rows: int = Field(description="Training rows that came from it.")
+    num_pairs: int = Field(description="Preference pairs that came from it.")
+
+
 class RepairRecord(FindingsRecord):
     """How data was repaired: the findings are those of its preference pairs."""
 
     decisions: list[Decision]
     changes: list[SplitChange]
     claims: list[SplitClaim]
+    origins: list[Origin] = Field(default_factory=list)
