@@ -33,14 +33,6 @@ def test_wilson_agrees_with_scipy(case):
     assert ours.high == pytest.approx(theirs.high, abs=1e-12)
 
 
-def test_the_paired_interval_of_the_paper():
-    # Newcombe 1998, Statistics in Medicine 17, 2635-2650, table II, method 10; the paper takes second from first.
-    base, tuned = expand(36, 12, 2, 0)
-    interval = compute_newcombe(tuned, base)
-    assert interval.low == pytest.approx(0.0569, abs=5e-4)
-    assert interval.high == pytest.approx(0.3404, abs=5e-4)
-
-
 def test_where_both_models_are_always_wrong_the_interval_is_that_of_one_share():
     base, tuned = expand(0, 0, 0, 54)
     interval = compute_newcombe(base, tuned)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from scipy import stats
-from statsmodels.stats.weightstats import ttost_paired
 
 from practicum_jobs.scoring.equivalence import compare_to_margin
 from practicum_jobs.scoring.intervals import Bootstrap
-from practicum_jobs.scoring.multiplicity import Correction, adjust
 from practicum_jobs.scoring.noise import measure_noise
 from practicum_jobs.scoring.paired import (
     PairedOutcomes,
     bootstrap_bca,
     estimate_difference_of_means,
-    estimate_mean,
     permute_signs,
     run_mcnemar,
 )
@@ -27,7 +22,6 @@ from practicum_jobs.scoring.power import (
     Design,
     Power,
     compute_smallest_detectable,
-    estimate_correlation,
     plan_smallest_detectable,
 )
 from practicum_jobs.scoring.resamples import ClusterSums, draw_flipped_sums, draw_means
@@ -45,66 +39,10 @@ def pair(wins, losses, ties=0):
     return PairedOutcomes([0] * wins + [1] * losses + [1] * ties, [1] * wins + [0] * losses + [1] * ties)
 
 
-def test_the_paired_t_test_of_the_sleep_data():
-    estimate = estimate_difference_of_means(SLEEP)
-    assert estimate.p == pytest.approx(0.00283289, abs=1e-7)
-    assert estimate.interval.low == pytest.approx(0.7001142, abs=1e-6)
-    assert estimate.interval.high == pytest.approx(2.4598858, abs=1e-6)
-
-
-def test_fisher_randomizes_darwins_fifteen_pairs():
-    # Fisher counts 1,726 of the 32,768 sign assignments, ties with the observed total of 314 included (section 21).
-    signs = np.array(list(itertools.product((-1, 1), repeat=15)))
-    reached = int((np.abs(signs @ np.abs(DARWIN)) >= 314).sum())
-    assert reached == 1726
-    drawn = permute_signs(PairedOutcomes([0] * 15, DARWIN), Bootstrap(200_000)).p
-    assert drawn == pytest.approx(1726 / 32768, abs=4 * math.sqrt(0.0527 * 0.9473 / 200_000))
-    estimate = estimate_mean(DARWIN)
-    # Fisher's t for them is 2.148 (section 18).
-    assert estimate.interval.value / estimate.standard_error == pytest.approx(2.148, abs=5e-4)
-
-
 @pytest.mark.parametrize(("wins", "losses", "p"), [(5, 0, 2 / 32), (8, 2, 112 / 1024), (10, 1, 24 / 2048), (3, 3, 1)])
 def test_mcnemar_by_counting(wins, losses, p):
     assert run_mcnemar(pair(wins, losses, 7)).p == pytest.approx(p, abs=1e-12)
     assert permute_signs(pair(wins, losses, 7)).p == pytest.approx(p, abs=1e-12)
-
-
-def test_clustered_flips_agree_with_scipys_enumeration():
-    generator = np.random.default_rng(3)
-    sums = generator.normal(0.4, 1, size=9)
-    clusters = [f"c{place % 9}" for place in range(27)]
-    outcomes = PairedOutcomes([0] * 27, [sums[place % 9] / 3 for place in range(27)], clusters)
-    theirs = stats.permutation_test((sums,), np.sum, permutation_type="samples", n_resamples=np.inf)
-    assert permute_signs(outcomes).p == pytest.approx(theirs.pvalue, abs=1e-9)
-
-
-def test_the_clustered_error_agrees_with_statsmodels_for_equal_clusters():
-    values = np.random.default_rng(5).normal(size=60)
-    codes = np.arange(60) % 12
-    fit = sm.OLS(values, np.ones(60)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
-    ours = estimate_mean(values, [str(code) for code in codes])
-    assert ours.standard_error == pytest.approx(fit.bse[0], abs=1e-9)
-    assert (ours.interval.low, ours.interval.high) == pytest.approx(tuple(fit.conf_int()[0]), abs=1e-9)
-
-
-def test_cr2_agrees_with_its_matrices_for_unequal_clusters():
-    values = np.random.default_rng(6).normal(size=20)
-    sizes = [1, 2, 3, 5, 9]
-    places = np.split(np.arange(20), np.cumsum(sizes)[:-1])
-    middle = np.eye(20) - 1 / 20
-    rows = []
-    for place in places:
-        # (I - H_gg)^(-1/2) by its eigenvectors, as Bell and McCaffrey define CR2.
-        root, vectors = np.linalg.eigh(middle[np.ix_(place, place)])
-        adjusted = vectors @ np.diag(root**-0.5) @ vectors.T
-        rows.append(np.ones(len(place)) / 20 @ adjusted @ middle[place])
-    variance = sum(float(row @ values) ** 2 for row in rows)
-    form = np.array(rows) @ np.array(rows).T
-    clusters = [str(code) for code, size in enumerate(sizes) for _ in range(size)]
-    ours = estimate_mean(values, clusters)
-    assert ours.standard_error == pytest.approx(math.sqrt(variance), abs=1e-12)
-    assert ours.degrees == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form), abs=1e-9)
 
 
 @pytest.mark.parametrize("num_clusters", [12, 60])
@@ -164,20 +102,9 @@ def test_flips_of_different_sizes_have_the_variance_of_single_flips_and_both_end
     assert len(np.unique(np.round(draw_flipped_sums(few, Bootstrap(50_000)), 9))) == 2**9
 
 
-def test_equivalence_agrees_with_statsmodels():
-    theirs = ttost_paired(np.array(SLEEP.candidate), np.array(SLEEP.base), -2.5, 2.5)[0]
-    assert compare_to_margin(SLEEP, 2.5).p == pytest.approx(theirs, abs=1e-9)
+def test_a_wide_margin_shows_equivalence_and_a_narrow_one_does_not():
+    assert compare_to_margin(SLEEP, 2.5).is_equivalent
     assert not compare_to_margin(SLEEP, 2.0).is_equivalent
-
-
-def test_the_fifteen_p_values_of_benjamini_and_hochberg():
-    # JRSS B 57 (1995), section 4: the fifteen p-values of Neuhaus et al.; at 0.05 BH rejects four, Bonferroni three.
-    values = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459]
-    values += [0.324, 0.4262, 0.5719, 0.6528, 0.759, 1.0]
-    assert sum(p <= 0.05 for p in adjust(values, Correction.BENJAMINI_HOCHBERG)) == 4
-    assert sum(p <= 0.05 for p in adjust(values)) == 3
-    assert adjust(values, Correction.BENJAMINI_HOCHBERG)[3] == pytest.approx(0.0095 * 15 / 4, abs=1e-9)
-    assert adjust(values)[:3] == pytest.approx([0.0015, 0.0056, 0.0247], abs=1e-9)
 
 
 def test_the_planned_detectable_difference_has_the_power_asked_for():
@@ -186,12 +113,6 @@ def test_the_planned_detectable_difference_has_the_power_asked_for():
     assert smallest == pytest.approx(3.241516 * math.sqrt(0.3 / 4000), rel=1e-3)
     assert plan_smallest_detectable(Design(120, 20, 0.3)) > plan_smallest_detectable(Design(120, 20))
     assert plan_smallest_detectable(Design(120, 1)) == math.inf
-
-
-def test_the_correlation_within_clusters_by_hand():
-    # Clusters (1, 1), (1, 0), (0, 0): mean squares 1/2 between and 1/6 within, so (1/2 - 1/6) / (1/2 + 1/6) = 1/2.
-    outcomes = PairedOutcomes([0] * 6, [1, 1, 1, 0, 0, 0], ["a", "a", "b", "b", "c", "c"])
-    assert estimate_correlation(outcomes.differences, outcomes.clusters) == pytest.approx(0.5, abs=1e-12)
 
 
 def test_verdicts():

@@ -19,7 +19,7 @@ from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, r
 from practicum_jobs.scoring.intervals import Bootstrap, Interval
 from practicum_jobs.scoring.multiplicity import Correction
 from practicum_jobs.scoring.noise import NoiseFloor, measure_noise
-from practicum_jobs.scoring.paired import PairedOutcomes, bootstrap_bca, permute_signs
+from practicum_jobs.scoring.paired import PairedOutcomes, bootstrap_bca, permute_signs, run_mcnemar
 from practicum_jobs.scoring.power import Power
 from practicum_jobs.scoring.result_files import pair_results, read_results
 from practicum_jobs.scoring.verdicts import Rule, Verdict, VerdictKind, VerdictReason, decide, decide_tasks
@@ -115,7 +115,7 @@ def _describe(one: Comparison, rule: Rule) -> TaskVerdict:
         bootstrap_low=bootstrap.low,
         bootstrap_high=bootstrap.high,
         p_permutation=permute_signs(outcomes, rule.bootstrap).p,
-        p_mcnemar=verdict.p if outcomes.is_binary else None,
+        p_mcnemar=run_mcnemar(outcomes, rule.bootstrap).p if outcomes.is_binary else None,
         p_adjusted=verdict.p_adjusted,
         smallest_detectable=min(verdict.smallest_detectable, 1.0),
     )

@@ -17,7 +17,7 @@ from practicum_jobs.scoring.intervals import Bootstrap, Interval, compute_mcnema
 from practicum_jobs.scoring.resamples import TOLERANCE, ClusterSums, draw_flipped_sums, draw_means
 
 Floats = NDArray[np.float64]
-_MAX_ENUMERATED = 14
+_MAX_ENUMERATED = 15
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def run_mcnemar(outcomes: PairedOutcomes, bootstrap: Bootstrap | None = None) ->
 def permute_signs(outcomes: PairedOutcomes, bootstrap: Bootstrap | None = None) -> PairedTest:
     """Return the sign-flip permutation test of the mean difference; the signs of whole clusters are flipped.
 
-    Up to 14 clusters with a difference are enumerated; beyond that flips are drawn and p is (b + 1) / (B + 1).
+    Up to 15 clusters with a difference are enumerated; beyond that flips are drawn and p is (b + 1) / (B + 1).
     Source: Phipson and Smyth, Statistical Applications in Genetics and Molecular Biology 9 (2010), article 39.
 
     >>> permute_signs(PairedOutcomes([0] * 5, [1, 1, 1, 1, 0])).p
@@ -169,8 +169,9 @@ def permute_signs(outcomes: PairedOutcomes, bootstrap: Bootstrap | None = None) 
     if not len(sizes):
         return PairedTest("sign-flip", 1.0, 0)
     if len(sizes) <= _MAX_ENUMERATED:
-        bits = (np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes))) & 1
-        totals = (2 * bits - 1) @ sizes
+        # The first sign stays: turning all signs turns the total, and both count by their distance from 0.
+        bits = (np.arange(2 ** (len(sizes) - 1))[:, None] >> np.arange(len(sizes) - 1)) & 1
+        totals = sizes[0] + (2 * bits - 1) @ sizes[1:]
         return PairedTest("sign-flip", float((np.abs(totals) >= observed - TOLERANCE).mean()), len(sizes))
     reached = int((np.abs(draw_flipped_sums(sizes, plan)) >= observed - TOLERANCE).sum())
     return PairedTest("sign-flip", (reached + 1) / (plan.num_resamples + 1), len(sizes))

@@ -81,9 +81,7 @@ class TaskVerdict(BaseModel):
     bootstrap_high: float
     p_permutation: float
     p_mcnemar: float | None = None
-    p_adjusted: float = Field(
-        description="p of the deciding test (McNemar, or sign flips for scores), adjusted over tasks."
-    )
+    p_adjusted: float = Field(description="p of the clustered t test, which decides, adjusted over tasks.")
     smallest_detectable: float
 
 
@@ -151,7 +149,7 @@ METRICS = {
     "slice_not_distinguishable": figure("Failing slice not distinguishable", "失败切片无法区分", "count"),
     "slice_underpowered": figure("Failing slice too small to tell", "失败切片样本不足", "count"),
     "num_slice_items": figure("Items of the failing slice", "失败切片的样本数", "count"),
-    "comparison_p": figure("Paired test of the difference, p", "配对差异检验 p 值", "number"),
+    "comparison_p": figure("Clustered t test of the difference, p", "按聚类的配对 t 检验 p 值", "number"),
     "smallest_detectable": key_figure("Smallest detectable difference", "最小可检测差异", "width"),
     "control_smallest_detectable": figure(
         "Smallest detectable difference, control set", "最小可检测差异，对照集", "width"
