@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from practicum_core.texts import Bilingual
 from practicum_jobs.render.blocks import Cell, Charts, Column, Disclosure, Heading, Paragraph, Section, Table
 from practicum_jobs.render.charts import (
+    BOTTOM,
+    HEIGHT,
+    TOP,
     Bar,
     Interval,
     Mark,
@@ -220,3 +223,15 @@ def test_a_logarithmic_axis_has_its_decades_at_equal_distances_and_zero_at_its_e
     places = [scale(one) for one in decades]
     assert places == pytest.approx([300, 250, 200, 150, 100, 50, 0])
     assert scale(0.0) == 300
+
+
+def test_labels_of_crowded_points_stand_apart_and_inside_the_frame():
+    names = ["nf4", "gptq", "awq", "gguf-q4_k_m"]
+    dots = [Dot(name, 110 + place, 0.3 + place / 10) for place, name in enumerate(names)]
+    chart = scatter_chart("crowd", TITLE, [*dots, Dot("original", 540, 0.0015)], x_label="MiB", y_label="KL")
+    labels = [text for text in ET.fromstring(chart.__html__()).iter(f"{SVG}text") if text.text in names]  # noqa: S314
+    places = [(text.attrib.get("text-anchor"), float(text.attrib["y"])) for text in labels]
+    assert len(labels) == 4
+    for number, (anchor, y) in enumerate(places):
+        assert TOP <= y <= HEIGHT - BOTTOM
+        assert all(other != anchor or abs(height - y) >= 12 for other, height in places[:number])

@@ -12,7 +12,12 @@ from practicum_jobs.render.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from practicum_jobs.render.scale import LogScale, format_tick, get_decades
 
 _RADIUS = 5
-_FAR_RIGHT = 0.6
+_GAP = 8.0
+_LINE = 13.0
+_CENTRE = 4.0
+_LETTER = 6.6
+_WIDE = 0x2E7F
+_OFFSETS = [_LINE * step for step in range(-6, 7)]
 
 
 @dataclass(frozen=True)
@@ -37,26 +42,51 @@ def scatter_chart(name: str, title: Bilingual, dots: Sequence[Dot], *, x_label: 
     y_ticks = get_decades([dot.y for dot in dots])
     y_scale = LogScale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
     body = [draw_frame(x_scale, x_ticks, y_scale, y_ticks, x_label, y_label)]
-    taken: list[tuple[float, float]] = []
+    labels: list[_Box] = []
     for dot in sorted(dots, key=lambda one: (one.x, one.y)):
         x, y = x_scale(dot.x), y_scale(dot.y)
-        is_right = x > WIDTH * _FAR_RIGHT
-        height = _find_free_height(x, y, taken)
+        box = _find_free_place(x, y, _measure(dot.label), labels)
+        labels.append(box)
         body.append(svg.element("circle", cx=x, cy=y, r=_RADIUS, class_=f"dot {dot.tone}"))
-        anchor = "end" if is_right else "start"
-        body.append(svg.text(x + (-8 if is_right else 8), height, dot.label, anchor=anchor, css="label halo"))
+        anchor = "start" if box.left > x else "end"
+        body.append(
+            svg.text(box.left if box.left > x else box.right, box.base, dot.label, anchor=anchor, css="label halo")
+        )
     about = "; ".join(f"{_name(dot)}: {format_tick(dot.x)}, {format_tick(dot.y)}" for dot in dots)
     return Chart(name, title, Bilingual(about, about), "".join(body))
 
 
-def _find_free_height(x: float, y: float, taken: list[tuple[float, float]]) -> float:
-    """Return a height for a label at which no other label stands, going up from the point."""
-    line, reach = 14.0, WIDTH * 0.3
-    height = y - 6
-    while any(abs(other_x - x) < reach and abs(other_y - height) < line for other_x, other_y in taken):
-        height -= line
-    taken.append((x, height))
-    return height
+@dataclass(frozen=True)
+class _Box:
+    """Where a label stands: its left and right end, and its base line."""
+
+    left: float
+    right: float
+    base: float
+
+    def overlaps(self, other: _Box) -> bool:
+        return self.left < other.right and other.left < self.right and abs(self.base - other.base) < _LINE
+
+
+def _find_free_place(x: float, y: float, width: float, labels: Sequence[_Box]) -> _Box:
+    """Return the nearest place beside a point, inside the frame, at which no other label stands.
+
+    A label that finds none stands to the right of its point, whatever is there.
+    """
+    places = [
+        _Box(left, left + width, y + _CENTRE + offset)
+        for offset in sorted(_OFFSETS, key=abs)
+        for left in (x + _GAP, x - _GAP - width)
+    ]
+    inside = [box for box in places if box.right <= WIDTH and box.left >= LEFT and TOP <= box.base <= HEIGHT - BOTTOM]
+    free = (box for box in inside if not any(box.overlaps(other) for other in labels))
+    return next(free, places[0])
+
+
+def _measure(label: Text) -> float:
+    """Estimate the width of a label; a Chinese character is as wide as two letters."""
+    texts = (label.en, label.zh) if isinstance(label, Bilingual) else (label,)
+    return max(sum(_LETTER * (2 if ord(letter) > _WIDE else 1) for letter in text) for text in texts)
 
 
 def _name(dot: Dot) -> str:

@@ -62,23 +62,28 @@ def _build_costs(rows: Sequence[SheetRow]) -> Table:
     has_vram = any(row.vram_bytes is not None for row in rows)
     columns = [
         Column(_NAME, "name"),
-        Column(B("Bits per weight", "每权重比特数"), "number"),
-        Column(B("On disk", "磁盘占用"), "number"),
-        Column(B("Resident memory", "常驻内存"), "number"),
-        Column(B("Peak memory", "内存峰值"), "number"),
+        Column(B("Bits/weight", "比特/权重"), "number"),
+        Column(B("Disk", "磁盘"), "number"),
+        Column(B("Engine alone", "仅引擎"), "number"),
+        Column(B("Model loaded", "加载模型后"), "number"),
+        Column(B("Peak", "峰值"), "number"),
         *([Column(B("GPU memory", "显存"), "number")] if has_vram else []),
-        Column(B("Load", "加载时间"), "number"),
-        Column(B("Time to make", "生成耗时"), "number"),
+        Column(B("Load time", "加载时间"), "number"),
+        Column(B("Time to make", "生成耗时")),
     ]
     return Table(
-        B("What each costs; memory includes the engine itself and its cache", "各自的成本；内存含引擎本身及其缓存"),
+        B(
+            "Size, memory of the process (engine and cache included), and time",
+            "体积、进程内存（含引擎及其缓存）与时间",
+        ),
         columns,
         [
             [
                 _show_name(row.name),
                 _MISSING if row.bits_per_weight is None else f"{row.bits_per_weight:.2f}",
                 format_bytes(row.disk_bytes),
-                _bytes(row.resident_bytes, row.baseline_bytes),
+                _bytes(row.baseline_bytes),
+                _bytes(row.resident_bytes),
                 _bytes(row.peak_bytes),
                 *([_bytes(row.vram_bytes)] if has_vram else []),
                 _MISSING if row.load_s is None else format_duration(row.load_s),
@@ -91,20 +96,14 @@ def _build_costs(rows: Sequence[SheetRow]) -> Table:
 
 def _build_make_time(row: SheetRow) -> Cell:
     if row.make_s is None:
-        return Cell(_MISSING, "number")
+        return Cell(_MISSING)
     count = row.calibration_rows
-    note: Text = B(f"with {count} calibration rows", f"含 {count} 条校准样本") if count else ""
-    return Cell(format_duration(row.make_s), "number", note=note)
+    note: Text = B(f"{count} calibration rows", f"{count} 条校准样本") if count else ""
+    return Cell(format_duration(row.make_s), note=note)
 
 
-def _bytes(value: int | None, baseline: int | None = None) -> Cell:
-    if value is None:
-        return Cell(_MISSING, "number")
-    note: Text = ""
-    if baseline:
-        shown = format_bytes(baseline)
-        note = B(f"{shown} before the model", f"加载模型前 {shown}")
-    return Cell(format_bytes(value), "number", note=note)
+def _bytes(value: int | None) -> str:
+    return _MISSING if value is None else format_bytes(value)
 
 
 def _build_speed(rows: Sequence[SheetRow]) -> Table:
@@ -113,11 +112,14 @@ def _build_speed(rows: Sequence[SheetRow]) -> Table:
         Column(_NAME, "name"),
         Column(B("Engine and kernel", "引擎与算子"), "name"),
         Column(B("First token", "首词元时延"), "number"),
-        Column(B("Per further token", "后续词元时延"), "number"),
-        *(Column(B(f"Tokens/s at {level}", f"并发 {level} 词元/秒"), "number") for level in levels),
+        Column(B("Per token", "每词元时延"), "number"),
+        *(Column(B(f"×{level}", f"×{level}"), "number") for level in levels),
     ]
     return Table(
-        B("How fast each answers, by requests at the same time", "各自的作答速度（按并发请求数）"),
+        B(
+            "Time to the first token, time per further token, and tokens/s by requests at the same time",
+            "首词元时延、后续每词元时延，以及各并发请求数下的词元/秒",
+        ),
         columns,
         [
             [
@@ -139,12 +141,12 @@ def _build_prompts(rows: Sequence[SheetRow]) -> Table:
     columns = [
         Column(_NAME, "name"),
         Column(B("Engine", "引擎"), "name"),
-        Column(B("Prompts as given", "按原样给出的提示词")),
-        Column(B("Messages through the template in its files", "经文件自带模板的消息")),
+        Column(B("Given as tokens", "以词元给出")),
+        Column(B("Given as messages", "以消息给出")),
     ]
     caption = B(
-        "Same prompt tokens as the original's chat template gives, as each engine shows them",
-        "提示词词元是否与原模型的对话模板一致（以各引擎给出的词元为准）",
+        "Prompt tokens that each engine shows, against those of the original's chat template",
+        "各引擎给出的提示词词元与原模型对话模板词元的比较",
     )
     checks = [(row, row.prompts, row.chat_template) for row in rows]
     return Table(
@@ -176,9 +178,9 @@ def _build_distance(rows: Sequence[SheetRow]) -> Table:
     columns = [
         Column(_NAME, "name"),
         Column(B("KL divergence", "KL 散度"), "number"),
-        Column(B("Same first choice", "首选词元一致率"), "number"),
-        *(Column(B(f"Perplexity, {language}", f"困惑度（{language}）"), "number") for language in languages),
-        Column(B("Logits from", "logits 来源"), "name"),
+        Column(B("Same top token", "首选词元一致率"), "number"),
+        *(Column(B(f"Perplexity {language}", f"困惑度 {language}"), "number") for language in languages),
+        Column(B("Source", "来源"), "name"),
     ]
     shown: list[list[Cell | Text]] = []
     for row in rows:

@@ -173,7 +173,6 @@ FAILURES = {
         "the chat template in the files gives other tokens", "文件自带的对话模板给出不同的词元"
     ),
     "worse": Bilingual("worse than the original", "比原模型差"),
-    "unclear": Bilingual("neither equal nor worse could be shown", "既未证明等效，也未证明变差"),
 }
 SPEC = StageSpec(
     "quantcheck",

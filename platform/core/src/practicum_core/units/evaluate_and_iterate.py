@@ -28,4 +28,5 @@ EVALUATE_AND_ITERATE = Unit(
         REPORT,
     ),
     (*(gate for gate in EVALUATE.gates if gate.name != "control_kept"), *ITERATION_GATES),
+    merges=(EVALUATE.name, "iterate"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from practicum_core.gates import Comparison
@@ -34,7 +35,7 @@ QUANTIZE = Unit(
             },
         ),
         Step("quantcheck", "quantcheck", config=_TUNED, quick={"limit": 60, "control_limit": 40, "timeout_s": 240}),
-        REPORT,
+        replace(REPORT, config={"max_samples": 80}),  # the ten worst prompts of each artifact
     ),
     (
         NO_LEAKAGE,
