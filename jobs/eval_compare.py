@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +31,7 @@ from practicum_core.errors import DataError, PracticumError
 from practicum_core.machine import get_cache_dir
 from practicum_core.rows import Row
 from practicum_core.stages.evaluate import EvaluationSample
+from practicum_jobs.adapters.answer_engine import Prompt
 from practicum_jobs.adapters.answers_transformers import TransformersAnswers
 from practicum_jobs.datasets.readers import Defect
 from practicum_jobs.datasets.sources import open_source
@@ -108,10 +110,12 @@ def answer_tasks(uri: str, rows: Sequence[Row], max_new_tokens: int, batch_size:
     missing = [prompt for prompt in prompts if store.find(prompt) is None]
     print(f"{uri}: {len(missing)} answers to generate, {len(prompts) - len(missing)} kept from earlier")
     if missing:
-        engine.load()
-        for batch in engine.iter_answers(missing):
-            for place, answer in batch.items():
-                store.keep(missing[place], answer)
+        engine.load(max(map(len, missing)))
+        for batch in engine.iter_answers([Prompt(ids, ()) for ids in missing]):
+            for place, given in batch.items():
+                is_shown = given.prompt_token_ids == missing[place]
+                store.keep(missing[place], replace(given.answer, is_prompt_shown=is_shown))
+        engine.close()
     answers = [found for prompt in prompts if (found := store.find(prompt)) is not None]
     return answers, [hash_tokens(prompt) for prompt in prompts]
 

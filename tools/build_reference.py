@@ -23,7 +23,7 @@ from practicum_core import (  # noqa: E402 - the path is set first, so that the 
     state_texts,
 )
 from practicum_core.curriculum import UNITS, VARIANTS  # noqa: E402
-from practicum_core.stages import STAGES, StageConfig  # noqa: E402
+from practicum_core.stages import STAGES, StageConfig, StageSpec  # noqa: E402
 from practicum_core.units.unit import Unit  # noqa: E402
 
 NOTICE = "<!-- Written by `make docs` from the models. Do not edit. -->\n"
@@ -77,10 +77,15 @@ def build_stages() -> str:
     parts = ["# Stage options\n\nSet one with `--set STEP.KEY=VALUE`, or under `spec.set` of a WeekJob.\n"]
     for spec in STAGES.values():
         summary = (inspect.getdoc(spec.config) or "").splitlines()[0]
-        parts.append(f"\n## {spec.name}\n\n{summary} Environment: `{spec.environment}`.\n")
+        parts.append(f"\n## {spec.name}\n\n{summary} {_describe_environment(spec)}\n")
         parts.append("| key | type | default | meaning |\n|---|---|---|---|")
         parts.extend(_describe_options(spec.config))
     return "\n".join(parts) + "\n"
+
+
+def _describe_environment(spec: StageSpec) -> str:
+    others = ", ".join(f"`{name}`" for name in spec.other_environments)
+    return f"Environment: `{spec.environment}`" + (f"; with some options {others}." if others else ".")
 
 
 def _describe_options(config: type[StageConfig]) -> Iterator[str]:

@@ -173,10 +173,10 @@ def test_another_model_sampling_or_wish_generates_again(context, base_dir, tuned
     assert read_metrics(record)["answers_cached"] == 0
 
 
-def test_an_engine_that_computes_otherwise_generates_again(context, base_dir, monkeypatch):
+def test_an_engine_that_computes_otherwise_generates_again(context, base_dir):
     evaluate.run(configure(base_dir), context)
-    monkeypatch.setattr("practicum_jobs.adapters.answers_transformers.choose_computation", lambda: ("cpu", "bfloat16"))
-    assert read_metrics(evaluate.run(configure(base_dir), context))["answers_cached"] == 0
+    record = evaluate.run(configure(base_dir, dtype="bfloat16"), context)
+    assert (read_metrics(record)["answers_cached"], record.dtype) == (0, "bfloat16")
 
 
 def test_a_stopped_evaluation_goes_on_where_it_was(context, base_dir):

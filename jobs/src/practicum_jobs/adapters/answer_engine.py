@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from practicum_jobs.storage.answers import Answer
+
+REMOTE = "remote"
+"""Device of an engine that is a server."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +20,30 @@ class EngineFacts:
         name: Of the engine.
         version: Of its packages.
         dtype: Number format that it computes in.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda``, or ``remote`` for a server.
     """
 
     name: str
     version: str
     dtype: str
     device: str
+
+
+@dataclass(frozen=True)
+class EngineAnswer:
+    """An answer, and the prompt's token ids as the engine says that it processed them; ``None`` if it does not say."""
+
+    answer: Answer
+    prompt_token_ids: Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as token ids, and the turns and tools that it was rendered from, which a chat server is sent."""
+
+    token_ids: list[int]
+    turns: Sequence[Mapping[str, Any]]
+    tools: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -42,16 +62,19 @@ class AnswerEngine(Protocol):
         """How it computes."""
         ...
 
-    def load(self) -> None:
+    def load(self, longest: int) -> None:
         """Load the model; called once, before the first prompt.
+
+        Args:
+            longest: Tokens of the longest prompt, with its longest choice where it has any.
 
         Raises:
             ConfigError: The model cannot be loaded.
         """
         ...
 
-    def iter_answers(self, prompts: Sequence[list[int]]) -> Iterator[Mapping[int, Answer]]:
-        """Answer prompts of token ids; yield the answers by place as they are finished.
+    def iter_answers(self, prompts: Sequence[Prompt]) -> Iterator[Mapping[int, EngineAnswer]]:
+        """Answer prompts; yield the answers by place as they are finished.
 
         Raises:
             DataError: A prompt is longer than the model's context.
@@ -66,4 +89,8 @@ class AnswerEngine(Protocol):
             ConfigError: The engine gives no log-probabilities of given text.
             DataError: A prompt with a choice is longer than the model's context.
         """
+        ...
+
+    def close(self) -> None:
+        """Release the model; called once, after the last prompt."""
         ...

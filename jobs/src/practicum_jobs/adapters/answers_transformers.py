@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 import transformers
 
-from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineFacts
+from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineAnswer, EngineFacts, Prompt
 from practicum_jobs.adapters.choice_scores import iter_choice_scores
 from practicum_jobs.adapters.generation import LoadedModel, choose_computation, iter_answers, load_causal_lm
-from practicum_jobs.storage.answers import Answer
 
 
 class TransformersAnswers:
@@ -22,31 +21,42 @@ class TransformersAnswers:
         adapter: Folder of a PEFT adapter.
         max_new_tokens: Tokens per answer at most.
         batch_size: Prompts per batch.
+        dtype: Number format of the computation; ``auto`` as in :func:`load_causal_lm`.
     """
 
-    def __init__(self, folder: Path, adapter: Path | None, max_new_tokens: int, batch_size: int) -> None:
+    def __init__(
+        self, folder: Path, adapter: Path | None, max_new_tokens: int, batch_size: int, dtype: str = "auto"
+    ) -> None:
         self._folder = folder
         self._adapter = adapter
         self._max_new_tokens = max_new_tokens
         self._batch_size = batch_size
+        self._dtype = dtype
         self._loaded: LoadedModel | None = None
 
     @property
     def facts(self) -> EngineFacts:
         """How it computes on this machine."""
-        device, dtype = choose_computation()
+        device, dtype = choose_computation(self._dtype)
         version = f"transformers {transformers.__version__}, torch {torch.__version__}"
         return EngineFacts("transformers", version, dtype, device)
 
-    def load(self) -> None:
-        """Load model, tokenizer and adapter."""
-        self._loaded = load_causal_lm(self._folder, self._adapter)
+    def load(self, longest: int) -> None:
+        """Load model, tokenizer and adapter; the longest prompt is checked with the others."""
+        del longest
+        self._loaded = load_causal_lm(self._folder, self._adapter, self._dtype)
 
-    def iter_answers(self, prompts: Sequence[list[int]]) -> Iterator[Mapping[int, Answer]]:
-        """Answer batch by batch, the longest prompts first."""
+    def iter_answers(self, prompts: Sequence[Prompt]) -> Iterator[Mapping[int, EngineAnswer]]:
+        """Answer batch by batch, the longest prompts first; the ids of a prompt are what the model's input held."""
         if self._loaded is None:
             raise RuntimeError("the model is not loaded")
-        yield from iter_answers(self._loaded, prompts, self._max_new_tokens, self._batch_size)
+        given = [prompt.token_ids for prompt in prompts]
+        for batch in iter_answers(self._loaded, given, self._max_new_tokens, self._batch_size):
+            yield {place: EngineAnswer(answer, given[place]) for place, answer in batch.items()}
+
+    def close(self) -> None:
+        """Let the model go."""
+        self._loaded = None
 
     def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, tuple[float, ...]]]:
         """Compute the choices of similar questions together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,8 @@ class EngineSettings:
         context_size: Tokens of a prompt with its answer, at most.
         concurrency: Requests at the same time, at most.
         num_threads: Threads per operation.
+        dtype: Number format of the computation, where the engine lets one choose.
+        has_prefix_cache: Whether what prompts have in common is computed once, where the engine can do that.
     """
 
     path: Path
@@ -64,6 +66,8 @@ class EngineSettings:
     context_size: int
     concurrency: int
     num_threads: int
+    dtype: str = "bfloat16"
+    has_prefix_cache: bool = False
 
 
 class Engine(Protocol):
@@ -83,6 +87,10 @@ class Engine(Protocol):
         """Answer prompts greedily, ``concurrency`` of them at the same time; answers in the order of the prompts."""
         ...
 
+    def iter_answers(self, prompts: Sequence[Sequence[int]], concurrency: int) -> Iterator[tuple[int, TimedAnswer]]:
+        """Answer prompts greedily; yield each answer with the place of its prompt as soon as it is finished."""
+        ...
+
     def read_conversations(self, conversations: Sequence[Conversation]) -> list[Sequence[int] | None]:
         """Return the prompt token ids that the engine itself makes of conversations, by the chat template in the files.
 
@@ -90,6 +98,15 @@ class Engine(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Release the memory of the model; nothing can be asked after that."""
+        ...
+
     def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the logits after each token, shape (T, V)."""
         ...
+
+
+def sort_answers(answers: Iterator[tuple[int, TimedAnswer]]) -> list[TimedAnswer]:
+    """Return answers in the order of their prompts."""
+    return [answer for _, answer in sorted(answers, key=lambda pair: pair[0])]

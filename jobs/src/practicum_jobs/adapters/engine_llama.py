@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import httpx
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from practicum_core.errors import ConfigError, PlatformError, Reason
-from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer
+from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer, sort_answers
 
 _DATA = "data: "
 _KERNELS = ("AVX", "FMA", "AMX", "NEON", "DOTPROD", "SVE", "LLAMAFILE", "REPACK", "ARCHS")
@@ -61,8 +61,22 @@ class LlamaEngine:
 
     def answer(self, prompts: Sequence[Sequence[int]], concurrency: int) -> list[TimedAnswer]:
         """Answer every prompt, ``concurrency`` of them at the same time."""
-        with ThreadPoolExecutor(concurrency) as pool:
-            return list(pool.map(self._answer_one, prompts))
+        return sort_answers(self.iter_answers(prompts, concurrency))
+
+    def iter_answers(self, prompts: Sequence[Sequence[int]], concurrency: int) -> Iterator[tuple[int, TimedAnswer]]:
+        """Answer every prompt; yield the answers as they are finished."""
+        pool = ThreadPoolExecutor(concurrency)
+        try:
+            asked = {pool.submit(self._answer_one, prompt): place for place, prompt in enumerate(prompts)}
+            for finished in as_completed(asked):
+                yield asked[finished], finished.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._client.close()
+        del self._server
 
     def _answer_one(self, prompt: Sequence[int]) -> TimedAnswer:
         request = {

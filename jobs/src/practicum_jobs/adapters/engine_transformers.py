@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from practicum_core.errors import ConfigError
-from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer
+from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer, sort_answers
 from practicum_jobs.adapters.generation import LoadedModel, find_stop_ids
 from practicum_jobs.storage.stores import describe_error
 
@@ -49,10 +49,16 @@ class TransformersEngine:
 
     def answer(self, prompts: Sequence[Sequence[int]], concurrency: int) -> list[TimedAnswer]:
         """Answer batches of ``concurrency`` prompts, one batch after the other."""
-        answers: list[TimedAnswer] = []
+        return sort_answers(self.iter_answers(prompts, concurrency))
+
+    def iter_answers(self, prompts: Sequence[Sequence[int]], concurrency: int) -> Iterator[tuple[int, TimedAnswer]]:
+        """Answer batch by batch."""
         for start in range(0, len(prompts), concurrency):
-            answers += self._answer_batch(prompts[start : start + concurrency])
-        return answers
+            yield from enumerate(self._answer_batch(prompts[start : start + concurrency]), start)
+
+    def close(self) -> None:
+        """Let the model go."""
+        del self._loaded
 
     def _answer_batch(self, prompts: Sequence[Sequence[int]]) -> list[TimedAnswer]:
         clock = _FirstTokenClock()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from practicum_core.errors import ConfigError
-from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer
+from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer, sort_answers
 from practicum_jobs.storage.stores import describe_error
 
 _SETTINGS = {
@@ -55,11 +55,11 @@ class VllmEngine:
         try:
             self._llm = vllm.LLM(
                 model=str(settings.path),
-                dtype="bfloat16",
+                dtype=settings.dtype,
                 enforce_eager=True,
                 max_num_seqs=settings.concurrency,
                 max_model_len=settings.context_size,
-                enable_prefix_caching=False,
+                enable_prefix_caching=settings.has_prefix_cache,
                 disable_log_stats=True,
                 **options,
             )
@@ -95,6 +95,10 @@ class VllmEngine:
 
     def answer(self, prompts: Sequence[Sequence[int]], concurrency: int) -> list[TimedAnswer]:
         """Keep ``concurrency`` requests in the scheduler until every prompt is answered."""
+        return sort_answers(self.iter_answers(prompts, concurrency))
+
+    def iter_answers(self, prompts: Sequence[Sequence[int]], concurrency: int) -> Iterator[tuple[int, TimedAnswer]]:
+        """Keep ``concurrency`` requests in the scheduler; yield the answers as they are finished."""
         parameters = self._vllm.SamplingParams(
             temperature=0.0,
             max_tokens=self._settings.max_new_tokens,
@@ -105,9 +109,9 @@ class VllmEngine:
         waiting = list(range(len(prompts)))
         starts: dict[int, float] = {}
         firsts: dict[int, float] = {}
-        answers: dict[int, TimedAnswer] = {}
-        while len(answers) < len(prompts):
-            while waiting and len(starts) - len(answers) < concurrency:
+        num_finished = 0
+        while num_finished < len(prompts):
+            while waiting and len(starts) - num_finished < concurrency:
                 row = waiting.pop(0)
                 starts[row] = time.perf_counter()
                 engine.add_request(str(row), {"prompt_token_ids": list(prompts[row])}, parameters)
@@ -117,14 +121,35 @@ class VllmEngine:
                 if output.outputs[0].token_ids:
                     firsts.setdefault(row, now)
                 if output.finished:
-                    answers[row] = TimedAnswer(
-                        token_ids=list(output.outputs[0].token_ids),
-                        prompt_token_ids=_copy_ids(output.prompt_token_ids),
-                        start_s=starts[row],
-                        first_s=firsts.get(row, now),
-                        end_s=now,
+                    num_finished += 1
+                    yield (
+                        row,
+                        TimedAnswer(
+                            token_ids=list(output.outputs[0].token_ids),
+                            prompt_token_ids=_copy_ids(output.prompt_token_ids),
+                            start_s=starts[row],
+                            first_s=firsts.get(row, now),
+                            end_s=now,
+                        ),
                     )
-        return [answers[row] for row in range(len(prompts))]
+
+    def score_continuations(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+        """Return the log-probability of each continuation after its prompt, in nats."""
+        parameters = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        texts = [[*prompt, *more] for prompt, more in pairs]
+        outputs = self._llm.generate([{"prompt_token_ids": ids} for ids in texts], parameters, use_tqdm=False)
+        scores = []
+        for output, ids, (_, more) in zip(outputs, texts, pairs, strict=True):
+            places = range(len(ids) - len(more), len(ids))
+            scores.append(float(sum(output.prompt_logprobs[place][ids[place]].logprob for place in places)))
+        return scores
+
+    def close(self) -> None:
+        """Take the model out of memory."""
+        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory  # noqa: PLC0415 - as above
+
+        del self._llm
+        cleanup_dist_env_and_memory()
 
     def read_conversations(self, conversations: Sequence[Conversation]) -> list[Sequence[int] | None]:
         """Return the prompt token ids of conversations, each of which is answered with one token."""

@@ -45,6 +45,11 @@ class Assignment:
     run: RunLayout
 
     @property
+    def environment(self) -> str:
+        """Name of the environment that runs it, whose image the pod must have."""
+        return self.spec.find_environment(self.config)
+
+    @property
     def experiments(self) -> Path:
         """Folder of all runs of the workspace."""
         return self.run.root.parent.parent

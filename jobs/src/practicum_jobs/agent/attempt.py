@@ -108,7 +108,7 @@ class Attempt:
             if record is not None:
                 LOGGER.info("the record of step %s is whole: it is reported again", self._step.step)
                 return _build_success(record, self._step.attempt)
-            build = read_build(self._variables, self._assignment.spec.environment)
+            build = read_build(self._variables, self._assignment.environment)
             prepare_run(self._assignment, build_environment(build, self._variables))
             resolve_lineage(self._assignment)
             if self._stop.is_requested:

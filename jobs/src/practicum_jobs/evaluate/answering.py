@@ -10,16 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from practicum_core.errors import DataError
 from practicum_core.rows import Row
 from practicum_core.scorers import ChoiceScorer
 from practicum_core.stages.evaluate import EvaluateConfig
-from practicum_jobs.adapters.answer_engine import AnswerEngine, ChoiceQuestion, EngineFacts
-from practicum_jobs.adapters.answers_transformers import TransformersAnswers
+from practicum_jobs.adapters.answer_engine import (
+    REMOTE,
+    AnswerEngine,
+    ChoiceQuestion,
+    EngineAnswer,
+    EngineFacts,
+    Prompt,
+)
 from practicum_jobs.context import StageContext
+from practicum_jobs.evaluate.engines import build_engine
 from practicum_jobs.evaluate.models import EvaluatedModel
+from practicum_jobs.models.prompts import compare_prompts
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.storage.answers import Answer, AnswerStore, hash_tokens, open_shared_store
 
@@ -68,9 +77,9 @@ class Answers:
 
 @dataclass(frozen=True)
 class Query:
-    """What the model is asked for one row, as token ids; ``scorer`` is there where it chooses among ``choices``."""
+    """What the model is asked for one row; ``scorer`` is there where it chooses among ``choices``, as token ids."""
 
-    prompt: tuple[int, ...]
+    prompt: Prompt
     scorer: ChoiceScorer | None = None
     choices: tuple[tuple[int, ...], ...] = ()
 
@@ -79,7 +88,13 @@ class Query:
         """What a kept answer is found by: the prompt, and the choices after separators that are no token ids."""
         per_byte = self.scorer is not None and self.scorer.per_byte
         separator = _CHOICE_PER_BYTE if per_byte else _CHOICE
-        return self.prompt + tuple(token for choice in self.choices for token in (separator, *choice))
+        more = (token for choice in self.choices for token in (separator, *choice))
+        return (*self.prompt.token_ids, *more)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the prompt with its longest choice."""
+        return len(self.prompt.token_ids) + max(map(len, self.choices), default=0)
 
     def choose(self, logprobs: Sequence[float]) -> Answer:
         """Return the most probable choice as the answer; the first of those that are equal."""
@@ -87,7 +102,7 @@ class Query:
         per_byte = self.scorer is not None and self.scorer.per_byte
         sizes = [len(text.encode()) if per_byte else 1 for text in texts]
         graded = [logprob / size for logprob, size in zip(logprobs, sizes, strict=True)]
-        return Answer(texts[graded.index(max(graded))], 0, is_stopped=True)
+        return Answer(texts[graded.index(max(graded))], 0, is_stopped=True, is_prompt_shown=True)
 
 
 @dataclass(frozen=True)
@@ -118,8 +133,8 @@ def answer_rows(
         DataError: The chat template refuses a row, or a prompt is too long.
         Stopped: A stop was requested.
     """
-    engine: AnswerEngine = TransformersAnswers(model.folder, model.adapter, config.max_new_tokens, config.batch_size)
-    tokenizer = ChatTokenizer(model.folder)
+    tokenizer = ChatTokenizer(model.tokenizer)
+    engine = build_engine(model, tokenizer, question.role, config)
     queries = {split: [build_query(tokenizer, row) for row in rows] for split, rows in question.rows.items()}
     store = _open_store(model, engine.facts, question.role, config, ctx)
     missing = {query.key: query for asked in queries.values() for query in asked if store.find(query.key) is None}
@@ -143,10 +158,10 @@ def answer_rows(
 
 def build_query(tokenizer: ChatTokenizer, row: Row) -> Query:
     """Render and encode a row's prompt up to where the answer begins, and the choices that may follow."""
-    prompt = tokenizer.encode_prompt(row)
+    prompt = Prompt(tokenizer.encode_prompt(row), [turn.build_turn() for turn in row.messages], row.tools)
     if not isinstance(row.scorer, ChoiceScorer):
-        return Query(tuple(prompt))
-    return Query(tuple(prompt), row.scorer, tuple(tuple(tokenizer.encode(choice)) for choice in row.scorer.choices))
+        return Query(prompt)
+    return Query(prompt, row.scorer, tuple(tuple(tokenizer.encode(choice)) for choice in row.scorer.choices))
 
 
 def _generate(
@@ -156,20 +171,44 @@ def _generate(
     ctx: StageContext,
     on_answered: Callable[[int], None],
 ) -> float:
-    """Load the model, answer the queries and keep the answers; return the seconds that answering took."""
+    """Load the model, answer the queries and keep the answers; return the seconds that answering took.
+
+    Raises:
+        DataError: The engine processed other token ids than those that were meant.
+    """
     ctx.raise_if_stopped()
-    engine.load()
-    started_s = ctx.elapsed_s
     open_ended = [query for query in queries if query.scorer is None]
     choices = [query for query in queries if query.scorer is not None]
-    for batch in engine.iter_answers([list(query.prompt) for query in open_ended]) if open_ended else ():
-        _keep(store, {open_ended[place].key: answer for place, answer in batch.items()}, on_answered)
-        ctx.raise_if_stopped()
-    asked = [ChoiceQuestion(list(query.prompt), tuple(map(list, query.choices))) for query in choices]
-    for scores in engine.iter_choices(asked) if asked else ():
-        _keep(store, {choices[place].key: choices[place].choose(found) for place, found in scores.items()}, on_answered)
-        ctx.raise_if_stopped()
-    return ctx.elapsed_s - started_s
+    engine.load(max(query.num_tokens for query in queries))
+    try:
+        started_s = ctx.elapsed_s
+        for batch in engine.iter_answers([query.prompt for query in open_ended]) if open_ended else ():
+            checked = {open_ended[place].key: check_prompt(open_ended[place], given) for place, given in batch.items()}
+            _keep(store, checked, on_answered)
+            ctx.raise_if_stopped()
+        asked = [ChoiceQuestion(query.prompt.token_ids, tuple(map(list, query.choices))) for query in choices]
+        for scores in engine.iter_choices(asked) if asked else ():
+            chosen = {choices[place].key: choices[place].choose(found) for place, found in scores.items()}
+            _keep(store, chosen, on_answered)
+            ctx.raise_if_stopped()
+        return ctx.elapsed_s - started_s
+    finally:
+        engine.close()
+
+
+def check_prompt(query: Query, given: EngineAnswer) -> Answer:
+    """Return the answer, which says whether the engine showed that it processed the prompt that was meant.
+
+    Raises:
+        DataError: It showed other token ids.
+    """
+    check = compare_prompts([query.prompt.token_ids], [given.prompt_token_ids])
+    if check.num_different:
+        raise DataError(
+            f"the engine processed other token ids than the model's own chat template gives: {check.first_difference}",
+            "give both the same chat template and tokenizer; a template applied twice, or not at all, looks like this",
+        )
+    return replace(given.answer, is_prompt_shown=check.is_shown)
 
 
 def _keep(store: AnswerStore, answers: Mapping[tuple[int, ...], Answer], on_answered: Callable[[int], None]) -> None:
@@ -181,7 +220,7 @@ def _keep(store: AnswerStore, answers: Mapping[tuple[int, ...], Answer], on_answ
 def _get(store: AnswerStore, query: Query) -> Answer:
     answer = store.find(query.key)
     if answer is None:
-        raise RuntimeError(f"the engine gave no answer to a prompt of {len(query.prompt)} tokens")
+        raise RuntimeError(f"the engine gave no answer to a prompt of {query.num_tokens} tokens")
     return answer
 
 
@@ -199,7 +238,8 @@ def _open_store(
         "engine": asdict(facts),
         "sampling": {"temperature": 0, "max_new_tokens": config.max_new_tokens},
     }
-    if config.reuse_answers:
+    # Nobody knows when a server changes its model: its answers serve the attempts of one run only.
+    if config.reuse_answers and facts.device != REMOTE:
         return open_shared_store(ctx.cache_dir, settings)
     return AnswerStore(ctx.layout.root / "answers" / f"{role}-{_hash(settings)[:12]}.jsonl", settings)
 

@@ -9,7 +9,8 @@ from practicum_core.errors import DataError, Reason
 from practicum_core.metrics import Metric
 from practicum_core.rows import Row
 from practicum_core.stages.evaluate import EvaluateConfig, EvaluateRecord
-from practicum_jobs.adapters.generation import get_num_threads
+from practicum_core.stages.prompts import PromptCheck
+from practicum_jobs.adapters.answer_engine import REMOTE
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split, read_data_lock
 from practicum_jobs.evaluate.answering import Answers, Question, answer_rows, hash_answers
@@ -26,6 +27,7 @@ from practicum_jobs.evaluate.repetition import add_repeated, repeat_answers
 from practicum_jobs.scoring.intervals import Bootstrap
 from practicum_jobs.scoring.power import ASSUMED_CORRELATION, Design, Power, plan_smallest_detectable
 from practicum_jobs.scoring.scorers import score_row
+from practicum_jobs.training.facts import count_threads
 
 
 def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
@@ -37,8 +39,8 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
         Stopped: A stop was requested.
     """
     rows = _load_rows(config, ctx)
-    base = ensure_evaluated_model(config.model, None, ctx)
-    candidate = ensure_evaluated_model(config.candidate, base, ctx) if config.candidate else None
+    base = ensure_evaluated_model(config.model, None, config.tokenizer, ctx)
+    candidate = ensure_evaluated_model(config.candidate, base, config.tokenizer, ctx) if config.candidate else None
     models = {"base": base} if candidate is None else {"base": base, "candidate": candidate}
     planned = _plan(rows[config.split], config) if candidate else []
     answers = _answer_all(models, rows, config, ctx)
@@ -51,6 +53,7 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
     samples[config.split] = add_repeated(samples[config.split], rows[config.split], again, config)
     ctx.write_samples(one for given in samples.values() for one in given)
     lock = read_data_lock(ctx.run)
+    check = _check_prompts(answers)
     control = scored.get(config.control_split) if config.control_split else None
     return EvaluateRecord(
         num_rows=len(rows[config.split]),
@@ -68,7 +71,7 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
         engine=answers[0].facts.name,
         dtype=answers[0].facts.dtype,
         device=answers[0].facts.device,
-        num_threads=get_num_threads(),
+        num_threads=count_threads(1),
         metrics=[
             *build_metrics(scored[config.split], statistics),
             *planned,
@@ -76,7 +79,8 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
             *_build_pace_metrics(answers),
         ],
         failures=build_failures(scored[config.split]),
-        notes=_note_prompts(answers),
+        prompt_check=check,
+        notes=_note_prompts(answers, check),
         **ctx.build_record_fields(),
     )
 
@@ -130,10 +134,25 @@ def _score(split: str, rows: Sequence[Row], answers: Sequence[Answers], config: 
     return Scored(rows, base, others[0] if others else None)
 
 
-def _note_prompts(answers: Sequence[Answers]) -> list[str]:
-    if len({one.prompts_sha256 for one in answers}) == 1:
-        return []
-    return ["base and candidate were given other prompt token ids: their tokenizers or chat templates differ"]
+def _check_prompts(answers: Sequence[Answers]) -> PromptCheck:
+    """Count the prompts whose token ids the engine showed; one that showed others has ended the stage."""
+    everything = [given.answer for one in answers for given in one.everything]
+    num_shown = sum(answer.is_prompt_shown for answer in everything)
+    return PromptCheck(num_prompts=len(everything), num_same=num_shown, num_not_shown=len(everything) - num_shown)
+
+
+def _note_prompts(answers: Sequence[Answers], check: PromptCheck) -> list[str]:
+    notes = []
+    if len({one.prompts_sha256 for one in answers}) > 1:
+        notes.append("base and candidate were given other prompt token ids: their tokenizers or chat templates differ")
+    if check.num_not_shown:
+        notes.append(
+            f"{check.num_not_shown} of {check.num_prompts} prompts: prompt token ids not shown by the engine"
+            f" ({answers[0].facts.version}), so a chat template applied twice or not at all would not be seen"
+        )
+    if answers[0].facts.device == REMOTE:
+        notes.append("the answers came from a server; that it serves the files of the named model is not shown")
+    return notes
 
 
 def _build_pace_metrics(answers: Sequence[Answers]) -> list[Metric]:
@@ -145,6 +164,7 @@ def _build_pace_metrics(answers: Sequence[Answers]) -> list[Metric]:
     metrics = [
         Metric(name="stopped_ratio", value=sum(answer.is_stopped for answer in final) / len(final)),
         Metric(name="mean_answer_tokens", value=sum(answer.num_tokens for answer in final) / len(final)),
+        Metric(name="prompts_not_shown", value=sum(not given.answer.is_prompt_shown for given in everything)),
         Metric(name="answers_cached", value=len(everything) - num_generated),
         Metric(name="generate_s", value=round(seconds, 3), unit="s"),
     ]

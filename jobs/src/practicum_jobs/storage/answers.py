@@ -15,7 +15,7 @@ from typing import Any
 
 from practicum_core.atomic import append_json_line, explain_os_errors
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,13 @@ class Answer:
         text: Without special tokens.
         num_tokens: Generated, the stop token included.
         is_stopped: Whether the model ended the answer itself; false where it ran into the limit of new tokens.
+        is_prompt_shown: Whether the engine showed that it processed the very token ids of the prompt.
     """
 
     text: str
     num_tokens: int
     is_stopped: bool
+    is_prompt_shown: bool = False
 
 
 class AnswerStore:

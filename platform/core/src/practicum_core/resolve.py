@@ -45,7 +45,7 @@ class ResolvedStep:
     @property
     def environment(self) -> str:
         """Name of the environment that runs it."""
-        return self.spec.environment
+        return self.spec.find_environment(self.config)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from practicum_core.metrics import Metric
 from practicum_core.scorers import ScorerName
 from practicum_core.stages.base import USES_EARLIER_WORK, ModelUri, OptionalModelUri, StageConfig, StageRecord
+from practicum_core.stages.evaluation_titles import FAILURES, METRICS
+from practicum_core.stages.prompts import PromptCheck
 from practicum_core.stages.samples import (
     ANSWER,
     Sample,
@@ -20,10 +22,18 @@ from practicum_core.stages.samples import (
     list_nonempty,
 )
 from practicum_core.stages.spec import SampleSpec, StageSpec
-from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
 Finish = Literal["stop", "length"]
+EngineName = Literal["transformers", "vllm", "llama_cpp", "openai"]
+DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
+_ENGINES_WITH_DTYPE = frozenset({"transformers", "vllm"})
+_ENVIRONMENTS: Mapping[EngineName, str] = {
+    "transformers": "train",
+    "vllm": "serve",
+    "llama_cpp": "serve",
+    "openai": "base",
+}
 _SEEN_SPLITS = frozenset({"train", "validation"})
 
 
@@ -41,7 +51,23 @@ class EvaluateConfig(StageConfig):
     control_split: str | None = Field(default=None, description="Split whose answers must not get worse.")
     limit: int | None = Field(default=None, ge=1, description="Rows at most, the first ones; all without it.")
     control_limit: int | None = Field(default=None, ge=1, description="Rows of the control split at most.")
-    batch_size: int = Field(default=32, ge=1)
+    engine: EngineName = Field(
+        default="transformers",
+        description="What answers: transformers; vllm, also a folder; llama_cpp, a GGUF file; openai, a server.",
+    )
+    dtype: DtypeName = Field(
+        default="auto",
+        description="Number format of transformers and vllm; auto is bfloat16 for vllm and on a GPU, else float32.",
+    )
+    tokenizer: OptionalModelUri = Field(
+        default=None, description="Model whose tokenizer and chat template make the prompts; a GGUF file needs it."
+    )
+    base_url: str | None = Field(default=None, description="Address of the server, such as step:serve or a URL.")
+    candidate_url: str | None = Field(default=None, description="Address of the candidate's server, if it is another.")
+    served_model: str | None = Field(default=None, description="Name of the base at the server; the first one without.")
+    candidate_served_model: str | None = Field(default=None, description="Name of the candidate at its server.")
+    api_key_env: str | None = Field(default=None, description="Environment variable that holds the server's key.")
+    batch_size: int = Field(default=32, ge=1, description="Rows per batch, or requests at the same time.")
     max_new_tokens: int = Field(default=64, ge=1)
     confidence: float = Field(default=0.95, ge=0.95, lt=1, description="Of intervals; gates ask for 95% at least.")
     bootstrap_resamples: int = Field(default=2000, ge=100)
@@ -69,6 +95,26 @@ class EvaluateConfig(StageConfig):
             raise ValueError(f"models are made with the split {split}: score rows that none has seen, such as test")
         return split
 
+    @model_validator(mode="after")
+    def _check_engine(self) -> EvaluateConfig:
+        """Refuse options that the engine does not know, and a server without an address."""
+        of_server = ("base_url", "candidate_url", "served_model", "candidate_served_model", "api_key_env")
+        if self.engine == "openai":
+            if self.base_url is None:
+                raise ValueError("engine openai needs base_url, the address of the server")
+            is_same = (self.candidate_url or self.base_url, self.candidate_served_model or self.served_model) == (
+                self.base_url,
+                self.served_model,
+            )
+            if self.candidate is not None and is_same:
+                raise ValueError("both models are one served model: give candidate_url or candidate_served_model")
+        elif any(getattr(self, name) is not None for name in of_server):
+            named = next(name for name in of_server if getattr(self, name) is not None)
+            raise ValueError(f"{named} belongs to engine openai, and the engine is {self.engine}")
+        if self.dtype != "auto" and self.engine not in _ENGINES_WITH_DTYPE:
+            raise ValueError(f"engine {self.engine} has no choice of dtype")
+        return self
+
     def list_splits(self) -> tuple[str, ...]:
         """List the splits that are scored."""
         return (self.split, self.control_split) if self.control_split else (self.split,)
@@ -88,6 +134,9 @@ class EvaluateRecord(StageRecord):
     predictions_sha256: str = Field(description="Hash of every answer, in row order; equal for bit-equal runs.")
     prompts_sha256: str = Field(default="", description="Hash of the token ids of every prompt, as the base got them.")
     candidate_prompts_sha256: str = Field(default="", description="The same for the candidate.")
+    prompt_check: PromptCheck = Field(
+        default_factory=PromptCheck, description="Whether the engine showed which token ids it processed."
+    )
     sampling: str = Field(default="", description="How tokens were chosen, and how many at most.")
     engine: str = Field(default="transformers", description="What generated the answers.")
     dtype: str = Field(default="", description="Number format that answers were computed in.")
@@ -234,57 +283,11 @@ def explain_no_losses(samples: Sequence[EvaluationSample]) -> Bilingual | None:
 
 SAMPLES = SampleSpec(EvaluationSample, group_samples, explain_no_losses)
 
-METRICS = {
-    "exact_match": key_figure("Exact match", "完全匹配率", "share"),
-    "exact_match_base": key_figure("Exact match, base model", "完全匹配率（基座）", "share"),
-    "exact_match_tuned": key_figure("Exact match, tuned model", "完全匹配率（微调）", "share"),
-    "exact_match_delta": key_figure("Exact match, tuned minus base", "完全匹配率之差（微调减基座）", "points"),
-    "exact_match_interval_width": figure("Width of the exact-match interval", "完全匹配率区间宽度", "width"),
-    "num_rows": figure("Rows", "行数", "count"),
-    "num_control_rows": figure("Control rows", "对照样本数", "count"),
-    "control_mentioned": key_figure("Control rows answered", "对照样本答出率", "share"),
-    "control_mentioned_base": key_figure("Control rows answered, base model", "对照样本答出率（基座）", "share"),
-    "control_mentioned_tuned": key_figure("Control rows answered, tuned model", "对照样本答出率（微调）", "share"),
-    "control_mentioned_delta": key_figure("Control rows, tuned minus base", "对照样本之差（微调减基座）", "points"),
-    "mean_score": key_figure("Mean grade", "平均得分", "share"),
-    "mean_score_base": key_figure("Mean grade, base model", "平均得分（基座）", "share"),
-    "mean_score_tuned": key_figure("Mean grade, tuned model", "平均得分（微调）", "share"),
-    "wins": figure("Rows put right by tuning", "微调后答对的样本", "count"),
-    "losses": figure("Rows that got worse after tuning", "微调后变差的样本", "count"),
-    "mcnemar_p": figure("McNemar's exact test, p", "McNemar 精确检验 p 值", "number"),
-    "control_wins": figure("Control rows put right by tuning", "微调后答出的对照样本", "count"),
-    "control_losses": figure("Control rows that got worse", "微调后变差的对照样本", "count"),
-    "control_mcnemar_p": figure(
-        "McNemar's exact test on control rows, p", "对照样本的 McNemar 精确检验 p 值", "number"
-    ),
-    "json_valid": figure("Answer is one JSON object", "回答是单个 JSON 对象", "share"),
-    "planned_detectable": figure("Smallest detectable difference, planned", "最小可检测差异（预估）", "width"),
-    "stopped_ratio": figure("Answers that ended by themselves", "自行结束的回答占比", "share"),
-    "mean_answer_tokens": figure("Mean length of an answer (tokens)", "回答的平均长度（词元）", "number"),
-    "answers_cached": figure("Answers taken from earlier runs", "取自先前运行的回答数", "count"),
-    "generate_s": figure("Time to generate", "生成耗时", "seconds"),
-    "rows_per_s": figure("Rows per second", "每秒样本数", "number"),
-    "tokens_per_s": figure("Tokens per second", "每秒词元数", "number"),
-    "field_{rest}": figure("Field “{rest}” right", "字段“{rest}”正确", "share"),
-    "exact_match_{rest}": figure("Exact match, {rest} rows", "完全匹配率，{rest} 类样本", "share"),
-}
-FAILURES = {
-    "not_json": Bilingual("not one JSON object", "不是单个 JSON 对象"),
-    "wrong_keys": Bilingual("other keys than asked for", "键与要求不符"),
-    "empty": Bilingual("empty answer", "空回答"),
-    "wrong_text": Bilingual("another text than expected", "文字与期望不符"),
-    "no_match": Bilingual("the pattern finds nothing", "正则表达式没有匹配"),
-    "wrong_match": Bilingual("what the pattern finds is not the expected text", "匹配内容与期望不符"),
-    "no_number": Bilingual("no number in the answer", "回答中没有数字"),
-    "wrong_number": Bilingual("another number than expected", "数字与期望不符"),
-    "low_chrf": Bilingual("chrF below the threshold", "chrF 低于阈值"),
-    "low_rouge": Bilingual("ROUGE below the threshold", "ROUGE 低于阈值"),
-    "schema": Bilingual("JSON that its schema refuses ({rest})", "JSON 不符合模式（{rest}）"),
-    "wrong_choice": Bilingual("another choice is more probable", "模型更倾向于其他选项"),
-    "tests_failed": Bilingual("the code fails its tests", "代码未通过测试"),
-    "tests_timeout": Bilingual("the tests of the code ran out of time", "代码测试超时"),
-    "wrong": Bilingual("wrong {rest}", "{rest} 错误"),
-}
+
+def _choose_environment(config: EvaluateConfig) -> str:
+    return _ENVIRONMENTS[config.engine]
+
+
 SPEC = StageSpec(
     "evaluate",
     Bilingual("scores answers on rows that were never trained on", "在未参与训练的样本上评分"),
@@ -292,6 +295,8 @@ SPEC = StageSpec(
     EvaluateConfig,
     EvaluateRecord,
     uses_gpu=True,
+    other_environments=("serve", "base"),
+    choose_environment=_choose_environment,
     describe_result=describe_result,
     headlines=("exact_match", "exact_match_delta"),
     samples=SAMPLES,

@@ -100,6 +100,8 @@ class StageSpec:
         name: As in the curriculum and on the command line.
         title: What the stage does, as a phrase that follows the step's name.
         environment: Row of :data:`practicum_core.environments.ENVIRONMENTS`.
+        other_environments: Rows that it runs in with some configs.
+        choose_environment: Which of them it runs in with a given config; ``environment`` without it.
         config: Model of its options.
         record: Model of what it writes in the end.
         program: Module with ``run(config, context)``; ``practicum_jobs.<name>`` without it.
@@ -127,6 +129,8 @@ class StageSpec:
     program: str = ""
     endpoint: Endpoint | None = None
     uses_gpu: bool = False
+    other_environments: tuple[str, ...] = ()
+    choose_environment: Callable[[Any], str] | None = None
     choose_runner: Callable[[Any], Runner] = _run_one_process
     count_pods: Callable[[Any], int] = _use_one_pod
     is_presentation: bool = False
@@ -140,9 +144,21 @@ class StageSpec:
 
     def __post_init__(self) -> None:
         """Refuse an environment that the table does not have, and name the usual program."""
-        get_environment(self.environment)
+        for name in (self.environment, *self.other_environments):
+            get_environment(name)
         if not self.program:
             object.__setattr__(self, "program", f"{JOBS_PACKAGE}.{self.name}")
+
+    def find_environment(self, config: StageConfig) -> str:
+        """Return the environment that the stage runs in with this config.
+
+        Raises:
+            ValueError: The stage chooses one that it does not name.
+        """
+        chosen = self.choose_environment(config) if self.choose_environment else self.environment
+        if chosen not in (self.environment, *self.other_environments):
+            raise ValueError(f"stage {self.name} does not name the environment {chosen}")
+        return chosen
 
     @property
     def lifetime(self) -> Lifetime:
