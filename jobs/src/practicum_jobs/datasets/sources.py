@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
-from practicum_core.data_folders import TRUTH, DataListing, find_split_files, list_names, list_path
+from practicum_core.data_folders import TRUTH, DataListing, find_split_files, is_task_file, list_names, list_path
 from practicum_core.errors import ConfigError, DataError, Reason, suggest_similar
 from practicum_core.rows import Row
 from practicum_jobs.context import StageContext
@@ -29,6 +29,7 @@ from practicum_jobs.datasets.readers import (
     read_place,
 )
 from practicum_jobs.datasets.remote import fetch_files, list_files
+from practicum_jobs.datasets.tasks import find_data_file, iter_task, read_task
 from practicum_jobs.datasets.tickets import SPLITS, build_rows, read_ticket_options
 
 FORMS = "builtin:NAME[?rows=N&language=en|zh|both&seed=N], file:///PATH, hf://datasets/OWNER/NAME, s3://BUCKET/PATH"
@@ -203,6 +204,12 @@ def _open_flawed(query: str, cache_dir: Path, options: ReadOptions) -> Source:
 
 def _open_path(path: Path, uri: str, options: ReadOptions) -> Source:
     files = find_split_files(path)
+    if path.is_file() and is_task_file(path):
+        task = read_task(path)
+        data = find_data_file(path, task)
+        (split,) = files
+        opener = partial(iter_task, path, task, options)
+        return Source(uri or path.resolve().as_uri(), {split: opener}, files={split: (path, data)})
     root = path if path.is_dir() else path.parent
     openers = {split: partial(_iter_files, found, root, options) for split, found in files.items()}
     truth = root / TRUTH

@@ -36,6 +36,7 @@ _NO_DATA = frozenset(
         "config.json",
     }
 )
+_TASK_SUFFIXES = (".yaml", ".yml")
 _DIGITS = re.compile(r"\d+")
 _AnyPath = TypeVar("_AnyPath", bound=PurePath)
 
@@ -58,6 +59,15 @@ class DataListing:
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, train first."""
         return tuple(self.files)
+
+
+def is_task_file(path: PurePath) -> bool:
+    """Whether a file is a task by its name: YAML that puts a data file, a prompt and a scorer together.
+
+    >>> is_task_file(PurePath("capitals.yaml")), is_task_file(PurePath("test.jsonl"))
+    (True, False)
+    """
+    return path.suffix.lower() in _TASK_SUFFIXES
 
 
 def list_path(path: Path, uri: str = "") -> DataListing:
@@ -103,7 +113,7 @@ def find_split_files(path: Path) -> dict[str, tuple[Path, ...]]:
     """
     mode = _read_mode(path)
     if stat.S_ISREG(mode):
-        return {"train": (path,)}
+        return {_tell_split_of_task(path) if is_task_file(path) else "train": (path,)}
     if not stat.S_ISDIR(mode):
         raise DataError(f"{path}: neither a file nor a folder", "give a file or a folder of files", Reason.DATA_MISSING)
     if is_dataset_folder(path):
@@ -211,3 +221,9 @@ def _name_splits(place: str, parts: Mapping[str, tuple[_AnyPath, ...]]) -> dict[
             )
         named[split] = part
     return {split: parts[named[split]] for split in sorted(named, key=get_rank)}
+
+
+def _tell_split_of_task(path: Path) -> str:
+    """Return the split that a task's name says; ``test`` where it says none, because tasks are there to test."""
+    named = find_splits([path.stem])
+    return next(iter(named)) if len(named) == 1 else "test"

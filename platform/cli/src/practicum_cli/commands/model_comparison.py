@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import click
 
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.commands.single_run import execute_unit, tell_end
 from practicum_cli.request import RunRequest
+from practicum_core.data_folders import is_task_file
 from practicum_core.errors import DataError
+from practicum_core.weekjob import SetValue
 
 
 @click.command()
 @click.argument("base", metavar="BASE")
 @click.argument("candidate", metavar="CANDIDATE")
-@click.option("--data", metavar="URI", help="Data set with a split test: builtin:NAME, hf://, s3://, or a folder.")
+@click.option(
+    "--data",
+    metavar="URI",
+    help="Data set with a split test (builtin:NAME, hf://, s3://, a folder), or a task file (YAML).",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Rows at most, the first ones.")
 @click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="An option of a step; repeatable.")
 @experiments_option
@@ -44,7 +50,11 @@ def compare(
         files = {"compare.samples": _build_uri(base), "compare.candidate_samples": _build_uri(candidate)}
         unit, request = "comparison-of-files", RunRequest(overrides=overrides, extra_set=files)
     else:
-        options = {"evaluate.candidate": candidate, **({"evaluate.limit": limit} if limit else {})}
+        options: dict[str, SetValue] = {"evaluate.candidate": candidate}
+        if limit:
+            options["evaluate.limit"] = limit
+        if data and is_task_file(PurePath(data)):
+            options["analyze.train_split"] = None
         unit, request = "comparison", RunRequest(overrides=overrides, data=data, model=base, extra_set=options)
     return tell_end(execute_unit(unit, request, experiments), as_json=as_json)
 
