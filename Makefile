@@ -69,7 +69,7 @@ images: ## build the images of images/ with docker or buildah
 	tools/images/build.sh
 
 cluster-load: ## build the images and load them into the nodes of that cluster
-	$(CLUSTER) load
+	$(CLUSTER) load $(IMAGES)
 
 e2e: ## the part of `test` that runs weeks in pods, from chart to evidence; on the cluster of $$KUBECONFIG, or a bare one (root)
 	PRACTICUM_E2E_KUBECONFIG="$${KUBECONFIG:-}" $(DEV)/python -m pytest -m e2e $(PYTEST_ARGS) tests/cluster
