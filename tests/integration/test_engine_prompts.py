@@ -64,3 +64,10 @@ def test_another_template_in_the_folder_is_found(tiny_model_dir, tmp_path, meant
     template = folder / "chat_template.jinja"
     template.write_text("{{ bos_token }}" + template.read_text())
     assert compare_prompts(meant, load(folder).read_conversations(TURNS)).num_different == 3
+
+
+def test_a_template_that_refuses_shows_nothing(tiny_model_dir, tmp_path, meant):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_dir, folder)
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('no') }}")
+    assert compare_prompts(meant, load(folder).read_conversations(TURNS)).num_not_shown == 3

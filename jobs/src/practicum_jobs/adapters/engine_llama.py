@@ -113,8 +113,9 @@ class LlamaEngine:
                 "cache_prompt": False,
                 "verbose": True,  # the answer has what `/completion` would say in `__verbose`
             }
-            answer = self._post("/v1/chat/completions", request)
-            prompts.append(self._read_prompt(answer.get("__verbose") or {}))
+            response = self._client.post("/v1/chat/completions", json=request)
+            is_answered = response.status_code == httpx.codes.OK  # else the template refuses the conversation
+            prompts.append(self._read_prompt(response.json().get("__verbose") or {}) if is_answered else None)
         return prompts
 
     def _read_prompt(self, answer: dict[str, Any]) -> list[int] | None:

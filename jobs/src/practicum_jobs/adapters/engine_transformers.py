@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from jinja2 import TemplateError
 
 from practicum_core.errors import ConfigError
 from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer, sort_answers
@@ -92,13 +93,14 @@ class TransformersEngine:
 
     def read_conversations(self, conversations: Sequence[Conversation]) -> list[Sequence[int] | None]:
         """Return the prompt token ids that the tokenizer of the folder makes of conversations."""
-        encoded = [
-            self._loaded.tokenizer.apply_chat_template(
-                [dict(turn) for turn in turns], add_generation_prompt=True, return_dict=False
-            )
-            for turns in conversations
-        ]
-        return [list(map(int, one)) for one in encoded]
+        return [self._read_conversation([dict(turn) for turn in turns]) for turns in conversations]
+
+    def _read_conversation(self, turns: list[dict[str, Any]]) -> list[int] | None:
+        try:
+            encoded = self._loaded.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+        except (TemplateError, ValueError):  # the template refuses it, or there is none
+            return None
+        return [int(one) for one in encoded]
 
     def compute_logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the logits after each token."""
