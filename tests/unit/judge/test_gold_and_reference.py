@@ -9,6 +9,7 @@ import pytest
 from answer_pairs import build_pairs, write_pairs
 from practicum_core.errors import DataError
 from practicum_core.stages.judge import SPEC
+from practicum_core.stages.reveal import BlindSample
 from practicum_jobs.judge.gold import build_canaries, build_gold, hash_gold
 from practicum_jobs.judge.reference_judge import name_better
 
@@ -92,6 +93,14 @@ def test_known_winners_correct_the_win_rate(stand):
     metrics = {metric.name: metric for metric in record.metrics}
     assert metrics["judge_labelled_pairs"].value == 12
     assert metrics["judge_win_rate_debiased"].value < metrics["judge_win_rate"].value - 0.4
+
+
+def test_the_samples_of_an_opened_blind_test_are_known_winners(stand):
+    lines = [BlindSample(id=f"test-{number}", preferred="tie").model_dump_json() for number in range(12)]
+    record = stand.run(labels=write_labels(stand, lines))
+    metrics = {metric.name: metric for metric in record.metrics}
+    assert metrics["judge_labelled_pairs"].value == 12
+    assert metrics["judge_win_rate_debiased"].value == pytest.approx(0.5, abs=0.2)
 
 
 @pytest.mark.parametrize(

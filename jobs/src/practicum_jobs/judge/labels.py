@@ -1,11 +1,11 @@
-"""Known winners of pairs of the run, from a file of JSON lines."""
+"""Known winners of pairs of the run, from a file of JSON lines such as the samples of an opened blind test."""
 
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from practicum_core.errors import DataError
 from practicum_core.problems import list_problems
@@ -19,7 +19,7 @@ class _Label(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: str
-    winner: Winner
+    winner: Winner = Field(validation_alias=AliasChoices("winner", "preferred"))
 
 
 def read_labels(uri: str, ctx: StageContext, pairs: AbstractSet[str]) -> dict[str, Winner]:

@@ -68,7 +68,7 @@ class JudgeConfig(StageConfig):
     labels: OptionalDataUri = Field(
         default=None,
         description="Known winners of some of these pairs, drawn at random: a file of JSON lines with `id` and "
-        "`winner` (base, candidate or tie). Without it the scorers label some pairs.",
+        "`winner` (base, candidate or tie), or the samples of an opened blind test. Without it the scorers label some.",
     )
     label_items: int = Field(default=50, ge=2, description="Pairs that the scorers label where no file is given.")
     confidence: float = Field(default=0.95, ge=0.95, lt=1, description="Of intervals.")
