@@ -41,6 +41,7 @@ OTHER_MEANINGS = {
         "platform/core/src/practicum_core/stages/quantize.py": "a kind of content",
         "jobs/src/practicum_jobs/adapters/gguf_export.py": "a key of tokenizer.json",
         "services/gateway/src/practicum_gateway/app.py": "a field of OpenAI's requests",
+        "jobs/src/practicum_jobs/adapters/answers_server.py": "a field of the OpenAI interface",
         "jobs/src/practicum_jobs/blind/model_names.py": "the name of a folder",
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",

@@ -186,6 +186,7 @@ def test_the_form_of_the_answer_is_asked_for_as_told(stand, form):
         ({"url": "http://host/v1?api_key=1", "model_name": "m"}, "key_variable"),
         ({"url": "file:///etc/passwd", "model_name": "m"}, "http://"),
         ({"url": "http://host/v1"}, "name the judge model"),
+        ({"url": "http://host/v1", "model_name": "m", "local_model": "builtin:smollm2-135m"}, "name one judge"),
         ({"key_variable": "a b"}, "key_variable"),
         ({"min_gold_pairs": 10}, "greater than or equal to 50"),
     ],

@@ -13,7 +13,7 @@ import httpx
 from practicum_core.errors import ConfigError
 from practicum_core.stages.judge import Unusable
 from practicum_jobs.judge.pairs import Judgement, Question
-from practicum_jobs.judge.prompts import INSTRUCTIONS, RESPONSE_FORMATS, build_messages
+from practicum_jobs.judge.prompts import RESPONSE_FORMATS, RULES, build_messages, write_instructions
 from practicum_jobs.judge.replies import read_reply
 
 MAX_REPLY_BYTES = 1_000_000
@@ -68,7 +68,7 @@ class HttpJudge:
     @property
     def instructions(self) -> str:
         """The instructions in each language."""
-        return json.dumps(INSTRUCTIONS, ensure_ascii=False, sort_keys=True)
+        return json.dumps([write_instructions(language, "json") for language in sorted(RULES)], ensure_ascii=False)
 
     def judge(self, questions: Sequence[Question]) -> Generator[tuple[Question, Judgement]]:
         """Answer the questions as their answers arrive.
@@ -118,7 +118,7 @@ class HttpJudge:
         options = self._options
         request = {
             "model": options.model,
-            "messages": build_messages(question, show_reference=options.show_reference),
+            "messages": build_messages(question, form="json", show_reference=options.show_reference),
             "temperature": 0,
             "max_tokens": options.max_tokens,
             **RESPONSE_FORMATS[options.response_format],

@@ -19,11 +19,13 @@ from practicum_jobs.judge.calibration import Evidence, check_judge, measure_accu
 from practicum_jobs.judge.gold import LANGUAGES, build_canaries, build_gold, hash_gold
 from practicum_jobs.judge.http_judge import HttpJudge, HttpOptions
 from practicum_jobs.judge.labels import read_labels
+from practicum_jobs.judge.local_judge import LocalJudge
 from practicum_jobs.judge.pairs import Grade, Judge, Pair, PairVerdict
 from practicum_jobs.judge.preference import Judged, WinRates, draw_labels, estimate_win_rates
 from practicum_jobs.judge.prompts import hash_text
 from practicum_jobs.judge.protocol import Outcome, conduct, describe_canaries, plan_rounds
 from practicum_jobs.judge.reference_judge import ReferenceJudge
+from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples, resolve_samples, write_prompt
 from practicum_jobs.scoring.intervals import Interval
 from practicum_jobs.text.script import Script, classify_texts
@@ -49,7 +51,7 @@ def run(config: JudgeConfig, ctx: StageContext) -> JudgeRecord:
     languages = [one for one in LANGUAGES if one in {pair.language for pair in pairs}]
     gold = [pair for language in languages for pair in build_gold(language)]
     canaries = [pair for language in languages for pair in build_canaries(language)]
-    judge = _choose_judge(config)
+    judge = _choose_judge(config, ctx)
     cache = JudgementCache(ctx.layout.root / CACHE_NAME, judge.identity + judge.instructions)
 
     shown_s = -math.inf
@@ -105,7 +107,11 @@ def run(config: JudgeConfig, ctx: StageContext) -> JudgeRecord:
     )
 
 
-def _choose_judge(config: JudgeConfig) -> Judge:
+def _choose_judge(config: JudgeConfig, ctx: StageContext) -> Judge:
+    if config.local_model is not None:
+        files = ensure_model(ctx.resolve_uri(config.local_model), ctx.cache_dir)
+        name = f"{config.local_model} ({files.build_lock().sha256[:12]})"
+        return LocalJudge(files.path, name, config.batch_size, show_reference=config.show_reference)
     if config.url is None:
         return ReferenceJudge()
     return HttpJudge(

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import DataUri, OptionalDataUri, StageConfig
+from practicum_core.stages.base import DataUri, OptionalDataUri, OptionalModelUri, StageConfig
 from practicum_core.stages.calibration import CalibrationRecord
 from practicum_core.stages.samples import Sample, SampleGroup, SampleText, list_nonempty
 from practicum_core.stages.spec import SampleSpec, StageSpec
@@ -39,7 +39,8 @@ class Unusable(StrEnum):
 class JudgeConfig(StageConfig):
     """Which answers are judged, by whom, and what a judge must show before it may decide a gate.
 
-    Without ``url``, the scorers of the course compare both answers with the reference. With it, a model is asked.
+    The scorers of the course compare both answers with the reference, or a model is asked: at ``url``, or in the
+    stage's own process (``local_model``), where the most probable of the letters A, B and C (a tie) is its verdict.
     """
 
     samples: DataUri = Field(
@@ -52,6 +53,10 @@ class JudgeConfig(StageConfig):
         description="OpenAI-compatible address of a judge model, such as http://HOST:8000/v1, or step:NAME.",
     )
     model_name: str = Field(default="", description="Name of the judge model at that address.")
+    local_model: OptionalModelUri = Field(
+        default=None, description="Judge model in this process, by log-probability; none without it."
+    )
+    batch_size: int = Field(default=8, ge=1, description="Questions that a judge in this process computes at once.")
     key_variable: str = Field(
         default="PRACTICUM_JUDGE_KEY",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
@@ -108,6 +113,8 @@ class JudgeConfig(StageConfig):
 
     @model_validator(mode="after")
     def _require_model(self) -> Self:
+        if self.url is not None and self.local_model is not None:
+            raise ValueError("url and local_model: name one judge")
         if self.url is not None and not self.model_name:
             raise ValueError("url without model_name: name the judge model")
         return self
@@ -239,7 +246,7 @@ FAILURES = {
 SPEC = StageSpec(
     "judge",
     Bilingual("asks a judge which answers are better, and checks the judge", "请裁判比较回答，并检验裁判本身"),
-    "base",
+    "train",
     JudgeConfig,
     JudgeRecord,
     samples=SampleSpec(JudgeSample, group_samples),
