@@ -24,7 +24,7 @@ from practicum_core.layout import build_run_id, is_run_id, resolve_inside
 from practicum_core.metrics import StageMetric
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages import STAGES, get_stage
-from practicum_core.weekjob import Resources, WeekJob
+from practicum_core.weekjob import Resources, WeekJob, WeekJobStatus
 
 COURSE_ROWS = Path(__file__).parents[4] / "shared" / "course" / "requirements.md"
 
@@ -281,3 +281,10 @@ def test_a_pod_asks_for_something(resources, said):
 def test_a_slice_is_a_device(name):
     with pytest.raises(ValidationError):
         GpuSharing(resource_name=name)
+
+
+@pytest.mark.parametrize("text", ["now", "2026-01-02T03:04:05", "2026-13-02T03:04:05Z", "9999-12-31T23:59:59-01:00"])
+def test_a_status_holds_no_time_that_is_none(text):
+    with pytest.raises(ValidationError):
+        WeekJobStatus(start_time=text)
+    assert WeekJobStatus(start_time="2026-01-02T03:04:05.5+08:00").start_time

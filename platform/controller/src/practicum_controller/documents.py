@@ -129,11 +129,11 @@ def read_time(text: str | None) -> dt.datetime | None:
 
     >>> read_time("2026-01-02T03:04:05Z").isoformat()
     '2026-01-02T03:04:05+00:00'
-    >>> read_time("yesterday") is None
+    >>> read_time("yesterday") is read_time("9999-12-31T23:59:59-01:00") is None
     True
     """
     try:
         time = dt.datetime.fromisoformat(text) if text else None
-    except ValueError:
+        return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC) if time is not None else None
+    except (ValueError, OverflowError):
         return None
-    return time.replace(tzinfo=dt.UTC) if time is not None and time.tzinfo is None else time

@@ -20,7 +20,10 @@ API_VERSION: Literal["practicum.dev/v1alpha1"] = "practicum.dev/v1alpha1"
 
 
 def _check_time(text: str) -> str:
-    dt.datetime.fromisoformat(text)
+    try:
+        dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is after the year 9999 in UTC, or before the year 1") from error
     return text
 
 
