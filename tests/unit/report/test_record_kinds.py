@@ -120,7 +120,7 @@ def test_a_repair_shows_changes_clean_figures_and_criteria(make_sft_run):
     steps = (StepFiles("mend", "mend", record), StepFiles("again", "evaluate", None, samples=tuple(samples)))
     section = build_repair_section(Pack(replace(files, steps=steps), build_evidence(files), 12))
     (chain,) = (block for block in section.blocks if isinstance(block, Disclosure))
-    assert chain.summary.en == "Failures and what became of them: 1 of 3 are answered right now"
+    assert chain.summary.en == "Failures and what became of them. Answered right now: 1 of 3 in test"
     assert [row[0] for row in chain.blocks[0].rows] == ["test/a", "test/b", "test/c"]
     assert [getattr(row[4], "text", row[4]).en for row in chain.blocks[0].rows] == ["right", "wrong", "not asked again"]
 

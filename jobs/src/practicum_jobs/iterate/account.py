@@ -24,10 +24,9 @@ _PAIRS = Bilingual("reference answer over the model's own wrong answer", "参考
 _UNUSABLE = Bilingual("pairs with a defect", "有缺陷的偏好对")
 _OVERLAPPING = Bilingual("rows that overlap with known rows", "与已知样本重叠的样本")
 _SEEN = Bilingual(
-    "not clean: its failures were looked at, and {count} of its rows are trained on now",
-    "不干净：其中的失败样本已被查看，且有 {count} 条现已参与训练",
+    "its failures were looked at, and {count} of its rows are trained on now",
+    "其中的失败样本已被查看，且有 {count} 条现已参与训练",
 )
-_FRESH = Bilingual("clean: {origin}", "干净：{origin}")
 _CONTROL = Bilingual(
     "never trained on; its failures were looked at to add general questions of other kinds",
     "从未参与训练；查看其失败样本只是为了加入其他类型的通用问题",
@@ -56,7 +55,7 @@ def list_claims(material: Material, new: Sequence[LinkedRow], fresh: FreshSplit)
     """Say of each scored split whether figures on it are clean."""
     trained = sum(one.kind == "reference" for one in new)
     claims = [
-        _build_claim("fresh", _FRESH.format(origin=fresh.origin), is_clean=True),
+        _build_claim("fresh", fresh.origin, is_clean=True),
         _build_claim("test", _SEEN.format(count=trained), is_clean=False),
     ]
     return [*claims, _build_claim("control", _CONTROL, is_clean=True)] if material.control else claims

@@ -74,8 +74,10 @@ READING = {
     ),
     "repair": B(
         "Every new row comes from a failure that the samples below name. A figure is clean if nobody looked at its "
-        "rows before they were scored and none of them is trained on.",
-        "每条新样本都来自某个失败样本，见下文样本部分。若评分前无人看过这些样本，且它们都未参与训练，则该数字是干净的。",
+        "rows before they were scored and none of them is trained on. In this pack “base model” is the model before "
+        "the repair, and “tuned model” the retrained one.",
+        "每条新样本都来自某个失败样本，见下文样本部分。若评分前无人看过这些样本，且它们都未参与训练，则该数字是干净的。"
+        "本证据包中的“基座”指修复前的模型，“微调”指重新训练后的模型。",
     ),
     "audit": B(
         "Each row is one kind of defect, with the number of data rows that have it and the share above which the audit "
@@ -170,6 +172,7 @@ COMPARISONS = {
 }
 
 NUMBERS = {
+    "of_step": B("{title} ({step})", "{title}（{step}）"),
     "forest_share": B("Shares with their 95% intervals (%)", "比例及其 95% 置信区间（%）"),
     "forest_detail": B("By part of the task (%)", "按任务组成部分（%）"),
     "forest_points": B("Tuned minus base, paired (percentage points)", "微调与基座之差，配对（百分点）"),
@@ -216,6 +219,7 @@ STEPS = {
     "note": B("Note", "说明"),
 }
 CURVES = {
+    "of_step": B("The step “{step}”", "步骤“{step}”"),
     "loss": B("Loss", "损失"),
     "loss_reading": B("Validation loss is measured every few steps.", "验证损失每隔若干步测量一次。"),
     "training": B("training", "训练"),

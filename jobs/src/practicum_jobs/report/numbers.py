@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from practicum_core.metrics import StageMetric
 from practicum_core.texts import Bilingual, Text
@@ -27,10 +28,11 @@ def build_numbers_section(pack: Pack) -> Section:
         (metric for metric in metrics if _is_key(metric, gated) and not _has_tuned_copy(metric, metrics)),
         key=lambda metric: rank_metric(metric.name),
     )
+    repeated = _find_repeated(keys)
     charts = _build_forests(metrics)
     blocks: list[Block] = []
     if keys:
-        blocks.append(Figures([_build_figure(metric) for metric in keys]))
+        blocks.append(Figures([_build_figure(metric, repeated) for metric in keys]))
     if charts:
         blocks.append(Charts(charts))
     title = NUMBERS["all"].format(count=len(metrics))
@@ -47,22 +49,33 @@ def _has_tuned_copy(metric: StageMetric, metrics: list[StageMetric]) -> bool:
     return any(other.stage == metric.stage and other.name == f"{metric.name}_tuned" for other in metrics)
 
 
-def _build_figure(metric: StageMetric) -> Figure:
+def _find_repeated(metrics: list[StageMetric]) -> frozenset[str]:
+    """Return the names that several steps measured, which are shown with their step."""
+    return frozenset(name for name, count in Counter(metric.name for metric in metrics).items() if count > 1)
+
+
+def _name_metric(metric: StageMetric, repeated: frozenset[str]) -> Bilingual:
+    title = get_title(metric.name, metric.unit, metric.value).title
+    return NUMBERS["of_step"].format(title=title, step=metric.stage) if metric.name in repeated else title
+
+
+def _build_figure(metric: StageMetric, repeated: frozenset[str]) -> Figure:
     interval = format_interval(metric)
     known = get_title(metric.name, metric.unit, metric.value)
     note: Text = UNITS.get(metric.unit, metric.unit) if known.style == "number" else ""
     if interval:
         note = Bilingual("95%: {x}", "95%：{x}").format(x=interval)
-    return Figure(known.title, format_figure(metric.value, known.style), note)
+    return Figure(_name_metric(metric, repeated), format_figure(metric.value, known.style), note)
 
 
 def _build_forests(metrics: list[StageMetric]) -> list[tuple[Chart, Bilingual | None]]:
     """Draw one plot per kind of metric, because shares and losses cannot share an axis."""
     drawn: list[tuple[Chart, Bilingual | None]] = []
     shown = [metric for metric in metrics if _has_interval(metric) and not _has_tuned_copy(metric, metrics)]
+    repeated = _find_repeated(shown)
     for name in ("share", "points", "detail", "number"):
         chosen = [metric for metric in shown if _get_plot_name(metric) == name]
-        rows = [_build_interval(metric) for metric in _pair_base_with_tuned(chosen)]
+        rows = [_build_interval(metric, repeated) for metric in _pair_base_with_tuned(chosen)]
         if rows:
             reading = NUMBERS["forest_reference" if name == "points" else "forest_reading"]
             reference = 0.0 if name == "points" else None
@@ -97,7 +110,7 @@ def _has_interval(metric: StageMetric) -> bool:
     return is_whole and not metric.name.startswith(_SHOWN_ELSEWHERE)
 
 
-def _build_interval(metric: StageMetric) -> Interval:
+def _build_interval(metric: StageMetric, repeated: frozenset[str]) -> Interval:
     known = get_title(metric.name, metric.unit, metric.value)
     factor = 100.0 if known.style in ("share", "points") else 1.0
     is_difference = known.style == "points"
@@ -107,7 +120,7 @@ def _build_interval(metric: StageMetric) -> Interval:
         tone = "good"
     elif is_difference and high < 0:
         tone = "bad"
-    return Interval(known.title, metric.value * factor, low, high, format_metric(metric), tone)
+    return Interval(_name_metric(metric, repeated), metric.value * factor, low, high, format_metric(metric), tone)
 
 
 def _build_table(metrics: list[StageMetric]) -> Table:

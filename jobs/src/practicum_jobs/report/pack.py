@@ -37,8 +37,8 @@ def build_sections(pack: Pack) -> list[Section]:
     """Build all sections for which the run has content."""
     candidates = [
         build_verdict_section(pack),
-        build_numbers_section(pack),
         build_repair_section(pack),
+        build_numbers_section(pack),
         build_sheet_section(pack),
         build_audit_section(pack),
         build_calibration_section(pack),

@@ -18,6 +18,7 @@ from practicum_jobs.render.blocks import (
     Disclosure,
     Fact,
     Facts,
+    Heading,
     Notice,
     Section,
     Table,
@@ -112,8 +113,9 @@ def _link_page(path: str) -> Cell | Text:
 def build_curves_section(pack: Pack) -> Section | None:
     """Build the section with every recorded series; ``None`` if no step recorded one."""
     blocks: list[Block] = []
-    for step in pack.files.steps:
-        blocks += _build_curves(step)
+    drawn = [(step.name, found) for step in pack.files.steps if (found := _build_curves(step))]
+    for name, found in drawn:
+        blocks += [Heading(CURVES["of_step"].format(step=name)), *found] if len(drawn) > 1 else found
     return Section("curves", SECTIONS["curves"], blocks, READING["curves"]) if blocks else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from practicum_core.stages.evaluate import EvaluationSample
 from practicum_core.stages.repair import Criterion, Decision, RepairRecord
@@ -101,9 +101,16 @@ def _build_origins(pack: Pack, record: RepairRecord) -> list[Block]:
         ]
         for one in record.origins
     ]
-    right = sum(now.get((one.split, one.id), False) for one in record.origins)
-    title = REPAIR["origins_of"].format(right=right, total=len(rows))
+    counts = [_count_right(split, record, now) for split in dict.fromkeys(one.split for one in record.origins)]
+    joined = Bilingual("; ".join(one.en for one in counts), "；".join(one.zh for one in counts))
+    title = REPAIR["origins_of"].format(counts=joined)
     return [Disclosure(title, [Table(REPAIR["origins"], columns, rows)])]
+
+
+def _count_right(split: str, record: RepairRecord, now: Mapping[tuple[str, str], bool]) -> Bilingual:
+    failures = [one for one in record.origins if one.split == split]
+    right = sum(now.get((split, one.id), False) for one in failures)
+    return REPAIR["right_of"].format(split=split, right=right, total=len(failures))
 
 
 def _read_outcomes(pack: Pack, record: RepairRecord) -> dict[tuple[str, str], bool]:
@@ -137,7 +144,7 @@ def build_decision(decision: Decision) -> list[Block]:
         Notice(
             REPAIR["answer"].format(question=decision.title, answer=answer),
             "good" if decision.is_yes else "warn",
-            join_reasons(decision.list_reasons()),
+            "" if decision.is_yes else join_reasons(decision.list_reasons()),
         ),
         build_criteria(decision.title, decision.criteria),
     ]

@@ -24,9 +24,10 @@ REPAIR = {
         "Each failure, what was made of it, and its answer now", "每个失败样本、由它生成的数据，以及现在的回答"
     ),
     "origins_of": B(
-        "Failures and what became of them: {right} of {total} are answered right now",
-        "失败样本的结果：{total} 个中现有 {right} 个答对",
+        "Failures and what became of them. Answered right now: {counts}",
+        "失败样本的结果。现已答对：{counts}",
     ),
+    "right_of": B("{right} of {total} in {split}", "{split} 中 {total} 个里的 {right} 个"),
     "failure": B("Failure", "失败样本"),
     "cause": B("Cause", "原因"),
     "new_rows": B("New rows", "新样本"),
