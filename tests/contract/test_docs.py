@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from practicum_core.errors import Reason
+from practicum_core.scorers import ScorerOptions
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -47,6 +48,20 @@ def test_both_readmes_show_the_same_commands():
     english, chinese = (read_commands(ROOT / name) for name in ("README.md", "README.zh-CN.md"))
     assert english == chinese
     assert {"make run", "make test"} <= set(english)
+
+
+def test_both_languages_of_the_evaluation_say_the_same():
+    english, chinese = (ROOT / "docs" / f"evaluation{suffix}.md" for suffix in ("", ".zh-CN"))
+    assert read_commands(english) == read_commands(chinese)
+    assert set(CODE.findall(english.read_text(encoding="utf-8"))) == set(
+        CODE.findall(chinese.read_text(encoding="utf-8"))
+    )
+
+
+def test_the_scorers_that_the_evaluation_explains_are_all_there():
+    table = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8").partition("| kind |")[2].partition("\n\n")[0]
+    named = {kind for line in table.splitlines() if line.startswith("| `") for kind in CODE.findall(line.split("|")[1])}
+    assert named == {one.model_fields["kind"].default for one in ScorerOptions.__subclasses__()}
 
 
 def test_both_languages_of_the_operations_say_the_same():

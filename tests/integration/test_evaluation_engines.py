@@ -35,25 +35,33 @@ def serve_python():
     return Path(made.stdout.strip()) / "bin" / "python"
 
 
-@pytest.fixture(scope="module")
-def model_dir(tiny_model_dir, tmp_path_factory):
-    """The tiny model in sizes that vLLM's attention computes, with weights that make it say something."""
+def make_model(source, folder, seed):
+    """Copy the tiny model in sizes that vLLM's attention computes, with weights that make it say something."""
     import torch  # noqa: PLC0415 - only this test waits for torch
     import transformers  # noqa: PLC0415 - as above
 
-    folder = tmp_path_factory.mktemp("wide") / "model"
-    shutil.copytree(tiny_model_dir, folder)
+    shutil.copytree(source, folder)
     config = transformers.AutoConfig.from_pretrained(folder)
     config.update({"hidden_size": 256, "intermediate_size": 512, "head_dim": 64})
     with torch.random.fork_rng():
-        torch.manual_seed(1)
+        torch.manual_seed(seed)
         model = transformers.LlamaForCausalLM(config)
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, 0, 0.2)
-    model.generation_config = transformers.GenerationConfig.from_pretrained(tiny_model_dir)
+    model.generation_config = transformers.GenerationConfig.from_pretrained(source)
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def model_dir(tiny_model_dir, tmp_path_factory):
+    return make_model(tiny_model_dir, tmp_path_factory.mktemp("base") / "model", 1)
+
+
+@pytest.fixture(scope="module")
+def candidate_dir(tiny_model_dir, tmp_path_factory):
+    return make_model(tiny_model_dir, tmp_path_factory.mktemp("candidate") / "model", 2)
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +109,14 @@ def get_metric(record, name):
 
 
 def test_vllm_answers_for_two_models_and_shows_the_prompts_that_it_was_given(
-    serve_python, context, model_dir, tiny_model_dir
+    serve_python, context, model_dir, candidate_dir
 ):
     """A row of choices among the others, and the answers of transformers beside those of vLLM, both in float32."""
     choice = build_rows()[0].model_copy(update={"id": "choice", "answer": "no", "scorer": CHOICE})
     rows = [choice, *build_rows()]
     lock_rows(context, rows)
     options = {"model": f"file://{model_dir}", "dtype": "float32"}
-    record, samples = run_stage(serve_python, context, engine="vllm", candidate=f"file://{tiny_model_dir}", **options)
+    record, samples = run_stage(serve_python, context, engine="vllm", candidate=f"file://{candidate_dir}", **options)
     assert (record.engine, record.dtype) == ("vllm", "float32")
     assert record.prompt_check.is_shown
     assert record.prompt_check.num_prompts == 2 * len(rows)
@@ -117,7 +125,7 @@ def test_vllm_answers_for_two_models_and_shows_the_prompts_that_it_was_given(
     plain = [json.loads(line) for line in context.layout.samples.read_text().splitlines()]
     assert [one["output"] for one in plain] == [one["base"] for one in samples]
     assert len({one["output"] for one in plain}) > 1
-    again, _ = run_stage(serve_python, context, engine="vllm", candidate=f"file://{tiny_model_dir}", **options)
+    again, _ = run_stage(serve_python, context, engine="vllm", candidate=f"file://{candidate_dir}", **options)
     assert get_metric(again, "answers_cached") == 2 * len(rows)
 
 
