@@ -100,7 +100,7 @@ def build_trainer(job: TrainingJob, link: TrainerLink) -> CompletionTrainer:
         for split, found in rows.items()
     }
     dtype = torch.float32 if has_float32_weights(config) else choose_dtype(config)
-    arguments.model_init_kwargs = {"dtype": dtype, "attn_implementation": "sdpa"}
+    arguments.model_init_kwargs = {"dtype": dtype}
     trainer = CompletionTrainer(
         model=str(job.model_dir),
         args=arguments,

@@ -42,6 +42,7 @@ from practicum_jobs.adapters.training_job import (
     TokenRow,
     TrainingJob,
     TrainingOutcome,
+    UntrainableError,
     read_rows,
 )
 
@@ -162,6 +163,8 @@ def train_flat(job: TrainingJob, is_stop_requested: Callable[[], bool]) -> Train
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     model = transformers.AutoModelForCausalLM.from_pretrained(job.model_dir, dtype=torch.float32)
     adapters = add_adapters(model, config)
+    if not adapters:
+        raise UntrainableError(ValueError(f"{type(model).__name__} has no torch.nn.Linear to put an adapter beside"))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
     train, validation = (read_rows(job.work_dir / f"{split}.npz") for split in ("train", "validation"))

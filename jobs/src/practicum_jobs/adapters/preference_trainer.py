@@ -103,7 +103,7 @@ def build_trainer(job: TrainingJob, link: TrainerLink) -> PreferenceTrainer:
         beta=config.beta,
         disable_dropout=True,
     )
-    arguments.model_init_kwargs = {"dtype": choose_dtype(config), "attn_implementation": "sdpa"}
+    arguments.model_init_kwargs = {"dtype": choose_dtype(config)}
     trainer = PreferenceTrainer(
         model=str(job.model_dir),
         args=arguments,

@@ -163,13 +163,15 @@ class SampleWriter(transformers.TrainerCallback):  # type: ignore[misc]  # trans
         model = self._trainer.accelerator.unwrap_model(self._trainer.model)
         prompt, expected = row.input_ids[: row.prompt_length], row.input_ids[row.prompt_length :]
         prompt_1T = torch.tensor([prompt], device=model.device)
+        # Behind the last position some models fail, and the others say nothing sensible.
+        room = getattr(model.config, "max_position_embeddings", self._job.config.max_length) - len(prompt)
         was_training = model.training
         model.eval()
         with torch.no_grad():
             answer_1T = model.generate(
                 input_ids=prompt_1T,
                 attention_mask=torch.ones_like(prompt_1T),
-                max_new_tokens=self._job.config.sample_max_new_tokens,
+                max_new_tokens=max(min(self._job.config.sample_max_new_tokens, room), 1),
                 do_sample=False,
             )
         model.train(was_training)

@@ -162,6 +162,18 @@ class WorkersFailedError(Exception):
         self.causes = dict(causes)
 
 
+class UntrainableError(Exception):
+    """The libraries cannot train this model with these options.
+
+    Args:
+        cause: What the library said.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        super().__init__(f"{type(cause).__name__}: {lines[0] if lines else 'no message'}"[:300])
+
+
 def get_last_line(text: str) -> str:
     r"""Return the last line of an error's text, where Python names the exception; empty for an empty text.
 

@@ -5,12 +5,16 @@ Who started the worker is behind :class:`TrainerLink`; which trainer it runs is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pkgutil
 import resource
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
+import safetensors
 import torch
 import transformers
 
@@ -18,7 +22,19 @@ from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.training_callbacks import CheckpointReporter, CurveWriter, SampleWriter, StopSwitch
 from practicum_jobs.adapters.training_export import export_training
 from practicum_jobs.adapters.training_interfaces import CountingTrainer, TrainerLink
-from practicum_jobs.adapters.training_job import SavedCheckpoint, TrainingJob, TrainingOutcome, is_sharded
+from practicum_jobs.adapters.training_job import (
+    SavedCheckpoint,
+    TrainingJob,
+    TrainingOutcome,
+    UntrainableError,
+    is_sharded,
+)
+
+BUILD_FAULTS = (
+    *(ValueError, RuntimeError, TypeError, LookupError, AttributeError, ImportError),
+    safetensors.SafetensorError,
+)
+"""What transformers, PEFT, TRL and bitsandbytes raise for a model or options that they do not support."""
 
 
 def run_training(job: TrainingJob, link: TrainerLink) -> TrainingOutcome:
@@ -29,7 +45,7 @@ def run_training(job: TrainingJob, link: TrainerLink) -> TrainingOutcome:
         link: Connection to whoever started this worker.
     """
     _prepare_process(job)
-    trainer: CountingTrainer = pkgutil.resolve_name(job.trainer)(job, link)
+    trainer = _build_trainer(job, link)
     curve = CurveWriter(job, trainer, link)
     stop = StopSwitch(job, link.rank)
     for callback in (curve, stop, SampleWriter(job, trainer, link.rank), CheckpointReporter(link, trainer)):
@@ -37,7 +53,8 @@ def run_training(job: TrainingJob, link: TrainerLink) -> TrainingOutcome:
     folder = link.get_resume_folder()
     trainer.args.eval_on_start = folder is None
     curve.resumed_from_step = read_step(folder) if folder else None
-    trainer.train(resume_from_checkpoint=str(folder) if folder else None)
+    with _explain_first_steps(trainer, job.config.save_steps):
+        trainer.train(resume_from_checkpoint=str(folder) if folder else None)
     checkpoints = link.list_checkpoints()
     best = choose_best(checkpoints)
     source = choose_export(job.config, checkpoints, trainer.state.global_step)
@@ -62,6 +79,32 @@ def run_training(job: TrainingJob, link: TrainerLink) -> TrainingOutcome:
         best_step=best.step if best else None,
         checkpoints=checkpoints,
     )
+
+
+def _build_trainer(job: TrainingJob, link: TrainerLink) -> CountingTrainer:
+    """Build the trainer that the job names.
+
+    Raises:
+        UntrainableError: The libraries refuse the model or the options.
+    """
+    build: Callable[[TrainingJob, TrainerLink], CountingTrainer] = pkgutil.resolve_name(job.trainer)
+    try:
+        return build(job, link)
+    except BUILD_FAULTS as error:
+        traceback.print_exc()  # the sentence that a person reads names the last of them only
+        raise UntrainableError(error) from error
+
+
+@contextlib.contextmanager
+def _explain_first_steps(trainer: CountingTrainer, save_steps: int) -> Iterator[None]:
+    """Raise ``UntrainableError`` where the libraries fail before the first checkpoint: the model does not compute."""
+    try:
+        yield
+    except BUILD_FAULTS as error:
+        if trainer.state.global_step > save_steps:
+            raise
+        traceback.print_exc()
+        raise UntrainableError(error) from error
 
 
 def choose_best(checkpoints: list[SavedCheckpoint]) -> SavedCheckpoint | None:

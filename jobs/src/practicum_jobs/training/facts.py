@@ -20,6 +20,8 @@ from practicum_jobs.models.weights import count_parameters
 from practicum_jobs.training.memory import GIB, FreeMemory, read_model_shape
 from practicum_jobs.training.preflight import ModelFacts
 
+_POSITION_KEYS = ("max_position_embeddings", "n_positions")
+
 
 def read_model_facts(folder: Path) -> ModelFacts:
     """Read a model folder's sizes, special tokens and stop tokens; no weight is loaded."""
@@ -31,6 +33,7 @@ def read_model_facts(folder: Path) -> ModelFacts:
         shape=read_model_shape(config, sum(count_parameters(file) for file in folder.glob("*.safetensors"))),
         special_ids=special_ids,
         stop_ids=_read_stop_ids(folder, config, special_ids),
+        num_positions=next((config[key] for key in _POSITION_KEYS if isinstance(config.get(key), int)), None),
     )
 
 

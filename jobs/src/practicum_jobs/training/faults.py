@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 from practicum_core.atomic import explain_os_errors
-from practicum_core.errors import PlatformError, Reason
-from practicum_jobs.adapters.training_job import TrainingJob, WorkersFailedError, get_last_line
+from practicum_core.errors import ConfigError, PlatformError, PracticumError, Reason
+from practicum_jobs.adapters.training_job import TrainingJob, UntrainableError, WorkersFailedError, get_last_line
 
 _MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory", "std::bad_alloc")
 _DISK = ("no space left on device", "pytorchstreamwriter failed writing", "quota exceeded")
@@ -18,6 +18,7 @@ def explain_training_faults(job: TrainingJob) -> Iterator[None]:
     """Turn failures of memory, disk and workers into errors with a reason and a fix; let every other error pass.
 
     Raises:
+        ConfigError: The libraries refuse the model or the options.
         PlatformError: Memory or disk ran out, or workers failed too often.
     """
     with explain_os_errors(job.open_context().layout.root):
@@ -25,6 +26,8 @@ def explain_training_faults(job: TrainingJob) -> Iterator[None]:
             yield
         except WorkersFailedError as error:
             raise explain_failed_workers(error, job) from error
+        except UntrainableError as error:
+            raise explain_untrainable(str(error), job) from error
         except (RuntimeError, ValueError) as error:  # safetensors and torch raise these for a full disk and memory
             reason = classify_fault(str(error))
             if reason is None:
@@ -32,12 +35,28 @@ def explain_training_faults(job: TrainingJob) -> Iterator[None]:
             raise build_platform_error(reason, str(error), job) from error
 
 
-def explain_failed_workers(error: WorkersFailedError, job: TrainingJob) -> PlatformError:
+def explain_untrainable(text: str, job: TrainingJob) -> PracticumError:
+    """Return the error of a model or of options with which the libraries cannot train."""
+    reason = classify_fault(text)
+    if reason is not None:
+        return build_platform_error(reason, text, job)
+    return ConfigError(
+        f"{job.config.model}: this model cannot be trained with these options, method={job.config.method} among them"
+        f" ({text})",
+        f"choose another model, or other options of {job.step}; the step's log.txt has the libraries' whole message",
+        Reason.PREFLIGHT_FAILED,
+    )
+
+
+def explain_failed_workers(error: WorkersFailedError, job: TrainingJob) -> PracticumError:
     """Return the error that a person sees: memory or disk where a worker named one, else what each worker said."""
     for cause in error.causes.values():
         reason = classify_fault(cause)
         if reason is not None:
             return build_platform_error(reason, get_last_line(cause), job)
+        _, mark, text = get_last_line(cause).partition(f"{UntrainableError.__name__}: ")
+        if mark:
+            return explain_untrainable(text, job)
     text = "; ".join(f"worker {rank}: {get_last_line(cause)}" for rank, cause in sorted(error.causes.items()))
     return PlatformError(
         Reason.WORKER_LOST,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,16 +80,24 @@ class MemoryEstimate:
 
 
 def read_model_shape(config: Mapping[str, Any], num_parameters: int) -> ModelShape:
-    """Read the sizes from a model's ``config.json``."""
-    hidden = int(config.get("hidden_size", 0))
+    """Read the sizes from a model's ``config.json``, by the names that families of models give them.
+
+    >>> read_model_shape({"n_embd": 8, "n_layer": 2, "n_head": 4, "n_inner": None, "vocab_size": 10}, 99)
+    ModelShape(num_parameters=99, hidden=8, intermediate=32, layers=2, heads=4, vocab=10)
+    """
+    hidden = _read_size(config, ("hidden_size", "n_embd", "d_model"), 0)
     return ModelShape(
         num_parameters=num_parameters,
         hidden=hidden,
-        intermediate=int(config.get("intermediate_size", 4 * hidden)),
-        layers=int(config.get("num_hidden_layers", 0)),
-        heads=int(config.get("num_attention_heads", 1)),
-        vocab=int(config.get("vocab_size", 0)),
+        intermediate=_read_size(config, ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"), 4 * hidden),
+        layers=_read_size(config, ("num_hidden_layers", "n_layer", "num_layers", "n_layers"), 0),
+        heads=_read_size(config, ("num_attention_heads", "n_head", "num_heads", "n_heads"), 1),
+        vocab=_read_size(config, ("vocab_size",), 0),
     )
+
+
+def _read_size(config: Mapping[str, Any], names: Sequence[str], default: int) -> int:
+    return next((config[name] for name in names if isinstance(config.get(name), int)), default)
 
 
 def count_adapter_parameters(shape: ModelShape, rank: int) -> int:

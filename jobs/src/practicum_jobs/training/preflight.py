@@ -26,12 +26,14 @@ class ModelFacts:
         shape: Its sizes.
         special_ids: Ids of its added tokens, by text.
         stop_ids: Tokens that end an answer: of the generation configuration and the tokenizer.
+        num_positions: Tokens that the model can look at; ``None`` where its configuration names no limit.
     """
 
     family: str
     shape: ModelShape
     special_ids: dict[str, int]
     stop_ids: AbstractSet[int]
+    num_positions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def check_before_training(
         check_trainable_tokens(rows),
         check_stop_token(rows, model.stop_ids),
         check_truncation(truncated_ratio, config),
+        check_positions(rows, model.num_positions),
         check_memory(memory, free),
     ]
     return Preflight(truncated_ratio, memory, tuple(problem for problem in found if problem))
@@ -147,6 +150,17 @@ def check_truncation(ratio: float, config: TrainingConfig) -> str | None:
         return (
             f"{ratio:.1%} of the rows are longer than max_length={config.max_length} tokens and would lose their end; "
             f"max_truncation_ratio={config.max_truncation_ratio:g} allows {config.max_truncation_ratio:.1%}"
+        )
+    return None
+
+
+def check_positions(rows: Sequence[EncodedRow], num_positions: int | None) -> str | None:
+    """Return a problem when rows end behind the model's last position."""
+    beyond = [row.row.id for row in rows if num_positions is not None and len(row.tokens.input_ids) > num_positions]
+    if beyond:
+        return (
+            f"{len(beyond)} rows have more tokens than the model's {num_positions} positions: set max_length to"
+            f" {num_positions} at most ({name_some(beyond, _SHOWN)})"
         )
     return None
 

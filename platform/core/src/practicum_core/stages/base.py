@@ -13,6 +13,8 @@ from practicum_core.metrics import Metric
 
 MAX_SEED = 2**32 - 1
 """The largest that NumPy takes (numpy.random.seed)."""
+MAX_NUMBER = 2**53
+"""The largest whole number of an option: JSON readers keep it, and Python's and torch's counters bear it."""
 
 
 ContentKind = Literal["model", "adapter", "data"]
@@ -56,11 +58,13 @@ class StageConfig(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def refuse_claims_as_numbers(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse true and false where a number is meant; pydantic reads them as 1 and 0."""
+    def refuse_other_values_than_numbers(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true and false where a number is meant, which pydantic reads as 1 and 0, and numbers beyond 2**53."""
         annotation = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
             raise PydanticCustomError("claim_as_value", "input should be a value, not true or false")
+        if isinstance(value, int) and abs(value) > MAX_NUMBER:
+            raise PydanticCustomError("number_too_large", "input should be a number that a computer counts with")
         return value
 
     def list_splits(self) -> tuple[str, ...]:

@@ -37,8 +37,8 @@ class TrainingConfig(StageConfig):
     max_length: int = Field(default=512, ge=16, description="Tokens a row may have, prompt and answer together.")
     max_steps: int = Field(default=-1, ge=-1, description="Optimizer steps; -1 goes by num_epochs.")
     num_epochs: float = Field(default=1.0, gt=0)
-    batch_size: int = Field(default=8, ge=1)
-    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=8, ge=1, le=65_536)
+    gradient_accumulation_steps: int = Field(default=1, ge=1, le=65_536)
     learning_rate: float = Field(gt=0)
     lr_scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
