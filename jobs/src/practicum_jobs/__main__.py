@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import json
 import os
@@ -30,6 +31,9 @@ from practicum_core.stage_process import ENDPOINTS_VARIABLE, EXPERIMENTS_VARIABL
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_jobs.context import StageContext
 
+_NO_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+"""What the system says of a text that can be no path; a missing file is the stage's to name."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the stage that the command line names and return its exit code."""
@@ -54,9 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     except MemoryError as error:
         return _report(context, _explain_memory(error))
     except OSError as error:
-        if error.errno not in FULL_DISK:
-            return _report_fault(context)
-        return _report(context, _explain_full_disk(context, error))
+        return _report_os_error(context, error)
     except Exception:  # noqa: BLE001 - the edge: every fault becomes one message and a full trace in the log
         return _report_fault(context)
     return EXIT_OK
@@ -113,6 +115,15 @@ def _explain_full_disk(context: StageContext, error: OSError) -> PlatformError:
         f"{what}no space left on the disk; the run lies in {context.run.root}, temporary files in TMPDIR ({folder})",
         "free some space there, or set TMPDIR to a folder with free space, then resume",
     )
+
+
+def _report_os_error(context: StageContext, error: OSError) -> int:
+    if error.errno in FULL_DISK:
+        return _report(context, _explain_full_disk(context, error))
+    if error.errno in _NO_PATH:
+        shown = f"{str(error.filename)[:80]}: {error.strerror}"
+        return _report(context, ConfigError(shown, "name an existing file or folder in the step's options"))
+    return _report_fault(context)
 
 
 def _report_fault(context: StageContext) -> int:

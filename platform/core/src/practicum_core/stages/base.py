@@ -58,11 +58,13 @@ class StageConfig(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def refuse_other_values_than_numbers(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse true and false where a number is meant, which pydantic reads as 1 and 0, and numbers beyond 2**53."""
+    def refuse_odd_values(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true and false as numbers (pydantic reads 1 and 0), numbers beyond 2**53, and null characters."""
         annotation = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
             raise PydanticCustomError("claim_as_value", "input should be a value, not true or false")
+        if isinstance(value, str) and "\0" in value:
+            raise PydanticCustomError("null_character", "input should be a text without null characters")
         if isinstance(value, int) and abs(value) > MAX_NUMBER:
             raise PydanticCustomError("number_too_large", "input should be a number that a computer counts with")
         return value

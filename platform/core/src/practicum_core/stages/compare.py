@@ -31,8 +31,8 @@ class CompareConfig(StageConfig):
     item_slice: OptionalDataUri = Field(
         default=None, description="File that names the groups of a slice, as the stage iterate writes it."
     )
-    confidence: float = Field(default=0.95, ge=0.95, lt=1, description="Of intervals and tests.")
-    power: float = Field(default=0.8, ge=0.5, lt=1, description="Of the smallest detectable difference.")
+    confidence: float = Field(default=0.95, ge=0.95, le=0.9999, description="Of intervals and tests.")
+    power: float = Field(default=0.8, ge=0.5, le=0.9999, description="Of the smallest detectable difference.")
     margin: float = Field(
         default=0.1,
         gt=0,

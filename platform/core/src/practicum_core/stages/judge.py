@@ -76,7 +76,7 @@ class JudgeConfig(StageConfig):
         "`winner` (base, candidate or tie), or the samples of an opened blind test. Without it the scorers label some.",
     )
     label_items: int = Field(default=50, ge=2, description="Pairs that the scorers label where no file is given.")
-    confidence: float = Field(default=0.95, ge=0.95, lt=1, description="Of intervals.")
+    confidence: float = Field(default=0.95, ge=0.95, le=0.9999, description="Of intervals.")
     min_gold_pairs: int = Field(default=50, ge=50, description="Bar: gold pairs with a verdict in both orders.")
     min_kappa: float = Field(
         default=0.6, ge=0, le=1, description="Bar: lower end of Cohen's kappa between the judge and the gold set."

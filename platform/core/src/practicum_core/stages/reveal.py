@@ -18,7 +18,7 @@ class RevealConfig(StageConfig):
     """Which test is opened, and how wide intervals are."""
 
     test: str = Field(default="run:stages/blind", description="Folder of the step that made the page.")
-    confidence: float = Field(default=0.95, ge=0.8, lt=1)
+    confidence: float = Field(default=0.95, ge=0.8, le=0.9999)
 
 
 class RaterResult(BaseModel):
