@@ -1,4 +1,4 @@
-"""Which cluster the class of the tests meets on: one that `make e2e` was given by name, else a bare one of its own.
+"""The cluster of the tests that need a whole one: the one that `make e2e` was given by name, else a bare one.
 
 KUBECONFIG alone gives none: it may name the cluster of a class.
 """

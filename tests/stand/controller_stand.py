@@ -1,4 +1,4 @@
-"""A controller on a real API server, and the hands that play the rest of the cluster: Kueue, kubelet, collector.
+"""A controller on a real API server, and functions that act as Kueue, the kubelet and the garbage collector.
 
 Nothing here runs pods: a test writes what those would write. The whole of it runs in the tests of the bare cluster.
 """

@@ -11,6 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.resolve import resolve_steps
+from practicum_core.stages import STAGES
 from practicum_core.stages.model import ModelConfig
 from practicum_core.stages.snapshot import SnapshotConfig
 from practicum_core.weekjob import WeekJob
@@ -114,3 +115,15 @@ def test_the_first_step_of_every_unit_is_told_what_is_read(unit):
     read = {split for step in steps for split in step.config.list_splits()}
     assert steps[0].config.data
     assert steps[0].config.needed_splits.keys() == read
+
+
+def test_every_stage_lists_the_splits_that_its_options_name():
+    named = 0
+    for stage, spec in STAGES.items():
+        defaults = {name: option.default for name, option in spec.config.model_fields.items()}
+        options = [value for name, value in defaults.items() if name == "split" or name.endswith("_split")]
+        wanted = {value for value in options if isinstance(value, str) and value}
+        listed = set(spec.config.model_construct(**defaults).list_splits())
+        assert wanted <= listed, f"{stage} reads {wanted - listed}, and nobody checks that the data has them"
+        named += len(wanted)
+    assert named >= 4
