@@ -39,7 +39,9 @@ class CompareConfig(StageConfig):
         lt=1,
         description="Smallest difference that matters; a comparison that cannot see it is underpowered.",
     )
-    num_resamples: int = Field(default=10_000, ge=1_000, description="Of the bootstrap and of the permutation test.")
+    num_resamples: int = Field(
+        default=10_000, ge=1_000, le=1_000_000, description="Of the bootstrap and of the permutation test."
+    )
     correction: Correction = Field(default="holm", description="Of the p-values over tasks.")
 
 

@@ -70,7 +70,7 @@ class EvaluateConfig(StageConfig):
     batch_size: int = Field(default=32, ge=1, description="Rows per batch, or requests at the same time.")
     max_new_tokens: int = Field(default=64, ge=1)
     confidence: float = Field(default=0.95, ge=0.95, le=0.9999, description="Of intervals; gates ask for 95% at least.")
-    bootstrap_resamples: int = Field(default=2000, ge=100)
+    bootstrap_resamples: int = Field(default=2000, ge=100, le=1_000_000)
     scorer: ScorerName = Field(default="auto", description="Scorer of rows that choose none of their own.")
     repeat_rows: int = Field(
         default=0,
