@@ -30,10 +30,13 @@ from gateway_stand import NOW, find_port
 from practicum_core.api_keys import KeyLimits, change_key_file, make_key
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.app import Gateway
-from practicum_gateway.stage import build_server_config, serve
+from practicum_gateway.stage import build_server_config, raise_file_limit, serve
 
 PATHS = ("direct", "bare", "gateway")
 CHUNKS = 8
+NUM_STREAMS = 2000
+HELD_S = 1.0
+"""Pause between two chunks of a stream that stays open."""
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello " * 20}], "max_tokens": 16}
 USAGE = {"prompt_tokens": 30, "completion_tokens": 16, "total_tokens": 46}
 ANSWER = json.dumps(
@@ -68,9 +71,10 @@ async def answer_as_engine(scope, receive, send) -> None:
         await respond(send, b"application/json", MODELS)
     elif b'"stream"' in (body := b"".join(parts)) and json.loads(body)["stream"]:
         await start(send, b"text/event-stream")
+        pause_s = HELD_S if b'"held"' in body else 0
         for _ in range(CHUNKS):
             await send({"type": "http.response.body", "body": EVENT, "more_body": True})
-            await asyncio.sleep(0)
+            await asyncio.sleep(pause_s)
         await send({"type": "http.response.body", "body": LAST})
     else:
         await respond(send, b"application/json", ANSWER)
@@ -122,7 +126,8 @@ class Forever:
 
 def run_server(role: str, port: int, upstream: str, keys: str) -> None:
     """Serve one of the three until killed."""
-    config = GatewayConfig(upstream=upstream, initial_concurrency=256)
+    config = GatewayConfig(upstream=upstream, initial_concurrency=4096, max_concurrency=4096)
+    raise_file_limit()
     if role == "gateway":
         gateway = Gateway(config, Path(keys))
         server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
@@ -182,6 +187,26 @@ async def measure_concurrent(caller: Caller, concurrency: int, seconds: float) -
     return sum(counts) / (time.perf_counter() - started_s), sum(counts)
 
 
+async def measure_streams(caller: Caller, process: int) -> tuple[int, float]:
+    """Hold many streams open at once; return how many ended well, and the most memory of the gateway in MiB."""
+    num_whole, most = 0, 0.0
+    body = json.dumps({**BODY, "stream": True, "user": "held"}).encode()
+
+    async def read_one() -> None:
+        nonlocal num_whole
+        async with caller.session.post(caller.url, data=body, headers=caller.headers) as answer:
+            text = await answer.read()
+            assert b"[DONE]" in text, text[:200]
+            num_whole += 1
+
+    streams = asyncio.gather(*(read_one() for _ in range(NUM_STREAMS)))
+    while not streams.done():
+        most = max(most, psutil.Process(process).memory_info().rss / (1 << 20))
+        await asyncio.sleep(0.2)
+    await streams
+    return num_whole, most
+
+
 async def wait_for(session: aiohttp.ClientSession, url: str, secret: str) -> None:
     deadline_s = time.monotonic() + 30
     while time.monotonic() < deadline_s:
@@ -207,6 +232,7 @@ async def measure(
         for path, url in urls.items():
             await wait_for(session, url, secret)
             await measure_sequential(callers[path], 200)
+        start_mib = psutil.Process(processes["gateway"]).memory_info().rss / (1 << 20)
         for _ in range(options.rounds):
             for path, caller in callers.items():
                 found = figures[path]
@@ -219,6 +245,10 @@ async def measure(
                 rate, count = await measure_concurrent(caller, 32, options.seconds)
                 found["rate"].append(rate)
                 found["cpu"].append((count_cpu_s(processes.get(path)) - cpu_s) / count)
+        end_mib = psutil.Process(processes["gateway"]).memory_info().rss / (1 << 20)
+        num_whole, most_mib = await measure_streams(callers["gateway"], processes["gateway"])
+    assert num_whole == NUM_STREAMS, num_whole
+    figures["gateway"] |= {"growth": [end_mib - start_mib], "streams": [most_mib]}
     return figures
 
 
@@ -238,6 +268,8 @@ def judge(figures: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, obj
         "added_p99_c1": (add("p99", "direct"), "ms", "< 2.5", lambda value: value < 2.5),
         "added_first_byte_over_bare": (add("first", "bare"), "ms", "<= 0.3", lambda value: value <= 0.3),
         "rate_c32_over_bare": (rates["gateway"] / rates["bare"], "ratio", ">= 0.6", lambda value: value >= 0.6),
+        "memory_of_2000_streams": (figures["gateway"]["streams"][0], "MiB", "<= 300", lambda value: value <= 300),
+        "memory_growth": (figures["gateway"]["growth"][0], "MiB", "", None),
         "direct_p50_c1": (1000 * statistics.median(figures["direct"]["p50"]), "ms", "", None),
         "bare_added_p50_c1": (bare_ms, "ms", "", None),
         **{f"{path}_rate_c32": (rate, "1/s", "", None) for path, rate in rates.items()},
@@ -263,6 +295,7 @@ def main() -> None:
         role, port, upstream, keys = options.role
         run_server(role, int(port), upstream, keys)
         return
+    raise_file_limit()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         keys = Path(folder) / "keys.json"
         secret, key = make_key("bench", KeyLimits(tokens_per_minute=10**9, requests_per_minute=10**8), NOW)

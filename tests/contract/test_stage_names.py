@@ -40,8 +40,11 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/verification.py": "a factor: the model of a run",
         "platform/core/src/practicum_core/stages/quantize.py": "a kind of content",
         "jobs/src/practicum_jobs/adapters/gguf_export.py": "a key of tokenizer.json",
+        "platform/cli/src/practicum_cli/announcement.py": "a field of OpenAI's requests",
+        "platform/cli/src/practicum_cli/commands/serve.py": "the argument of `practicum serve`",
         "services/gateway/src/practicum_gateway/app.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/adapters/answers_server.py": "a field of the OpenAI interface",
+        "jobs/src/practicum_jobs/adapters/vllm_server.py": "an option of vLLM and a field of OpenAI's requests",
         "jobs/src/practicum_jobs/blind/model_names.py": "the name of a folder",
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",
@@ -57,6 +60,12 @@ OTHER_MEANINGS = {
     },
     "gateway": {
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
+    },
+    "serve": {
+        "platform/core/src/practicum_core/environments.py": "the environment of that name",
+        "platform/core/src/practicum_core/stages/evaluate.py": "the environment of that name",
+        "platform/core/src/practicum_core/stages/quantcheck.py": "the environment of that name",
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum serve`",
     },
     "report": {
         "jobs/src/practicum_jobs/report/findings.py": "a text of the page",

@@ -180,12 +180,13 @@ def test_a_client_that_goes_away_frees_the_engine(tmp_path, stage):
         ("html-502", 502, "upstream_failed"),
         ("busy", 503, "upstream_busy"),
         ("broken", 500, "internal"),
+        ("framework", 404, "upstream_refused"),
     ],
 )
 def test_faults_of_the_engine_are_told_in_openais_shape(tmp_path, fault, status, code):
     async def run():
         async with build_stand(tmp_path) as stand:
-            with pytest.raises(openai.InternalServerError) as failed:
+            with pytest.raises(openai.APIStatusError) as failed:
                 await chat(stand.client(), extra_body={"fault": fault})
             assert (failed.value.status_code, failed.value.body["code"]) == (status, code)
             await chat(stand.client())
@@ -355,3 +356,19 @@ async def test_state_and_metrics_are_told(stand):
             page = await answer.text()
     assert 'practicum_gateway_requests_total{path="/v1/chat/completions",status="200"} 1.0' in page
     assert f'practicum_gateway_tokens_total{{key="{stand.key_id}",kind="completion"}} 5.0' in page
+
+
+@on_stand()
+async def test_a_client_that_closes_at_the_last_event_has_its_answer(stand):
+    body = json.dumps({"model": MODEL, "messages": HELLO, "max_tokens": 3, "stream": True}).encode()
+    request = HEAD.format(stand.secret).encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body
+    for _ in range(50):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stand.port)
+        writer.write(request)
+        await reader.readuntil(b"[DONE]")
+        writer.transport.abort()
+    await asyncio.sleep(0.1)
+    totals = stand.gateway.counters.totals
+    assert (totals.num_requests, totals.num_clients_gone, totals.completion_tokens) == (50, 0, 150)
+    # The connection to the engine was kept for the next request each time.
+    assert len({headers["X-Port"] for headers in stand.engine.headers}) == 1

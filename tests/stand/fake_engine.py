@@ -49,6 +49,7 @@ class FakeEngine:
         self.headers: list[dict] = []
         self.num_aborted = 0
         self.num_generated = 0
+        self.fault: str | None = None
         self._wake = asyncio.Event()
 
     def build_app(self) -> web.Application:
@@ -95,8 +96,9 @@ class FakeEngine:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.bodies.append(body)
-        self.headers.append(dict(request.headers))
-        if (fault := await self._fault(body.get("fault"))) is not None:
+        peer = request.transport.get_extra_info("peername")
+        self.headers.append({**request.headers, "X-Port": str(peer[1])})
+        if (fault := await self._fault(body.get("fault") or self.fault)) is not None:
             return fault
         text = json.dumps(body.get("messages") or body.get("prompt"))
         job = Job(max(len(text) // 4, 1), body.get("max_completion_tokens") or body.get("max_tokens") or 16)
@@ -149,17 +151,9 @@ class FakeEngine:
         return web.json_response({**_head(body, is_chat, ""), "choices": [choice], "usage": _count(job)})
 
     async def _fault(self, fault: str | None) -> web.StreamResponse | None:
-        if fault == "html":
-            return web.Response(text="<html>a proxy's page</html>", content_type="text/html")
-        if fault == "html-502":
-            return web.Response(status=502, text="<html>bad gateway</html>", content_type="text/html")
-        if fault == "busy":
-            return _refuse(503, "too many queued requests", "admission")
-        if fault == "broken":
-            return _refuse(500, "engine is dead", "internal")
         if fault == "silent":
             await asyncio.sleep(3600)
-        return None
+        return FAULTS[fault]() if isinstance(fault, str) and fault in FAULTS else None
 
     async def embed(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -200,6 +194,16 @@ def _refuse(status: int, message: str, code: str) -> web.Response:
 
 async def _send(response: web.StreamResponse, document: dict) -> None:
     await response.write(b"data: " + json.dumps(document, separators=(",", ":")).encode() + b"\n\n")
+
+
+FAULTS = {
+    "html": lambda: web.Response(text="<html>a proxy's page</html>", content_type="text/html"),
+    "html-502": lambda: web.Response(status=502, text="<html>bad gateway</html>", content_type="text/html"),
+    "mute": lambda: web.Response(text="data: [DONE]\n\n", content_type="text/event-stream"),
+    "framework": lambda: web.json_response({"detail": "Not Found"}, status=404),
+    "busy": lambda: _refuse(503, "too many queued requests", "admission"),
+    "broken": lambda: _refuse(500, "engine is dead", "internal"),
+}
 
 
 @contextlib.asynccontextmanager

@@ -34,7 +34,7 @@ def _made_up_stages(monkeypatch):
 
 
 def build_weekjob(**spec):
-    return WeekJob(metadata=Metadata(name="greetings"), spec=WeekJobSpec(unit="greetings", **spec))
+    return WeekJob(metadata=Metadata(name="greetings"), spec=WeekJobSpec(**{"unit": "greetings", **spec}))
 
 
 def look(steps, previous=None, now=NOW, *, holds=None, is_stop_requested=False, **spec):
@@ -170,6 +170,38 @@ def test_a_kept_server_stays_until_it_is_stopped():
 def test_a_kept_server_that_fails_for_good_takes_nothing_from_what_was_proved():
     over = {"greeter": replace(DIED, attempt=4), "caller": GREETED, "report": DONE}
     assert look(over, **KEEP).status.phase is Phase.SUCCEEDED
+
+
+SERVICE = {"unit": "service", **KEEP}
+SERVICE_TABLE = {
+    "the engine comes first": ({}, [("serve", 1)], Phase.RUNNING),
+    "the gateway waits until it is ready": ({"serve": STARTING}, [("serve", 1)], Phase.RUNNING),
+    "then both run": ({"serve": READY}, [("serve", 1), ("gateway", 1)], Phase.RUNNING),
+    "the gateway is not ready yet": (
+        {"serve": READY, "gateway": STARTING},
+        [("serve", 1), ("gateway", 1)],
+        Phase.RUNNING,
+    ),
+    "both serve": ({"serve": READY, "gateway": READY}, [("serve", 1), ("gateway", 1)], Phase.SERVING),
+    "an engine that died is started again": ({"serve": DIED}, [("serve", 2)], Phase.RUNNING),
+    "one that died too often fails the service": ({"serve": replace(DIED, attempt=4)}, [], Phase.FAILED),
+    "as does one that cannot start": ({"serve": replace(DIED, reason=Reason.CONFIG_INVALID)}, [], Phase.FAILED),
+}
+
+
+@pytest.mark.parametrize(("steps", "wanted", "phase"), SERVICE_TABLE.values(), ids=SERVICE_TABLE)
+def test_a_unit_of_servers_alone_waits_until_they_are_ready(steps, wanted, phase):
+    made = look(steps, **SERVICE)
+    assert (list_wanted(made), made.status.phase) == (wanted, phase)
+
+
+def test_a_service_that_was_ready_once_has_done_its_work():
+    serving = look({"serve": READY, "gateway": READY}, **SERVICE).status
+    assert serving.completion_time is not None
+    restarted = look({"serve": DIED, "gateway": READY}, previous=serving, **SERVICE)
+    assert list_wanted(restarted) == [("serve", 2), ("gateway", 1)]
+    stopped = look({"serve": STOPPED, "gateway": STOPPED}, previous=serving, is_stop_requested=True, **SERVICE)
+    assert (list_wanted(stopped), stopped.status.phase) == ([], Phase.SUCCEEDED)
 
 
 def test_the_time_to_live_of_a_kept_server_counts_from_the_last_task():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from practicum_cli.announcement import Announcement
 from practicum_cli.console import JsonLines, ProgressBar
 from practicum_cli.control import recheck_control
 from practicum_cli.executor import LocalExecutor, StageRuntime
@@ -89,7 +90,7 @@ def continue_run(path: Path) -> WeekJob:
 def execute_run(
     path: Path,
     weekjob: WeekJob,
-    listener: JsonLines | ProgressBar,
+    listener: JsonLines | ProgressBar | Announcement,
     stop: StopRequest,
     experiments: Path | None = None,
 ) -> Outcome:

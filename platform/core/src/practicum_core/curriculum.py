@@ -21,6 +21,7 @@ from practicum_core.units.evaluate_and_iterate import EVALUATE_AND_ITERATE
 from practicum_core.units.experiments import EXPERIMENTS
 from practicum_core.units.iterate import ITERATE
 from practicum_core.units.quantize import QUANTIZE
+from practicum_core.units.service import SERVICE
 from practicum_core.units.sft import SFT
 from practicum_core.units.shared_steps import MODEL
 from practicum_core.units.unit import Step, Unit
@@ -62,10 +63,11 @@ TOOLS: dict[str, Unit] = {
         COMPARISON_OF_FILES,
         BLIND_MAKE,
         BLIND_REVEAL,
+        SERVICE,
     )
 }
 """Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
-comparison of two models or result files, and the blind test."""
+comparison of two models or result files, the blind test, and a model in service."""
 
 _TEN = (
     "experiments",

@@ -86,7 +86,8 @@ class Survey:
 def survey_steps(spec: WeekJobSpec, steps: Steps, observed: Observed, now: dt.datetime) -> Survey:
     """Derive the facts of every step from one observation."""
     seen, previous = observed.steps, observed.previous
-    done = {step.name: _is_done(step, steps, seen) for step in steps}
+    awaited = _list_awaited(spec, steps, previous)
+    done = {step.name: _is_done(step, steps, seen, awaited) for step in steps}
     is_kept = _keeps_servers(spec, previous, now, is_over=all(done.values()))
     facts = tuple(
         StepFacts(
@@ -134,11 +135,23 @@ def list_coexisting(steps: Steps, *, keeps_servers: bool) -> list[list[ResolvedS
     return groups
 
 
-def _is_done(step: ResolvedStep, steps: Steps, seen: Seen) -> bool:
-    """Whether a step is done: a task that has succeeded, or a server whose users are all done."""
-    if step.spec.is_server:
-        return all(_is_done(user, steps, seen) for user in list_users(step, steps))
+def _list_awaited(spec: WeekJobSpec, steps: Steps, previous: WeekJobStatus | None) -> frozenset[str]:
+    """List the kept servers that no step uses and that were never all ready: that they become so is the week's work."""
+    if spec.serving is None or not spec.serving.keep or (previous is not None and previous.completion_time):
+        return frozenset()
+    return frozenset(step.name for step in steps if step.spec.is_server and not list_users(step, steps))
+
+
+def _is_done(step: ResolvedStep, steps: Steps, seen: Seen, awaited: frozenset[str] = frozenset()) -> bool:
+    """Whether a step is done: a task that has succeeded, or a server whose users are all done.
+
+    A server of ``awaited`` is done when it is ready.
+    """
     own = seen.get(step.name)
+    if step.name in awaited:
+        return own is not None and own.phase is Phase.SERVING
+    if step.spec.is_server:
+        return all(_is_done(user, steps, seen, awaited) for user in list_users(step, steps))
     return own is not None and own.phase is Phase.SUCCEEDED
 
 

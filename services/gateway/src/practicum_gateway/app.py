@@ -13,7 +13,7 @@ import aiohttp
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.breaker import BreakerSettings
 from practicum_gateway.clock import Clock
-from practicum_gateway.counters import Counters
+from practicum_gateway.counters import CLIENT_GONE, Counters
 from practicum_gateway.errors import RATE_LIMIT, SERVER, ApiError, ClientGone
 from practicum_gateway.exchange import JSON, Exchange, Message, Receive, Send
 from practicum_gateway.gradient import GradientLimiter, GradientSettings, count_units
@@ -30,7 +30,8 @@ GENERATING = {"/v1/chat/completions": "max_tokens", "/v1/completions": "max_toke
 """Paths whose engine generates tokens, and the field that bounds them."""
 _POST_PATHS = (*GENERATING, "/v1/embeddings")
 MODELS = "/v1/models"
-_GET_PATHS = (MODELS, "/healthz", "/startupz", "/readyz", "/metrics")
+_STATE_PATHS = ("/healthz", "/startupz", "/readyz", "/metrics")
+_GET_PATHS = (MODELS, *_STATE_PATHS)
 _MODELS_TIMEOUT_S = 10.0
 _KEEPALIVE_S = 4.0
 """Shorter than uvicorn keeps an idle connection open, on which a request would be lost otherwise."""
@@ -111,16 +112,17 @@ class Gateway:
         path = exchange.path if exchange.path in _POST_PATHS or exchange.path in _GET_PATHS else "other"
         try:
             await self._route(exchange)
+            status = exchange.status
         except ClientGone:
-            self.counters.count_client_gone(path)
+            status = CLIENT_GONE
         except ApiError as error:
+            status = error.status
             await exchange.respond_error(error)
-            self.counters.count_answer(path, error.status)
         except Exception:  # noqa: BLE001 - the edge: every fault becomes one answer and a full trace in the log
-            await exchange.respond_error(_explain_fault(exchange))
-            self.counters.count_answer(path, 500)
-        else:
-            self.counters.count_answer(path, exchange.status)
+            fault = _explain_fault(exchange)
+            status = fault.status
+            await exchange.respond_error(fault)
+        self.counters.count_answer(path, status, is_probe=path in _STATE_PATHS)
 
     async def _route(self, exchange: Exchange) -> None:
         path = exchange.path
@@ -130,7 +132,7 @@ class Gateway:
         elif path == MODELS or path.startswith(f"{MODELS}/"):
             _require_method(exchange, "GET")
             await self._tell_models(exchange)
-        elif path in _GET_PATHS:
+        elif path in _STATE_PATHS:
             _require_method(exchange, "GET")
             await self._tell_state(exchange)
         else:

@@ -20,7 +20,9 @@ from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import UpstreamPool
 
 _BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-_SERVER_ERROR, _CLIENT_ERROR, _CLIENT_GONE = 500, 400, 499
+_SERVER_ERROR, _CLIENT_ERROR = 500, 400
+CLIENT_GONE = 499
+"""What stands for the status of a request whose client went away, as in nginx."""
 _PREFIX = "practicum_gateway"
 
 
@@ -83,18 +85,21 @@ class Counters:
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
-    def count_answer(self, path: str, status: int) -> None:
-        """Count an answer."""
+    def count_answer(self, path: str, status: int, *, is_probe: bool) -> None:
+        """Count an answer.
+
+        Args:
+            path: One of the gateway's own, or another word; each makes a time series.
+            status: HTTP's, or :data:`CLIENT_GONE`.
+            is_probe: Whether it was about the gateway itself; such answers are none of the totals.
+        """
+        self._answers[path, status] += 1
+        if is_probe:
+            return
         self.totals.num_requests += 1
         self.totals.num_errors += status >= _SERVER_ERROR
-        self.totals.num_refused += _CLIENT_ERROR <= status < _SERVER_ERROR
-        self._answers[path, status] += 1
-
-    def count_client_gone(self, path: str) -> None:
-        """Count a request whose client went away, as the status 499 of nginx."""
-        self.totals.num_requests += 1
-        self.totals.num_clients_gone += 1
-        self._answers[path, _CLIENT_GONE] += 1
+        self.totals.num_clients_gone += status == CLIENT_GONE
+        self.totals.num_refused += _CLIENT_ERROR <= status < CLIENT_GONE
 
     def count_tokens(self, key: str, usage: Usage) -> None:
         """Count what a request used."""

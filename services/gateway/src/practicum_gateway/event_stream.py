@@ -104,6 +104,15 @@ def read_body_usage(body: bytes) -> Usage | None:
     return read_usage(_parse(body))
 
 
+def has_error_shape(body: bytes) -> bool:
+    """Whether an answer is an error as OpenAI's API shapes it.
+
+    >>> has_error_shape(b'{"error": {"message": "no"}}'), has_error_shape(b'{"detail": "Not Found"}')
+    (True, False)
+    """
+    return isinstance(_parse(body).get("error"), dict)
+
+
 def _parse(payload: bytes) -> dict[str, object]:
     try:
         document = json.loads(payload)

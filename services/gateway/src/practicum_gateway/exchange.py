@@ -38,6 +38,7 @@ class Exchange:
         request_id: As the client named it, or a new one.
         extra_headers: Of the answer, whatever it is.
         status: Of the answer; 0 before it has begun.
+        is_ended: Whether the answer is complete.
     """
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -49,6 +50,7 @@ class Exchange:
         self.request_id = named if is_plain else _RUN + b"-%x" % next(_NUMBERS)
         self.extra_headers: Headers = [(b"x-request-id", self.request_id)]
         self.status = 0
+        self.is_ended = False
         self._receive = receive
         self._send = send
         self._is_gone = False
@@ -116,6 +118,9 @@ class Exchange:
     async def _cancel_when_gone(self, task: asyncio.Task[Any]) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        if self.is_ended:
+            # The server says so after every answer. A client that has its answer may go.
+            return
         self._is_gone = True
         task.cancel()
 
@@ -130,6 +135,7 @@ class Exchange:
 
     async def end(self, chunk: bytes = b"") -> None:
         """End the answer."""
+        self.is_ended = True
         await self._send({"type": "http.response.body", "body": chunk})
 
     async def respond(self, status: int, headers: Headers, body: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,15 +11,16 @@ import aiohttp
 
 from practicum_gateway.breaker import Outcome
 from practicum_gateway.clock import Clock
-from practicum_gateway.errors import SERVER, ApiError
-from practicum_gateway.event_stream import EventStream, Usage, read_body_usage
+from practicum_gateway.errors import INVALID_REQUEST, SERVER, ApiError
+from practicum_gateway.event_stream import EventStream, Usage, has_error_shape, read_body_usage
 from practicum_gateway.exchange import JSON, Exchange
 from practicum_gateway.retries import RetryBudget
 from practicum_gateway.upstream import Call, Upstream, UpstreamPool
 
 _MAX_TRIES = 3
+_LAST_BYTES_S = 0.5
 _MAX_ANSWER_BYTES = 64 << 20
-_OK, _TOO_MANY, _FAILED, _BUSY = 200, 429, 500, 503
+_OK, _BAD_REQUEST, _TOO_MANY, _FAILED, _BUSY = 200, 400, 429, 500, 503
 _GATEWAY_FAULTS = (502, 503, 504)
 
 
@@ -150,7 +153,10 @@ class Relay:
                 call.end(Outcome.FAILED)
                 text = f"the engine answered {response.status} with {kind or 'no content type'} instead of JSON"
                 raise ApiError(502, "upstream_invalid", text, SERVER)
-            passage.usage = read_body_usage(body) if response.status == _OK else Usage(0, 0)
+            passage.usage = read_body_usage(body) if response.status < _BAD_REQUEST else Usage(0, 0)
+            if response.status >= _BAD_REQUEST and not has_error_shape(body):
+                call.end(self._judge(passage, response.status))
+                raise _build_refusal(response, body)
             passage.end_s = self._clock()
             await exchange.respond(response.status, [JSON, *_list_kept_headers(response)], body)
         call.end(self._judge(passage, response.status))
@@ -163,6 +169,10 @@ class Relay:
                     passage.first_byte_s = self._clock()
                     await exchange.start(_OK, [(b"content-type", b"text/event-stream; charset=utf-8")])
                 ready = events.feed(chunk)
+                if events.is_complete:
+                    # Clients close the connection at this event: it must be the end for them and for the gateway.
+                    await exchange.end(ready)
+                    break
                 if ready:
                     await exchange.write(ready)
         except ValueError as error:
@@ -172,7 +182,10 @@ class Relay:
         if not exchange.status:
             raise aiohttp.ClientPayloadError("the answer has no events")
         passage.end_s = self._clock()
-        await exchange.end(events.finish())
+        if exchange.is_ended:
+            await _read_to_end(response)
+        else:
+            await exchange.end(events.finish())
 
     def _judge(self, passage: Passage, status: int) -> Outcome:
         if status >= _FAILED:
@@ -184,6 +197,14 @@ class Relay:
         return Outcome.SLOW if is_slow else Outcome.GOOD
 
 
+async def _read_to_end(response: aiohttp.ClientResponse) -> None:
+    """Read what follows the last event, so that the connection can be used again, unless that takes long."""
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(_LAST_BYTES_S):
+            while not response.content.at_eof():
+                await response.content.readany()
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     parts: list[bytes] = []
     num_bytes = 0
@@ -193,6 +214,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             raise aiohttp.ClientPayloadError(f"the answer is longer than {_MAX_ANSWER_BYTES} bytes")
         parts.append(chunk)
     return b"".join(parts)
+
+
+def _build_refusal(response: aiohttp.ClientResponse, body: bytes) -> ApiError:
+    """Give an engine's refusal OpenAI's shape, as that of a path which it does not have."""
+    text = f"the engine answered {response.status}: {body[:300].decode(errors='replace')}"
+    kind = SERVER if response.status >= _FAILED else INVALID_REQUEST
+    return ApiError(response.status, "upstream_refused", text, kind)
 
 
 def _read_fault(response: aiohttp.ClientResponse, body: bytes) -> ApiError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -56,6 +57,7 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
     Raises:
         DataError: The file of keys is broken.
     """
+    raise_file_limit()
     keys = Path(config.keys) if config.keys else ctx.experiments / KEY_FILE
     gateway = Gateway(config, keys if config.require_key else None)
     host, port = os.environ.get(HOST_VARIABLE, "127.0.0.1"), int(os.environ[PORT_VARIABLE])
@@ -68,6 +70,13 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         **totals,
         metrics=[Metric(name=name, value=value) for name, value in totals.items()],
     )
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system does: each stream takes two, and the usual limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def build_server_config(gateway: Gateway, config: GatewayConfig, host: str, port: int) -> uvicorn.Config:

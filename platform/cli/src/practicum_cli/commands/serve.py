@@ -1,0 +1,79 @@
+"""``practicum serve``: a model behind the gateway on this machine, until it is stopped."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from practicum_cli.announcement import Announcement
+from practicum_cli.commands.options import experiments_option
+from practicum_cli.commands.single_run import tell_fault
+from practicum_cli.console import build_listener
+from practicum_cli.request import RunRequest, build_weekjobs
+from practicum_cli.service_port import note_port, require_free_port
+from practicum_cli.session import execute_run, start_run
+from practicum_cli.streams import tell
+from practicum_core.api_keys import KEY_FILE, KeyLimits, change_key_file, make_key
+from practicum_core.curriculum import TOOLS
+from practicum_core.errors import EXIT_OK
+from practicum_core.phases import Phase
+from practicum_core.weekjob import Serving, WeekJob
+from practicum_runtime.stop_request import StopRequest
+
+_UNIT = "service"
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the gateway; any free one without it.")
+@click.option("--no-key", is_flag=True, help="Answer requests without a key; only this machine can reach the gateway.")
+@click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="An option of a step; repeatable.")
+@experiments_option
+@click.option("--json", "as_json", is_flag=True, help="Print address and key as one line of JSON.")
+def serve(
+    *, model: str, port: int | None, no_key: bool, overrides: tuple[str, ...], experiments: Path, as_json: bool
+) -> int:
+    """Serve MODEL with vLLM behind the gateway, on this machine, until Ctrl-C.
+
+    MODEL is a URI (builtin:NAME, hf://OWNER/NAME, a folder) or a reference such as latest:sft. When the model has given
+    its first answer, the address of the gateway, a key and an example are printed. The key is valid until the end;
+    `practicum key make` makes others.
+    """
+    weekjob = _build_weekjob(model, overrides, requires_key=not no_key)
+    step = _get_outer_step()
+    if port is not None:
+        require_free_port(port)
+    path = start_run(experiments, weekjob)
+    if port is not None:
+        note_port(path, step, port)
+    keys = experiments.absolute() / KEY_FILE
+    secret, key = make_key(f"serve {path.name}", KeyLimits(), _now())
+    if not no_key:
+        change_key_file(keys, lambda file: file.add(key))
+    try:
+        announcement = Announcement(build_listener(), step, "" if no_key else secret, as_json=as_json)
+        outcome = execute_run(path, weekjob, announcement, StopRequest(), experiments.absolute())
+    finally:
+        if not no_key:
+            change_key_file(keys, lambda file: file.revoke(key.id, _now()))
+    if outcome.status.phase is Phase.FAILED:
+        return tell_fault(outcome)
+    tell(f"stopped; records and logs: {outcome.path}", err=True)
+    return EXIT_OK
+
+
+def _build_weekjob(model: str, overrides: tuple[str, ...], *, requires_key: bool) -> WeekJob:
+    extra = {} if requires_key else {f"{_get_outer_step()}.require_key": False}
+    [weekjob] = build_weekjobs((_UNIT,), RunRequest(overrides=overrides, model=model, extra_set=extra))
+    return weekjob.model_copy(update={"spec": weekjob.spec.model_copy(update={"serving": Serving(keep=True)})})
+
+
+def _get_outer_step() -> str:
+    """Return the step that clients ask, the last of the unit."""
+    return TOOLS[_UNIT].steps[-1].name
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,85 @@
+"""Configuration and record of the stage ``serve``: a model answers OpenAI's HTTP API until it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from practicum_core.metrics import Metric
+from practicum_core.stages.base import ModelUri, StageConfig, StageRecord
+from practicum_core.stages.spec import Endpoint, StageSpec
+from practicum_core.stages.titles import figure, key_figure
+from practicum_core.texts import Bilingual
+
+
+class ServeConfig(StageConfig):
+    """Which model, and how vLLM runs it. Options without a note mean what vLLM's options of that name mean."""
+
+    model: ModelUri = Field(default="builtin:smollm2-135m", description="URI of the model.")
+    served_name: str = Field(default="", description="Name in requests; without it, the last part of the URI.")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
+    quantization: str | None = None
+    max_model_len: int | None = Field(
+        default=None, ge=16, description="Tokens of a prompt with its answer; the model's own limit without it."
+    )
+    max_num_seqs: int = Field(default=32, ge=1, description="Requests that are computed at the same time, at most.")
+    max_num_batched_tokens: int | None = Field(default=None, ge=1, description="Tokens of one step of the scheduler.")
+    kv_cache_gib: float = Field(default=1.0, gt=0, description="Memory for keys and values of open requests, in GiB.")
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0, le=1, description="On a GPU: share of its memory, in place of kv_cache_gib."
+    )
+    enable_prefix_caching: bool = True
+    enable_chunked_prefill: bool = True
+    enforce_eager: bool = Field(default=True, description="False compiles the model first, which takes minutes.")
+    drain_s: float = Field(default=20.0, ge=0, description="Seconds for open requests to end when it is stopped.")
+
+
+class ServeRecord(StageRecord):
+    """How it started and what it answered since."""
+
+    model: str
+    model_path: str = Field(description="Folder that was loaded.")
+    served_names: list[str]
+    dtype: str
+    max_model_tokens: int
+    num_requests: int = Field(description="Requests that ended.")
+    prompt_tokens: int
+    completion_tokens: int
+
+
+METRICS = {
+    "ready_s": key_figure("From start to ready", "从启动到就绪", "seconds"),
+    "files_s": figure("Start: files of the model", "启动：获取模型文件", "seconds"),
+    "import_s": figure("Start: import of vLLM", "启动：导入 vLLM", "seconds"),
+    "engine_s": figure("Start: weights, KV cache and warm-up", "启动：加载权重、KV 缓存与预热", "seconds"),
+    "server_s": figure("Start: HTTP server", "启动：HTTP 服务", "seconds"),
+    "first_token_s": figure("Start: first token of the first answer", "启动：首个回答的首个词元", "seconds"),
+    "num_requests": figure("Requests", "请求数", "count"),
+    "prompt_tokens": figure("Prompt tokens", "提示词词元数", "count"),
+    "completion_tokens": figure("Generated tokens", "生成词元数", "count"),
+}
+
+
+def describe_result(metrics: Mapping[str, Metric]) -> str:
+    """Say how long the start took; empty where it never became ready.
+
+    >>> describe_result({"ready_s": Metric(name="ready_s", value=31.25)})
+    'The model was ready 31.2 s after the start of its server'
+    """
+    ready = metrics.get("ready_s")
+    return f"The model was ready {ready.value:.1f} s after the start of its server" if ready is not None else ""
+
+
+SPEC = StageSpec(
+    "serve",
+    Bilingual("answers OpenAI's HTTP API with a model until it is stopped", "用模型提供 OpenAI 接口，直到被停止"),
+    "serve",
+    ServeConfig,
+    ServeRecord,
+    endpoint=Endpoint(port=8000, ready_path="/readyz", live_path="/healthz", startup_s=900.0),
+    uses_gpu=True,
+    metrics=METRICS,
+    describe_result=describe_result,
+)
