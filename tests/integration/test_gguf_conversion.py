@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 
 import gguf
@@ -189,3 +190,47 @@ def test_a_model_of_another_family_is_not_exported(tiny_model_dir, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
     with pytest.raises(ConfigError, match="a mamba model cannot be written as GGUF"):
         export_gguf(tmp_path, tmp_path / "model.gguf", "")
+
+
+QWEN_RULE = {
+    "type": "Sequence",
+    "pretokenizers": [
+        {
+            "type": "Split",
+            "pattern": {"Regex": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|\s+"},
+            "behavior": "Isolated",
+            "invert": False,
+        },
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+    ],
+}
+
+
+def test_a_qwen2_with_its_biases_is_exported_as_transformers_reads_it(tiny_model_dir, tmp_path):
+    folder = tmp_path / "qwen"
+    config = transformers.Qwen2Config(
+        vocab_size=512,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        model = transformers.Qwen2ForCausalLM(config).eval()
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, 0, 0.1)
+    model.save_pretrained(folder)
+    tokenizer = json.loads((tiny_model_dir / "tokenizer.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer | {"pre_tokenizer": QWEN_RULE}), encoding="utf-8")
+    export_gguf(folder, folder / "model.gguf", TEMPLATE)
+    back = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", dtype=torch.float32)
+    ids = torch.tensor([[1, 5, 40, 97, 98, 2, 60]])
+    with torch.inference_mode():
+        assert torch.allclose(model(ids).logits, back.eval()(ids).logits, atol=2e-3)
+    assert gguf.GGUFReader(folder / "model.gguf").fields["tokenizer.ggml.pre"].contents() == "qwen2"
