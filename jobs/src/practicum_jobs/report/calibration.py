@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from practicum_core.stages.calibration import CalibrationCheck, CalibrationRecord, CanaryRound
+from practicum_core.stages.titles import Style
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Fact, Facts, Notice, Section, Table
 from practicum_jobs.report.figures import format_figure, get_title, name_failure
@@ -29,10 +30,9 @@ def _build_blocks(record: CalibrationRecord) -> list[Block]:
             CALIBRATION["checks"],
             [
                 Column(CALIBRATION["check"]),
-                Column(CALIBRATION["measured"], "number"),
-                Column(CALIBRATION["held"], "number"),
-                Column(CALIBRATION["bar"], "number"),
                 Column(CALIBRATION["result"]),
+                Column(CALIBRATION["measured"], "number"),
+                Column(CALIBRATION["bar"]),
             ],
             [_build_check(one) for one in record.checks],
         ),
@@ -62,19 +62,20 @@ def _build_notice(record: CalibrationRecord) -> Notice:
 
 
 def _build_check(check: CalibrationCheck) -> list[Cell | Text]:
-    title = get_title(check.name)
-    words = COMPARISONS[check.comparison]
-    bar = format_figure(check.bar, title.style)
+    known = get_title(check.name)
+    # A bar on a difference is on its distance from zero.
+    style: Style = "width" if known.style == "points" else known.style
+    words, bar = COMPARISONS[check.comparison], format_figure(check.bar, style)
     wanted = Bilingual(f"{words.en} {_in(bar, 'en')}", f"{words.zh} {_in(bar, 'zh')}")
     outcome = Cell(CALIBRATION["passed"], tone="good") if check.is_passed else Cell(CALIBRATION["missed"], tone="bad")
     if check.value is None or check.held is None:
-        return [title.title, CALIBRATION["not_measured"], "–", wanted, outcome]
-    interval = ""
+        return [known.title, outcome, CALIBRATION["not_measured"], wanted]
+    interval, held = "", Cell(wanted)
     if check.low is not None and check.high is not None:
-        low, high = (_in(format_figure(end, title.style), "en") for end in (check.low, check.high))
+        low, high = (_in(format_figure(end, known.style), "en") for end in (check.low, check.high))
         interval = f"{low} – {high}"
-    value = Cell(format_figure(check.value, title.style), "number", note=interval)
-    return [title.title, value, format_figure(check.held, title.style), wanted, outcome]
+        held = Cell(wanted, note=CALIBRATION["held"].format(value=format_figure(check.held, style)))
+    return [known.title, outcome, Cell(format_figure(check.value, known.style), "number", note=interval), held]
 
 
 def _build_round(one: CanaryRound) -> list[Cell | Text]:

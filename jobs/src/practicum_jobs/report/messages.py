@@ -486,7 +486,7 @@ CALIBRATION = {
     "checks": B("The judge against the bar", "裁判与门槛"),
     "check": B("Check", "检查项"),
     "measured": B("Measured", "实测值"),
-    "held": B("Held against the bar", "用于比较的值"),
+    "held": B("held against it: {value}", "用于比较：{value}"),
     "bar": B("Bar", "门槛"),
     "result": B("Result", "结果"),
     "passed": B("passed", "通过"),
