@@ -88,7 +88,14 @@ class HttpJudge:
 
             async def ask(question: Question) -> tuple[Question, Judgement]:
                 async with room:
-                    return question, await self._ask_patiently(client, question)
+                    try:
+                        return question, await self._ask_patiently(client, question)
+                    except ConfigError:
+                        # Whoever waits for this room would be refused as well, and services count refused requests.
+                        for one in tasks:
+                            if one is not asyncio.current_task():
+                                one.cancel()
+                        raise
 
             tasks = [asyncio.create_task(ask(question)) for question in questions]
             try:
