@@ -155,7 +155,7 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
     levels = f": base {base.value:.3f}, tuned {tuned.value:.3f}" if base and tuned else ""
     verb = "beats" if (low if low is not None else delta.value) > 0 else "does not beat"
     gain = f"{delta.value:+.3f} exact match{interval}{levels}"
-    return f"The tuned model {verb} the base model on the test split by {gain}"
+    return f"The tuned model {verb} the base model on the scored rows by {gain}"
 
 
 class EvaluationSample(Sample):
