@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -59,6 +60,11 @@ def test_good_rows_pass_every_check():
         ([_row()], {"free_gib": 0.5}, "0.50 GiB are free"),
         ([_row()], {"engine": "flat", "method": "qlora"}, "engine=flat trains with method=lora"),
         ([_row()], {"method": "qlora", "strategy": "deepspeed"}, "does not shard 4-bit weights"),
+        (
+            [_row(), _row("r2")],
+            {"model": replace(FACTS, num_positions=4)},
+            "more tokens than the model's 4",
+        ),
         ([_row()], {"template": "<|start_header_id|>user<|eot_id|>"}, "<|eot_id|>, <|start_header_id|>"),
     ],
 )

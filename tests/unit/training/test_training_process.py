@@ -8,11 +8,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from practicum_core.errors import PlatformError, Reason
+from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.stages.sft import SftConfig
 from practicum_jobs.adapters.checkpoint_store import CheckpointStore
 from practicum_jobs.adapters.ray_session import open_session
-from practicum_jobs.adapters.training_job import IGNORED, TokenRow, TrainingJob, WorkersFailedError, write_rows
+from practicum_jobs.adapters.training_job import (
+    IGNORED,
+    TokenRow,
+    TrainingJob,
+    UntrainableError,
+    WorkersFailedError,
+    write_rows,
+)
 from practicum_jobs.training.attempts import prepare_attempt
 from practicum_jobs.training.divergence import DivergenceWatchdog
 from practicum_jobs.training.faults import explain_training_faults
@@ -125,6 +132,30 @@ def test_failed_workers_are_explained_with_the_options_of_the_step(causes, reaso
     assert caught.value.reason is reason
     assert words in caught.value.detail
     assert "tune.batch_size" in caught.value.fix
+
+
+UNTRAINABLE = UntrainableError(ValueError("BloomForCausalLM does not support it\nPlease request the support"))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        UNTRAINABLE,
+        WorkersFailedError({1: f"a trace\nray.exceptions.X: {type(UNTRAINABLE).__name__}: {UNTRAINABLE}"}, "failed"),
+    ],
+)
+def test_what_the_libraries_refuse_is_the_options_fault_in_any_worker(fault, tmp_path):
+    with pytest.raises(ConfigError) as caught, explain_training_faults(_make_job(tmp_path)):
+        raise fault
+    assert caught.value.reason is Reason.PREFLIGHT_FAILED
+    assert "method=lora among them (ValueError: BloomForCausalLM does not support it)" in caught.value.detail
+    assert "options of tune" in caught.value.fix
+
+
+def test_memory_that_ran_out_while_the_model_was_loaded_is_named_as_such(tmp_path):
+    with pytest.raises(PlatformError) as caught, explain_training_faults(_make_job(tmp_path)):
+        raise UntrainableError(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert caught.value.reason is Reason.OUT_OF_MEMORY
 
 
 def test_other_faults_pass(tmp_path):
