@@ -12,6 +12,9 @@ from judge_server import JudgeServer, Reply, good
 from practicum_core.errors import ConfigError, PlatformError, Stopped
 from practicum_core.stages.judge import JudgeConfig
 from practicum_jobs.judge import http_judge
+from practicum_jobs.judge.gold import build_gold
+from practicum_jobs.judge.http_judge import HttpJudge, HttpOptions
+from practicum_jobs.judge.pairs import Question
 
 KEY = "sk-made-up-and-secret"
 # anyio/_core/_sockets.py, connect_tcp: an attempt to connect that is cancelled before it began is never awaited.
@@ -170,18 +173,25 @@ def test_the_key_is_sent_and_stands_nowhere(stand, monkeypatch, capfd):
     assert KEY not in "".join(capfd.readouterr())
 
 
-def test_no_key_is_sent_where_none_is_set(stand, monkeypatch):
-    monkeypatch.delenv("PRACTICUM_JUDGE_KEY", raising=False)
+def ask_directly(server, **options):
+    """Ask about four gold pairs without the stage."""
+    questions = [Question(pair, is_base_first=True) for pair in build_gold("en")[:4]]
+    return dict(HttpJudge(HttpOptions(server.url, "judge-1", retries=0, **options)).judge(questions))
+
+
+def test_no_key_is_sent_where_none_is_set():
     with JudgeServer(good) as server:
-        stand.ask(server)
+        ask_directly(server)
+    assert len(server.headers) == 4
     assert not [one for one in server.headers if "Authorization" in one]
 
 
 @pytest.mark.parametrize("form", ["json_schema", "json_object", "none"])
-def test_the_form_of_the_answer_is_asked_for_as_told(stand, form):
+def test_the_form_of_the_answer_is_asked_for_as_told(form):
     with JudgeServer(good) as server:
-        stand.ask(server, response_format=form, limit=1)
+        judgements = ask_directly(server, response_format=form)
     assert {one.get("response_format", {}).get("type", "none") for one in server.requests} == {form}
+    assert len([one for one in judgements.values() if one.verdict]) == 4
 
 
 @pytest.mark.parametrize(
