@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from practicum_core.errors import PlatformError, Reason
+from practicum_core.errors import ConfigError, Reason
 from practicum_core.stages.serve import ServeConfig
 from practicum_jobs.serve.memory import GIB, ServingMemory, estimate_memory
 
@@ -25,6 +25,6 @@ def test_wide_weights_are_narrowed(tmp_path, dtype, gib):
 
 
 def test_a_model_that_does_not_fit_is_refused_with_what_takes_the_memory():
-    with pytest.raises(PlatformError, match=r"hf://big needs about 33\.5 GiB .* 20\.0 GiB are free") as refused:
+    with pytest.raises(ConfigError, match=r"hf://big needs about 33\.5 GiB .* 20\.0 GiB are free") as refused:
         ServingMemory(30.0, 1.0).check(20.0, "hf://big")
-    assert refused.value.reason is Reason.OUT_OF_MEMORY
+    assert refused.value.reason is Reason.PREFLIGHT_FAILED

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from practicum_core.errors import PlatformError, Reason
+from practicum_core.errors import ConfigError, Reason
 from practicum_core.machine import list_gpus, read_unused_limit
 from practicum_core.stages.serve import ServeConfig
 from practicum_jobs.models.weights import count_parameters
@@ -37,17 +37,17 @@ class ServingMemory:
         """Refuse a model that does not fit.
 
         Raises:
-            PlatformError: It does not fit (``OutOfMemory``).
+            ConfigError: It does not fit (``PreflightFailed``, which is not tried again).
 
         >>> ServingMemory(0.3, 1.0).check(4.0, "builtin:smollm2-135m")
         """
         if self.total_gib <= free_gib:
             return
-        raise PlatformError(
-            Reason.OUT_OF_MEMORY,
+        raise ConfigError(
             f"{uri} needs about {self.total_gib:.1f} GiB (weights {self.weights_gib:.1f}, KV cache "
             f"{self.kv_cache_gib:.1f}, processes {self.processes_gib:.1f}); {free_gib:.1f} GiB are free",
             "lower serve.kv_cache_gib, choose a smaller or quantized model, or stop other work",
+            Reason.PREFLIGHT_FAILED,
         )
 
 
@@ -70,7 +70,7 @@ def check_memory(folder: Path, config: ServeConfig) -> None:
     """Refuse a model that does not fit into the memory of this machine; on a GPU, vLLM measures for itself.
 
     Raises:
-        PlatformError: It does not fit (``OutOfMemory``).
+        ConfigError: It does not fit (``PreflightFailed``).
     """
     if list_gpus():
         return

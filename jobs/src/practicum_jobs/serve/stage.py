@@ -19,8 +19,8 @@ def run(config: ServeConfig, ctx: StageContext) -> ServeRecord:
     """Serve until a stop is requested.
 
     Raises:
-        ConfigError: There is no such model, or vLLM cannot load it or answer with it.
-        PlatformError: The model does not fit into memory, or the engine died.
+        ConfigError: There is no such model, it does not fit into memory, or vLLM cannot load it or answer with it.
+        PlatformError: The engine died.
         Stopped: A stop was requested before it was ready.
     """
     started_s = time.monotonic()

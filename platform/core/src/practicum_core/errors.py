@@ -27,7 +27,7 @@ class Reason(StrEnum):
     MODEL_MISSING = "ModelMissing"
     """The model's files cannot be found or downloaded."""
     PREFLIGHT_FAILED = "PreflightFailed"
-    """A check before training found that training would fail or be useless."""
+    """A check before training or serving found that it would fail or be useless."""
     TRAINING_DIVERGED = "TrainingDiverged"
     """The loss became NaN, infinite, or far higher than at the start."""
     GATE_FAILED = "GateFailed"

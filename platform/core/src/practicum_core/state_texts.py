@@ -57,8 +57,8 @@ REASONS: Mapping[Reason, Bilingual] = {
     ),
     Reason.MODEL_MISSING: Bilingual("The model's files cannot be found or downloaded.", "找不到模型文件，或无法下载。"),
     Reason.PREFLIGHT_FAILED: Bilingual(
-        "A check before training found that training would fail or be useless.",
-        "训练前的检查发现训练会失败或没有意义。",
+        "A check before training or serving found that it would fail or be useless.",
+        "训练或提供服务前的检查发现其会失败或没有意义。",
     ),
     Reason.TRAINING_DIVERGED: Bilingual(
         "The loss became NaN, infinite, or far higher than at the start.", "损失变为 NaN、无穷大，或远高于开始时。"
