@@ -253,6 +253,12 @@ def test_a_unit_that_only_measures_needs_no_training_rows():
     assert get_needed_splits(unit="experiments") == {"test": ["evaluate"]}
 
 
+def test_leaks_that_a_unit_accepts_come_on_top_of_those_of_the_week_job():
+    steps = resolve_steps(build_weekjob(unit="iterate", waive_leakage=["near:train-control"]))
+    waived = next(step.config.waive_leakage for step in steps if step.name == "snapshot-enlarged")
+    assert waived == ["near:train-control", "exact:train-test", "near:train-test", "ngram:train-test"]
+
+
 def test_what_is_read_of_data_that_a_later_step_makes_is_not_needed_before():
     assert get_needed_splits("model", unit="iterate") == {"train": ["iterate"], "validation": ["iterate"]}
     enlarged = get_needed_splits("snapshot-enlarged", unit="evaluate-and-iterate")

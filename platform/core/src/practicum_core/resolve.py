@@ -172,6 +172,8 @@ def _merge_config(
     fields = stage.config.model_fields
     values = {key: value for key, value in shared.items() if key in fields and value is not None}
     values.update(step.config)
+    if "waive_leakage" in step.config:  # what the unit accepts comes on top of what the week job accepts
+        values["waive_leakage"] = [*dict.fromkeys([*spec.waive_leakage, *step.config["waive_leakage"]])]
     if spec.profile == "quick":
         values.update(step.quick)
     values.update(overrides)
