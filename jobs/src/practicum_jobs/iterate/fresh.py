@@ -49,9 +49,9 @@ def build_fresh(material: Material, known: Sequence[Row], limit: int | None) -> 
         DataError: No fresh row is left for what failed.
     """
     candidates, origin = _list_candidates(material)
-    texts = [(row.id, _get_text(row)) for row in candidates]
-    trained = find_overlap(((row.id, _get_text(row)) for row in known), texts)
-    looked_at = find_overlap(((row.id, _get_text(row)) for row in material.seen), texts)
+    texts = [(row.id, row.user_text) for row in candidates]
+    trained = find_overlap(((row.id, row.user_text) for row in known), texts)
+    looked_at = find_overlap(((row.id, row.user_text) for row in material.seen), texts)
     # Rows of one wording share long runs of words without being the same question: with rows that were only looked
     # at, equal and nearly equal ones count.
     refused = {*trained.exact, *trained.near, *trained.ngram, *looked_at.exact, *looked_at.near}
@@ -90,7 +90,3 @@ def build_slice(failed: Sequence[FailedRow]) -> ItemSlice:
         groups=sorted({one.row.group for one in failed if one.row.group}),
         tasks=sorted({one.row.task for one in failed if not one.row.group}),
     )
-
-
-def _get_text(row: Row) -> str:
-    return "\n".join(message.content for message in row.messages if message.role == "user")

@@ -96,9 +96,9 @@ def check_pairs(pairs: Sequence[LinkedRow], unseen: Sequence[Row]) -> CheckedPai
         pairs: The pairs.
         unseen: Rows of the fresh and the control split, which no pair may resemble.
     """
-    texts = [(pair.row.id, _get_text(pair.row)) for pair in pairs]
-    clusters = find_duplicates((pair.row.id, f"{_get_text(pair.row)}\n{pair.row.rejected}") for pair in pairs)
-    overlap = find_overlap(((row.id, _get_text(row)) for row in unseen), texts)
+    texts = [(pair.row.id, pair.row.user_text) for pair in pairs]
+    clusters = find_duplicates((pair.row.id, f"{pair.row.user_text}\n{pair.row.rejected}") for pair in pairs)
+    overlap = find_overlap(((row.id, row.user_text) for row in unseen), texts)
     found = {
         EMPTY: [pair.row.id for pair in pairs if not (pair.row.rejected or "").strip()],
         EQUAL: [pair.row.id for pair in pairs if (pair.row.rejected or "").strip() == pair.row.answer.strip()],
@@ -143,7 +143,3 @@ def hold_out(pairs: Sequence[LinkedRow]) -> tuple[list[LinkedRow], list[LinkedRo
         [pair for pair, key in zip(pairs, keys, strict=True) if key not in held],
         [pair for pair, key in zip(pairs, keys, strict=True) if key in held],
     )
-
-
-def _get_text(row: Row) -> str:
-    return "\n".join(message.content for message in row.messages if message.role == "user")

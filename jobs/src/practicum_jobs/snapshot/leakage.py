@@ -120,24 +120,13 @@ def count_leaks(
     return leaks
 
 
-def get_user_text(row: Row) -> str:
-    """Return the text of all user turns of a row.
-
-    >>> from practicum_core.rows import Message
-    >>> get_user_text(Row(id="a", messages=[Message(role="system", content="s"), Message(role="user", content="u")],
-    ...     answer="x"))
-    'u'
-    """
-    return "\n".join(message.content for message in row.messages if message.role == "user")
-
-
 def _name_leak(kind: Kind, known: str, probe: str) -> str:
     return f"{kind.value}:{known}-{probe}"
 
 
 def _read_texts(rows: Iterator[Row]) -> Iterator[tuple[str, str]]:
     for row in rows:
-        yield row.id, get_user_text(row)
+        yield row.id, row.user_text
 
 
 def _read_probes(probes: Sequence[tuple[str, Iterator[Row]]], own: Callable[[str], None]) -> Iterator[tuple[str, str]]:

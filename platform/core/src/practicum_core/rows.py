@@ -103,6 +103,11 @@ class Row(BaseModel):
     )
 
     @property
+    def user_text(self) -> str:
+        """The text of all user turns; system prompts are left out, because rows of one task share them."""
+        return "\n".join(message.content for message in self.messages if message.role == "user")
+
+    @property
     def reply(self) -> Message:
         """The answer as an assistant turn."""
         return self.answer_turn or Message(role="assistant", content=self.answer)
