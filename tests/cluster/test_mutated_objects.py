@@ -1,6 +1,6 @@
 """Mutated week jobs and courses on a real API server: each is refused there, or the controller says what is wrong.
 
-``PRACTICUM_FUZZ_OBJECTS`` sets how many are written, three of four of them week jobs: 5,000 take about six minutes.
+``PRACTICUM_FUZZ_OBJECTS`` sets how many are written, three of four of them week jobs: 5,000 take about ten minutes.
 """
 
 from __future__ import annotations
