@@ -179,7 +179,8 @@ def test_an_engine_that_computes_otherwise_generates_again(context, base_dir):
     assert (read_metrics(record)["answers_cached"], record.dtype) == (0, "bfloat16")
 
 
-def test_a_stopped_evaluation_goes_on_where_it_was(context, base_dir):
+def test_a_stopped_evaluation_goes_on_where_it_was(context, base_dir, monkeypatch):
+    monkeypatch.setattr("practicum_jobs.evaluate.stage.PROGRESS_PERIOD_S", 0)
     whole = evaluate.run(configure(base_dir, reuse_answers=False), context)
     shutil.rmtree(context.layout.root)
     config = configure(base_dir, reuse_answers=False)

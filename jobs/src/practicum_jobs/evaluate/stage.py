@@ -29,6 +29,8 @@ from practicum_jobs.scoring.power import ASSUMED_CORRELATION, Design, Power, pla
 from practicum_jobs.scoring.scorers import score_row
 from practicum_jobs.training.facts import count_threads
 
+PROGRESS_PERIOD_S = 1.0
+
 
 def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
     """Score the base model, and the candidate if one is named, on a split of the run's data.
@@ -114,11 +116,15 @@ def _answer_all(
 ) -> list[Answers]:
     total = len(models) * sum(map(len, rows.values()))
     done = 0
+    told_s = -math.inf
 
     def note(answered: int) -> None:
-        nonlocal done
+        """Publish the progress now and then: each time it is written through to the disk, and the engine waits."""
+        nonlocal done, told_s
         done += answered
-        ctx.progress(done / total, f"{done} of {total} answers")
+        if done == total or ctx.elapsed_s - told_s >= PROGRESS_PERIOD_S:
+            told_s = ctx.elapsed_s
+            ctx.progress(done / total, f"{done} of {total} answers")
 
     return [answer_rows(model, Question(role, rows), config, ctx, note) for role, model in models.items()]
 
