@@ -56,7 +56,7 @@ bench-dpo: ## preference training compared with a plain TRL script
 bench-gpu: ## fine-tuning on a GPU compared with a plain TRL script; without a package index see bench-gpu.sh
 	tests/bench/bench-gpu.sh
 
-bench-eval: ## the statistics of an evaluation on 10,000 items x 10 tasks
+bench-eval: ## an evaluation: its statistics, and 500 items by vLLM beside the bare engine and lm-evaluation-harness
 	tests/bench/bench-eval.sh
 
 bench-gateway: ## what the gateway adds to a request, beside a bare pass-through

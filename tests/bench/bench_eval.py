@@ -1,15 +1,20 @@
-"""Speed of the statistics of an evaluation: bootstrap, permutation and clustered intervals on 10,000 items x 10 tasks.
+"""Speed of an evaluation: its statistics on 10,000 items x 10 tasks, and 500 items on SmolLM2 by vLLM beside lm-eval.
 
-Prints one JSON line at the end.
+python bench_eval.py [statistics|engines] runs one half, without an argument both. Prints one JSON line at the end.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
+import tempfile
 import time
+from pathlib import Path
 from statistics import median
 
 import numpy as np
+from bench_eval_engines import measure_engines
 
 from practicum_jobs.scoring.intervals import Bootstrap
 from practicum_jobs.scoring.paired import (
@@ -25,6 +30,16 @@ SHAPES = {"clustered": (True, True), "independent": (True, False), "fractional":
 
 
 def main() -> None:
+    """Measure the halves that the command line names."""
+    halves = sys.argv[1:] or ["statistics", "engines"]
+    results = measure_statistics() if "statistics" in halves else {}
+    if "engines" in halves:
+        with tempfile.TemporaryDirectory(prefix="bench-eval-", dir=os.environ.get("BENCH_FOLDER")) as folder:
+            results |= measure_engines(Path(folder))
+    print(json.dumps({"bench": "eval", "results": results}))
+
+
+def measure_statistics() -> dict[str, dict]:
     """Time each shape of scores; the goal is for right and wrong answers with and without clusters, and fractions."""
     results: dict[str, dict] = {}
     for name, (is_binary, is_clustered) in SHAPES.items():
@@ -34,7 +49,7 @@ def main() -> None:
         value = median(runs)
         goal = {"value": round(value, 3), "unit": "s", "goal": f"<= {GOAL_S:g}", "met": value <= GOAL_S}
         results[f"seconds_statistics_{name}"] = goal
-    print(json.dumps({"bench": "eval", "results": results}))
+    return results
 
 
 def draw_task(seed: int, *, is_binary: bool, is_clustered: bool) -> PairedOutcomes:
