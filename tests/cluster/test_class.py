@@ -31,11 +31,14 @@ SMALL = {
     "evaluate.limit": 4,
     "evaluate.max_new_tokens": 8,
 }
-WEEK_4 = {
-    "evaluate.limit": 4,
-    "evaluate.control_limit": 4,
-    "evaluate.max_new_tokens": 8,
-    "compare.num_resamples": 1000,
+FEW_ANSWERS = {"limit": 4, "control_limit": 4, "max_new_tokens": 8}
+WEEK_4 = {f"evaluate.{name}": value for name, value in FEW_ANSWERS.items()} | {"compare.num_resamples": 1000}
+WEEK_5 = {
+    **{name: value for name, value in SMALL.items() if name.startswith("sft.")},
+    "sft.num_epochs": 1,
+    "iterate.train_rows": 8,
+    "iterate.fresh_rows": 4,
+    **{f"evaluate-{split}.{name}": value for split in ("fresh", "seen") for name, value in FEW_ANSWERS.items()},
 }
 WEEK_1 = {"unit": "experiments", "set": {"evaluate.max_new_tokens": 8}}
 WEEK_3 = {"unit": "sft", "set": SMALL, "resources": {"gpu": {"slices": 1}}}
@@ -145,22 +148,39 @@ def test_two_students_share_one_gpu(school):
     assert children["sft"].startswith("RayJob/")
 
 
-def test_week_4_is_built_on_week_3_by_kubectl_alone(school, tmp_path):
-    """The file of the week as the course has it, with less to compute."""
-    document = yaml.safe_load((ROOT / "manifests/course-10/week-04.yaml").read_text(encoding="utf-8"))
-    document["spec"] |= TINY | {"set": WEEK_4}
-    (tmp_path / "week-04.yaml").write_text(json.dumps(document))
-    applied = school.try_as("student-01", "apply", "-n", "student-01", "-f", tmp_path / "week-04.yaml")
-    assert "weekjob.practicum.dev/week-04 created" in applied
-    end = school.wait_end("student-01", "week-04", 600)
+def apply_file(school, folder, week, options):
+    """Apply the file of a week as the course has it, with less to compute, as a student; return how it ended."""
+    document = yaml.safe_load((ROOT / f"manifests/course-10/{week}.yaml").read_text(encoding="utf-8"))
+    document["spec"] |= TINY | {"set": options}
+    (folder / f"{week}.yaml").write_text(json.dumps(document))
+    applied = school.try_as("student-01", "apply", "-n", "student-01", "-f", folder / f"{week}.yaml")
+    assert f"weekjob.practicum.dev/{week} created" in applied
+    end = school.wait_end("student-01", week, 900)
     assert end["phase"] == "Succeeded", end
-    passed = {gate["name"]: gate["passed"] for gate in end["gates"]}
+    return {gate["name"]: gate["passed"] for gate in end["gates"]}
+
+
+def read_built_on(school, week):
+    lineage = json.loads(school.read_run_text("student-01", week, "lineage.lock.json"))["built_on"]
+    return {one["reference"]: one["run_id"] for one in lineage}
+
+
+def test_weeks_4_and_5_are_built_on_the_weeks_before_by_kubectl_alone(school, tmp_path):
+    gates = apply_file(school, tmp_path, "week-04", WEEK_4)
     # Four rows cannot show that a model is better.
-    assert (passed["no_leakage"], passed["enough_items"], passed["improved"]) == (True, False, False)
-    [built_on] = json.loads(school.read_run_text("student-01", "week-04", "lineage.lock.json"))["built_on"]
-    earlier = school.get_run_id("student-01", "week-03")
-    assert (built_on["reference"], built_on["run_id"]) == ("latest:sft/merged", earlier)
-    assert f"sft/{earlier}" in school.read_page("student-01", "week-04")
+    assert (gates["no_leakage"], gates["enough_items"], gates["improved"]) == (True, False, False)
+    tuned = school.get_run_id("student-01", "week-03")
+    assert read_built_on(school, "week-04") == {"latest:sft/merged": tuned}
+    assert f"sft/{tuned}" in school.read_page("student-01", "week-04")
+    gates = apply_file(school, tmp_path, "week-05", WEEK_5)
+    assert gates["lineage"] is gates["no_leakage_enlarged"] is True
+    evaluation = school.get_run_id("student-01", "week-04")
+    assert read_built_on(school, "week-05") == {
+        "latest:evaluate/stages/analyze/failures.jsonl": evaluation,
+        "latest:evaluate/stages/evaluate/samples.jsonl": evaluation,
+        "latest:sft/merged": tuned,
+    }
+    assert f"evaluate/{evaluation}" in school.read_page("student-01", "week-05")
 
 
 @pytest.fixture(scope="module")
