@@ -312,3 +312,9 @@ def test_rows_choose_their_scorers_and_grades_are_compared(context, base_dir, tu
     assert graded["candidate_failure"] in {"low_chrf", "empty"}
     assert "base_score" not in plain
     assert read_metrics(record)["mean_score_base"] == graded["base_score"]
+
+
+def test_answers_of_other_code_are_generated_again(context, base_dir, monkeypatch):
+    evaluate.run(configure(base_dir), context)
+    monkeypatch.setattr("practicum_jobs.adapters.answers_transformers.hash_code", lambda *_: "other")
+    assert read_metrics(evaluate.run(configure(base_dir), context))["answers_cached"] == 0

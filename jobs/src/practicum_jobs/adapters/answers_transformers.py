@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineAnswer, EngineFacts, Prompt
+from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineAnswer, EngineFacts, Prompt, hash_code
 from practicum_jobs.adapters.choice_scores import iter_choice_scores
 from practicum_jobs.adapters.generation import LoadedModel, choose_computation, iter_answers, load_causal_lm
 
@@ -38,7 +38,8 @@ class TransformersAnswers:
     def facts(self) -> EngineFacts:
         """How it computes on this machine."""
         device, dtype = choose_computation(self._dtype)
-        version = f"transformers {transformers.__version__}, torch {torch.__version__}"
+        code = hash_code("answers_transformers", "generation", "choice_scores")
+        version = f"transformers {transformers.__version__}, torch {torch.__version__}, code {code}"
         return EngineFacts("transformers", version, dtype, device)
 
     def load(self, longest: int) -> None:
