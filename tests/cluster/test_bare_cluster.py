@@ -17,7 +17,7 @@ from practicum_cluster.bare import BareCluster
 from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_cluster.images import ensure_archive
 from practicum_cluster.layout import get_cache
-from practicum_cluster.node import NODE_NAME
+from practicum_cluster.node import CTR, NODE_NAME
 
 pytestmark = [pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(1800)]
 BUSYBOX = Path("/bin/busybox")
@@ -201,6 +201,32 @@ def test_kueue_lets_one_job_out_and_says_what_the_other_waits_for(cluster):
     wait_until(lambda: any("insufficient unused quota" in one for one in read_messages()), "the quota's message", 30)
     jobs = "/apis/batch/v1/namespaces/queued/jobs"
     wait_until(lambda: all(j["status"].get("succeeded") for j in api.get(jobs)["items"]), "both jobs to succeed", 90)
+
+
+def test_a_newer_build_of_an_image_replaces_the_older_one(cluster):
+    """Else the cache of images keeps the layers of two builds."""
+    name = "localhost/replaced:test"
+
+    def run_ctr(*arguments):
+        return cluster.sandbox.enter([*CTR, *arguments])
+
+    def load(entrypoint):
+        cluster.load(ensure_archive("replaced", "test", BUSYBOX, entrypoint))
+        rows = [line.split() for line in run_ctr("images", "list").splitlines()]
+        return next(row[2] for row in rows if row[0] == name)
+
+    def is_recorded(digest):
+        return any(line.startswith("sha256:") and digest in line for line in run_ctr("images", "list").splitlines())
+
+    if name in run_ctr("images", "list", "--quiet").split():
+        run_ctr("images", "remove", "--sync", name)
+    old = load("/bin/one")
+    wait_until(lambda: is_recorded(old), "what the kubelet's interface records of a new name", 30)
+    new = load("/bin/another")
+    assert not is_recorded(old)
+    kept = run_ctr("content", "list", "--quiet").split()
+    assert (old in kept, new in kept) == (False, True)
+    run_ctr("images", "remove", "--sync", name)
 
 
 def test_the_store_may_stop_for_a_while(cluster):

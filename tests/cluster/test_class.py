@@ -16,6 +16,8 @@ from evidence_text import read_text
 from made_up.register import register
 from made_up_images import build_made_up_image, get_reference
 from practicum_cluster.api import ApiError, wait_until
+from practicum_cluster.node import CTR, PAUSE_IMAGE
+from practicum_controller.backends.pods import CA_CONFIG_MAP
 from practicum_core import labels
 from practicum_core.crd import WEEK_JOB, build_crd
 from practicum_core.errors import EXIT_GATE, EXIT_OK
@@ -350,6 +352,48 @@ def test_what_is_wrong_with_a_pod_is_told_within_seconds(school):
         ended = "PreRunningDeadlineExceeded" if name in NEVER_RUN else reason
         assert (end["phase"], end["reason"], said in end["message"]) == ("Failed", ended, True), end
         assert any(said in one["message"] for one in end["conditions"]), end
+
+
+def take_claim(school, home):
+    claim = f"{home}/persistentvolumeclaims/workspace"
+    school.api.delete(claim)
+    wait_until(lambda: not school.api.find(claim), "the end of the claim", 30)
+
+
+def take_authority(school, home):
+    school.api.delete(f"{home}/configmaps/{CA_CONFIG_MAP}")
+
+
+def take_pause_image(school, _):
+    if not school.is_own:
+        pytest.skip("this cluster is somebody else's: its node's images are not ours to remove")
+    school.cluster.sandbox.enter([*CTR, "images", "remove", "--sync", PAUSE_IMAGE])
+
+
+# The claim last: the pods before need it to come to their node.
+@pytest.mark.parametrize(
+    ("take", "said"),
+    [
+        (take_pause_image, "FailedCreatePodSandBox"),
+        (take_authority, "FailedMount"),
+        (take_claim, 'persistentvolumeclaim "workspace" not found'),
+    ],
+)
+def test_what_a_pod_lacks_on_its_node_is_told_within_seconds(school, take, said):
+    student, name = "student-03", take.__name__.replace("_", "-")
+    home = f"/api/v1/namespaces/{student}"
+    school.open_course("llm-trouble", students=[{"name": student, "subjects": [student]}])
+    take(school, home)
+    try:
+        school.apply(student, name, unit="experiments")
+        pods = f"{home}/pods?labelSelector=practicum.dev/week-job={name}"
+        wait_until(lambda: school.api.get(pods)["items"], "a pod", 60)
+        wait_until(lambda: said in school.read_status(student, name)["message"], said, 30)
+    finally:
+        if take is take_pause_image:
+            school.cluster.load_pause()
+        school.api.delete(f"/apis/practicum.dev/v1alpha1/namespaces/{student}/weekjobs/{name}")
+    wait_until(lambda: not school.api.get(pods)["items"], "the end of its pods", 60)
 
 
 def test_volumes_and_pods_are_out_of_a_students_hands(school):

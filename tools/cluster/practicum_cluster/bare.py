@@ -87,8 +87,7 @@ class BareCluster:
             self.root.mkdir(parents=True)
             self.sandbox.start(self._place.get_inherited())
             self.act("start")
-            name, _, tag = PAUSE_IMAGE.rpartition("/")[2].partition(":")
-            self.load(images.ensure_archive(name, tag, ensure_binaries("pause")["pause"], "/pause"))
+            self.load_pause()
             offer_gpus(self.api, gpus)
         except BaseException:
             self.sandbox.stop()
@@ -101,12 +100,17 @@ class BareCluster:
         self.load(*operators.ensure_archives())
         operators.install(self.api, self.kubeconfig)
 
+    def load_pause(self) -> None:
+        """Import the image that every pod needs for its sandbox."""
+        name, _, tag = PAUSE_IMAGE.rpartition("/")[2].partition(":")
+        self.load(images.ensure_archive(name, tag, ensure_binaries("pause")["pause"], "/pause"))
+
     def load(self, *archives: Path) -> None:
         """Import images into the node."""
         self.sandbox.enter([*_PYTHON, "import", *archives], _START_S)
 
     def ship(self, *shipments: Shipment) -> None:
-        """Copy images to the node, except layers that it already has."""
+        """Copy images to the node, except layers that it already has, and remove those that they replace."""
         for shipment in shipments:
             held = frozenset(self.sandbox.enter([*CTR, "content", "list", "--quiet"]).split())
             command = [*self.sandbox.build_entrance(), *CTR, "images", "import", "-"]
@@ -121,6 +125,7 @@ class BareCluster:
                 said = ctr.stdout.read().decode(errors="replace")
             if ctr.returncode:
                 raise RuntimeError(f"{shipment.reference}: not imported: {said[-2000:]}")
+        self.sandbox.enter([*_PYTHON, "tidy"], _START_S)
 
     def act(self, action: str, *names: str) -> None:
         """Control the processes of the node: ``start``; ``stop NAME`` and ``run NAME`` for etcd and API server."""

@@ -209,6 +209,36 @@ def import_image(archive: Path) -> None:
         raise RuntimeError(f"{archive}: {answer.stderr.strip()}")
 
 
+def remove_replaced_images() -> None:
+    """Remove images whose names belong to newer builds, with their layers; else the cache grows with each build.
+
+    Raises:
+        RuntimeError: containerd refused it.
+    """
+    replaced = list_replaced(_run_ctr("images", "list").stdout)
+    if not replaced:
+        return
+    # --sync: the layers are gone when it returns, and not when something else is removed.
+    answer = _run_ctr("images", "remove", "--sync", *replaced)
+    if answer.returncode:
+        raise RuntimeError(f"images of older builds were not removed: {answer.stderr.strip()}")
+
+
+def list_replaced(listing: str) -> list[str]:
+    """Return the records that the kubelet's interface keeps by content of images that no name refers to any more.
+
+    Args:
+        listing: What ``ctr images list`` prints.
+
+    >>> rows = ["REF TYPE DIGEST", "localhost/a:dev x sha256:2", "sha256:20 x sha256:2", "sha256:10 x sha256:1"]
+    >>> list_replaced(chr(10).join(rows))
+    ['sha256:10']
+    """
+    rows = [line.split()[:3] for line in listing.splitlines()[1:] if line.strip()]
+    named = {digest for name, _, digest in rows if not name.startswith("sha256:")}
+    return [name for name, _, digest in rows if name.startswith("sha256:") and digest not in named]
+
+
 def offer_gpus(api: Api, number: int, node: str = NODE_NAME) -> None:
     """Announce GPUs on a node. They do not exist; that is safe, because stages ask PyTorch for GPUs, not Kubernetes."""
     amounts = {GPU: str(number)}
@@ -345,11 +375,18 @@ def _build_agents_binding() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run a command on the node: ``start ROOT STORE``, ``import ARCHIVE...``, ``stop|run ROOT STORE NAME``."""
+    """Run a command on the node: ``start ROOT STORE``, ``import ARCHIVE...``, ``tidy``, ``stop|run ROOT STORE NAME``.
+
+    ``tidy`` removes images of older builds.
+    """
     action, *rest = sys.argv[1:]
     if action == "import":
         for archive in rest:
             import_image(Path(archive))
+        remove_replaced_images()
+        return
+    if action == "tidy":
+        remove_replaced_images()
         return
     node = Node(Path(rest[0]), Path(rest[1]))
     match action:
