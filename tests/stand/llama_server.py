@@ -1,9 +1,8 @@
-"""A GGUF file in llama.cpp's server, as a process of the environment ``serve``: prints its address, then waits."""
+"""A GGUF file in llama.cpp's server, as a process of the environment ``serve``: prints its address, ends with stdin."""
 
 from __future__ import annotations
 
 import sys
-import time
 
 import xllamacpp
 
@@ -18,8 +17,8 @@ def main() -> None:
     server = xllamacpp.Server(options)
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()
-    while sys.stdin.readable():
-        time.sleep(0.2)
+    sys.stdin.read()  # ends when whoever started this process closes it, or is gone
+    del server
 
 
 if __name__ == "__main__":
