@@ -47,6 +47,12 @@ def test_every_credential_is_found_whole(kind, value, frame):
     assert value in text[found[0].start : found[0].end] + "\n-----END"
 
 
+def test_a_key_of_which_chance_made_few_digits_is_found():
+    found = find_secrets("x sk-EXAMPLEKycLWpCumVjtQuGpkLgOOqkDO2vGQKsSRFhqiRVAZ y")
+    assert [match.kind for match in found] == ["openai_key"]
+    assert not find_secrets("x sk-learn-Extensions-for-Everybody-in-the-Classroom-of-Tomorrow y".lower())
+
+
 @pytest.mark.parametrize(
     "text",
     ["password=hX9kQ2mZ7pLw4", "api_key: 'a8F3kd92LmQ0zXcV'", "数据库密码是hX9kQ2mZ7pLw4。", "TOKEN=hX9kQ2mZ7pLw4vB"],

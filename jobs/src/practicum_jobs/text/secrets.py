@@ -20,6 +20,7 @@ _PLACEHOLDER = re.compile(
 )
 _HYPHENATED = re.compile(r"[a-z0-9]+(?:[\-_.][a-z0-9]+)+")
 _MIN_DIFFERENT = 6
+_MIN_UNNUMBERED = 40
 _MIN_DIGITS = 2
 
 
@@ -33,8 +34,10 @@ def _has_random_body(match: re.Match[str]) -> bool:
 
 def _is_service_key(match: re.Match[str]) -> bool:
     body = match["body"]
+    # Of 450 keys of 48 letters and digits, one has fewer digits by chance; its capitals tell it from words.
     has_digits = sum(mark.isdigit() for mark in body) >= _MIN_DIGITS
-    return has_digits and _is_random(body) and _HYPHENATED.fullmatch(body) is None
+    is_long = len(body) >= _MIN_UNNUMBERED and not body.islower() and not body.isupper()
+    return (has_digits or is_long) and _is_random(body) and _HYPHENATED.fullmatch(body) is None
 
 
 def _is_opaque(match: re.Match[str]) -> bool:
