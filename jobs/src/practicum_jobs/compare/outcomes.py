@@ -118,18 +118,10 @@ def build_questions_of_files(
 def build_questions(
     split: str, scored: Sequence[Item], control: Sequence[Item], part: ItemSlice | None = None
 ) -> Questions:
-    """Ask about the whole split, its slice, each of its tasks where it has several, and the control set.
-
-    The groups of a slice were chosen, as the kinds of control items are: the verdict is about these groups, and each of
-    its items is a cluster of its own.
-    """
+    """Ask about the whole split, its slice, each of its tasks where it has several, and the control set."""
     names = sorted({item.task for item in scored})
     tasks = {name: [item for item in scored if item.task == name] for name in names} if len(names) > 1 else {}
-    chosen = [
-        replace(item, cluster=f"item:{number}")
-        for number, item in enumerate(scored)
-        if part is not None and part.holds(item.task, item.group)
-    ]
+    chosen = [item for item in scored if part is not None and part.holds(item.task, item.group)]
     return Questions(
         split,
         _pair(scored),
