@@ -135,7 +135,6 @@ def test_the_candidate_is_held_against_the_base_row_by_row(context, base_dir, tu
     figures = read_metrics(record)
     assert (figures["exact_match_base"], figures["exact_match_tuned"], figures["exact_match"]) == (0, 0.4, 0.4)
     assert (figures["wins"], figures["losses"]) == (4, 0)
-    assert figures["mcnemar_p"] == pytest.approx(0.125)
     delta = metrics["exact_match_delta"]
     assert delta.value == pytest.approx(0.4)
     assert delta.low < 0.4 < delta.high

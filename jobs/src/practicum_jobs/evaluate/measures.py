@@ -5,7 +5,8 @@ Metrics of the split have these names. With a candidate, the metrics of the two 
 - ``exact_match``: share of rows whose whole answer is right, with its interval; with a candidate, of the candidate.
   ``exact_match_TASK`` if the split holds several tasks.
 - ``json_valid``, ``field_NAME``: over the rows whose expected answer is JSON.
-- ``exact_match_delta``, ``mcnemar_p``, ``wins``, ``losses``: the candidate compared with the base, row by row.
+- ``exact_match_delta``, ``wins``, ``losses``: the candidate compared with the base, row by row. Whether the
+  difference is significant is for the stage ``compare`` to say, whose tests know the groups of rows.
 - ``mean_score``: over the rows whose scorer gives a grade (chrF, ROUGE).
 - ``control_mentioned_*``: share of control rows whose answer mentions the expected words. The check is lenient,
   because the control split measures whether knowledge was lost, not whether the form of an answer changed.
@@ -28,7 +29,6 @@ from practicum_jobs.scoring.answers import Score
 from practicum_jobs.scoring.intervals import (
     Bootstrap,
     Interval,
-    compute_mcnemar_p,
     estimate_difference,
     estimate_share,
 )
@@ -135,7 +135,6 @@ def _build_paired_metrics(name: str, scored: Scored, outcome: str, statistics: S
         _describe(f"{name}_delta", statistics.compare(base, tuned, scored.groups)),
         Metric(name=f"{prefix}wins", value=wins),
         Metric(name=f"{prefix}losses", value=losses),
-        Metric(name=f"{prefix}mcnemar_p", value=compute_mcnemar_p(wins, losses)),
     ]
 
 

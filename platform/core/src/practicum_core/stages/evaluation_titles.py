@@ -22,12 +22,8 @@ METRICS = {
     "mean_score_tuned": key_figure("Mean grade, tuned model", "平均得分（微调）", "share"),
     "wins": figure("Rows put right by tuning", "微调后答对的样本", "count"),
     "losses": figure("Rows that got worse after tuning", "微调后变差的样本", "count"),
-    "mcnemar_p": figure("McNemar's exact test, p", "McNemar 精确检验 p 值", "number"),
     "control_wins": figure("Control rows put right by tuning", "微调后答出的对照样本", "count"),
     "control_losses": figure("Control rows that got worse", "微调后变差的对照样本", "count"),
-    "control_mcnemar_p": figure(
-        "McNemar's exact test on control rows, p", "对照样本的 McNemar 精确检验 p 值", "number"
-    ),
     "json_valid": figure("Answer is one JSON object", "回答是单个 JSON 对象", "share"),
     "planned_detectable": figure("Smallest detectable difference, planned", "最小可检测差异（预估）", "width"),
     "stopped_ratio": figure("Answers that ended by themselves", "自行结束的回答占比", "share"),
