@@ -22,7 +22,7 @@ from practicum_jobs.datasets.general_items import LANGUAGES, iter_general_rows
 from practicum_jobs.datasets.row_records import write_rows
 from practicum_jobs.datasets.sources import open_source, read_strictly
 from practicum_jobs.datasets.tickets import TicketOptions, build_rows
-from practicum_jobs.iterate.variants import build_variants, find_shared_numbers
+from practicum_jobs.iterate.variants import build_variants, find_ticket_numbers
 from practicum_jobs.scoring.answers import score_answer
 
 DATA = "builtin:tickets?rows=400"
@@ -313,14 +313,48 @@ def test_own_data_without_a_failure_passes_although_all_rows_were_looked_at(tmp_
     assert "nothing was repaired" in record.claims[0].title_en
 
 
-def test_a_number_that_only_the_answer_has_stays():
-    turn = Message(role="user", content="TK-100200 cost 10.50, order 7.")
-    row = Row(id="r", messages=[turn], answer='{"order":"TK-100200","amount":10.50,"items":7,"year":2026}')
-    assert find_shared_numbers(row) == ["100200", "10", "50"]
-    for variant in build_variants(row, 4, seed=1):
-        assert variant.answer.endswith('"items":7,"year":2026}')
-        assert "TK-100200" not in variant.answer
-    assert build_variants(row.model_copy(update={"answer": "none"}), 4, seed=1) == []
+TICKET = '{"category":"refund","order":"TK-100200","amount":10.50,"urgent":false}'
+
+
+def build_row(prompt, answer=TICKET):
+    return Row(id="r", messages=[Message(role="user", content=prompt)], answer=answer)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("Ann has 12 apples and buys 15 more. How many?", "12 + 15 = 27"),
+        ("The invoice of 2026-11-27 is due in 30 days. When?", "2026-12-27, 30 days later"),
+        ("The file is from 2026-11-27. Which date?", '{"date":"2026-11-27"}'),
+        ("TK-100200 cost 10.50.", TICKET.replace("}", ',"year":2026}')),
+        ("TK-100200 cost 10.50 before.", TICKET.replace("10.50", "12.60")),
+        ("TK-100200 cost 10.50: 12 pieces.", TICKET),
+        ("TK-100200-7 cost 10.50.", TICKET),
+        ("TK-100200 cost 10.50.", "none"),
+    ],
+)
+def test_a_row_whose_numbers_may_depend_on_each_other_has_no_variants(prompt, answer):
+    assert build_variants(build_row(prompt, answer), 4, seed=1) == []
+
+
+def test_a_variant_changes_order_and_amount_alone():
+    row = build_row("On 2026-10-50, at 10:50, TK-100200 cost $10.50. AB-100200 is another. Cancel TK-100200, 7 times.")
+    variants = build_variants(row, 4, seed=1)
+    assert len({variant.answer for variant in (row, *variants)}) == 5
+    for variant in variants:
+        document = json.loads(variant.answer)
+        order, amount = document["order"], f"{document['amount']:.2f}"
+        assert variant.user_text == (
+            f"On 2026-10-50, at 10:50, {order} cost ${amount}. AB-100200 is another. Cancel {order}, 7 times."
+        )
+        assert (len(order), len(amount), order != "TK-100200", amount != "10.50") == (9, 5, True, True)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_built_in_ticket_can_be_varied(language):
+    rows = list(build_rows(TicketOptions(rows=1000, language=language), "test"))
+    assert {find_ticket_numbers(row) is None for row in rows if row.task == "extract"} == {False}
+    assert {find_ticket_numbers(row) is None for row in rows if row.task == "question"} == {True}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

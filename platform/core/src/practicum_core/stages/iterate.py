@@ -36,7 +36,12 @@ class IterateConfig(StageConfig):
         description="Samples of the evaluation that failed: the rows that were looked at.",
     )
     train_rows: int | None = Field(default=None, ge=1, description="Rows of the training split that are kept at most.")
-    variants: int = Field(default=3, ge=0, le=20, description="Rows with other numbers made of each failure.")
+    variants: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        description="Tickets with another order number and amount made of each failed ticket; other rows get none.",
+    )
     general_rows: int = Field(
         default=40, ge=0, le=200, description="General questions added at most where the control set failed."
     )
