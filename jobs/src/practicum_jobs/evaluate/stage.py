@@ -70,6 +70,7 @@ def run(config: EvaluateConfig, ctx: StageContext) -> EvaluateRecord:
         prompts_sha256=answers[0].prompts_sha256,
         candidate_prompts_sha256=answers[1].prompts_sha256 if candidate else "",
         sampling=f"greedy, at most {config.max_new_tokens} new tokens",
+        scorer=config.scorer,
         engine=answers[0].facts.name,
         dtype=answers[0].facts.dtype,
         device=answers[0].facts.device,

@@ -41,6 +41,8 @@ class ItemResult:
         score: 1 and 0 for right and wrong, or a score.
         text_hash: Of the prompt before the chat template and the tokenizer; empty where it is not known.
         sampling: How the answer was generated; empty where it is not known.
+        measure: What the score counts: of a log, FILTER/METRIC; of samples, ``right``, ``grade`` or ``named``.
+        scorer: Scorer of the evaluation, for rows that choose none of their own; empty where it is not known.
     """
 
     id: str
@@ -51,6 +53,8 @@ class ItemResult:
     score: float
     text_hash: str = ""
     sampling: str = ""
+    measure: str = ""
+    scorer: str = ""
 
 
 def read_results(path: Path) -> list[ItemResult]:
@@ -76,7 +80,8 @@ def pair_results(base: Sequence[ItemResult], candidate: Sequence[ItemResult]) ->
     """Pair the results by split and id, in the order of the base.
 
     Raises:
-        DataError: An item is missing on one side, was asked with another prompt, or was sampled in another way.
+        DataError: An item is missing on one side, was asked with another prompt, or was sampled or scored in another
+            way.
 
     >>> one = ItemResult("1", "test", "", "", "ab", 0.0)
     >>> pair_results([one], [one])[0][1].score
@@ -94,6 +99,7 @@ def pair_results(base: Sequence[ItemResult], candidate: Sequence[ItemResult]) ->
     pairs = [(one, others[one.split, one.id]) for one in base]
     _check_prompts(pairs)
     _check_sampling(pairs)
+    _check_scores(pairs)
     return pairs
 
 
@@ -126,40 +132,67 @@ def _check_sampling(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> None:
         )
 
 
+def _check_scores(pairs: Sequence[tuple[ItemResult, ItemResult]]) -> None:
+    """Refuse scores that count different things: their difference says nothing about the models."""
+    named = [(one.id, one.measure, other.measure) for one, other in pairs if one.measure != other.measure]
+    named = named or [
+        (one.id, one.scorer, other.scorer)
+        for one, other in pairs
+        if one.scorer and other.scorer and one.scorer != other.scorer
+    ]
+    if named:
+        _, one, other = named[0]
+        raise DataError(
+            f"{_name([item for item, _, _ in named])} were scored otherwise: {one} in the first file, {other} in the"
+            " second",
+            "score both models with the same scorer; logs with the same filter and metric",
+        )
+
+
 def _read_samples(path: Path) -> list[ItemResult]:
-    sampling = _read_sampling(path.with_name("record.json"))
+    sampling, scorer = _read_conditions(path.with_name("record.json"))
     results = []
     for sample in read_evaluation_samples(path):
         if sample.is_paired or sample.correct is None:
             raise DataError(f"{path}: {sample.id} does not hold one model's answer", _FIX)
         text = hashlib.sha256(write_prompt(sample.prompt).encode()).hexdigest()
+        score, measure = _get_score(sample)
         result = ItemResult(
             id=sample.id,
             split=sample.split,
             task=sample.task,
             cluster=sample.group,
             prompt_hash=sample.prompt_sha256 or text,
-            score=_get_score(sample),
+            score=score,
             text_hash=text,
             sampling=sampling,
+            measure=measure,
+            scorer=scorer,
         )
         results.append(result)
     return results
 
 
-def _get_score(sample: EvaluationSample) -> float:
-    """Return the grade, or whether the answer is right; of a control item, whether it names what is expected."""
+def _get_score(sample: EvaluationSample) -> tuple[float, str]:
+    """Return the score and what it counts: the grade, or whether the answer is right.
+
+    Of a control item, whether the answer names what is expected.
+    """
     if sample.split == CONTROL:
-        return float(bool(sample.mentioned))
-    return float(bool(sample.correct)) if sample.score is None else sample.score
+        return float(bool(sample.mentioned)), "named"
+    return (float(bool(sample.correct)), "right") if sample.score is None else (sample.score, "grade")
 
 
-def _read_sampling(record: Path) -> str:
-    """Return how the answers of an evaluation were generated, as its record beside the samples tells; else nothing."""
+def _read_conditions(record: Path) -> tuple[str, str]:
+    """Return how an evaluation generated and scored its answers, as its record beside the samples tells; else nothing.
+
+    A record of an older release names no scorer.
+    """
     try:
-        return EvaluateRecord.model_validate_json(record.read_bytes()).sampling
+        found = EvaluateRecord.model_validate_json(record.read_bytes())
     except (OSError, ValidationError):
-        return ""
+        return "", ""
+    return found.sampling, found.scorer
 
 
 def _read_log(path: Path) -> list[ItemResult]:
@@ -174,14 +207,16 @@ def _read_log(path: Path) -> list[ItemResult]:
         item = str(document["doc_id"])
         if item in results:
             raise DataError(f"{path}: the item {item} is there twice", _FIX)
+        score, metric = _read_score(path, item, document)
         results[item] = ItemResult(
             id=item,
             split="log",
             task=task,
             cluster="",
             prompt_hash=str(document.get("prompt_hash") or document.get("doc_hash") or ""),
-            score=_read_score(path, item, document),
+            score=score,
             sampling=_describe_arguments(document.get("arguments")),
+            measure=f"{first_filter or 'none'}/{metric}",
         )
     return list(results.values())
 
@@ -208,13 +243,13 @@ def _describe_arguments(arguments: object) -> str:
     return json.dumps(options, sort_keys=True, ensure_ascii=False) if isinstance(options, dict) else ""
 
 
-def _read_score(path: Path, item: str, document: dict[str, Any]) -> float:
-    """Return the value of the first metric that the line names."""
+def _read_score(path: Path, item: str, document: dict[str, Any]) -> tuple[float, str]:
+    """Return the value and the name of the first metric that the line names."""
     names = document.get("metrics") or [name for name in ("exact_match", "acc") if name in document]
     value = document.get(names[0]) if isinstance(names, list) and names else None
     if not isinstance(value, (bool, int, float)):
         raise DataError(f"{path}: the item {item} has no number as its score", "log a metric of single items")
-    return float(value)
+    return float(value), str(names[0])
 
 
 def _name(items: Sequence[str]) -> str:

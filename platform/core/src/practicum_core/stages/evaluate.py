@@ -138,6 +138,7 @@ class EvaluateRecord(StageRecord):
         default_factory=PromptCheck, description="Whether the engine showed which token ids it processed."
     )
     sampling: str = Field(default="", description="How tokens were chosen, and how many at most.")
+    scorer: str = Field(default="", description="Scorer of rows that choose none of their own.")
     engine: str = Field(default="transformers", description="What generated the answers.")
     dtype: str = Field(default="", description="Number format that answers were computed in.")
     device: str = ""
