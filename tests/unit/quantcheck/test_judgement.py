@@ -58,3 +58,21 @@ def test_the_original_is_kept_where_nothing_was_shown_to_be_equal():
     chosen = recommend("extract", [build_row(ORIGINAL, 500), build_row("awq", 100, [worse])])
     assert chosen.name == ORIGINAL
     assert "1 are worse" in chosen.reason_en
+
+
+@pytest.mark.parametrize("right", [0, 30])
+def test_the_original_is_kept_where_it_answers_nothing_itself(right):
+    nothing = judge([False] * 60, [True] * right + [False] * (60 - right))
+    assert nothing.verdict in ("equivalent", "better")
+    chosen = recommend("extract", [build_row(ORIGINAL, 500), build_row("awq", 100, [nothing])])
+    assert chosen.name == ORIGINAL
+    assert "the original answers none of 60 items" in chosen.reason_en
+    assert "60 个样本一个也没有答对" in chosen.reason_zh
+
+
+def test_the_reason_gives_the_highest_throughput_at_whatever_concurrency():
+    row = build_row("int8", 100, [judge([True] * 60, [True] * 60)])
+    row = row.model_copy(update={"tokens_per_s": {"8": 90.0, "32": 70.0}})
+    reason = recommend("extract", [build_row(ORIGINAL, 500), row])
+    assert reason.reason_en.endswith("highest throughput 90 instead of 100 tokens/s")
+    assert "最高吞吐 90 词元/秒（原模型 100）" in reason.reason_zh

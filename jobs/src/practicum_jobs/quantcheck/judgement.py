@@ -72,11 +72,15 @@ def find_front(points: Mapping[str, tuple[float, float]]) -> set[str]:
 
 
 def recommend(task: str, rows: Sequence[SheetRow]) -> Recommendation:
-    """Recommend the smallest artifact that equals the original on a task; the original where none was shown to."""
+    """Recommend the smallest artifact that equals the original on a task; the original where none was shown to.
+
+    Where the original answers nothing right, any file equals it, however broken: that recommends no file.
+    """
     original = next(row for row in rows if row.name == ORIGINAL)
     judged = [(row, delta) for row in rows for delta in row.tasks if delta.task == task and row.name != ORIGINAL]
     equal = [(row, delta) for row, delta in judged if delta.verdict in ("equivalent", "better")]
-    if not equal:
+    is_answered = any(delta.original > 0 for _, delta in judged)
+    if not equal or not is_answered:
         reason = _explain_none([delta for _, delta in judged])
         return Recommendation(task=task, name=ORIGINAL, reason_en=reason.en, reason_zh=reason.zh)
     row, delta = min(equal, key=lambda pair: (pair[0].disk_bytes, pair[0].name))
@@ -90,7 +94,7 @@ def _explain_choice(row: SheetRow, delta: TaskDelta, original: SheetRow, num_equ
     return Bilingual(
         "smallest of {count} that equal the original within the margin: {size:.0f} MiB instead of {whole:.0f} MiB,"
         " right on {right:.1%} instead of {base:.1%} of {items} items (difference {low:+.3f} to {high:+.3f}),"
-        " {speed:.0f} instead of {other:.0f} tokens/s at the highest concurrency",
+        " highest throughput {speed:.0f} instead of {other:.0f} tokens/s",
         "在误差允许范围内与原模型等效的 {count} 个中体积最小：{size:.0f} MiB（原模型 {whole:.0f} MiB），"
         "{items} 个样本上正确率 {right:.1%}（原模型 {base:.1%}，差异区间 {low:+.3f} 至 {high:+.3f}），"
         "最高吞吐 {speed:.0f} 词元/秒（原模型 {other:.0f}）",
@@ -109,10 +113,16 @@ def _explain_choice(row: SheetRow, delta: TaskDelta, original: SheetRow, num_equ
 
 
 def _explain_none(deltas: Sequence[TaskDelta]) -> Bilingual:
+    items = max((one.num_items for one in deltas), default=0)
+    if deltas and not any(delta.original > 0 for delta in deltas):
+        return Bilingual(
+            "keep the original: the original answers none of {items} items, so nothing shows what an artifact loses",
+            "保留原模型：原模型对 {items} 个样本一个也没有答对，无法据此判断量化损失",
+        ).format(items=items)
     worse = sum(delta.verdict == "worse" for delta in deltas)
     unclear = sum(delta.verdict == "unclear" for delta in deltas)
     return Bilingual(
         "keep the original: of {count} artifacts {worse} are worse and {unclear} could not be shown to be equal with"
         " {items} items",
         "保留原模型：{count} 个量化模型中 {worse} 个变差，{unclear} 个在 {items} 个样本下无法证明等效",
-    ).format(count=len(deltas), worse=worse, unclear=unclear, items=max((one.num_items for one in deltas), default=0))
+    ).format(count=len(deltas), worse=worse, unclear=unclear, items=items)
