@@ -39,7 +39,7 @@ from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.scoring.paired import PairedOutcomes, bootstrap_bca
 from practicum_jobs.scoring.result_files import ItemResult, pair_results, read_results
-from practicum_jobs.scoring.scorers import score_row
+from practicum_jobs.scoring.scorers import refuse_other_than_text, score_row
 from practicum_jobs.scoring.verdicts import Rule, Verdict, VerdictKind, decide, decide_tasks
 from practicum_jobs.storage.answers import Answer, hash_tokens, open_shared_store
 
@@ -86,6 +86,7 @@ def load_tasks(uri: str, split: str, limit: int | None) -> list[Row]:
         rows.append(place)
         if len(rows) == limit:
             break
+    refuse_other_than_text(rows, "eval_compare.py")
     return rows
 
 

@@ -45,7 +45,7 @@ def test_a_model_against_itself_gets_a_verdict_and_two_files_that_compare_reads(
     assert (code, "candidate minus base +0.000" in printed) == (1, True)
 
 
-def test_bad_input_is_one_message_with_what_to_do(compare):
+def test_bad_input_is_one_message_with_what_to_do(compare, tmp_path):
     done = compare("--split", "tset")
     assert done.returncode == 3
     assert "did you mean 'test'" in done.stderr
@@ -53,3 +53,8 @@ def test_bad_input_is_one_message_with_what_to_do(compare):
     assert "Traceback" not in done.stderr
     done = compare(*OPTIONS, "--candidate", "builtin:smollm")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    choice = {"question": "2 + 2?", "answer": "4", "scorer": {"kind": "choice", "choices": ["4", "5"]}}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(choice))
+    done = compare("--data", "rows.jsonl", "--split", "train")
+    assert (done.returncode, "'choice' compares log-probabilities" in done.stderr) == (3, True)
+    assert done.stdout == ""

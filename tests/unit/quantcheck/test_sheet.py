@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from practicum_core.errors import DataError
 from practicum_core.rows import Message, Row
+from practicum_core.scorers import ChoiceScorer, UnitTestScorer
 from practicum_core.stages.quantcheck import ORIGINAL
 from practicum_core.stages.quantize import Fidelity
 from practicum_jobs.quantcheck.measurement import Measurement, Rate
@@ -75,3 +77,18 @@ def test_nothing_is_compared_with_an_original_that_did_not_answer():
     _, int8 = build_sheet(probed)
     assert int8.tasks == []
     assert int8.tokens_per_s
+
+
+@pytest.mark.parametrize("is_control", [False, True])
+@pytest.mark.parametrize(
+    ("scorer", "words"),
+    [
+        (ChoiceScorer(choices=("yes", "no")), "row r7: its scorer 'choice' compares log-probabilities"),
+        (UnitTestScorer(tests="assert yes"), "row r7: its scorer 'unit_test' runs the answer as code"),
+    ],
+)
+def test_rows_that_generated_text_cannot_answer_are_refused_before_anything_is_measured(scorer, words, is_control):
+    row = build_row(7).model_copy(update={"scorer": scorer})
+    with pytest.raises(DataError, match=words) as refused:
+        Questions([Question("question", build_row(1)), Question("question", row, is_control=is_control)], Codes())
+    assert "practicum compare" in refused.value.fix

@@ -15,7 +15,7 @@ from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.quantcheck.judgement import TaskScores, find_front, judge_task
 from practicum_jobs.quantcheck.measurement import Measurement
 from practicum_jobs.quantcheck.processes import Probed
-from practicum_jobs.scoring.scorers import score_row
+from practicum_jobs.scoring.scorers import refuse_other_than_text, score_row
 
 _NUM_TEMPLATED = 16
 """Conversations for which engines apply their own chat template: each is one more prompt to process."""
@@ -52,9 +52,13 @@ class Questions:
     Args:
         rows: The rows.
         tokenizer: Of the original.
+
+    Raises:
+        DataError: A row's scorer needs more than a generated text.
     """
 
     def __init__(self, rows: Sequence[Question], tokenizer: ChatTokenizer) -> None:
+        refuse_other_than_text((one.row for one in rows), "quantcheck")
         self.rows = rows
         self._tokenizer = tokenizer
         self.prompts = [tokenizer.encode_prompt(one.row) for one in rows]

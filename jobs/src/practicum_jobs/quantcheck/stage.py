@@ -53,7 +53,8 @@ def run(config: QuantcheckConfig, ctx: StageContext) -> QuantcheckRecord:
 
     Raises:
         ConfigError: The model or the artifacts are missing.
-        DataError: An artifact changed since it was made, or belongs to another model.
+        DataError: An artifact changed since it was made, or belongs to another model;
+            or a row's scorer needs more than a generated text.
         Stopped: A stop was requested; what was measured so far is kept.
     """
     ctx.progress(0.0, "reading the artifacts")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from practicum_core.errors import ConfigError, DataError
@@ -70,6 +70,25 @@ def score_row(row: Row, answer: str, name: ScorerName = "auto", *, may_run_code:
         return score_with(scorer, row.answer, cut_answer(answer, scorer.until))
     except DataError as error:
         raise DataError(f"row {row.id}: {error.detail}", error.fix) from error
+
+
+def refuse_other_than_text(rows: Iterable[Row], program: str) -> None:
+    """Refuse rows whose scorer needs more than a generated text, before a program that has no more generates anything.
+
+    Args:
+        rows: To be answered.
+        program: What it is called.
+
+    Raises:
+        DataError: A row is scored by log-probabilities or by running its answer.
+    """
+    for row in rows:
+        if isinstance(row.scorer, ChoiceScorer | UnitTestScorer):
+            needs = "compares log-probabilities" if row.scorer.kind == "choice" else "runs the answer as code"
+            raise DataError(
+                f"row {row.id}: its scorer '{row.scorer.kind}' {needs}, and {program} scores generated text only",
+                "leave such rows out; `practicum compare` scores them",
+            )
 
 
 def score_with(scorer: Scorer, expected: str, answer: str) -> Score:
