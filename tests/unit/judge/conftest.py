@@ -40,6 +40,7 @@ class JudgeStand:
 
     def __init__(self, tmp_path):
         self.tmp_path = tmp_path
+        self.samples = SAMPLES
         self.path = write_pairs(tmp_path / "samples.jsonl", SAMPLES)
         self.context = StageContext(tmp_path / "runs/evaluate/one", "judge", "judge", cache_dir=tmp_path / "cache")
 

@@ -11,6 +11,8 @@ from practicum_core.errors import DataError
 from practicum_core.stages.judge import SPEC
 from practicum_core.stages.reveal import BlindSample
 from practicum_jobs.judge.gold import build_canaries, build_gold, hash_gold
+from practicum_jobs.judge.pairs import Pair
+from practicum_jobs.judge.preference import Judged, draw_labels
 from practicum_jobs.judge.reference_judge import name_better
 
 SHA256 = {
@@ -96,11 +98,26 @@ def test_known_winners_correct_the_win_rate(stand):
 
 
 def test_the_samples_of_an_opened_blind_test_are_known_winners(stand):
-    lines = [BlindSample(id=f"test-{number}", preferred="tie").model_dump_json() for number in range(12)]
-    record = stand.run(labels=write_labels(stand, lines))
+    """A blind test draws pairs that differ: they say nothing of the 24 equal ones, which are ties."""
+    equal = [one.model_copy(update={"id": f"equal-{one.id}", "base": f"{one.candidate}\n"}) for one in stand.samples]
+    stand.path = write_pairs(stand.tmp_path / "half.jsonl", [*stand.samples, *equal])
+    lines = [BlindSample(id=f"test-{number}", preferred="candidate").model_dump_json() for number in range(12)]
+    record = stand.run(labels=write_labels(stand, [*lines, '{"id": "equal-test-0", "winner": "base"}']))
     metrics = {metric.name: metric for metric in record.metrics}
+    assert metrics["judge_equal_pairs"].value == 24
     assert metrics["judge_labelled_pairs"].value == 12
-    assert metrics["judge_win_rate_debiased"].value == pytest.approx(0.5, abs=0.2)
+    assert metrics["judge_win_rate_debiased"].value == pytest.approx(0.75)
+    assert metrics["judge_win_rate_debiased"].high <= 0.75
+
+
+def test_the_scorers_label_only_pairs_that_differ():
+    pairs = [
+        Judged(Pair(str(number), "pair", "en", "", "", "a", "b" if number < 6 else "a", "a", None, ""), "candidate")
+        for number in range(20)
+    ]
+    labels = draw_labels(pairs, 50, seed=1)
+    assert len(labels) == 3
+    assert labels.keys() < {str(number) for number in range(6)}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,26 @@ def test_a_biased_judge_is_corrected_and_makes_the_interval_shorter():
     assert shorter == repeats
 
 
+def test_a_corrected_rate_of_clusters_covers_the_truth():
+    """Items of one of 20 templates go together; gold scores and others share the templates."""
+    generator = np.random.default_rng(6)
+    covered, alone, repeats = 0, 0, 400
+    clusters = [str(number % 20) for number in range(400)]
+    for _ in range(repeats):
+        shares = np.tile(generator.beta(0.5, 0.5, size=20), 20)
+        truth = (generator.random(400) < shares).astype(float)
+        judged = np.where(generator.random(400) < 0.9, truth, 1 - truth)
+        parts = truth[:100], judged[:100], judged[100:]
+        ours = estimate_prediction_powered(*parts, clusters=clusters)
+        independent = estimate_prediction_powered(*parts)
+        covered += ours.low <= 0.5 <= ours.high
+        alone += independent.low <= 0.5 <= independent.high
+    assert covered / repeats >= 0.92
+    assert alone / repeats < 0.8
+    with pytest.raises(ValueError, match="one cluster"):
+        estimate_prediction_powered(*parts, clusters=["a"] * 400)
+
+
 def test_length_control_takes_away_wins_that_length_explains():
     generator = np.random.default_rng(9)
     covered, shares, repeats = 0, [], 300

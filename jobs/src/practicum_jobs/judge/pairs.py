@@ -51,6 +51,11 @@ class Pair:
         """Characters of the candidate's answer minus those of the base model's."""
         return len(self.candidate) - len(self.base)
 
+    @property
+    def is_equal(self) -> bool:
+        """Whether the answers are one text but for white space around it, as a blind test sees them."""
+        return self.base.strip() == self.candidate.strip()
+
 
 @dataclass(frozen=True)
 class Question:

@@ -44,11 +44,12 @@ class WinRates:
 
 
 def draw_labels(judged: Sequence[Judged], count: int, seed: int) -> dict[str, Winner]:
-    """Let the scorers label pairs that are drawn at random, at most half of them.
+    """Let the scorers label pairs that differ and are drawn at random, at most half of them.
 
     A correction is valid only where the labelled pairs are a random part of all (Angelopoulos et al. 2023).
     """
-    chosen = random.Random(seed).sample(judged, min(count, len(judged) // 2))  # noqa: S311 - a sample, no secret
+    differing = [one for one in judged if not one.pair.is_equal]
+    chosen = random.Random(seed).sample(differing, min(count, len(differing) // 2))  # noqa: S311 - a sample, no secret
     return {one.pair.id: name_better(one.pair) for one in chosen}
 
 
@@ -66,13 +67,38 @@ def estimate_win_rates(judged: Sequence[Judged], labels: Mapping[str, Winner], c
         )
     except ValueError as error:
         problems["judge_win_rate_length_controlled"] = str(error)
-    labelled = [one for one in judged if one.pair.id in labels]
-    rest = [one.score for one in judged if one.pair.id not in labels]
-    if len(labelled) < _MIN_SCORES or len(rest) < _MIN_SCORES:
-        problems["judge_win_rate_debiased"] = f"{len(labelled)} pairs with a known winner and {len(rest)} without"
-    else:
-        known = [SCORES[labels[one.pair.id]] for one in labelled]
-        estimated = estimate_prediction_powered(known, [one.score for one in labelled], rest, confidence)
-        debiased = Interval(estimated.value, max(estimated.low, 0.0), min(estimated.high, 1.0))
+    try:
+        debiased = _correct(judged, labels, confidence)
+    except ValueError as error:
+        problems["judge_win_rate_debiased"] = str(error)
     plain = estimate_win_rate(scores, clusters, confidence)
-    return WinRates(plain, length_controlled, debiased, len(labelled), problems)
+    num_labelled = sum(one.pair.id in labels and not one.pair.is_equal for one in judged)
+    return WinRates(plain, length_controlled, debiased, num_labelled, problems)
+
+
+def _correct(judged: Sequence[Judged], labels: Mapping[str, Winner], confidence: float) -> Interval:
+    """Estimate the win rate by the known winners.
+
+    A blind test draws pairs that differ, so they are no random part of all: the rate is estimated on pairs that differ,
+    and equal ones count one half each. Their share is taken as it is.
+
+    Raises:
+        ValueError: Too few pairs have a known winner or none, or all are of one cluster.
+    """
+    differing = [one for one in judged if not one.pair.is_equal]
+    labelled = [one for one in differing if one.pair.id in labels]
+    rest = [one for one in differing if one.pair.id not in labels]
+    if len(labelled) < _MIN_SCORES or len(rest) < _MIN_SCORES:
+        raise ValueError(f"of the pairs that differ, {len(labelled)} have a known winner and {len(rest)} have none")
+    found = estimate_prediction_powered(
+        [SCORES[labels[one.pair.id]] for one in labelled],
+        [one.score for one in labelled],
+        [one.score for one in rest],
+        confidence,
+        clusters=[one.pair.cluster for one in (*labelled, *rest)],
+    )
+    share = 1 - len(differing) / len(judged)
+    value, low, high = (
+        (1 - share) * one + share * SCORES["tie"] for one in (found.value, max(found.low, 0.0), min(found.high, 1.0))
+    )
+    return Interval(value, low, high)

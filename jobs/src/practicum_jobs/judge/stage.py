@@ -47,7 +47,7 @@ def run(config: JudgeConfig, ctx: StageContext) -> JudgeRecord:
     """
     pairs = _build_pairs(read_evaluation_samples(resolve_samples(config.samples, ctx)), config.limit)
     labels = read_labels(config.labels, ctx, {pair.id for pair in pairs}) if config.labels else None
-    asked = [pair for pair in pairs if pair.base != pair.candidate]
+    asked = [pair for pair in pairs if not pair.is_equal]
     languages = [one for one in LANGUAGES if one in {pair.language for pair in pairs}]
     gold = [pair for language in languages for pair in build_gold(language)]
     canaries = [pair for language in languages for pair in build_canaries(language)]
@@ -78,7 +78,7 @@ def run(config: JudgeConfig, ctx: StageContext) -> JudgeRecord:
     is_calibrated = all(one.is_passed for one in checks)
     judged = [Judged(one.pair, one.winner) for one in verdicts if one.winner is not None]
     if not outcome.is_given_up:
-        judged += [Judged(pair, "tie") for pair in pairs if pair.base == pair.candidate]
+        judged += [Judged(pair, "tie") for pair in pairs if pair.is_equal]
     known = draw_labels(judged, config.label_items, config.seed) if labels is None else labels
     rates = estimate_win_rates(judged, known, config.confidence)
     ctx.write_samples(_build_sample(one) for one in (*gold_verdicts, *verdicts))

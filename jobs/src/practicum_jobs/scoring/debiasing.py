@@ -17,12 +17,15 @@ def estimate_prediction_powered(
     judged: Sequence[float],
     confidence: float = 0.95,
     weight: float | None = None,
+    clusters: Sequence[str] = (),
 ) -> Interval:
     """Return the mean gold score of all items from a few gold scores and a judge's scores of all.
 
     ``judged_gold`` are the judge's scores of the items that have gold scores, in the same order; ``judged`` those of
     other items. ``weight`` is how much the judge counts: 0 leaves it out, 1 is plain prediction-powered
-    inference, and by default it is the one with the least variance. Items are independent.
+    inference, and by default it is the one with the least variance for independent items. ``clusters`` are those of
+    the gold items and then of the others: the interval is then the wider one of independent items and of a clustered
+    standard error with a t quantile. One cluster alone raises ``ValueError``.
 
     Source: Angelopoulos et al., Science 382 (2023), 669-674, and "PPI++", arXiv:2311.01453, example 6.1.
 
@@ -41,6 +44,16 @@ def estimate_prediction_powered(
     value = float(weight * rest.mean() + (labels - weight * same).mean())
     error = math.sqrt((labels - weight * same).var(ddof=1) / len(labels) + weight**2 * rest.var(ddof=1) / len(rest))
     half = float(special.ndtri((1 + confidence) / 2)) * error
+    if len(clusters):
+        # A cluster's items move the estimate together, those with gold scores and the others alike.
+        corrected = labels - weight * same
+        parts = [(corrected - corrected.mean()) / len(labels), weight * (rest - rest.mean()) / len(rest)]
+        sums = sum_clusters(np.concatenate(parts), clusters).sums
+        degrees = len(sums) - 1
+        if not degrees:
+            raise ValueError("all pairs are of one cluster: no interval")
+        clustered = math.sqrt((degrees + 1) / degrees * float((sums**2).sum()))
+        half = max(half, float(special.stdtrit(degrees, (1 + confidence) / 2)) * clustered)
     return Interval(value, value - half, value + half)
 
 
