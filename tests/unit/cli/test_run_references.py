@@ -12,6 +12,7 @@ from practicum_cli.control import check_control
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.session import start_run
 from practicum_core.content_hash import hash_path
+from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
 from practicum_core.lineage import read_lineage
 from practicum_core.pointers import Pointers
@@ -53,6 +54,14 @@ def test_a_week_that_builds_on_week_3_says_so_where_there_is_none(command, workp
     assert code == 2
     assert "latest:sft/merged: no finished run of week-03 in experiments" in err
     assert "run week-03 first" in err
+
+
+def test_a_model_that_no_step_would_read_is_refused():
+    with pytest.raises(ConfigError, match="the steps of this week read latest:sft/merged") as raised:
+        build_weekjobs(("week-06",), RunRequest(profile="quick", model="hf://owner/name"))
+    assert "--set quantize.model=hf://owner/name" in str(raised.value.fix)
+    build_weekjobs(("week-06",), RunRequest(profile="quick", model="latest:sft/merged"))
+    build_weekjobs(("week-03", "week-06"), RunRequest(profile="quick", model="hf://owner/name"))
 
 
 @pytest.mark.parametrize("uri", ["latest:sft", "latest:week-03/merged", "pointer:best", f"run:{EARLIER}/{MERGED}"])

@@ -49,9 +49,24 @@ def build_weekjobs(words: tuple[str, ...], request: RunRequest) -> list[WeekJob]
         DataError: A local data set lacks a split that a step reads.
     """
     weekjobs = [_build_weekjob(word, request) for word in words]
-    for weekjob in weekjobs:
-        _check_local_splits(resolve_steps(weekjob))
+    steps = [resolve_steps(weekjob) for weekjob in weekjobs]
+    for of_week in steps:
+        _check_local_splits(of_week)
+    if request.model is not None:
+        _check_model_is_read([step for of_week in steps for step in of_week], weekjobs[0].spec.model.uri)
     return weekjobs
+
+
+def _check_model_is_read(steps: Sequence[ResolvedStep], model: str) -> None:
+    """Refuse ``--model`` where every step has a model of its own, such as the tuned one of an earlier week."""
+    own = {step.name: str(given) for step in steps if (given := getattr(step.config, "model", None)) is not None}
+    if model in own.values():
+        return
+    if not own:
+        raise ConfigError("--model: no step of this week reads a model", "leave --model out")
+    options = " ".join(f"--set {name}.model={model}" for name in own)
+    others = " and ".join(sorted(set(own.values())))
+    raise ConfigError(f"--model: the steps of this week read {others}", f"use {options}")
 
 
 def _check_local_splits(steps: Sequence[ResolvedStep]) -> None:
