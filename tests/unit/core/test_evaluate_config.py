@@ -53,3 +53,26 @@ def test_wrong_options_are_told_in_one_line(options, message):
 
 def test_two_models_of_one_server_are_told_apart_by_name():
     assert EvaluateConfig(**URL, candidate="builtin:x", candidate_served_model="tuned").candidate_url is None
+
+
+@pytest.mark.parametrize("option", ["base_url", "candidate_url"])
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://user:hush-hush@host/v1", "give the key in api_key_env"),
+        ("http://hush-hush@host/v1", "give the key in api_key_env"),
+        ("http://host/v1?api_key=hush-hush", "give the key in api_key_env"),
+        ("http://host/v1#hush-hush", "give the key in api_key_env"),
+        ("host:8000/hush-hush", "starts with http:// or https://"),
+    ],
+)
+def test_an_address_that_may_hold_a_key_is_refused_and_not_shown(option, url, message):
+    with pytest.raises(ValidationError) as caught:
+        EvaluateConfig(**{**URL, option: url})
+    (problem,) = list_problems(caught.value, EvaluateConfig)
+    assert message in problem
+    assert "hush-hush" not in problem
+
+
+def test_the_address_of_a_step_is_kept():
+    assert EvaluateConfig(engine="openai", base_url="step:serve").base_url == "step:serve"

@@ -23,28 +23,33 @@ class Handler(BaseHTTPRequestHandler):
     """A chat server that answers with the last turn, and misbehaves as its class says."""
 
     fault = ""
+    message = None
     num_busy = 0
 
     def do_GET(self):
         if self.path == "/v1/models":
-            self.answer(200, {"data": [{"id": "tiny"}]} if self.fault != "no_list" else {"models": []})
+            no_list = {"models": [], "request": dict(self.headers)}
+            self.answer(200, {"data": [{"id": "tiny"}]} if self.fault != "no_list" else no_list)
         else:
             self.answer(404, {})
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.headers.get("Authorization") != f"Bearer {KEY}":
-            self.answer(401, {"error": {"message": "no key"}})
+            self.answer(401, {"error": {"message": f"no key: {self.headers['Authorization']}"}})
         elif self.fault == "html":
-            self.answer(200, "<html>welcome</html>")
+            self.answer(200, f"<html>welcome {self.headers['Authorization']}</html>")
+        elif self.fault == "teapot":
+            self.answer(418, {"error": f"x{'y' * 240} {self.headers['Authorization']}"})
         elif self.fault == "prose":
-            self.answer(200, {"answer": "yes"})
+            self.answer(200, {"answer": "yes", "request": dict(self.headers)})
         elif type(self).num_busy > 0:
             type(self).num_busy -= 1
-            self.answer(503, {"error": {"message": "busy"}})
+            self.answer(503, {"error": {"message": f"busy: {self.headers['Authorization']}"}})
         else:
             assert request["temperature"] == 0
-            choice = {"message": {"content": request["messages"][-1]["content"]}, "finish_reason": "length"}
+            message = self.message or {"content": request["messages"][-1]["content"]}
+            choice = {"message": message, "finish_reason": "length"}
             self.answer(200, {"choices": [choice], "usage": {"completion_tokens": 3}})
 
     def answer(self, status, document):
@@ -108,9 +113,11 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(start):
     [
         ({"fault": "html"}, {}, PlatformError, "which is no JSON"),
         ({"fault": "prose"}, {}, PlatformError, "which is no chat completion"),
+        ({"fault": "teapot"}, {}, PlatformError, "answered 418"),
         ({"fault": "no_list"}, {}, PlatformError, "which is no list of models"),
         ({"num_busy": 10**6}, {}, PlatformError, "did not answer in 4 attempts .503"),
-        ({}, {"key": "wrong"}, ConfigError, "refuses the key"),
+        ({}, {"key": f"{KEY}\n"}, PlatformError, "Illegal header value"),
+        ({}, {"key": f"{KEY}-of-another"}, ConfigError, "refuses the key"),
         ({}, {"name": "large"}, ConfigError, "serves no model 'large'"),
     ],
 )
@@ -118,7 +125,23 @@ def test_what_is_no_such_server_is_one_message_without_the_key(start, faults, op
     with pytest.raises(error, match=message) as caught:
         ask(start(**faults), **options)
     assert caught.value.fix
-    assert KEY not in str(caught.value)
+    assert KEY not in f"{caught.value} {caught.value.fix}"
+
+
+def test_a_served_model_does_not_show_its_key():
+    assert KEY not in repr(ServedModel("http://x", "", KEY, 8, 4, 5))
+
+
+@pytest.mark.parametrize("part", ["tool_calls", "reasoning_content", "reasoning"])
+def test_an_answer_that_the_server_took_apart_is_no_empty_answer(start, part):
+    with pytest.raises(ConfigError, match="gave tool calls or reasoning and no text") as caught:
+        ask(start(message={"content": None, part: [{"function": {"name": "find"}}]}))
+    assert "without a parser" in caught.value.fix
+
+
+def test_a_model_that_wrote_nothing_gave_an_empty_answer(start):
+    _, answers = ask(start(message={"content": None, "tool_calls": []}))
+    assert {given.answer.text for given in answers.values()} == {""}
 
 
 def test_nobody_listens(start):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -31,7 +31,7 @@ class ServedModel:
     Attributes:
         url: Address of the API, with or without ``/v1``.
         name: Of the model there; the first one that the server lists where this is empty.
-        api_key: Sent as a bearer token where there is one.
+        api_key: Sent as a bearer token where there is one; shown in no text.
         max_new_tokens: Tokens per answer at most.
         concurrency: Requests at the same time.
         timeout_s: For one answer.
@@ -39,7 +39,7 @@ class ServedModel:
 
     url: str
     name: str
-    api_key: str
+    api_key: str = field(repr=False)
     max_new_tokens: int
     concurrency: int
     timeout_s: float
@@ -110,12 +110,26 @@ class ServerAnswers:
         document = self._post(f"{self._api}/chat/completions", request)
         try:
             (choice,) = document["choices"]
-            text = choice["message"].get("content") or ""
+            text = self._read_text(choice["message"])
             num_tokens = int((document.get("usage") or {}).get("completion_tokens") or 0)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._refuse(f"answered {str(document)[:_SHOWN]!r}, which is no chat completion") from error
+            raise self._refuse(f"answered {self._quote(str(document))!r}, which is no chat completion") from error
         answer = Answer(text, num_tokens, is_stopped=choice.get("finish_reason") != "length")
         return EngineAnswer(answer, self._read_prompt(document))
+
+    def _read_text(self, message: dict[str, Any]) -> str:
+        """Return what the model wrote; a parser of the server that took it apart would make it look like silence.
+
+        Raises:
+            ConfigError: The answer lies in tool calls or reasoning.
+        """
+        text = message.get("content") or ""
+        if not text and any(message.get(name) for name in ("tool_calls", "reasoning_content", "reasoning")):
+            raise ConfigError(
+                f"{self._api}: gave tool calls or reasoning and no text",
+                "start it without a parser of tool calls or reasoning",
+            )
+        return str(text)
 
     def _read_prompt(self, document: dict[str, Any]) -> list[int] | None:
         if self._kind == "vllm":
@@ -154,12 +168,13 @@ class ServerAnswers:
         try:
             names = [str(one["id"]) for one in document["data"]]
         except (KeyError, TypeError) as error:
-            raise self._refuse(f"listed {str(document)[:_SHOWN]!r}, which is no list of models") from error
+            raise self._refuse(f"listed {self._quote(str(document))!r}, which is no list of models") from error
         if not self._model.name and names:
             return names[0]
         if self._model.name not in names:
             raise ConfigError(
-                f"{self._api}: serves no model '{self._model.name}'", f"it serves {', '.join(names) or 'none'}"
+                f"{self._api}: serves no model '{self._model.name}'",
+                f"it serves {self._quote(', '.join(names)) or 'none'}",
             )
         return self._model.name
 
@@ -175,10 +190,10 @@ class ServerAnswers:
             try:
                 response = self._client.request(method, url, json=request)
             except httpx.HTTPError as error:
-                problem = f"{type(error).__name__}: {error}"
+                problem = f"{type(error).__name__}: {self._quote(str(error))}"
                 continue
             if response.status_code in _TRANSIENT:
-                problem = f"{response.status_code}: {response.text[:_SHOWN]}"
+                problem = f"{response.status_code}: {self._quote(response.text)}"
                 continue
             return self._read(response)
         raise self._refuse(f"did not answer in {NUM_ATTEMPTS} attempts ({problem})")
@@ -190,14 +205,19 @@ class ServerAnswers:
                 "name the environment variable that holds a valid key: evaluate.api_key_env=NAME",
             )
         if response.status_code != httpx.codes.OK:
-            raise self._refuse(f"answered {response.status_code}: {response.text[:_SHOWN]}")
+            raise self._refuse(f"answered {response.status_code}: {self._quote(response.text)}")
         try:
             document = response.json()
         except ValueError as error:
-            raise self._refuse(f"answered {response.text[:_SHOWN]!r}, which is no JSON") from error
+            raise self._refuse(f"answered {self._quote(response.text)!r}, which is no JSON") from error
         if not isinstance(document, dict):
-            raise self._refuse(f"answered {str(document)[:_SHOWN]!r}, which is no JSON object")
+            raise self._refuse(f"answered {self._quote(str(document))!r}, which is no JSON object")
         return document
+
+    def _quote(self, text: str) -> str:
+        """Return the beginning of a text of the server or of the connection, either of which may repeat the key."""
+        key = self._model.api_key.strip()
+        return (text.replace(key, "***") if key else text)[:_SHOWN]
 
     def _refuse(self, problem: str) -> PlatformError:
         return PlatformError(

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from practicum_core.errors import suggest_similar
 
+UNSHOWN = "unshown_value"
+"""Error type of a value that may hold a password or a key, and is not shown."""
 _VALUE_LENGTH = 80
 _CONSEQUENCE = "default_factory_not_called"
 """Error type of pydantic for a default that depends on an invalid value. It is left out: that value is reported."""
@@ -61,7 +63,8 @@ def describe_problem(
         return f"{where}unknown {noun}{hint}"
     if problem["type"] == "missing":
         return f"{where}missing"
-    got = "" if problem["type"] == "json_invalid" or not location else f", got {_shorten(repr(problem['input']))}"
+    is_hidden = problem["type"] in {"json_invalid", UNSHOWN} or not location
+    got = "" if is_hidden else f", got {_shorten(repr(problem['input']))}"
     return f"{where}{_lowercase_first(problem['msg'])}{got}"
 
 

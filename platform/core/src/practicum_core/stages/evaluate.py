@@ -21,6 +21,7 @@ from practicum_core.stages.samples import (
     judge,
     list_nonempty,
 )
+from practicum_core.stages.server_addresses import check_server_address
 from practicum_core.stages.spec import SampleSpec, StageSpec
 from practicum_core.texts import Bilingual
 
@@ -94,6 +95,12 @@ class EvaluateConfig(StageConfig):
         if split in _SEEN_SPLITS:
             raise ValueError(f"models are made with the split {split}: score rows that none has seen, such as test")
         return split
+
+    @field_validator("base_url", "candidate_url")
+    @classmethod
+    def _refuse_secrets(cls, url: str | None) -> str | None:
+        """Refuse an address that is none, or that holds a password or a key: the configuration is recorded."""
+        return None if url is None else check_server_address(url, "api_key_env")
 
     @model_validator(mode="after")
     def _check_engine(self) -> EvaluateConfig:

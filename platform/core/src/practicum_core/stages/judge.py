@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +16,7 @@ from practicum_core.metrics import Metric
 from practicum_core.stages.base import DataUri, OptionalDataUri, OptionalModelUri, StageConfig
 from practicum_core.stages.calibration import CalibrationRecord
 from practicum_core.stages.samples import Sample, SampleGroup, SampleText, list_nonempty
+from practicum_core.stages.server_addresses import check_server_address
 from practicum_core.stages.spec import SampleSpec, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
@@ -102,14 +102,7 @@ class JudgeConfig(StageConfig):
     @classmethod
     def _refuse_secrets(cls, url: str | None) -> str | None:
         """Refuse an address that is none, or that holds a password or a key: the configuration is recorded."""
-        if url is None or url.startswith("step:"):
-            return url
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("give an address that starts with http:// or https://")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("an address with a user, password, query or fragment: give the key in key_variable")
-        return url.rstrip("/")
+        return None if url is None else check_server_address(url, "key_variable")
 
     @model_validator(mode="after")
     def _require_model(self) -> Self:

@@ -1,0 +1,36 @@
+"""Addresses of servers in a configuration, which is recorded and so holds no secret."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic_core import PydanticCustomError
+
+from practicum_core.problems import UNSHOWN
+
+
+def check_server_address(url: str, key_option: str) -> str:
+    """Return the address of a server, or the ``step:NAME`` of one, without a slash at its end.
+
+    Args:
+        url: As it was configured.
+        key_option: Option that names the environment variable of the key.
+
+    Raises:
+        PydanticCustomError: It is no address, or holds a user, a password, a query or a fragment, where keys may stand.
+
+    >>> check_server_address("http://host:8000/v1/", "key_variable"), check_server_address("step:serve", "key_variable")
+    ('http://host:8000/v1', 'step:serve')
+    """
+    if url.startswith("step:"):
+        return url
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise PydanticCustomError(UNSHOWN, "give an address that starts with http:// or https://")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise PydanticCustomError(
+            UNSHOWN,
+            "an address with a user, password, query or fragment: give the key in {option}",
+            {"option": key_option},
+        )
+    return url.rstrip("/")
