@@ -8,8 +8,11 @@ import pytest
 
 from answer_pairs import write_pairs
 from practicum_core.errors import DataError
+from practicum_core.gates import check_gates
+from practicum_core.metrics import StageMetric
 from practicum_core.stages.compare import SPEC, CompareConfig
 from practicum_core.stages.evaluate import EvaluateRecord, EvaluationSample
+from practicum_core.units.iterate import ITERATION_GATES
 from practicum_jobs import compare
 from practicum_jobs.context import StageContext
 
@@ -73,7 +76,8 @@ def test_a_difference_within_the_noise_of_two_runs_is_none(tmp_path):
     metrics = get_metrics(noisy)
     assert (metrics["noise_changed"].value, metrics["noise_items"].value) == (0.25, 200)
     assert metrics["paired_difference"].value < metrics["noise_floor"].value
-    assert "differs from itself by as much in two runs" in noisy.failures[0].text
+    assert "it does not exceed the noise floor" in noisy.failures[0].text
+    assert "differs from itself by as much" not in noisy.failures[0].text
 
 
 def test_a_model_against_itself_is_not_distinguishable(tmp_path):
@@ -163,13 +167,38 @@ def test_a_slice_has_a_verdict_of_its_own(tmp_path):
     assert (metrics["num_compared"].value, metrics["paired_difference"].value) == (200, pytest.approx(0.2))
     assert [verdict.name for verdict in record.verdicts] == ["test", "slice"]
     assert "; the slice: improved, +1.000" in SPEC.describe_result(metrics)
-    part.write_text(json.dumps({"groups": ["another"]}))
-    record = run(tmp_path, samples, item_slice=f"file://{part}")
-    assert record.slice_verdict is None
-    assert "slice_improved" not in get_metrics(record)
     part.write_text(json.dumps({"group": "another"}))
     with pytest.raises(DataError, match=r"slice\.json: "):
         run(tmp_path, samples, item_slice=f"file://{part}")
+
+
+def check_slice_gate(tmp_path, part):
+    """Compare with a slice; return the record and whether week 5 passes its gate on the slice (``None``: left out)."""
+    file = tmp_path / "slice.json"
+    file.write_text(json.dumps(part))
+    samples = [build(number, base=number >= 40, candidate=True) for number in range(200)]
+    record = run(tmp_path, samples, item_slice=f"file://{file}")
+    measured = [StageMetric(**one.model_dump(), stage="compare-fresh") for one in record.metrics]
+    gates = {gate.name: gate.passed for gate in check_gates(ITERATION_GATES, measured)}
+    return record, gates.get("slice_improved")
+
+
+@pytest.mark.parametrize("part", [{"groups": ["another"]}, {"tasks": ["extract"]}])
+def test_failures_without_a_fresh_row_do_not_pass_as_repaired(tmp_path, part):
+    record, is_passed = check_slice_gate(tmp_path, part)
+    assert is_passed is False
+    metrics = get_metrics(record)
+    assert [metrics[f"slice_{name}"].value for name in ("improved", "regressed", "underpowered")] == [0, 0, 1]
+    assert metrics["num_slice_items"].value == 0
+    assert "no fresh row of the failing slice" in record.failures[0].text
+    assert SPEC.failures[record.failures[0].kind]
+    assert SPEC.describe_result(metrics).endswith("; no item belongs to the slice")
+
+
+def test_a_slice_is_judged_where_something_failed_and_left_out_where_nothing_did(tmp_path):
+    assert check_slice_gate(tmp_path, {"groups": [f"test-{group}" for group in range(10)]})[1] is True
+    record, is_passed = check_slice_gate(tmp_path, {"groups": [], "tasks": []})
+    assert (is_passed, record.failures) == (None, [])
 
 
 def test_one_models_samples_are_refused(tmp_path):

@@ -36,6 +36,7 @@ class Questions:
         control: Items of the control split, right where the answer names what is expected.
         repeated: Items that the base model answered twice: its two scores. ``None`` where it answered none twice.
         part: Items of the slice that was asked for; ``None`` where none was, or where no item belongs to it.
+        is_part_missing: Whether a slice was asked for that names a group or task, and no item belongs to it.
     """
 
     split: str
@@ -44,6 +45,7 @@ class Questions:
     control: PairedOutcomes | None
     repeated: PairedOutcomes | None = None
     part: PairedOutcomes | None = None
+    is_part_missing: bool = False
 
 
 def build_questions_of_samples(samples: Sequence[EvaluationSample], part: ItemSlice | None = None) -> Questions:
@@ -128,6 +130,7 @@ def build_questions(
         {name or "untyped": _pair(having) for name, having in tasks.items()},
         _pair(control) if control else None,
         part=_pair(chosen) if chosen else None,
+        is_part_missing=part is not None and not part.is_empty and not chosen,
     )
 
 

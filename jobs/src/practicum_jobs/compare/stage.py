@@ -24,6 +24,12 @@ from practicum_jobs.scoring.power import Power
 from practicum_jobs.scoring.result_files import pair_results, read_results
 from practicum_jobs.scoring.verdicts import Rule, Verdict, VerdictKind, VerdictReason, decide, decide_tasks
 
+_EMPTY_SLICE = Failure(
+    kind="empty_slice",
+    where="slice",
+    text="no fresh row of the failing slice: whether it improved cannot be told; evaluate more rows of its groups",
+)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -71,11 +77,14 @@ def run(config: CompareConfig, ctx: StageContext) -> CompareRecord:
         verdicts=[_describe(one, rule) for one in comparisons],
         metrics=[
             *_build_metrics(questions, whole, tasks),
-            *(_build_slice_metrics(part) if part else []),
+            *(_build_slice_metrics(part) if part or questions.is_part_missing else []),
             *(_build_control_metrics(control) if control else []),
             *(_describe_noise(noise) if noise else []),
         ],
-        failures=[_explain(one, config) for one in comparisons if one.verdict.kind is not VerdictKind.IMPROVED],
+        failures=[
+            *([_EMPTY_SLICE] if questions.is_part_missing else []),
+            *(_explain(one, config) for one in comparisons if one.verdict.kind is not VerdictKind.IMPROVED),
+        ],
     )
 
 
@@ -133,11 +142,13 @@ def _build_metrics(questions: Questions, whole: Comparison, tasks: Sequence[Comp
     ]
 
 
-def _build_slice_metrics(part: Comparison) -> list[Metric]:
+def _build_slice_metrics(part: Comparison | None) -> list[Metric]:
+    """Describe the verdict on the slice; ``None`` is a slice without an item, whose repair is not shown."""
+    verdict = part.verdict.kind if part else VerdictKind.UNDERPOWERED
     return [
-        _build_difference("slice_difference", part),
-        *(Metric(name=f"slice_{kind}", value=float(part.verdict.kind is kind)) for kind in VerdictKind),
-        Metric(name="num_slice_items", value=len(part.outcomes.base)),
+        *([_build_difference("slice_difference", part)] if part else []),
+        *(Metric(name=f"slice_{kind}", value=float(verdict is kind)) for kind in VerdictKind),
+        Metric(name="num_slice_items", value=len(part.outcomes.base) if part else 0),
     ]
 
 
@@ -175,7 +186,10 @@ def _explain(one: Comparison, config: CompareConfig) -> Failure:
     shown = f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
     smallest = min(verdict.smallest_detectable, 1.0)
     if verdict.reason is VerdictReason.WITHIN_NOISE:
-        text = f"candidate minus base {shown}: the base model differs from itself by as much in two runs"
+        text = (
+            f"candidate minus base {shown}: it does not exceed the noise floor, which is the far end of the interval "
+            "of the difference between two runs of the base model"
+        )
         return Failure(kind=verdict.kind.value, where=one.name, text=text)
     detail = {
         VerdictKind.REGRESSED: "the interval lies below zero",

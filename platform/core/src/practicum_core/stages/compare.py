@@ -56,6 +56,11 @@ class ItemSlice(BaseModel):
     groups: list[str] = Field(default_factory=list)
     tasks: list[str] = Field(default_factory=list, description="Of items that have no group.")
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it names nothing, as where no answer failed."""
+        return not self.groups and not self.tasks
+
     def holds(self, task: str, group: str) -> bool:
         """Whether an item belongs to the slice.
 
@@ -116,6 +121,8 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
 
 def _describe_slice(metrics: Mapping[str, Metric]) -> str:
     found = metrics.get("slice_difference")
+    if found is None and "num_slice_items" in metrics:
+        return "; no item belongs to the slice"
     if found is None or found.low is None or found.high is None:
         return ""
     name = next((text for verdict, text in _VERDICTS.items() if _holds(metrics, f"slice_{verdict}")), "no verdict")
@@ -167,6 +174,7 @@ FAILURES = {
     "regressed": Bilingual("the candidate is worse", "候选模型变差"),
     "not_distinguishable": Bilingual("no difference can be told", "看不出差异"),
     "underpowered": Bilingual("too few items to tell", "样本太少，无法判断"),
+    "empty_slice": Bilingual("no fresh row of the failing slice", "没有属于失败切片的新样本"),
 }
 SPEC = StageSpec(
     "compare",
