@@ -43,8 +43,8 @@ def describe_difference(expected: TokenIds, processed: TokenIds) -> str:
 
     >>> describe_difference([4, 5, 6], [4, 9, 6])
     'token 2 is 9 instead of 5 (3 tokens, 3 meant)'
-    >>> describe_difference([4, 5], [4, 5, 4, 5])
-    '2 tokens more at the end: 4 5'
+    >>> describe_difference([4, 5], [4, 5, 6, 7])
+    '2 tokens more at the end: 6 7'
     """
     meant, seen = list(expected), list(processed)
     more = len(seen) - len(meant)
