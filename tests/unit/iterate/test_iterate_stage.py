@@ -267,6 +267,18 @@ def test_answers_that_are_regularly_longer_speak_against_dpo(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("num_groups", "are_others"), [(2, False), (3, True)])
+def test_pairs_held_out_are_of_other_templates_only_where_there_are_enough(tmp_path, num_groups, are_others):
+    groups = sorted({row.group for row in build_rows(OPTIONS, "test") if row.task == "extract"})[:num_groups]
+    files = write_week_four(tmp_path, lambda _, row: confuse(row) if row.group in groups else None)
+    _, ctx = repair(tmp_path, files)
+    trained, held_out = ({row.group for row in read_split(ctx, split, "pairs")} for split in ("train", "validation"))
+    assert held_out.isdisjoint(trained) is are_others
+    titles = [one.title_en for one in read_decision(ctx, "prefer").criteria]
+    assert ("Pairs of other templates, held out for validation" in titles) is are_others
+    assert any("of the same few templates" in title for title in titles) is not are_others
+
+
 def test_files_that_do_not_belong_together_are_refused(tmp_path):
     files = write_week_four(tmp_path, fail_some)
     with pytest.raises(DataError, match=r"40 of 40 evaluated rows are not in its split test") as caught:
@@ -311,6 +323,7 @@ def test_own_data_without_a_failure_passes_although_all_rows_were_looked_at(tmp_
     record, ctx = repair(tmp_path, files, data=write_own_data(tmp_path / "own", NUM_SEEN))
     assert len(read_split(ctx, "fresh")) == NUM_SEEN
     assert "nothing was repaired" in record.claims[0].title_en
+    assert (record.claims[0].split, record.claims[0].is_clean) == ("fresh", False)
 
 
 TICKET = '{"category":"refund","order":"TK-100200","amount":10.50,"urgent":false}'

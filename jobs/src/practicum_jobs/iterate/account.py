@@ -55,7 +55,7 @@ def list_claims(material: Material, new: Sequence[LinkedRow], fresh: FreshSplit)
     """Say of each scored split whether figures on it are clean."""
     trained = sum(one.kind == "reference" for one in new)
     claims = [
-        _build_claim("fresh", fresh.origin, is_clean=True),
+        _build_claim("fresh", fresh.origin, is_clean=fresh.is_unseen),
         _build_claim("test", _SEEN.format(count=trained), is_clean=False),
     ]
     return [*claims, _build_claim("control", _CONTROL, is_clean=True)] if material.control else claims

@@ -8,11 +8,17 @@ from practicum_core.stages.iterate import IterateConfig
 from practicum_core.stages.repair import Criterion, Decision
 from practicum_core.texts import Bilingual
 from practicum_jobs.iterate.material import Material
-from practicum_jobs.iterate.pairs import LEAKED, CheckedPairs, hold_out
+from practicum_jobs.iterate.pairs import LEAKED, CheckedPairs, are_groups_held_out, hold_out
 
 RETRAIN, PREFER = "retrain", "prefer"
 _CUT = frozenset({Cause.EMPTY, Cause.TRUNCATION})
 """Causes that come from decoding or a limit of length: a preference between two texts does not repair them."""
+
+_HELD_OUT = Bilingual("Pairs of other templates, held out for validation", "留作验证的其他模板的偏好对")
+_HELD_OUT_SINGLY = Bilingual(
+    "Pairs held out for validation, of the same few templates as those trained on",
+    "留作验证的偏好对（模板太少，与训练所用的模板相同）",
+)
 
 
 def decide_training(num_new_rows: int) -> Decision:
@@ -48,7 +54,7 @@ def decide_preferences(material: Material, pairs: CheckedPairs, config: IterateC
                 config.min_pairs,
             ),
             _require(
-                Bilingual("Pairs of other templates, held out for validation", "留作验证的其他模板的偏好对"),
+                _HELD_OUT if are_groups_held_out(pairs.usable) else _HELD_OUT_SINGLY,
                 len(held_out),
                 Comparison.AT_LEAST,
                 1,

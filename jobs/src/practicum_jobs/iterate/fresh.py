@@ -28,11 +28,19 @@ _SAME = Bilingual("nothing was repaired: the rows of the last evaluation", "æ²¡æ
 
 @dataclass(frozen=True)
 class FreshSplit:
-    """Rows that nobody looked at, how many candidates overlapped with known rows, and where they come from."""
+    """Rows that are scored after the repair.
+
+    Attributes:
+        rows: The rows.
+        num_left_out: How many candidates overlapped with known rows.
+        origin: Where the rows come from.
+        is_unseen: Whether nobody looked at them; not so where the rows of the last evaluation stand in.
+    """
 
     rows: Sequence[Row]
     num_left_out: int
     origin: Bilingual
+    is_unseen: bool = True
 
 
 def build_fresh(material: Material, known: Sequence[Row], limit: int | None) -> FreshSplit:
@@ -57,7 +65,7 @@ def build_fresh(material: Material, known: Sequence[Row], limit: int | None) -> 
     refused = {*trained.exact, *trained.near, *trained.ngram, *looked_at.exact, *looked_at.near}
     rows = list(islice((row for row in candidates if row.id not in refused), limit))
     if not rows and not material.failed and not material.forgotten:
-        return FreshSplit(list(_rename(iter(material.seen))), 0, _SAME)
+        return FreshSplit(list(_rename(iter(material.seen))), 0, _SAME, is_unseen=False)
     if not rows:
         raise DataError(
             f"{material.source.uri}: no row is left that nobody looked at",

@@ -129,14 +129,23 @@ def is_verified(row: Row) -> bool:
     return scores[0].is_exact and not scores[1].is_exact
 
 
+def are_groups_held_out(pairs: Sequence[LinkedRow]) -> bool:
+    """Whether there are enough groups to hold out whole ones."""
+    return len(set(_list_groups(pairs))) >= _EVERY
+
+
+def _list_groups(pairs: Sequence[LinkedRow]) -> list[str]:
+    return [pair.row.group or pair.row.id for pair in pairs]
+
+
 def hold_out(pairs: Sequence[LinkedRow]) -> tuple[list[LinkedRow], list[LinkedRow]]:
     """Split pairs into those that are trained on and those that validation measures, by whole groups.
 
-    Where all pairs share a group, single pairs are held out.
+    Where there are too few groups for that, single pairs are held out.
     """
-    keys = [pair.row.group or pair.row.id for pair in pairs]
+    keys = _list_groups(pairs)
     groups = sorted(set(keys))
-    if len(groups) < _EVERY:
+    if not are_groups_held_out(pairs):
         keys, groups = [pair.row.id for pair in pairs], sorted(pair.row.id for pair in pairs)
     held = set(groups[_EVERY - 1 :: _EVERY])
     return (
