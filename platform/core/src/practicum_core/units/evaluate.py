@@ -55,8 +55,8 @@ EVALUATE = Unit(
             "control_regressed",
             Comparison.EQUAL,
             0,
-            "No regression is seen on the control set",
-            "对照集上没有变差",
+            "No regression is seen on the control set (too few items pass as well)",
+            "对照集上未见变差（样本不足时也会通过）",
         ),
         build_gate(
             "judge_agrees",

@@ -118,8 +118,8 @@ ITERATION_GATES = (
         "verdict_regressed",
         Comparison.EQUAL,
         0,
-        "No regression is seen on the fresh split",
-        "新划分上没有变差",
+        "No regression is seen on the fresh split (too few items pass as well)",
+        "新划分上未见变差（样本不足时也会通过）",
     ),
     build_gate(
         "control_kept_again",
@@ -127,8 +127,8 @@ ITERATION_GATES = (
         "control_regressed",
         Comparison.EQUAL,
         0,
-        "No regression against the model before is seen on the control set",
-        "与此前的模型相比，对照集上没有变差",
+        "No regression against the model before is seen on the control set (too few items pass as well)",
+        "与此前的模型相比，对照集上未见变差（样本不足时也会通过）",
     ),
 )
 
