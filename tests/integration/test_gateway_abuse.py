@@ -16,6 +16,7 @@ from gateway_stand import HELLO, build_stand
 
 NUM_REQUESTS = int(os.environ.get("PRACTICUM_FUZZ_REQUESTS", "1500"))
 NUM_AT_ONCE = 48
+TRAILERS = b"0\r\n" + b"a: b\r\n" * 500
 BOUNDS = {"max_header_bytes": 8192, "max_body_bytes": 16384, "header_timeout_s": 0.5, "body_timeout_s": 0.5}
 LIMITS = {"tokens_per_minute": 10**9}
 PATHS = ["/v1/chat/completions"] * 6 + [
@@ -92,7 +93,11 @@ def build_request(rng, secret):
         headers.append(b"x-request-timeout-ms: " + rng.choice((b"-1", b"0", b"1", b"x", b"9" * 40, b"5")))
     elif harm == 3:
         headers[-1] = b"Transfer-Encoding: chunked"
-        body = rng.choice((b"zz\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"fffffffff\r\n", b"0\r\n\r\n"))
+        body = rng.choice((b"zz\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"fffffffff\r\n", b"0\r\n\r\n", TRAILERS))
+    elif harm == 4:
+        # A question about the state whose body never ends.
+        head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return head + rng.choice((b"", b"5\r\nhel"))
     method = rng.choice((b"POST",) * 6 + (b"GET", b"PUT", b"BREW"))
     path = rng.choice(PATHS).encode()
     text = method + b" " + path + b" HTTP/1.1\r\n" + b"\r\n".join(headers) + b"\r\n\r\n" + body

@@ -46,6 +46,16 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_in_head and self._head_bytes > self.bounds.max_header_bytes:
             self._refuse(self._build_head_error())
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of a head.
+
+        Raises:
+            ValueError: It is a trailer: nothing reads those, and nothing bounds their number.
+        """
+        if not self._is_in_head:
+            raise ValueError("trailers are not taken")
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """End the wait for a head.
 

@@ -55,7 +55,9 @@ class Exchange:
         self._send = send
         self._is_gone = False
         self._is_body_too_long = False
-        self._is_body_read = self.method in {"GET", "HEAD"}
+        # A body may come with any method, and with a chunked one its length is not known.
+        has_body = not self.headers.keys().isdisjoint((b"content-length", b"transfer-encoding"))
+        self._is_body_read = not has_body or self.headers.get(b"content-length") == b"0"
 
     async def read_body(self, max_bytes: int, timeout_s: float) -> bytes:
         """Read the body.
@@ -127,6 +129,9 @@ class Exchange:
     async def start(self, status: int, headers: Headers) -> None:
         """Begin the answer."""
         self.status = status
+        if not self._is_body_read:
+            # What is still to come would be taken for the next request, or would never end.
+            self.extra_headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": headers + self.extra_headers})
 
     async def write(self, chunk: bytes) -> None:
@@ -146,9 +151,6 @@ class Exchange:
     async def respond_error(self, error: ApiError) -> None:
         """Send an error: as the answer, or as the last event of one that has begun."""
         if not self.status:
-            if not self._is_body_read:
-                # What is still to come would be taken for the next request.
-                self.extra_headers.append((b"connection", b"close"))
             await self.respond(error.status, [JSON, *error.build_headers()], error.build_body())
             return
         await self.end(b"data: " + error.build_body() + b"\n\n")
