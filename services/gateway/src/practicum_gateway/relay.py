@@ -122,15 +122,21 @@ class Relay:
 
     async def _try(self, exchange: Exchange, passage: Passage, call: Call) -> None:
         passage.sent_s = self._clock()
+        was_sent = passage.is_sent
+        # Said before the answer begins: that of one in one piece begins at its end, and its client may leave before.
+        passage.is_sent = True
         try:
             async with self._session.request(
                 exchange.method, call.upstream.url + exchange.path, data=passage.body or None, headers=passage.headers
             ) as response:
-                passage.is_sent = True
                 await self._answer(exchange, passage, call, response)
+        except _Unanswered:
+            passage.is_sent = was_sent
+            raise
         except (aiohttp.ClientError, OSError) as error:
             call.end(Outcome.FAILED)
-            passage.is_sent = passage.is_sent or not isinstance(error, aiohttp.ClientConnectorError)
+            if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+                passage.is_sent = was_sent
             if exchange.status:
                 raise ApiError(
                     502, "upstream_broke_off", "the engine broke off before its answer was complete", SERVER
@@ -146,7 +152,6 @@ class Relay:
         else:
             body = await _read(response)
             if response.status in _GATEWAY_FAULTS:
-                passage.is_sent = False
                 call.end(Outcome.UNCOUNTED if response.status == _BUSY else Outcome.FAILED)
                 raise _Unanswered(_read_fault(response, body))
             if not kind.endswith("json"):
@@ -163,6 +168,7 @@ class Relay:
 
     async def _stream(self, exchange: Exchange, passage: Passage, response: aiohttp.ClientResponse) -> None:
         events = EventStream(hides_usage=passage.hides_usage)
+        is_whole = False
         try:
             async for chunk in response.content.iter_any():
                 if passage.first_byte_s is None:
@@ -175,10 +181,12 @@ class Relay:
                     break
                 if ready:
                     await exchange.write(ready)
+            is_whole = True
         except ValueError as error:
             raise aiohttp.ClientPayloadError(str(error)) from error
         finally:
-            passage.usage = events.usage
+            # An engine may tell its usage with every event; that of a stream which broke off is not all of it.
+            passage.usage = events.usage if is_whole or events.is_complete else None
         if not exchange.status:
             raise aiohttp.ClientPayloadError("the answer has no events")
         passage.end_s = self._clock()
