@@ -212,7 +212,7 @@ class Gateway:
         if generates and is_limited and inspected.max_new_tokens is None:
             added[GENERATING[exchange.path]] = self._config.default_max_tokens
         headers = _build_headers(exchange) | {"content-type": "application/json"}
-        return Passage(insert_fields(inspected.body, added), hides_usage, headers)
+        return Passage(insert_fields(inspected.body, added), hides_usage, headers, inspected.is_streamed)
 
     async def _wait_and_pass(self, exchange: Exchange, caller: Caller, passage: Passage) -> None:
         timeout_s = self._read_timeout_s(exchange)

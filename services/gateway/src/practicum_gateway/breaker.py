@@ -18,7 +18,7 @@ class Outcome(StrEnum):
     GOOD = "good"
     FAILED = "failed"
     SLOW = "slow"
-    """It answered, but its first token came too late."""
+    """Its first token came too late, or not before the client or its deadline gave up long after."""
     UNCOUNTED = "uncounted"
     """The client went away, or the upstream said that it is busy."""
 

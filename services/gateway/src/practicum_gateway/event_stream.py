@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 _DATA = b"data:"
 _MAX_EVENT_BYTES = 8 << 20
+_BAD_REQUEST, _FAILED = 400, 500
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class EventStream:
         usage: The last usage that was told.
         num_events: Events that had content.
         is_complete: Whether the engine said that the answer is complete.
+        has_failed: Whether the engine told a failure of its own, as vLLM does inside an answer that has begun.
     """
 
     def __init__(self, *, hides_usage: bool) -> None:
@@ -45,6 +47,7 @@ class EventStream:
         self.usage: Usage | None = None
         self.num_events = 0
         self.is_complete = False
+        self.has_failed = False
 
     def feed(self, chunk: bytes) -> bytes:
         """Take in a chunk and return what goes on to the client now: whole events only, as they came.
@@ -78,6 +81,8 @@ class EventStream:
         if event.startswith(b":"):
             return False
         self.num_events += 1
+        if payload.startswith(b'{"error"'):
+            self.has_failed |= _is_own_failure(_parse(payload).get("error"))
         if b'"usage"' not in payload:
             return False
         document = _parse(payload)
@@ -111,6 +116,12 @@ def has_error_shape(body: bytes) -> bool:
     (True, False)
     """
     return isinstance(_parse(body).get("error"), dict)
+
+
+def _is_own_failure(error: object) -> bool:
+    """Whether an error is one of the engine: a code of 400 to 499 says that the request was wrong."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return not (isinstance(code, int) and _BAD_REQUEST <= code < _FAILED)
 
 
 def _parse(payload: bytes) -> dict[str, object]:

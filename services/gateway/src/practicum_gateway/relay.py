@@ -32,6 +32,7 @@ class Passage:
         body: What is sent.
         hides_usage: Whether the gateway asked for usage that the client did not ask for.
         headers: What is sent with it.
+        is_streamed: Whether the answer is wanted in pieces.
         is_sent: Whether an engine may have worked on it.
         usage: As the engine counted it; ``None`` before it said so.
         sent_s: When it was sent to the engine that answered.
@@ -42,6 +43,7 @@ class Passage:
     body: bytes
     hides_usage: bool
     headers: dict[str, str] = field(default_factory=dict)
+    is_streamed: bool = False
     is_sent: bool = False
     usage: Usage | None = None
     sent_s: float = 0.0
@@ -130,6 +132,11 @@ class Relay:
                 exchange.method, call.upstream.url + exchange.path, data=passage.body or None, headers=passage.headers
             ) as response:
                 await self._answer(exchange, passage, call, response)
+        except asyncio.CancelledError:
+            # Whoever gave up, client or deadline: an engine that hangs would have no other end.
+            if passage.is_streamed and passage.first_byte_s is None and self._is_slow(passage, self._clock()):
+                call.end(Outcome.SLOW)
+            raise
         except _Unanswered:
             passage.is_sent = was_sent
             raise
@@ -147,8 +154,9 @@ class Relay:
 
     async def _answer(self, exchange: Exchange, passage: Passage, call: Call, response: aiohttp.ClientResponse) -> None:
         kind = response.content_type
+        has_failed = False
         if response.status == _OK and kind == "text/event-stream":
-            await self._stream(exchange, passage, response)
+            has_failed = await self._stream(exchange, passage, response)
         else:
             body = await _read(response)
             if response.status in _GATEWAY_FAULTS:
@@ -164,9 +172,10 @@ class Relay:
                 raise _build_refusal(response, body)
             passage.end_s = self._clock()
             await exchange.respond(response.status, [JSON, *_list_kept_headers(response)], body)
-        call.end(self._judge(passage, response.status))
+        call.end(Outcome.FAILED if has_failed else self._judge(passage, response.status))
 
-    async def _stream(self, exchange: Exchange, passage: Passage, response: aiohttp.ClientResponse) -> None:
+    async def _stream(self, exchange: Exchange, passage: Passage, response: aiohttp.ClientResponse) -> bool:
+        """Pass events on as they come; return whether the engine told a failure of its own among them."""
         events = EventStream(hides_usage=passage.hides_usage)
         is_whole = False
         try:
@@ -194,6 +203,7 @@ class Relay:
             await _read_to_end(response)
         else:
             await exchange.end(events.finish())
+        return events.has_failed
 
     def _judge(self, passage: Passage, status: int) -> Outcome:
         if status >= _FAILED:
@@ -201,8 +211,10 @@ class Relay:
         if status == _TOO_MANY:
             return Outcome.UNCOUNTED
         first_s = passage.first_byte_s
-        is_slow = first_s is not None and first_s - passage.sent_s > self._slow_first_byte_s
-        return Outcome.SLOW if is_slow else Outcome.GOOD
+        return Outcome.SLOW if first_s is not None and self._is_slow(passage, first_s) else Outcome.GOOD
+
+    def _is_slow(self, passage: Passage, first_s: float) -> bool:
+        return first_s - passage.sent_s > self._slow_first_byte_s
 
 
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:
