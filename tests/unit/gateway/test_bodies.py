@@ -12,9 +12,11 @@ from practicum_gateway.errors import ApiError
 from practicum_gateway.event_stream import EventStream, Usage, read_body_usage
 from practicum_gateway.inspection import insert_fields, inspect_body
 
+CHAT = ("max_tokens", "max_completion_tokens")
 
-def inspect(document, **options):
-    return inspect_body(json.dumps(document).encode(), options.pop("max_choices", 16), generates=True, **options)
+
+def inspect(document, bounds=CHAT):
+    return inspect_body(json.dumps(document).encode(), 16, bounds)
 
 
 def test_what_a_request_can_use_at_most():
@@ -30,6 +32,17 @@ def test_what_a_request_can_use_at_most():
 def test_each_prompt_of_a_list_is_answered(prompt, count):
     assert inspect({"prompt": prompt}).num_answers == count
     assert inspect({"prompt": prompt, "best_of": 4}).num_answers == 4 * count
+
+
+def test_each_text_that_is_embedded_may_be_as_long_as_the_model_allows():
+    seen = inspect({"input": ["x" * 1000] * 40}, bounds=())
+    assert (seen.num_answers, seen.max_new_tokens) == (40, 0)
+    assert seen.count_tokens(0, 512) == 40 * 512
+    assert inspect({"input": [1, 2, 3]}, bounds=()).count_tokens(0, 8) == 8
+
+
+def test_a_field_that_the_engine_does_not_read_bounds_nothing():
+    assert inspect({"prompt": "x", "max_completion_tokens": 1}, bounds=("max_tokens",)).max_new_tokens is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +67,7 @@ def test_each_prompt_of_a_list_is_answered(prompt, count):
 )
 def test_a_senseless_body_is_refused_with_its_reason(body, said):
     with pytest.raises(ApiError, match=said) as refused:
-        inspect_body(body, 16, generates=True)
+        inspect_body(body, 16, CHAT)
     assert refused.value.status == 400
 
 

@@ -122,3 +122,13 @@ def test_a_stream_that_was_left_is_not_charged_by_its_last_partial_count(tmp_pat
             assert await count_charged(stand) == reserved + 5
 
     run_on_stand(tmp_path, test)
+
+
+def test_a_text_completion_without_max_tokens_reserves_and_gets_the_usual_ones(tmp_path):
+    async def test(stand):
+        extra = {"max_completion_tokens": 1}
+        answer = await stand.client().completions.create(model=MODEL, prompt="hello", extra_body=extra)
+        assert stand.engine.bodies[-1]["max_tokens"] == 7
+        assert await count_charged(stand) == answer.usage.total_tokens
+
+    run_on_stand(tmp_path, test, default_max_tokens=7)

@@ -26,8 +26,8 @@ from practicum_gateway.retries import RetryBudget
 from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import UpstreamPool, watch_models
 
-GENERATING = {"/v1/chat/completions": "max_tokens", "/v1/completions": "max_tokens"}
-"""Paths whose engine generates tokens, and the field that bounds them."""
+GENERATING = {"/v1/chat/completions": ("max_tokens", "max_completion_tokens"), "/v1/completions": ("max_tokens",)}
+"""Paths whose engine generates tokens, and the fields in which it reads their bound; the first is put in."""
 _POST_PATHS = (*GENERATING, "/v1/embeddings")
 MODELS = "/v1/models"
 _STATE_PATHS = ("/healthz", "/startupz", "/readyz", "/metrics")
@@ -174,7 +174,7 @@ class Gateway:
             raise _build_draining_error()
         body = await exchange.read_body(config.max_body_bytes, config.body_timeout_s)
         generates = exchange.path in GENERATING
-        inspected = inspect_body(body, config.max_choices, generates=generates)
+        inspected = inspect_body(body, config.max_choices, GENERATING.get(exchange.path, ()))
         grant = self._admit(caller, inspected, generates=generates)
         exchange.extra_headers += caller.meter.list_headers()
         passage = self._build_passage(exchange, caller, inspected, generates=generates)
@@ -210,7 +210,7 @@ class Gateway:
             added["stream_options"] = {"include_usage": True}
         is_limited = caller.meter.limits.tokens_per_minute is not None
         if generates and is_limited and inspected.max_new_tokens is None:
-            added[GENERATING[exchange.path]] = self._config.default_max_tokens
+            added[GENERATING[exchange.path][0]] = self._config.default_max_tokens
         headers = _build_headers(exchange) | {"content-type": "application/json"}
         return Passage(insert_fields(inspected.body, added), hides_usage, headers, inspected.is_streamed)
 

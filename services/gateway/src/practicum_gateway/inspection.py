@@ -6,6 +6,7 @@ The body goes on to the engine as it came, byte by byte, unless something is put
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ class Inspected:
         is_streamed: Whether the answer is wanted in pieces.
         shows_usage: Whether a streamed answer shall end with its usage.
         prompt_bound: Tokens of the prompts at most: byte-level tokenizers make at most one of a byte.
-        num_answers: Answers that are asked for.
+        num_answers: Answers that are asked for; texts, where they are embedded.
         max_new_tokens: Of one answer; ``None`` where the request does not say.
         has_stream_options: Whether the body has that field.
     """
@@ -48,13 +49,13 @@ class Inspected:
         return tokens if max_model_tokens is None else min(tokens, self.num_answers * max_model_tokens)
 
 
-def inspect_body(body: bytes, max_choices: int, *, generates: bool) -> Inspected:
+def inspect_body(body: bytes, max_choices: int, bounds: Sequence[str]) -> Inspected:
     """Read a body.
 
     Args:
         body: JSON, in UTF-8.
         max_choices: Answers that one request may ask for.
-        generates: Whether the engine generates tokens for it; embeddings only have a prompt.
+        bounds: Fields in which the engine reads how many tokens one answer may have; none where it generates none.
 
     Raises:
         ApiError: It is no JSON object, or a field that the gateway needs has no sensible value.
@@ -66,16 +67,16 @@ def inspect_body(body: bytes, max_choices: int, *, generates: bool) -> Inspected
     options = document.get("stream_options")
     if options is not None and not isinstance(options, dict):
         raise _refuse("stream_options", "an object")
-    num_answers = _count_prompts(document.get("prompt")) if generates else 1
-    if generates:
+    # An engine embeds each text of a list for itself, each as long as the model allows.
+    num_answers = _count_prompts(document.get("prompt" if bounds else "input"))
+    if bounds:
         wanted = [_read_count(document, name, 1) or 1 for name in ("n", "best_of")]
         num_answers *= max(wanted)
         if num_answers > max_choices:
             raise ApiError(
                 400, "too_many_choices", f"{num_answers} answers are asked for; {max_choices} are allowed", param="n"
             )
-    limits = [_read_count(document, name, 0) for name in ("max_tokens", "max_completion_tokens")] if generates else [0]
-    named = [limit for limit in limits if limit is not None]
+    named = [limit for name in bounds if (limit := _read_count(document, name, 0)) is not None]
     return Inspected(
         body=body,
         is_streamed=bool(stream),
@@ -83,7 +84,7 @@ def inspect_body(body: bytes, max_choices: int, *, generates: bool) -> Inspected
         # A JSON text is at least as long as what it says, and each message's own syntax longer than its template's.
         prompt_bound=len(body) + _TEMPLATE_BYTES,
         num_answers=num_answers,
-        max_new_tokens=max(named) if named else None,
+        max_new_tokens=max(named, default=None) if bounds else 0,
         has_stream_options=options is not None,
     )
 
@@ -115,7 +116,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _count_prompts(prompt: object) -> int:
-    """Count the prompts of a text completion: a text, token ids, or a list of either."""
+    """Count the prompts of a text completion or of embeddings: a text, token ids, or a list of either."""
     if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
         return len(prompt)
     return 1
