@@ -66,6 +66,16 @@ def test_the_offline_judge_is_calibrated_in_both_languages(stand):
     assert "preferred the tuned model in 97% of the pairs" in SPEC.describe_result(metrics)
 
 
+def test_the_scorers_do_not_correct_themselves(stand):
+    record = stand.run()
+    metrics = {metric.name: metric for metric in record.metrics}
+    assert not record.is_independent
+    assert "judge_win_rate" in metrics
+    assert "judge_win_rate_debiased" not in metrics
+    assert metrics["judge_labelled_pairs"].value == 0
+    assert "judge_win_rate_debiased" not in {one.where for one in record.failures}
+
+
 def test_two_equal_runs_write_equal_samples(stand):
     first = stand.run()
     content = stand.context.layout.samples.read_bytes()

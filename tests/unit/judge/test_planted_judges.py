@@ -40,6 +40,7 @@ def test_a_good_judge_is_calibrated_and_prefers_the_better_model(stand):
     assert 0.7 < metrics["judge_win_rate"].value < 0.85
     assert metrics["judge_preference"].low > 0
     assert 0.6 < metrics["judge_win_rate_debiased"].value < 0.9
+    assert record.is_independent
     # 60 gold pairs and 24 of the run in both orders, 8 canaries in both orders three times.
     assert len(server.requests) == record.num_asked == 2 * (60 + 24) + 3 * 16
     assert {one["temperature"] for one in server.requests} == {0}

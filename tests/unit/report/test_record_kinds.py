@@ -91,6 +91,13 @@ def test_a_new_judge_gets_its_checks_its_canaries_and_what_it_may_decide(make_sf
     assert "may decide a gate" in repr(build_pack_sections(run, record)["calibration"].blocks)
 
 
+def test_scorers_that_judge_are_no_independent_judge(make_sft_run):
+    record = UmpireRecord(**stamp("umpire"), judge="the scorers", is_calibrated=True, checks=[], is_independent=False)
+    told = [block.text for block in build_pack_sections(make_sft_run(), record)["calibration"].blocks[:2]]
+    assert "no independent judge" in told[1].en
+    assert "独立的裁判" in told[1].zh
+
+
 def test_a_repair_shows_changes_clean_figures_and_criteria(make_sft_run):
     yes = Criterion(title_en="Pairs", title_zh="偏好对", value=9, comparison=Comparison.AT_LEAST, threshold=8)
     no = yes.model_copy(update={"title_en": "Left out", "value": 0.5, "threshold": 0.9, "style": "share"})

@@ -53,8 +53,8 @@ def draw_labels(judged: Sequence[Judged], count: int, seed: int) -> dict[str, Wi
     return {one.pair.id: name_better(one.pair) for one in chosen}
 
 
-def estimate_win_rates(judged: Sequence[Judged], labels: Mapping[str, Winner], confidence: float) -> WinRates:
-    """Estimate the rate at which the candidate's answers win."""
+def estimate_win_rates(judged: Sequence[Judged], labels: Mapping[str, Winner] | None, confidence: float) -> WinRates:
+    """Estimate the rate at which the candidate's answers win; without labels, none is corrected by them."""
     if not judged:
         return WinRates(None, None, None, 0, {"judge_win_rate": "no pair has a verdict in both orders"})
     scores = [one.score for one in judged]
@@ -67,12 +67,13 @@ def estimate_win_rates(judged: Sequence[Judged], labels: Mapping[str, Winner], c
         )
     except ValueError as error:
         problems["judge_win_rate_length_controlled"] = str(error)
-    try:
-        debiased = _correct(judged, labels, confidence)
-    except ValueError as error:
-        problems["judge_win_rate_debiased"] = str(error)
+    if labels is not None:
+        try:
+            debiased = _correct(judged, labels, confidence)
+        except ValueError as error:
+            problems["judge_win_rate_debiased"] = str(error)
     plain = estimate_win_rate(scores, clusters, confidence)
-    num_labelled = sum(one.pair.id in labels and not one.pair.is_equal for one in judged)
+    num_labelled = sum(one.pair.id in (labels or {}) and not one.pair.is_equal for one in judged)
     return WinRates(plain, length_controlled, debiased, num_labelled, problems)
 
 

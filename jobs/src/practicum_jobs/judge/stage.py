@@ -79,14 +79,18 @@ def run(config: JudgeConfig, ctx: StageContext) -> JudgeRecord:
     judged = [Judged(one.pair, one.winner) for one in verdicts if one.winner is not None]
     if not outcome.is_given_up:
         judged += [Judged(pair, "tie") for pair in pairs if pair.is_equal]
-    known = draw_labels(judged, config.label_items, config.seed) if labels is None else labels
-    rates = estimate_win_rates(judged, known, config.confidence)
+    # Winners by the scorers correct nothing where the scorers judged.
+    is_independent = not isinstance(judge, ReferenceJudge)
+    if labels is None and is_independent:
+        labels = draw_labels(judged, config.label_items, config.seed)
+    rates = estimate_win_rates(judged, labels, config.confidence)
     ctx.write_samples(_build_sample(one) for one in (*gold_verdicts, *verdicts))
     unusable = _count_unusable(outcome)
     counts = {"judge_pairs": len(judged), "judge_equal_pairs": len(pairs) - len(asked)}
     return JudgeRecord(
         **ctx.build_record_fields(),
         judge=judge.identity,
+        is_independent=is_independent,
         is_calibrated=is_calibrated,
         preference=_name_preference(rates.plain, is_calibrated=is_calibrated),
         checks=checks,

@@ -25,6 +25,7 @@ def build_calibration_section(pack: Pack) -> Section | None:
 def _build_blocks(record: CalibrationRecord) -> list[Block]:
     blocks: list[Block] = [
         _build_notice(record),
+        *([] if record.is_independent else [Notice(CALIBRATION["not_independent"], "warn")]),
         Facts([Fact(CALIBRATION["who"], record.judge), Fact(CALIBRATION["asked"], f"{record.num_asked:,}")]),
         Table(
             CALIBRATION["checks"],

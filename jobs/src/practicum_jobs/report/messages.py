@@ -479,6 +479,10 @@ CALIBRATION = {
     "calibrated": B(
         "The judge passed every check: its preference may decide a gate.", "裁判通过了全部检查：其偏好可以参与判定。"
     ),
+    "not_independent": B(
+        "The scorers themselves judged, by the expected answers: no independent judge was asked.",
+        "由评分器本身依据参考答案评判，并未询问独立的裁判。",
+    ),
     "not_calibrated": B(
         "The judge is not calibrated. Its scores are shown and decide no gate. Missed: {names}.",
         "裁判未校准：其分数仅供参考，不参与任何判定。未达到：{names}。",

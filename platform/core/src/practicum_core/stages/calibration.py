@@ -40,6 +40,9 @@ class CalibrationRecord(StageRecord):
     """Whether a judge is good enough to decide a gate, and by which figures."""
 
     judge: str = Field(description="What judged: its kind, address and model. Never a key.")
+    is_independent: bool = Field(
+        default=True, description="False where the scorers that count right answers judged themselves."
+    )
     is_calibrated: bool
     checks: list[CalibrationCheck]
     canaries: list[CanaryRound] = Field(default_factory=list)

@@ -73,9 +73,12 @@ class JudgeConfig(StageConfig):
     labels: OptionalDataUri = Field(
         default=None,
         description="Known winners of some of these pairs, drawn at random: a file of JSON lines with `id` and "
-        "`winner` (base, candidate or tie), or the samples of an opened blind test. Without it the scorers label some.",
+        "`winner` (base, candidate or tie), or the samples of an opened blind test. Without it the scorers label some "
+        "where a model judges.",
     )
-    label_items: int = Field(default=50, ge=2, description="Pairs that the scorers label where no file is given.")
+    label_items: int = Field(
+        default=50, ge=2, description="Pairs that the scorers label where no file is given and a model judges."
+    )
     confidence: float = Field(default=0.95, ge=0.95, le=0.9999, description="Of intervals.")
     min_gold_pairs: int = Field(default=50, ge=50, description="Bar: gold pairs with a verdict in both orders.")
     min_kappa: float = Field(
