@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from practicum_jobs.scoring.answers import Score
 
 MAX_FILE_BYTES = 16 * 2**20
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
-_PASSED = "practicum: every test passed"
+_NUM_TOKEN_BYTES = 16
 _PROGRAM = """
 import resource, sys
 cpu_s, memory_bytes, file_bytes = map(int, sys.argv[1:4])
@@ -31,9 +32,11 @@ for limit, value in (
     (resource.RLIMIT_CORE, 0),
 ):
     resource.setrlimit(limit, (value, value))
+token = sys.stdin.read()
 with open(sys.argv[4], encoding="utf-8") as handle:
     code = compile(handle.read(), "answer.py", "exec")
 exec(code, {"__name__": "__main__"})
+print("\\n" + token)
 """
 
 
@@ -58,29 +61,31 @@ def extract_code(answer: str) -> str:
 def _run(source: str, scorer: UnitTestScorer) -> str:
     """Return the kind of failure; empty where the tests passed.
 
-    The last line of the output is printed after the tests, so that code which ends the process early has not passed.
+    The process is told a random token and prints it after the tests as its last line. Code that ends the process early
+    has not passed, whatever it prints; code that looks for the token in the frames of the process is an attack.
     """
+    token = secrets.token_hex(_NUM_TOKEN_BYTES)
     with tempfile.TemporaryDirectory(prefix="practicum-tests-") as folder:
         file, printed = Path(folder) / "answer.py", Path(folder) / "output.txt"
-        file.write_text(f"{source}\nprint({_PASSED!r})\n", encoding="utf-8", errors="replace")
+        file.write_text(source, encoding="utf-8", errors="replace")
         limits = [int(scorer.timeout_s) + 1, scorer.memory_mib * 2**20, MAX_FILE_BYTES]
         with printed.open("wb") as handle:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-B", "-c", _PROGRAM, *map(str, limits), str(file)],
                 cwd=folder,
                 env={"HOME": folder, "TMPDIR": folder, "PATH": os.defpath, "LANG": "C.UTF-8"},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=handle,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
             try:
-                process.wait(scorer.timeout_s)
+                process.communicate(token.encode(), timeout=scorer.timeout_s)
             except subprocess.TimeoutExpired:
                 return "tests_timeout"
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        is_passed = process.returncode == 0 and printed.read_bytes().rstrip().endswith(_PASSED.encode())
+        is_passed = process.returncode == 0 and printed.read_bytes().rstrip().endswith(token.encode())
     return "" if is_passed else "tests_failed"
