@@ -9,11 +9,16 @@ import torch
 from greedy_answers import encode, generate_greedy
 from practicum_core.errors import ConfigError, DataError, Reason, Stopped
 from practicum_core.rows import Message
+from practicum_jobs.adapters import choice_scores, generation
+from practicum_jobs.adapters.answer_engine import ChoiceQuestion
+from practicum_jobs.adapters.choice_scores import iter_choice_scores
 from practicum_jobs.adapters.generation import (
     LoadedModel,
     find_stop_ids,
     generate_answers,
+    iter_answers,
     load_causal_lm,
+    pad_left,
 )
 
 
@@ -114,3 +119,22 @@ def test_broken_weights_are_one_clear_error(tiny_model_dir, tmp_path):
 
 def test_no_rows_give_no_answers(tiny):
     assert generate_greedy(tiny, [], 4) == []
+
+
+def pad_left_with_one_more(prompts, pad_id, device):
+    """Stands for a fault between the prompt and the model: one token more in front of each text."""
+    return pad_left([[3, *ids] for ids in prompts], pad_id, device)
+
+
+@pytest.mark.parametrize("more", [[], [3]])
+def test_the_prompts_that_are_shown_are_those_that_the_model_was_given(tiny, monkeypatch, more):
+    if more:
+        monkeypatch.setattr(generation, "pad_left", pad_left_with_one_more)
+        monkeypatch.setattr(choice_scores, "pad_left", pad_left_with_one_more)
+    prompts = encode(tiny, CONVERSATIONS)
+    shown = {row: given.prompt_token_ids for batch in iter_answers(tiny, prompts, 3, 4) for row, given in batch.items()}
+    assert shown == {row: more + ids for row, ids in enumerate(prompts)}
+    questions = [ChoiceQuestion(ids, ([5, 6], [7])) for ids in prompts]
+    scores = {place: one for batch in iter_choice_scores(tiny, questions, 5) for place, one in batch.items()}
+    for place, ids in enumerate(prompts):
+        assert scores[place].token_ids == [[*more, *ids, 5, 6], [*more, *ids, 7]]

@@ -10,10 +10,11 @@ import pytest
 
 from practicum_core.errors import ConfigError, DataError, PlatformError
 from practicum_core.rows import Message, Row
+from practicum_core.scorers import ChoiceScorer
 from practicum_jobs.adapters import answers_server
-from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineAnswer, Prompt
+from practicum_jobs.adapters.answer_engine import ChoiceQuestion, ChoiceScores, EngineAnswer, Prompt
 from practicum_jobs.adapters.answers_server import ServedModel, ServerAnswers
-from practicum_jobs.evaluate.answering import Query, check_prompt
+from practicum_jobs.evaluate.answering import Query, check_choice, check_prompt
 from practicum_jobs.storage.answers import Answer
 
 KEY = "not-a-real-key"
@@ -158,3 +159,12 @@ def test_choices_need_an_engine_with_log_probabilities(start):
 def test_other_prompt_token_ids_are_refused_with_the_place():
     with pytest.raises(DataError, match="1 token more at the start: 1"):
         check_prompt(Query(Prompt([5, 6], ())), EngineAnswer(Answer("a", 1, is_stopped=True), [1, 5, 6]))
+
+
+def test_a_choice_is_shown_only_if_the_engine_shows_the_prompt_with_every_choice():
+    query = Query(Prompt([5], ()), ChoiceScorer(choices=("yes", "no")), ((6,), (7,)))
+    shown = check_choice(query, ChoiceScores((-2.0, -1.0), ([5, 6], [5, 7])))
+    assert shown == Answer("no", 0, is_stopped=True, is_prompt_shown=True)
+    assert check_choice(query, ChoiceScores((-2.0, -1.0), ([5, 6], None))).is_prompt_shown is False
+    with pytest.raises(DataError, match="1 token more at the start: 1"):
+        check_choice(query, ChoiceScores((-2.0, -1.0), ([5, 6], [1, 5, 7])))

@@ -50,6 +50,14 @@ class EngineAnswer:
 
 
 @dataclass(frozen=True)
+class ChoiceScores:
+    """The log-probability of each choice in nats, and what the engine says that it processed: prompts with choices."""
+
+    logprobs: tuple[float, ...]
+    token_ids: Sequence[Sequence[int] | None]
+
+
+@dataclass(frozen=True)
 class Prompt:
     """A prompt as token ids, and the turns and tools that it was rendered from, which a chat server is sent."""
 
@@ -64,6 +72,15 @@ class ChoiceQuestion:
 
     prompt: list[int]
     choices: tuple[list[int], ...]
+
+
+def gather_choices(
+    questions: Sequence[ChoiceQuestion], scores: Sequence[tuple[float, Sequence[int] | None]]
+) -> list[ChoiceScores]:
+    """Return by question what was computed for its choices, which come one after the other."""
+    left = iter(scores)
+    gathered = [[next(left) for _ in one.choices] for one in questions]
+    return [ChoiceScores(tuple(score for score, _ in some), [ids for _, ids in some]) for some in gathered]
 
 
 class AnswerEngine(Protocol):
@@ -94,8 +111,8 @@ class AnswerEngine(Protocol):
         """
         ...
 
-    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, tuple[float, ...]]]:
-        """Yield by place the log-probability of each choice after its prompt, in nats.
+    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, ChoiceScores]]:
+        """Yield by place the log-probability of each choice after its prompt.
 
         Raises:
             ConfigError: The engine gives no log-probabilities of given text.

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from practicum_core.errors import ConfigError
 from practicum_core.machine import list_gpus
-from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineAnswer, EngineFacts, Prompt, hash_code
+from practicum_jobs.adapters.answer_engine import (
+    ChoiceQuestion,
+    ChoiceScores,
+    EngineAnswer,
+    EngineFacts,
+    Prompt,
+    gather_choices,
+    hash_code,
+)
 from practicum_jobs.adapters.engine import EngineSettings, TimedAnswer
 from practicum_jobs.adapters.engine_llama import LlamaEngine
 from practicum_jobs.adapters.engine_vllm import VllmEngine
@@ -88,13 +96,13 @@ class VllmAnswers:
         for place, timed in self._get_engine().iter_answers(given, self._model.concurrency):
             yield {order[place]: self._model.read(timed)}
 
-    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, tuple[float, ...]]]:
+    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, ChoiceScores]]:
         """Compute the choices of some questions together."""
         for start in range(0, len(questions), self._model.concurrency):
             some = questions[start : start + self._model.concurrency]
             pairs = [(one.prompt, choice) for one in some for choice in one.choices]
-            scores = iter(self._get_engine().score_continuations(pairs))
-            yield {start + place: tuple(next(scores) for _ in one.choices) for place, one in enumerate(some)}
+            found = gather_choices(some, self._get_engine().score_continuations(pairs))
+            yield dict(enumerate(found, start))
 
     def close(self) -> None:
         """Take the model out of memory."""
@@ -133,7 +141,7 @@ class LlamaAnswers:
         for place, timed in self._engine.iter_answers(given, self._model.concurrency):
             yield {place: self._model.read(timed)}
 
-    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, tuple[float, ...]]]:
+    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, ChoiceScores]]:
         """Refuse: the package gives no log-probabilities of given text."""
         raise ConfigError(
             f"{len(questions)} rows ask for log-probabilities of given text, which llama.cpp's package does not give",

@@ -15,7 +15,14 @@ from typing import Any
 import httpx
 
 from practicum_core.errors import ConfigError, PlatformError, Reason
-from practicum_jobs.adapters.answer_engine import REMOTE, ChoiceQuestion, EngineAnswer, EngineFacts, Prompt
+from practicum_jobs.adapters.answer_engine import (
+    REMOTE,
+    ChoiceQuestion,
+    ChoiceScores,
+    EngineAnswer,
+    EngineFacts,
+    Prompt,
+)
 from practicum_jobs.storage.answers import Answer
 
 NUM_ATTEMPTS = 4
@@ -87,7 +94,7 @@ class ServerAnswers:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, tuple[float, ...]]]:
+    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, ChoiceScores]]:
         """Refuse: chat completions give no log-probabilities of given text."""
         raise ConfigError(
             f"{len(questions)} rows ask for log-probabilities of given text, which chat completions do not give",

@@ -8,7 +8,14 @@ from pathlib import Path
 import torch
 import transformers
 
-from practicum_jobs.adapters.answer_engine import ChoiceQuestion, EngineAnswer, EngineFacts, Prompt, hash_code
+from practicum_jobs.adapters.answer_engine import (
+    ChoiceQuestion,
+    ChoiceScores,
+    EngineAnswer,
+    EngineFacts,
+    Prompt,
+    hash_code,
+)
 from practicum_jobs.adapters.choice_scores import iter_choice_scores
 from practicum_jobs.adapters.generation import LoadedModel, choose_computation, iter_answers, load_causal_lm
 
@@ -52,14 +59,13 @@ class TransformersAnswers:
         if self._loaded is None:
             raise RuntimeError("the model is not loaded")
         given = [prompt.token_ids for prompt in prompts]
-        for batch in iter_answers(self._loaded, given, self._max_new_tokens, self._batch_size):
-            yield {place: EngineAnswer(answer, given[place]) for place, answer in batch.items()}
+        yield from iter_answers(self._loaded, given, self._max_new_tokens, self._batch_size)
 
     def close(self) -> None:
         """Let the model go."""
         self._loaded = None
 
-    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, tuple[float, ...]]]:
+    def iter_choices(self, questions: Sequence[ChoiceQuestion]) -> Iterator[Mapping[int, ChoiceScores]]:
         """Compute the choices of similar questions together."""
         if self._loaded is None:
             raise RuntimeError("the model is not loaded")

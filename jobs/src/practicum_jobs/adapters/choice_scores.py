@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from practicum_jobs.adapters.answer_engine import ChoiceQuestion
-from practicum_jobs.adapters.generation import LoadedModel, check_lengths, explain_memory, pad_left
+from practicum_jobs.adapters.answer_engine import ChoiceQuestion, ChoiceScores, gather_choices
+from practicum_jobs.adapters.generation import LoadedModel, check_lengths, explain_memory, pad_left, read_padded
 
 
 def iter_choice_scores(
     loaded: LoadedModel, questions: Sequence[ChoiceQuestion], batch_size: int
-) -> Iterator[dict[int, tuple[float, ...]]]:
-    """Yield the log-probability of each choice after its prompt, by place of the question, in nats.
+) -> Iterator[dict[int, ChoiceScores]]:
+    """Yield the log-probability of each choice after its prompt, by place of the question.
 
     Args:
         loaded: The model.
@@ -38,11 +38,11 @@ def iter_choice_scores(
             places.append(order.pop(0))
         pairs = [(questions[place].prompt, choice) for place in places for choice in questions[place].choices]
         with torch.inference_mode(), explain_memory():
-            scores = iter(_score_batch(loaded, pairs))
-        yield {place: tuple(next(scores) for _ in questions[place].choices) for place in places}
+            scores = _score_batch(loaded, pairs)
+        yield dict(zip(places, gather_choices([questions[place] for place in places], scores), strict=True))
 
 
-def _score_batch(loaded: LoadedModel, pairs: Sequence[tuple[list[int], list[int]]]) -> list[float]:
+def _score_batch(loaded: LoadedModel, pairs: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, list[int]]]:
     width = max(len(choice) for _, choice in pairs)
     texts = [prompt + choice for prompt, choice in pairs]
     ids_BT, mask_BT = pad_left(texts, min(loaded.stop_ids, default=0), loaded.device)
@@ -54,4 +54,5 @@ def _score_batch(loaded: LoadedModel, pairs: Sequence[tuple[list[int], list[int]
     ).logits[:, :-1]
     targets_BK = ids_BT[:, -width:]
     logprobs_BK = logits_BKV.float().log_softmax(-1).gather(-1, targets_BK[..., None])[..., 0]
-    return [float(logprobs_BK[row, width - len(choice) :].sum()) for row, (_, choice) in enumerate(pairs)]
+    scores = [float(logprobs_BK[row, width - len(choice) :].sum()) for row, (_, choice) in enumerate(pairs)]
+    return list(zip(scores, read_padded(ids_BT, mask_BT), strict=True))

@@ -133,15 +133,18 @@ class VllmEngine:
                         ),
                     )
 
-    def score_continuations(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-        """Return the log-probability of each continuation after its prompt, in nats."""
+    def score_continuations(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> list[tuple[float, list[int] | None]]:
+        """Return the log-probability of each continuation in nats, and the token ids that vLLM says it processed."""
         parameters = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
         texts = [[*prompt, *more] for prompt, more in pairs]
         outputs = self._llm.generate([{"prompt_token_ids": ids} for ids in texts], parameters, use_tqdm=False)
         scores = []
         for output, ids, (_, more) in zip(outputs, texts, pairs, strict=True):
             places = range(len(ids) - len(more), len(ids))
-            scores.append(float(sum(output.prompt_logprobs[place][ids[place]].logprob for place in places)))
+            logprob = float(sum(output.prompt_logprobs[place][ids[place]].logprob for place in places))
+            scores.append((logprob, _copy_ids(output.prompt_token_ids)))
         return scores
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ Rows are batched by length and answered in the caller's order. The same rows on 
 count give the same answers bit for bit, in whatever order the rows come. A row's answer may differ in its last bits
 when it is batched with other rows, because sums are taken in another order.
 """
-# ruff: noqa: N806 - the shape suffixes named above
+# ruff: noqa: N803, N806 - the shape suffixes named above
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ import torch
 import transformers
 
 from practicum_core.errors import ConfigError, DataError, Reason
+from practicum_jobs.adapters.answer_engine import EngineAnswer
 from practicum_jobs.storage.answers import Answer
 from practicum_jobs.storage.stores import describe_error
 
@@ -128,7 +129,7 @@ def generate_answers(
     """
     answers: dict[int, Answer] = {}
     for batch in iter_answers(loaded, prompts, max_new_tokens, batch_size):
-        answers |= batch
+        answers |= {row: given.answer for row, given in batch.items()}
         if on_batch is not None:
             on_batch(len(answers), len(prompts))
     return [answers[row] for row in range(len(prompts))]
@@ -136,8 +137,10 @@ def generate_answers(
 
 def iter_answers(
     loaded: LoadedModel, prompts: Sequence[list[int]], max_new_tokens: int, batch_size: int
-) -> Iterator[dict[int, Answer]]:
+) -> Iterator[dict[int, EngineAnswer]]:
     """Continue prompts of token ids greedily, batch by batch, the longest first; yield answers by place.
+
+    The prompt of an answer is read from the tensors that the model was given.
 
     Raises:
         DataError: A prompt is longer than the model's context.
@@ -148,8 +151,14 @@ def iter_answers(
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         with torch.inference_mode(), explain_memory():
-            outputs = _continue_batch(loaded, [prompts[row] for row in rows], max_new_tokens)
-        yield {row: _decode(loaded, ids) for row, ids in zip(rows, outputs, strict=True)}
+            pad_id = min(loaded.stop_ids, default=0)
+            ids_BT, mask_BT = pad_left([prompts[row] for row in rows], pad_id, loaded.device)
+            outputs = _continue_batch(loaded, ids_BT, mask_BT, max_new_tokens)
+        given = read_padded(ids_BT, mask_BT)
+        yield {
+            row: EngineAnswer(_decode(loaded, ids), prompt)
+            for row, ids, prompt in zip(rows, outputs, given, strict=True)
+        }
 
 
 def _decode(loaded: LoadedModel, ids: Sequence[int]) -> Answer:
@@ -179,15 +188,16 @@ def check_lengths(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new
         )
 
 
-def _continue_batch(loaded: LoadedModel, prompts: Sequence[list[int]], max_new_tokens: int) -> list[list[int]]:
+def _continue_batch(
+    loaded: LoadedModel, ids_BT: torch.Tensor, mask_BT: torch.Tensor, max_new_tokens: int
+) -> list[list[int]]:
     """Generate one batch. When half of its rows have ended they are removed, which makes later steps cheaper."""
     model = loaded.model
-    ids_BT, mask_BT = pad_left(prompts, min(loaded.stop_ids, default=0), loaded.device)
     position_B = mask_BT.sum(1)
     positions_BT = (mask_BT.cumsum(1) - 1).clamp(min=0)
     cache = transformers.DynamicCache(config=model.config)
-    outputs: list[list[int]] = [[] for _ in prompts]
-    alive = list(range(len(prompts)))
+    outputs: list[list[int]] = [[] for _ in ids_BT]
+    alive = list(range(len(outputs)))
     for _ in range(max_new_tokens):
         logits_BV = model(
             input_ids=ids_BT,
@@ -226,6 +236,15 @@ def pad_left(prompts: Sequence[list[int]], pad_id: int, device: str) -> tuple[to
     ids_BT = [[pad_id] * (length - len(ids)) + ids for ids in prompts]
     mask_BT = [[0] * (length - len(ids)) + [1] * len(ids) for ids in prompts]
     return torch.tensor(ids_BT, device=device), torch.tensor(mask_BT, device=device)
+
+
+def read_padded(ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> list[list[int]]:
+    """Return the token ids of each row of a batch that are no padding.
+
+    >>> read_padded(*pad_left([[5], [6, 7]], 0, "cpu"))
+    [[5], [6, 7]]
+    """
+    return [row[kept].tolist() for row, kept in zip(ids_BT, mask_BT.bool(), strict=True)]
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from practicum_jobs.adapters.answer_engine import (
     REMOTE,
     AnswerEngine,
     ChoiceQuestion,
+    ChoiceScores,
     EngineAnswer,
     EngineFacts,
     Prompt,
@@ -102,7 +103,7 @@ class Query:
         per_byte = self.scorer is not None and self.scorer.per_byte
         sizes = [len(text.encode()) if per_byte else 1 for text in texts]
         graded = [logprob / size for logprob, size in zip(logprobs, sizes, strict=True)]
-        return Answer(texts[graded.index(max(graded))], 0, is_stopped=True, is_prompt_shown=True)
+        return Answer(texts[graded.index(max(graded))], 0, is_stopped=True)
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _generate(
             ctx.raise_if_stopped()
         asked = [ChoiceQuestion(query.prompt.token_ids, tuple(map(list, query.choices))) for query in choices]
         for scores in engine.iter_choices(asked) if asked else ():
-            chosen = {choices[place].key: choices[place].choose(found) for place, found in scores.items()}
+            chosen = {choices[place].key: check_choice(choices[place], found) for place, found in scores.items()}
             _keep(store, chosen, on_answered)
             ctx.raise_if_stopped()
         return ctx.elapsed_s - started_s
@@ -202,13 +203,23 @@ def check_prompt(query: Query, given: EngineAnswer) -> Answer:
     Raises:
         DataError: It showed other token ids.
     """
-    check = compare_prompts([query.prompt.token_ids], [given.prompt_token_ids])
+    return replace(given.answer, is_prompt_shown=_is_shown([query.prompt.token_ids], [given.prompt_token_ids]))
+
+
+def check_choice(query: Query, scores: ChoiceScores) -> Answer:
+    """Return the choice; raises as :func:`check_prompt` does, over the prompt with each choice."""
+    meant = [[*query.prompt.token_ids, *choice] for choice in query.choices]
+    return replace(query.choose(scores.logprobs), is_prompt_shown=_is_shown(meant, scores.token_ids))
+
+
+def _is_shown(meant: Sequence[Sequence[int]], processed: Sequence[Sequence[int] | None]) -> bool:
+    check = compare_prompts(meant, processed)
     if check.num_different:
         raise DataError(
             f"the engine processed other token ids than the model's own chat template gives: {check.first_difference}",
             "give both the same chat template and tokenizer; a template applied twice, or not at all, looks like this",
         )
-    return replace(given.answer, is_prompt_shown=check.is_shown)
+    return check.is_shown
 
 
 def _keep(store: AnswerStore, answers: Mapping[tuple[int, ...], Answer], on_answered: Callable[[int], None]) -> None:
