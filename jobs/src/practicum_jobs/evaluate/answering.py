@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from practicum_core.content_hash import hash_path
 from practicum_core.errors import DataError
 from practicum_core.rows import Row
 from practicum_core.scorers import ChoiceScorer
@@ -30,9 +31,12 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.evaluate.engines import build_engine
 from practicum_jobs.evaluate.models import EvaluatedModel
 from practicum_jobs.models.prompts import compare_prompts
+from practicum_jobs.models.stop_tokens import read_stop_ids
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.storage.answers import Answer, AnswerStore, hash_tokens, open_shared_store
 
+_TOKEN_ENGINES = frozenset({"vllm", "llama_cpp"})
+"""Engines that are told the stop tokens of the tokenizer's folder; transformers has those of the model's."""
 _CHOICE = -1
 _CHOICE_PER_BYTE = -2
 
@@ -137,7 +141,9 @@ def answer_rows(
     tokenizer = ChatTokenizer(model.tokenizer)
     engine = build_engine(model, tokenizer, question.role, config)
     queries = {split: [build_query(tokenizer, row) for row in rows] for split, rows in question.rows.items()}
-    store = _open_store(model, engine.facts, question.role, config, ctx)
+    store = _open_store(
+        build_settings(model, tokenizer, engine.facts, config), engine.facts, question.role, config, ctx
+    )
     missing = {query.key: query for asked in queries.values() for query in asked if store.find(query.key) is None}
     on_answered(sum(query.key not in missing for asked in queries.values() for query in asked))
     generate_s = _generate(engine, list(missing.values()), store, ctx, on_answered) if missing else 0.0
@@ -240,15 +246,30 @@ def hash_answers(sequences: Sequence[Answers]) -> str:
     return _hash([[given.answer.text for given in answers] for one in sequences for answers in one.by_split.values()])
 
 
-def _open_store(
-    model: EvaluatedModel, facts: EngineFacts, role: str, config: EvaluateConfig, ctx: StageContext
-) -> AnswerStore:
-    """Open the answers of all runs, or of earlier attempts of this step alone, which each model has for itself."""
+def build_settings(
+    model: EvaluatedModel, tokenizer: ChatTokenizer, facts: EngineFacts, config: EvaluateConfig
+) -> dict[str, Any]:
+    """Return what an answer depends on beside its prompt.
+
+    The tokenizer may be another folder's than the model. It makes text of token ids, and its folder names the tokens
+    that end an answer; a server does both itself.
+    """
     settings: dict[str, Any] = {
         "model_sha256": model.sha256,
         "engine": asdict(facts),
         "sampling": {"temperature": 0, "max_new_tokens": config.max_new_tokens},
     }
+    if facts.device != REMOTE:
+        settings["tokenizer_sha256"] = hash_path(model.tokenizer / "tokenizer.json")
+    if facts.name in _TOKEN_ENGINES:
+        settings["stop_ids"] = sorted(read_stop_ids(model.tokenizer, tokenizer))
+    return settings
+
+
+def _open_store(
+    settings: Mapping[str, Any], facts: EngineFacts, role: str, config: EvaluateConfig, ctx: StageContext
+) -> AnswerStore:
+    """Open the answers of all runs, or of earlier attempts of this step alone, which each model has for itself."""
     # Nobody knows when a server changes its model: its answers serve the attempts of one run only.
     if config.reuse_answers and facts.device != REMOTE:
         return open_shared_store(ctx.cache_dir, settings)
