@@ -8,7 +8,7 @@ from typing import Any
 
 from practicum_core.rows import Row
 from practicum_core.stages.prompts import PromptCheck
-from practicum_core.stages.quantcheck import ORIGINAL, SheetRow
+from practicum_core.stages.quantcheck import ORIGINAL, SPEC, SheetRow
 from practicum_core.stages.quantize import QuantizedModel
 from practicum_jobs.models.prompts import compare_prompts
 from practicum_jobs.models.tokens import ChatTokenizer
@@ -58,7 +58,7 @@ class Questions:
     """
 
     def __init__(self, rows: Sequence[Question], tokenizer: ChatTokenizer) -> None:
-        refuse_other_than_text((one.row for one in rows), "quantcheck")
+        refuse_other_than_text((one.row for one in rows), SPEC.name)
         self.rows = rows
         self._tokenizer = tokenizer
         self.prompts = [tokenizer.encode_prompt(one.row) for one in rows]
