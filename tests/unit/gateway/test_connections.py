@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
-from gateway_stand import build_stand
+from fake_engine import MODEL, Settings
+from gateway_stand import HELLO, build_stand
 
 BOUNDS = {"body_timeout_s": 0.3, "header_timeout_s": 0.3, "max_header_bytes": 4096}
 
@@ -50,3 +52,18 @@ def test_trailers_are_refused(tmp_path):
         return await talk(stand.port, head + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", trailers)
 
     assert run_on_stand(tmp_path, test, body_timeout_s=20).startswith(b"HTTP/1.1 400")
+
+
+def build_request(stand, max_tokens):
+    body = json.dumps({"model": MODEL, "messages": HELLO, "max_tokens": max_tokens, "stream": True}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nauthorization: Bearer {stand.secret}\r\n"
+    return head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def test_a_request_before_the_answer_to_the_last_one_ends_both(tmp_path):
+    async def test(stand):
+        # A connection that stays open is a TimeoutError.
+        await talk(stand.port, build_request(stand, 1000), b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        await stand.wait_until_idle()
+
+    run_on_stand(tmp_path, test, settings=Settings(step_s=0.05))

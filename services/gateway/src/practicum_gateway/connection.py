@@ -60,8 +60,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the wait for a head.
 
         Raises:
-            ValueError: It is too long; the parser then calls :meth:`send_400_response`.
+            ValueError: It is too long, or comes before the answer to the one before; the parser then calls
+                :meth:`send_400_response`.
         """
+        if self.cycle is not None and not self.cycle.response_complete:
+            # uvicorn would no longer see the client of the first one leave.
+            self.transport.abort()
+            raise ValueError("requests behind one another are not taken")
         if self._is_head_too_long():
             raise ValueError("the head is too long")
         self._is_in_head = False
@@ -95,8 +100,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(self._build_head_error() if is_too_long else ApiError(400, "invalid_http", msg.rstrip(".")))
 
     def _is_head_too_long(self) -> bool:
-        if self.headers is None or self._head_bytes <= self.bounds.max_header_bytes:
-            # Nothing of a request was read yet, or no more than is allowed, its body included.
+        if self.headers is None:
+            # Nothing of a request was read yet.
             return False
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         return size > self.bounds.max_header_bytes
