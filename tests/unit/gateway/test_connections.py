@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -24,6 +25,13 @@ async def talk(port, *texts, timeout_s=3.0):
             return await reader.read()
     finally:
         writer.close()
+
+
+async def wait_for(is_so, timeout_s):
+    started_s = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - started_s < timeout_s
+        await asyncio.sleep(0.01)
 
 
 def run_on_stand(folder, test, **options):
@@ -67,3 +75,17 @@ def test_a_request_before_the_answer_to_the_last_one_ends_both(tmp_path):
         await stand.wait_until_idle()
 
     run_on_stand(tmp_path, test, settings=Settings(step_s=0.05))
+
+
+def test_a_client_that_neither_reads_nor_speaks_http_is_cut_off(tmp_path):
+    async def test(stand):
+        stand.engine.settings.max_model_tokens = 10**8
+        _, writer = await asyncio.open_connection("127.0.0.1", stand.port, limit=1024)
+        writer.write(build_request(stand, 9_000_000))
+        connections = stand.server.server_state.connections
+        await wait_for(lambda: any(one._write_timer for one in connections), 20)
+        writer.write(b"no HTTP\r\n\r\n")
+        await wait_for(lambda: not connections, 2)
+        writer.close()
+
+    run_on_stand(tmp_path, test, settings=Settings(step_s=0.0), write_timeout_s=60)

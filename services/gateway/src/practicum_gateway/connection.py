@@ -122,8 +122,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: ApiError) -> None:
         """Answer on a connection whose request was not read whole, and close it."""
-        self._cancel_timers()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
         if self.transport.is_closing():
+            return
+        if self._write_timer is not None:
+            # Its client does not read: closing would wait for that, and for ever.
+            self.transport.abort()
             return
         body = error.build_body()
         head = f"HTTP/1.1 {error.status} Refused\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
