@@ -59,10 +59,13 @@ def test_a_full_queue_refuses_and_gives_way_to_what_is_more_important(clock):
     queue = FairQueue(2, clock)
     queue.push("first", "a", 5, 10)
     queue.push("second", "a", 5, 10)
-    assert queue.push("third", "b", 5, 10) == (None, None)
+    assert queue.push("third", "a", 5, 10) == (None, None)
+    # One owner cannot fill the queue: what would come next of another takes the place of its last.
+    assert queue.push("other", "b", 5, 10)[1] == "second"
+    assert queue.push("another", "c", 5, 10) == (None, None)
     entry, displaced = queue.push("urgent", "b", 1, 10)
     assert entry is not None
-    assert displaced == "second"
+    assert displaced == "other"
     assert drain(queue) == ["urgent", "first"]
 
 

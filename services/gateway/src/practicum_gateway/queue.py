@@ -52,7 +52,8 @@ class FairQueue(Generic[Item]):
     def push(self, item: Item, owner: str, priority: int, deadline_s: float) -> tuple[Entry[Item] | None, Item | None]:
         """Let something wait.
 
-        A full queue gives the place of the entry that would come last to one of a more important priority.
+        A full queue gives the place of the entry that would come last to one of a more important priority, or of an
+        earlier round within its own.
 
         Args:
             item: What waits.
@@ -63,17 +64,17 @@ class FairQueue(Generic[Item]):
         Returns:
             The entry, ``None`` where the queue is full; and what lost its place to it.
         """
+        turn = max(self._rounds.get(priority, 0), self._last_rounds.get((priority, owner), 0)) + 1
         displaced: Entry[Item] | None = None
         if self._num_waiting >= self._max_size:
             displaced = max(self._iter_waiting(), default=None)
-            if displaced is None or displaced.rank[0] <= priority:
+            if displaced is None or displaced.rank[:2] <= (priority, turn):
                 return None, None
             self.remove(displaced)
         if len(self._heap) >= 2 * self._max_size:
             # Entries that were taken out stay in the heap until they would come next, or until they are half of it.
             self._heap = list(self._iter_waiting())
             heapq.heapify(self._heap)
-        turn = max(self._rounds.get(priority, 0), self._last_rounds.get((priority, owner), 0)) + 1
         self._last_rounds[priority, owner] = turn
         entry = Entry((priority, turn, next(self._arrivals)), item, deadline_s)
         heapq.heappush(self._heap, entry)
