@@ -57,6 +57,8 @@ def test_a_field_that_the_engine_does_not_read_bounds_nothing():
         (b'{"n": 0}', "n: expected"),
         (b'{"n": 17}', "17 answers"),
         (b'{"n": 1e3}', "n: expected"),
+        (b'{"n": 1' + b"0" * 4299 + b', "prompt": ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]}', "n: expected"),
+        (b'{"max_tokens": 1000000001}', "max_tokens: expected"),
         (b'{"max_tokens": "5"}', "max_tokens: expected"),
         (b'{"max_tokens": -1}', "max_tokens: expected"),
         (b'{"max_completion_tokens": 1.5}', "max_completion_tokens: expected"),

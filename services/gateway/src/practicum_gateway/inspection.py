@@ -12,6 +12,7 @@ from typing import Any
 
 from practicum_gateway.errors import ApiError
 
+_MAX_COUNT = 10**9
 _TEMPLATE_BYTES = 128
 """For what a chat template adds of its own, such as a usual system prompt."""
 
@@ -126,8 +127,8 @@ def _read_count(document: dict[str, Any], name: str, minimum: int) -> int | None
     value = document.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise _refuse(name, f"a whole number of {minimum} or more")
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= _MAX_COUNT:
+        raise _refuse(name, f"a whole number of {minimum} or more, and no more than {_MAX_COUNT}")
     return value
 
 
