@@ -100,6 +100,13 @@ class UpstreamPool:
         """Return what an engine told of a model; ``None`` where none has it."""
         return next((one.models[name] for one in self.upstreams if one.models and name in one.models), None)
 
+    def list_models(self) -> list[Mapping[str, Any]]:
+        """List what the engines told of their models, each name once."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for one in self.upstreams:
+            found = {**(one.models or {}), **found}
+        return list(found.values())
+
     def call(self, avoided: Sequence[Upstream] = ()) -> Call:
         """Choose the engine with the fewest open requests, those that were tried before last.
 
