@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 
+import aiohttp
 import openai
 import pytest
+from aiohttp import web
 
 from fake_engine import MODEL
 from gateway_stand import build_stand
+from practicum_gateway.breaker import BreakerSettings
+from practicum_gateway.upstream import UpstreamPool, watch_models
 
 
 def test_models_are_told_without_asking_an_engine(tmp_path):
@@ -24,5 +30,37 @@ def test_models_are_told_without_asking_an_engine(tmp_path):
             with pytest.raises(openai.InternalServerError) as refused:
                 await stand.client().models.list()
             assert (refused.value.status_code, refused.value.body["code"]) == (503, "not_ready")
+
+    asyncio.run(run())
+
+
+def test_a_list_in_two_packets_is_read_whole_and_a_senseless_one_is_passed_over():
+    whole = json.dumps({"data": [{"id": MODEL}]}).encode()
+    answers = [[b"[" * 100_000]]
+
+    async def answer(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for packet in answers.pop() if answers else [whole[:9], whole[9:]]:
+            await response.write(packet)
+            await asyncio.sleep(0.1)
+        return response
+
+    async def run():
+        app = web.Application()
+        app.router.add_get("/v1/models", answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        pool = UpstreamPool([f"http://127.0.0.1:{runner.addresses[0][1]}"], BreakerSettings(), 0.5, time.monotonic)
+        async with aiohttp.ClientSession() as session:
+            watcher = asyncio.create_task(watch_models(session, pool.upstreams[0]))
+            for _ in range(100):
+                if pool.is_known or watcher.done():
+                    break
+                await asyncio.sleep(0.05)
+            assert pool.list_models() == [{"id": MODEL}]
+            watcher.cancel()
+        await runner.cleanup()
 
     asyncio.run(run())

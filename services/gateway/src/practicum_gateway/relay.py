@@ -129,7 +129,11 @@ class Relay:
         passage.is_sent = True
         try:
             async with self._session.request(
-                exchange.method, call.upstream.url + exchange.path, data=passage.body or None, headers=passage.headers
+                exchange.method,
+                call.upstream.url + exchange.path,
+                data=passage.body or None,
+                headers=passage.headers,
+                allow_redirects=False,
             ) as response:
                 await self._answer(exchange, passage, call, response)
         except asyncio.CancelledError:

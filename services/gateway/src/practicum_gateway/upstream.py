@@ -134,13 +134,28 @@ async def watch_models(session: aiohttp.ClientSession, upstream: Upstream) -> No
     """Ask an engine for its models, again and again, until cancelled."""
     while True:
         try:
-            async with asyncio.timeout(_ASK_MODELS_S), session.get(f"{upstream.url}/v1/models") as response:
-                body = await response.content.read(_MAX_MODELS_BYTES)
+            address = f"{upstream.url}/v1/models"
+            async with asyncio.timeout(_ASK_MODELS_S), session.get(address, allow_redirects=False) as response:
+                body = await _read_bounded(response)
                 if response.status == 200:  # noqa: PLR2004 - HTTP's own number
                     upstream.models = read_models(json.loads(body))
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError) as error:
             _LOG.debug("%s did not tell its models: %s", upstream.url, error)
         await asyncio.sleep(_ASK_MODELS_S if upstream.is_known else _ASK_UNTIL_KNOWN_S)
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """Read a body to its end, however many packets it comes in.
+
+    Raises:
+        ValueError: It is too long.
+    """
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MAX_MODELS_BYTES:
+            raise ValueError(f"the models are longer than {_MAX_MODELS_BYTES} bytes")
+    return bytes(body)
 
 
 def read_models(document: object) -> dict[str, Mapping[str, Any]]:
