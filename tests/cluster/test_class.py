@@ -357,7 +357,7 @@ def test_what_is_wrong_with_a_pod_is_told_within_seconds(school):
 def take_claim(school, home):
     claim = f"{home}/persistentvolumeclaims/workspace"
     school.api.delete(claim)
-    wait_until(lambda: not school.api.find(claim), "the end of the claim", 30)
+    wait_until(lambda: not school.api.find(claim), "the end of the claim", 120)
 
 
 def take_authority(school, home):

@@ -29,16 +29,24 @@ class TransformersAnswers:
         max_new_tokens: Tokens per answer at most.
         batch_size: Prompts per batch.
         dtype: Number format of the computation; ``auto`` as in :func:`load_causal_lm`.
+        num_threads: Threads per operation; ``None`` for those that torch has now.
     """
 
     def __init__(
-        self, folder: Path, adapter: Path | None, max_new_tokens: int, batch_size: int, dtype: str = "auto"
+        self,
+        folder: Path,
+        adapter: Path | None,
+        max_new_tokens: int,
+        batch_size: int,
+        dtype: str = "auto",
+        num_threads: int | None = None,
     ) -> None:
         self._folder = folder
         self._adapter = adapter
         self._max_new_tokens = max_new_tokens
         self._batch_size = batch_size
         self._dtype = dtype
+        self._num_threads = num_threads
         self._loaded: LoadedModel | None = None
 
     @property
@@ -52,6 +60,8 @@ class TransformersAnswers:
     def load(self, longest: int) -> None:
         """Load model, tokenizer and adapter; the longest prompt is checked with the others."""
         del longest
+        if self._num_threads is not None:
+            torch.set_num_threads(self._num_threads)
         self._loaded = load_causal_lm(self._folder, self._adapter, self._dtype)
 
     def iter_answers(self, prompts: Sequence[Prompt]) -> Iterator[Mapping[int, EngineAnswer]]:

@@ -34,7 +34,9 @@ def build_engine(model: EvaluatedModel, tokenizer: ChatTokenizer, role: str, con
         _refuse_file(model, "transformers")
         from practicum_jobs.adapters.answers_transformers import TransformersAnswers  # noqa: PLC0415 - see above
 
-        return TransformersAnswers(model.path, model.adapter, config.max_new_tokens, config.batch_size, config.dtype)
+        return TransformersAnswers(
+            model.path, model.adapter, config.max_new_tokens, config.batch_size, config.dtype, count_threads(1)
+        )
     from practicum_jobs.adapters.answers_local import LlamaAnswers, LocalModel, VllmAnswers  # noqa: PLC0415 - as above
 
     if model.adapter is not None:
