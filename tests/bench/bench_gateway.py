@@ -61,23 +61,27 @@ MODELS = json.dumps({"data": [{"id": "m", "max_model_len": 4096}]}).encode()
 
 
 async def answer_as_engine(scope, receive, send) -> None:
-    parts = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            break
+    sent = await read_body(receive)
     if scope["path"] == "/v1/models":
         await respond(send, b"application/json", MODELS)
-    elif b'"stream"' in (body := b"".join(parts)) and json.loads(body)["stream"]:
+    elif b'"stream"' in sent and json.loads(sent)["stream"]:
         await start(send, b"text/event-stream")
-        pause_s = HELD_S if b'"held"' in body else 0
+        pause_s = HELD_S if b'"held"' in sent else 0
         for _ in range(CHUNKS):
             await send({"type": "http.response.body", "body": EVENT, "more_body": True})
             await asyncio.sleep(pause_s)
         await send({"type": "http.response.body", "body": LAST})
     else:
         await respond(send, b"application/json", ANSWER)
+
+
+async def read_body(receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
 
 
 async def start(send, kind: bytes, length: int | None = None) -> None:
@@ -102,14 +106,9 @@ class Bare:
     async def __call__(self, scope, receive, send) -> None:
         if self.session is None:
             self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
-        parts = []
-        while True:
-            message = await receive()
-            parts.append(message.get("body", b""))
-            if not message.get("more_body"):
-                break
+        sent = await read_body(receive)
         headers = {"content-type": "application/json"}
-        async with self.session.post(self.upstream + scope["path"], data=b"".join(parts), headers=headers) as answer:
+        async with self.session.post(self.upstream + scope["path"], data=sent, headers=headers) as answer:
             kind = answer.headers["content-type"].encode()
             await send({"type": "http.response.start", "status": answer.status, "headers": [(b"content-type", kind)]})
             async for chunk in answer.content.iter_any():

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from manual_clock import ManualClock
 from practicum_gateway.breaker import BreakerSettings, BreakerState, CircuitBreaker, Outcome
 from practicum_gateway.errors import ApiError
 from practicum_gateway.upstream import UpstreamPool
 
 
-class Clock:
-    now_s = 0.0
-
-    def __call__(self):
-        return self.now_s
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return ManualClock()
 
 
 @pytest.fixture

@@ -7,24 +7,18 @@ import random
 
 import pytest
 
+from manual_clock import ManualClock
 from practicum_core.api_keys import KeyLimits
 from practicum_gateway.limits import Denial, Grant, KeyMeter, SlidingWindow
 
 LIMIT = 10_000
 MINUTE_S = 60.0
-
-
-class Clock:
-    def __init__(self):
-        self.now_s = 1000.0
-
-    def __call__(self):
-        return self.now_s
+START_S = 1000.0
 
 
 def simulate(seed, num_clients=64, minutes=10, tokens_per_s=40.0):
     """Let clients race on one key; return when each generated token appeared, and the meter."""
-    clock, rng = Clock(), random.Random(seed)
+    clock, rng = ManualClock(START_S), random.Random(seed)
     meter = KeyMeter(KeyLimits(tokens_per_minute=LIMIT), clock)
     start_s = clock.now_s
     events = [(start_s + rng.random(), number, None) for number in range(num_clients)]
@@ -77,7 +71,7 @@ def test_64_racing_clients_never_pass_the_limit_and_use_it(seed):
 
 
 def test_what_a_request_did_not_use_is_given_back():
-    clock = Clock()
+    clock = ManualClock(START_S)
     meter = KeyMeter(KeyLimits(tokens_per_minute=100), clock)
     grant = meter.admit(90)
     assert isinstance(meter.admit(20), Denial)
@@ -87,7 +81,7 @@ def test_what_a_request_did_not_use_is_given_back():
 
 
 def test_of_a_request_that_nobody_counted_the_whole_reservation_is_charged():
-    clock = Clock()
+    clock = ManualClock(START_S)
     meter = KeyMeter(KeyLimits(tokens_per_minute=100), clock)
     meter.admit(60).settle(None)
     assert isinstance(meter.admit(41), Denial)
@@ -96,7 +90,7 @@ def test_of_a_request_that_nobody_counted_the_whole_reservation_is_charged():
 
 
 def test_retry_after_is_when_the_request_fits():
-    clock = Clock()
+    clock = ManualClock(START_S)
     meter = KeyMeter(KeyLimits(tokens_per_minute=100), clock)
     meter.admit(60).settle(60)
     clock.now_s += 10
@@ -119,20 +113,20 @@ def test_retry_after_is_when_the_request_fits():
     ],
 )
 def test_each_limit_says_what_it_is(limits, code, can_retry):
-    meter = KeyMeter(KeyLimits(**limits), Clock())
+    meter = KeyMeter(KeyLimits(**limits), ManualClock(START_S))
     first = meter.admit(20)
     denial = first if isinstance(first, Denial) else meter.admit(20)
     assert (denial.code, denial.retry_after_s is not None) == (code, can_retry)
 
 
 def test_a_key_without_limits_is_never_refused():
-    meter = KeyMeter(KeyLimits(), Clock())
+    meter = KeyMeter(KeyLimits(), ManualClock(START_S))
     assert all(isinstance(meter.admit(10**9), Grant) for _ in range(100))
     assert meter.list_headers() == []
 
 
 def test_changed_limits_count_what_was_used():
-    meter = KeyMeter(KeyLimits(), Clock())
+    meter = KeyMeter(KeyLimits(), ManualClock(START_S))
     meter.admit(80).settle(80)
     meter.update(KeyLimits(tokens_per_minute=100))
     assert isinstance(meter.admit(30), Denial)
@@ -140,7 +134,7 @@ def test_changed_limits_count_what_was_used():
 
 
 def test_the_window_keeps_a_bounded_number_of_slots():
-    clock = Clock()
+    clock = ManualClock(START_S)
     window = SlidingWindow(10**9, clock)
     for _ in range(10_000):
         clock.now_s += 0.05

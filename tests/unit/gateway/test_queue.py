@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manual_clock import ManualClock
 from practicum_gateway.queue import FairQueue
-
-
-class Clock:
-    now_s = 0.0
-
-    def __call__(self):
-        return self.now_s
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return ManualClock()
 
 
 def drain(queue):
@@ -76,7 +70,7 @@ def test_a_queue_of_no_places_refuses_everything(clock):
 @given(st.integers(0, 2**32))
 def test_nothing_is_lost_or_given_twice(seed):
     rng = random.Random(seed)
-    clock = Clock()
+    clock = ManualClock()
     queue = FairQueue(8, clock)
     waiting, entries = set(), {}
     for number in range(200):

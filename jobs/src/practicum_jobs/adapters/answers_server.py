@@ -76,11 +76,6 @@ class ServerAnswers:
         """What the server says of itself."""
         return self._facts
 
-    @property
-    def address(self) -> str:
-        """Address of the API and name of the model there."""
-        return f"{self._api} {self._name}"
-
     def load(self, longest: int) -> None:
         """Do nothing: the server has loaded the model."""
 

@@ -14,7 +14,7 @@ from jinja2 import TemplateError
 
 from practicum_core.errors import ConfigError
 from practicum_jobs.adapters.engine import Conversation, EngineSettings, TimedAnswer, sort_answers
-from practicum_jobs.adapters.generation import LoadedModel, find_stop_ids
+from practicum_jobs.adapters.generation import LoadedModel, find_stop_ids, pad_left, read_padded
 from practicum_jobs.storage.stores import describe_error
 
 
@@ -63,10 +63,9 @@ class TransformersEngine:
 
     def _answer_batch(self, prompts: Sequence[Sequence[int]]) -> list[TimedAnswer]:
         clock = _FirstTokenClock()
-        length = max(map(len, prompts))
         pad_id = min(self._loaded.stop_ids, default=0)
-        ids = torch.tensor([[pad_id] * (length - len(one)) + list(one) for one in prompts], device=self._loaded.device)
-        mask = torch.tensor([[0] * (length - len(one)) + [1] * len(one) for one in prompts], device=self._loaded.device)
+        ids, mask = pad_left([list(one) for one in prompts], pad_id, self._loaded.device)
+        length = ids.shape[1]
         start_s = time.perf_counter()
         with torch.inference_mode():
             output: Any = self._loaded.model.generate(
@@ -80,7 +79,7 @@ class TransformersEngine:
             )
         end_s = time.perf_counter()
         # What `generate` gives back begins with what it was given; the mask says which of that is no padding.
-        given = [row[kept].tolist() for row, kept in zip(output[:, :length], mask.bool(), strict=True)]
+        given = read_padded(output[:, :length], mask)
         return [
             TimedAnswer(self._cut(row), prompt, start_s, clock.first_s or end_s, end_s)
             for row, prompt in zip(output[:, length:].tolist(), given, strict=True)
