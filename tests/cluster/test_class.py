@@ -356,7 +356,19 @@ def test_what_is_wrong_with_a_pod_is_told_within_seconds(school):
         assert any(said in one["message"] for one in end["conditions"]), end
 
 
+NO_CLAIMS = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": {"name": "no-claims"},
+    "spec": {"hard": {"persistentvolumeclaims": "0"}},
+}
+
+
 def take_claim(school, home):
+    # The controller makes a lost claim anew within a minute, which this quota refuses.
+    school.api.apply(NO_CLAIMS, home.rpartition("/")[2])
+    quota = f"{home}/resourcequotas/no-claims"
+    wait_until(lambda: school.api.get(quota)["status"]["used"], "the count of the claims", 60)
     claim = f"{home}/persistentvolumeclaims/workspace"
     school.api.delete(claim)
     wait_until(lambda: not school.api.find(claim), "the end of the claim", 120)
@@ -394,6 +406,8 @@ def test_what_a_pod_lacks_on_its_node_is_told_within_seconds(school, take, said)
     finally:
         if take is take_pause_image:
             school.cluster.load_pause()
+        if take is take_claim:
+            school.api.delete(f"{home}/resourcequotas/no-claims")
         school.api.delete(f"/apis/practicum.dev/v1alpha1/namespaces/{student}/weekjobs/{name}")
     wait_until(lambda: not school.api.get(pods)["items"], "the end of its pods", 60)
 
