@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from pydantic_core import PydanticCustomError
@@ -34,3 +35,22 @@ def check_server_address(url: str, key_option: str) -> str:
             {"option": key_option},
         )
     return url.rstrip("/")
+
+
+def is_own_address(url: str) -> bool:
+    """Return whether an address is of this machine, of a Service of the own cluster, or a ``step:NAME``.
+
+    >>> is_own_address("http://127.0.0.1:8000"), is_own_address("http://gateway.student-01.svc:8080")
+    (True, True)
+    >>> is_own_address("https://api.example.com/v1"), is_own_address("http://127.0.0.1.example.com")
+    (False, False)
+    """
+    if url.startswith("step:"):
+        return True
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith((".svc", ".svc.cluster.local")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,233 @@
+"""Configuration and record of the stage ``loadtest``: requests at given rates against a server of OpenAI's API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from practicum_core.stages.base import OptionalDataUri, StageConfig, StageRecord
+from practicum_core.stages.load_results import (
+    Bottleneck,
+    BottleneckName,
+    ClientCheck,
+    Estimate,
+    LatencySummary,
+    LoadLevel,
+    LoadSample,
+    Proof,
+    RequestError,
+    ServerMetrics,
+)
+from practicum_core.stages.server_addresses import check_server_address, is_own_address
+from practicum_core.stages.titles import MetricTitle, figure, key_figure
+from practicum_core.texts import Bilingual
+
+__all__ = [
+    "Bottleneck",
+    "BottleneckName",
+    "ClientCheck",
+    "Estimate",
+    "LatencySummary",
+    "LoadLevel",
+    "LoadSample",
+    "LoadtestConfig",
+    "LoadtestRecord",
+    "Objective",
+    "Proof",
+    "RequestError",
+    "ServerMetrics",
+]
+
+LoadProfile = Literal["constant", "poisson", "gamma", "trace"]
+Endpoint = Literal["chat", "completions"]
+MAX_RATE = 100_000.0
+SCHEDULE = "schedule.json"
+"""Below ``artifacts``: what was sent when, for a replay."""
+PROMPTS = "prompts.jsonl"
+"""Below ``artifacts``: the prompts that the schedule names."""
+SERVER_METRICS = "server_metrics.jsonl"
+"""Below the step's folder: lines of :class:`ServerMetrics`."""
+
+
+class LoadtestConfig(StageConfig):
+    """Which server is asked, what, and how often. Times are in seconds.
+
+    Requests are sent when they are scheduled, whether earlier ones were answered or not (an open loop).
+    """
+
+    url: str = Field(default="step:gateway", description="Address of the server, with or without /v1.")
+    engine_url: str = Field(
+        default="", description="Address of the engine behind it, whose metrics are read; url alone without it."
+    )
+    i_own_this_server: bool = Field(
+        default=False, description="Allows a server that is neither on this machine nor in the own cluster."
+    )
+    model: str = Field(default="", description="Name of the model at the server; the first one listed without it.")
+    key_variable: str | None = Field(
+        default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Environment variable that holds the key."
+    )
+    key_file: str | None = Field(default=None, description="File that holds the key.")
+    own_key: bool = Field(
+        default=False, description="Make a key for the gateway of this run, and revoke it at the end."
+    )
+    own_key_requests_per_minute: int | None = Field(default=None, ge=1, description="Limit of that key.")
+    own_key_tokens_per_minute: int | None = Field(default=None, ge=1, description="Limit of that key.")
+    own_key_concurrent_requests: int | None = Field(default=None, ge=1, description="Limit of that key.")
+    endpoint: Endpoint = Field(default="chat", description="chat (/v1/chat/completions) or completions.")
+    load: LoadProfile = Field(
+        default="poisson",
+        description="Times between requests: constant; poisson (exponential); gamma (bursts); trace (from a file).",
+    )
+    burstiness: float = Field(
+        default=0.25, gt=0, le=1, description="Shape of gamma: 1 is poisson, and the smaller, the more bursts."
+    )
+    rates: tuple[float, ...] = Field(
+        default=(1.0, 2.0, 4.0, 8.0), min_length=1, max_length=64, description="Requests per second, one after another."
+    )
+    rate_s: float = Field(default=30.0, gt=0, le=86_400, description="How long each rate is measured.")
+    warmup_s: float = Field(default=5.0, ge=0, le=3_600, description="How long each rate is sent before that.")
+    settle_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=3_600,
+        description="For open requests to end before the next rate; others are cut off.",
+    )
+    search_steps: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="More rates between the highest that met the SLO and the lowest that did not, each in the middle.",
+    )
+    trace: OptionalDataUri = Field(
+        default=None,
+        description="File of JSON lines with at_s, and, if wanted, prompt_tokens and max_tokens; stretched to each rate.",
+    )
+    schedule: OptionalDataUri = Field(
+        default=None,
+        description="Folder with schedule.json and prompts.jsonl of an earlier test, which is sent again as it was.",
+    )
+    split: str | None = Field(default=None, description="Split of the run's data whose prompts are sent.")
+    prompt_tokens: int = Field(
+        default=64,
+        ge=1,
+        le=1_000_000,
+        description="Without a split: words of a generated prompt, about a token each.",
+    )
+    prompt_spread: float = Field(
+        default=0.0, ge=0, le=2, description="Standard deviation of the logarithm of their lengths."
+    )
+    num_prompts: int = Field(default=256, ge=1, le=100_000, description="Prompts at most; they are sent in turn.")
+    max_tokens: int = Field(default=32, ge=1, le=1_000_000, description="Tokens of an answer at most.")
+    ignore_eos: bool = Field(
+        default=True, description="Answers of exactly max_tokens, with engines that know the option of that name."
+    )
+    num_clients: int = Field(default=2, ge=1, le=64, description="Client processes, between which requests go around.")
+    timeout_s: float = Field(default=120.0, gt=0, le=3_600, description="For a whole request, from its sending.")
+    max_dispatch_s: float = Field(
+        default=0.02, gt=0, description="99th percentile of the client's delay above which a rate is refused."
+    )
+    max_client_cpu: float = Field(
+        default=0.9, gt=0, le=1, description="Share of a core, of one client process, above which a rate is refused."
+    )
+    slo_ttft_s: float | None = Field(default=2.0, gt=0, description="SLO: time to first token.")
+    slo_tpot_s: float | None = Field(default=None, gt=0, description="SLO: time per token after the first.")
+    slo_e2e_s: float | None = Field(default=None, gt=0, description="SLO: time to the end of the answer.")
+    slo_share: float = Field(
+        default=0.95, gt=0, le=1, description="Requests that must end well and within the SLO at a rate that meets it."
+    )
+
+    @field_validator("url", "engine_url")
+    @classmethod
+    def _check_address(cls, url: str) -> str:
+        """Refuse an address that is none, or that holds a password or a key: the configuration is recorded."""
+        return check_server_address(url, "key_variable") if url else url
+
+    @field_validator("rates")
+    @classmethod
+    def _check_rates(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < rate <= MAX_RATE for rate in rates):
+            raise ValueError(f"rates must be above 0, and {MAX_RATE:g} at most")
+        if any(second <= first for first, second in pairwise(rates)):
+            raise ValueError("rates must rise from one to the next")
+        return rates
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        if not self.url:
+            raise ValueError("url: name the server")
+        foreign = [url for url in (self.url, self.engine_url) if url and not is_own_address(url)]
+        if foreign and not self.i_own_this_server:
+            raise ValueError(
+                f"{foreign[0]} is neither on this machine nor in the own cluster, and a load test can bring a server "
+                "down: set i_own_this_server (--i-own-this-server) if it is yours"
+            )
+        if (self.load == "trace") != (self.trace is not None):
+            raise ValueError("load trace and the option trace belong together")
+        if sum((self.key_variable is not None, self.key_file is not None, self.own_key)) > 1:
+            raise ValueError("key_variable, key_file and own_key: give one of them")
+        if self.slo_ttft_s is None and self.slo_tpot_s is None and self.slo_e2e_s is None:
+            raise ValueError("an SLO needs one of slo_ttft_s, slo_tpot_s and slo_e2e_s")
+        return self
+
+    @property
+    def objective(self) -> Objective:
+        """The SLO."""
+        return Objective(ttft_s=self.slo_ttft_s, tpot_s=self.slo_tpot_s, e2e_s=self.slo_e2e_s, share=self.slo_share)
+
+    def list_splits(self) -> tuple[str, ...]:
+        """List the split whose prompts are sent."""
+        return (self.split,) if self.split else ()
+
+
+class Objective(BaseModel):
+    """An SLO of a service. ``None`` stands for no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    e2e_s: float | None = None
+    share: float = Field(default=0.95, description="Requests that must end well and within the limits.")
+
+    def is_met_by(self, sample: LoadSample) -> bool:
+        """Return whether a request ended well and within the limits; a latency that it does not have has no limit."""
+        pairs = ((sample.ttft_s, self.ttft_s), (sample.tpot_s, self.tpot_s), (sample.e2e_s, self.e2e_s))
+        return sample.is_ok and all(value is None or limit is None or value <= limit for value, limit in pairs)
+
+
+class LoadtestRecord(StageRecord):
+    """What the server bore."""
+
+    url: str
+    model: str
+    endpoint: Endpoint
+    load: LoadProfile
+    schedule_sha256: str = Field(description="Of schedule.json.")
+    prompts_sha256: str = Field(description="Of prompts.jsonl.")
+    num_clients: int
+    objective: Objective
+    levels: list[LoadLevel]
+    client_check: ClientCheck
+    knee_rate: Estimate | None = Field(
+        default=None, description="Highest rate that met the SLO, between it and the lowest that did not."
+    )
+    bottleneck: Bottleneck | None = None
+
+
+METRICS: Mapping[str, MetricTitle] = {
+    "num_requests": key_figure("Requests", "请求数", "count"),
+    "num_failed": key_figure("Failed requests", "失败请求数", "count"),
+    "num_levels": figure("Rates tried", "测试的速率数", "count"),
+    "client_ok": figure("The client kept its schedule", "客户端按计划发送", "share"),
+    "dispatch_p99_s": figure("Delay of the client, 99th percentile", "客户端延迟（p99）", "seconds"),
+    "client_cpu_share": figure("Busiest client process, share of a core", "最忙客户端进程的核占用", "share"),
+}
+FAILURES: Mapping[str, Bilingual] = {
+    "client_limited": Bilingual("the client was the limit, so the figures are refused", "受限于客户端，结果不予采用"),
+    "requests_failed": Bilingual("requests failed", "有请求失败"),
+    "slo_never_met": Bilingual("no rate met the SLO", "没有速率达到 SLO"),
+    "cut_off": Bilingual("requests were still open when the next rate began", "下一速率开始时仍有未完成的请求"),
+}
