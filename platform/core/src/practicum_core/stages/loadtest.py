@@ -103,7 +103,7 @@ class LoadtestConfig(StageConfig):
     )
     trace: OptionalDataUri = Field(
         default=None,
-        description="File of JSON lines with at_s, and, if wanted, prompt_tokens and max_tokens; stretched to each rate.",
+        description="JSON lines with at_s and, if wanted, prompt_tokens and max_tokens; stretched to each rate.",
     )
     schedule: OptionalDataUri = Field(
         default=None,
