@@ -14,7 +14,7 @@ python=$(tools/ensure-env.sh dev)/bin/python
 
 # If the machine cannot install them, the tests name what is missing.
 [ "$(id -u)" != 0 ] || tools/cluster/packages.sh || true
-[ "$(id -u)" != 0 ] || tools/browser-packages.sh || true
+[ "$(id -u)" != 0 ] || tools/test-packages.sh || true
 mkdir -p build
 log=build/node-tests.log
 set -m # a separate process group, which can be stopped as a whole

@@ -16,7 +16,7 @@ from fake_engine import FakeEngine, Settings, serve_engine
 from practicum_core.api_keys import KeyLimits, change_key_file, make_key
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.app import Gateway
-from practicum_gateway.stage import build_server_config, serve
+from practicum_gateway.stage import build_admission, build_server_config, serve
 
 NOW = "2026-01-01T00:00:00+00:00"
 HELLO = [{"role": "user", "content": "hello"}]
@@ -77,7 +77,7 @@ async def build_stand(folder: Path, settings: Settings | None = None, num_engine
         urls = [await stack.enter_async_context(serve_engine(engine)) for engine in engines]
         urls += options.pop("more_upstreams", [])
         config = GatewayConfig(upstream=urls[0], more_upstreams=tuple(urls[1:]), **{"drain_s": 2, **options})
-        gateway = Gateway(config, keys)
+        gateway = Gateway(config, keys, admission=build_admission(config))
         port = find_port()
         server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
         server.capture_signals = contextlib.nullcontext

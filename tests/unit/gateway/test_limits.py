@@ -2,72 +2,25 @@
 
 from __future__ import annotations
 
-import heapq
-import random
+import asyncio
 
 import pytest
 
+from limit_race import LIMIT, MINUTE_S, START_S, assert_exact, build_caller, race
 from manual_clock import ManualClock
 from practicum_core.api_keys import KeyLimits
+from practicum_gateway.admission import LocalAdmission
 from practicum_gateway.limits import Denial, Grant, KeyMeter, SlidingWindow
-
-LIMIT = 10_000
-MINUTE_S = 60.0
-START_S = 1000.0
-
-
-def simulate(seed, num_clients=64, minutes=10, tokens_per_s=40.0):
-    """Let clients race on one key; return when each generated token appeared, and the meter."""
-    clock, rng = ManualClock(START_S), random.Random(seed)
-    meter = KeyMeter(KeyLimits(tokens_per_minute=LIMIT), clock)
-    start_s = clock.now_s
-    events = [(start_s + rng.random(), number, None) for number in range(num_clients)]
-    heapq.heapify(events)
-    spent, num_refused = [], 0
-    while events and events[0][0] < start_s + minutes * MINUTE_S:
-        clock.now_s, client, ending = heapq.heappop(events)
-        if ending is not None:
-            grant, used, began_s = ending
-            grant.settle(used)
-            # The prompt counts when the request begins, each token of the answer when it was generated.
-            prompt = used // 3
-            spent.append((began_s, prompt))
-            spent += [(began_s + n / tokens_per_s, 1) for n in range(1, used - prompt + 1)]
-            heapq.heappush(events, (clock.now_s + rng.expovariate(5.0), client, None))
-            continue
-        reserved = rng.randrange(50, 800)
-        grant = meter.admit(reserved)
-        if isinstance(grant, Denial):
-            num_refused += 1
-            assert grant.retry_after_s > 0
-            # As OpenAI's client: what Retry-After says, with some jitter.
-            heapq.heappush(events, (clock.now_s + grant.retry_after_s * (1 + rng.random() / 4), client, None))
-            continue
-        used = rng.randrange(reserved // 4, reserved + 1)
-        took_s = (used - used // 3) / tokens_per_s
-        heapq.heappush(events, (clock.now_s + took_s, client, (grant, used, clock.now_s)))
-    return sorted(spent), start_s, num_refused
-
-
-def find_busiest_minute(spent):
-    """Return the most tokens within any minute, wherever it begins."""
-    most = amount = first = 0
-    for when_s, tokens in spent:
-        amount += tokens
-        while spent[first][0] <= when_s - MINUTE_S:
-            amount -= spent[first][1]
-            first += 1
-        most = max(most, amount)
-    return most
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_64_racing_clients_never_pass_the_limit_and_use_it(seed):
-    spent, start_s, num_refused = simulate(seed)
-    assert num_refused > 100, "they did not race"
-    assert find_busiest_minute(spent) <= LIMIT
-    used = sum(tokens for when_s, tokens in spent if when_s < start_s + 10 * MINUTE_S)
-    assert used >= 0.95 * 10 * LIMIT
+    async def run():
+        clock = ManualClock(START_S)
+        caller = build_caller(KeyLimits(tokens_per_minute=LIMIT), clock)
+        return await race([(LocalAdmission(), caller)], clock, seed)
+
+    assert_exact(asyncio.run(run()))
 
 
 def test_what_a_request_did_not_use_is_given_back():

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from practicum_core.stages.gateway import GatewayConfig
+from practicum_gateway.admission import Admission, LocalAdmission
 from practicum_gateway.breaker import BreakerSettings
 from practicum_gateway.clock import Clock
 from practicum_gateway.counters import CLIENT_GONE, Counters
@@ -46,15 +47,23 @@ class Gateway:
         config: What it allows.
         keys: File of keys; without it, everybody may call.
         clock: Monotonic seconds.
+        admission: Limits of keys; those of this process alone without it.
 
     Raises:
         DataError: The file of keys is broken.
     """
 
-    def __init__(self, config: GatewayConfig, keys: Path | None, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        keys: Path | None,
+        clock: Clock = time.monotonic,
+        admission: Admission | None = None,
+    ) -> None:
         self._config = config
         self._clock = clock
-        self._keys = KeyRing(keys, clock)
+        self._keys = KeyRing(keys, clock, config.num_replicas if config.redis_url else 1)
+        self.admission = admission or LocalAdmission()
         breaker = BreakerSettings(
             window_s=config.breaker_window_s,
             min_requests=config.breaker_min_requests,
@@ -67,7 +76,7 @@ class Gateway:
             GradientSettings(config.initial_concurrency, config.min_concurrency, config.max_concurrency)
         )
         self.turnstile = Turnstile(limiter, FairQueue(config.queue_size, clock), config.queue_timeout_s, clock)
-        self.counters = Counters(self.turnstile, self.pool)
+        self.counters = Counters(self.turnstile, self.pool, self.admission)
         self.is_draining = False
         self._budget = RetryBudget(config.retry_share)
         self._session: aiohttp.ClientSession | None = None
@@ -77,6 +86,7 @@ class Gateway:
     async def start(self) -> None:
         """Open connections and ask the engines for their models."""
         config = self._config
+        await self.admission.start()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, connect=config.connect_timeout_s),
@@ -104,6 +114,7 @@ class Gateway:
             watcher.cancel()
         if self._session is not None:
             await self._session.close()
+        await self.admission.close()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request. Nothing but an answer leaves here."""
@@ -175,8 +186,7 @@ class Gateway:
         body = await exchange.read_body(config.max_body_bytes, config.body_timeout_s)
         generates = exchange.path in GENERATING
         inspected = inspect_body(body, config.max_choices, GENERATING.get(exchange.path, ()))
-        grant = self._admit(caller, inspected, generates=generates)
-        exchange.extra_headers += caller.meter.list_headers()
+        grant = await self._admit(exchange, caller, inspected, generates=generates)
         passage = self._build_passage(exchange, caller, inspected, generates=generates)
         try:
             async with exchange.watch_client():
@@ -188,9 +198,11 @@ class Gateway:
             if passage.first_byte_s is not None:
                 self.counters.first_byte.observe(passage.first_byte_s - arrived_s)
 
-    def _admit(self, caller: Caller, inspected: Inspected, *, generates: bool) -> Grant:
+    async def _admit(self, exchange: Exchange, caller: Caller, inspected: Inspected, *, generates: bool) -> Grant:
         new_tokens = self._get_new_tokens(inspected) if generates else 0
-        grant = caller.meter.admit(inspected.count_tokens(new_tokens, self.pool.max_model_tokens))
+        tokens = inspected.count_tokens(new_tokens, self.pool.max_model_tokens)
+        grant, headers = await self.admission.admit(caller, tokens)
+        exchange.extra_headers += headers
         if isinstance(grant, Denial):
             status = 400 if grant.retry_after_s is None else 429
             raise ApiError(status, grant.code, grant.message, RATE_LIMIT, retry_after_s=grant.retry_after_s)

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from practicum_gateway.admission import Admission, SharedAdmission
 from practicum_gateway.event_stream import Usage
 from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import UpstreamPool
@@ -65,6 +66,7 @@ class Counters:
     Args:
         turnstile: Whose queue is shown.
         pool: Whose engines are shown.
+        admission: Shown where it shares limits with other gateways.
 
     Attributes:
         totals: Sums since the start.
@@ -73,13 +75,14 @@ class Counters:
         num_retries: Requests that were tried again.
     """
 
-    def __init__(self, turnstile: Turnstile, pool: UpstreamPool) -> None:
+    def __init__(self, turnstile: Turnstile, pool: UpstreamPool, admission: Admission) -> None:
         self.totals = Totals()
         self.first_byte = Seconds()
         self.waiting = Seconds()
         self.num_retries = 0
         self._turnstile = turnstile
         self._pool = pool
+        self._admission = admission
         self._answers: Counter[tuple[str, int]] = Counter()
         self._tokens: Counter[tuple[str, str]] = Counter()
         self._registry = CollectorRegistry()
@@ -133,6 +136,11 @@ class Counters:
             ("upstreams_left_out", "Engines that their breakers leave out.", self._pool.count_left_out()),
         ):
             yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)
+        if isinstance(self._admission, SharedAdmission):
+            text = "1 while limits are counted in Redis, 0 while this gateway allows its share of them."
+            yield GaugeMetricFamily(f"{_PREFIX}_limits_shared", text, value=self._admission.is_shared)
+            text = "How often Redis could no longer be reached."
+            yield CounterMetricFamily(f"{_PREFIX}_redis_losses", text, value=self._admission.num_losses)
 
     def build_page(self) -> bytes:
         """Build the page for Prometheus."""

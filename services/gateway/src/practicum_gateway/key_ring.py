@@ -10,7 +10,7 @@ from practicum_core.api_keys import ApiKey, KeyLimits, hash_key, read_key_file
 from practicum_core.errors import DataError
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import AUTHENTICATION, ApiError
-from practicum_gateway.limits import KeyMeter
+from practicum_gateway.limits import KeyMeter, divide_limits
 
 _LOOK_AGAIN_S = 1.0
 _MAX_KEY_BYTES = 512
@@ -20,7 +20,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass
 class Caller:
-    """A valid key with its meter."""
+    """A valid key.
+
+    Attributes:
+        key: With its limits.
+        meter: What it used of this process's share of them.
+    """
 
     key: ApiKey
     meter: KeyMeter
@@ -32,13 +37,15 @@ class KeyRing:
     Args:
         path: The file; without it, everybody may call.
         clock: Monotonic seconds.
+        num_shares: Gateways that share each limit; one where it is this one's alone.
 
     Raises:
         DataError: The file is broken. Broken later, the keys that were read last stay valid.
     """
 
-    def __init__(self, path: Path | None, clock: Clock) -> None:
+    def __init__(self, path: Path | None, clock: Clock, num_shares: int = 1) -> None:
         self._path = path
+        self._num_shares = num_shares
         self._clock = clock
         self._callers: dict[str, Caller] = {}
         self._anybody = Caller(_ANYBODY, KeyMeter(KeyLimits(), clock))
@@ -91,8 +98,9 @@ class KeyRing:
         meters = {caller.key.id: caller.meter for caller in self._callers.values()}
         callers = {}
         for key in found.keys:
-            meter = meters.get(key.id) or KeyMeter(key.limits, self._clock)
-            meter.update(key.limits)
+            share = divide_limits(key.limits, self._num_shares)
+            meter = meters.get(key.id) or KeyMeter(share, self._clock)
+            meter.update(share)
             if key.revoked_at is None:
                 callers[key.sha256] = Caller(key, meter)
         self._callers = callers

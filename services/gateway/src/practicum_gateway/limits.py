@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from practicum_core.api_keys import KeyLimits
 from practicum_gateway.clock import Clock
 
+Headers = list[tuple[bytes, bytes]]
 WINDOW_S = 60.0
-_SLOT_S = 0.1
-_POLL_S = 1.0
+SLOT_S = 0.1
+POLL_S = 1.0
 """Seconds to wait where room depends on requests that have not ended, of which nobody knows how long they take."""
 
 
@@ -72,7 +75,7 @@ class SlidingWindow:
         if used <= 0:
             return
         self._charged += used
-        expires_s = (math.floor(self._clock() / _SLOT_S) + 1) * _SLOT_S + self._window_s
+        expires_s = (math.floor(self._clock() / SLOT_S) + 1) * SLOT_S + self._window_s
         if self._slots and self._slots[-1].expires_s >= expires_s:
             self._slots[-1].amount += used
         else:
@@ -92,7 +95,7 @@ class SlidingWindow:
             missing -= slot.amount
             if missing <= 0:
                 return max(slot.expires_s - now_s, 0.0)
-        return _POLL_S
+        return POLL_S
 
     def _expire(self) -> None:
         now_s = self._clock()
@@ -100,9 +103,28 @@ class SlidingWindow:
             self._charged -= self._slots.popleft().amount
 
 
+class Window(Protocol):
+    """What is left of an amount a minute, counted here or elsewhere."""
+
+    @property
+    def remaining(self) -> int:
+        """What can be reserved now."""
+        ...
+
+    def get_wait_s(self, amount: int) -> float:
+        """Return the seconds after which an amount may fit."""
+        ...
+
+
 @dataclass(frozen=True)
 class Denial:
-    """Why a request is not let in. ``retry_after_s`` is ``None`` where it can never be."""
+    """Why a request is not let in.
+
+    Attributes:
+        code: Stable word for machines.
+        message: What happened and what to do.
+        retry_after_s: ``None`` where it can never be let in.
+    """
 
     code: str
     message: str
@@ -113,14 +135,14 @@ class Grant:
     """A request that was let in. It is settled once; every later call does nothing.
 
     Args:
-        meter: Of the key.
         reserved: Tokens that it may use.
+        end: Called once with the tokens that are charged.
     """
 
-    def __init__(self, meter: KeyMeter, reserved: int) -> None:
-        self._meter = meter
+    def __init__(self, reserved: int, end: Callable[[int], None]) -> None:
         self.reserved = reserved
         self.is_settled = False
+        self._end = end
 
     def settle(self, used: int | None) -> None:
         """End the request.
@@ -130,7 +152,7 @@ class Grant:
         """
         if not self.is_settled:
             self.is_settled = True
-            self._meter.end(self.reserved, self.reserved if used is None else used)
+            self._end(self.reserved if used is None else used)
 
 
 class KeyMeter:
@@ -171,49 +193,79 @@ class KeyMeter:
 
     def admit(self, tokens: int) -> Grant | Denial:
         """Let a request in that uses ``tokens`` at most, or say why not."""
-        denial = self._find_denial(tokens)
-        if denial is not None:
-            return denial
+        return self.find_denial(tokens) or self.hold(tokens)
+
+    def find_denial(self, tokens: int) -> Denial | None:
+        """Say why a request that uses ``tokens`` at most is not let in now; ``None`` where it is."""
+        return find_denial(self._limits, tokens, self._num_open, self._requests, self._tokens)
+
+    def hold(self, tokens: int) -> Grant:
+        """Reserve for a request, whether it fits or not."""
         self._num_open += 1
         # Kept without a limit too: one may be set while requests are open.
         self._tokens.reserved += tokens
         self._requests.settle(0, 1)
-        return Grant(self, tokens)
 
-    def end(self, reserved: int, used: int) -> None:
-        """Take back the reservation of a request that ended, and charge what it used."""
-        self._num_open -= 1
-        self._tokens.settle(reserved, used)
+        def end(used: int) -> None:
+            self._num_open -= 1
+            self._tokens.settle(tokens, used)
 
-    def list_headers(self) -> list[tuple[bytes, bytes]]:
-        """List what is left, in the headers that OpenAI's API has for it."""
-        headers = []
-        for name, limit, window in (
-            (b"tokens", self._limits.tokens_per_minute, self._tokens),
-            (b"requests", self._limits.requests_per_minute, self._requests),
-        ):
-            if limit is not None:
-                headers.append((b"x-ratelimit-limit-" + name, str(limit).encode()))
-                headers.append((b"x-ratelimit-remaining-" + name, str(window.remaining).encode()))
-        return headers
+        return Grant(tokens, end)
 
-    def _find_denial(self, tokens: int) -> Denial | None:
-        limits = self._limits
-        if limits.concurrent_requests is not None and self._num_open >= limits.concurrent_requests:
-            text = f"{self._num_open} requests of this key are open; its limit is {limits.concurrent_requests}"
-            return Denial("concurrency_limit_exceeded", text, _POLL_S)
-        limit = limits.requests_per_minute
-        if limit is not None and self._requests.remaining < 1:
-            wait_s = self._requests.get_wait_s(1)
-            return Denial("rate_limit_exceeded", f"this key may make {limit} requests a minute", wait_s)
-        limit = limits.tokens_per_minute
-        if limit is None:
-            return None
-        if tokens > limit:
-            text = f"this request may use {tokens} tokens, more than the {limit} a minute of this key: lower max_tokens"
-            return Denial("request_above_limit", text, None)
-        left = self._tokens.remaining
-        if left < tokens:
-            text = f"this request may use {tokens} tokens; {left} of {limit} a minute are left"
-            return Denial("rate_limit_exceeded", text, self._tokens.get_wait_s(tokens))
+    def list_headers(self) -> Headers:
+        """List what is left."""
+        return list_headers(self._limits, self._requests, self._tokens)
+
+
+def find_denial(limits: KeyLimits, amount: int, num_open: int, requests: Window, tokens: Window) -> Denial | None:
+    """Say why a request is not let in; ``None`` where it is.
+
+    Args:
+        limits: Of its key.
+        amount: Tokens that it may use.
+        num_open: Requests of the key that have not ended.
+        requests: What is left of the requests a minute.
+        tokens: What is left of the tokens a minute.
+    """
+    if limits.concurrent_requests is not None and num_open >= limits.concurrent_requests:
+        text = f"{num_open} requests of this key are open; its limit is {limits.concurrent_requests}"
+        return Denial("concurrency_limit_exceeded", text, POLL_S)
+    limit = limits.requests_per_minute
+    if limit is not None and requests.remaining < 1:
+        return Denial("rate_limit_exceeded", f"this key may make {limit} requests a minute", requests.get_wait_s(1))
+    limit = limits.tokens_per_minute
+    if limit is None:
         return None
+    if amount > limit:
+        text = f"this request may use {amount} tokens, more than the {limit} a minute of this key: lower max_tokens"
+        return Denial("request_above_limit", text, None)
+    left = tokens.remaining
+    if left < amount:
+        text = f"this request may use {amount} tokens; {left} of {limit} a minute are left"
+        return Denial("rate_limit_exceeded", text, tokens.get_wait_s(amount))
+    return None
+
+
+def list_headers(limits: KeyLimits, requests: Window, tokens: Window) -> Headers:
+    """List what is left of the limits, in the headers that OpenAI's API has for it."""
+    headers: Headers = []
+    for name, limit, window in (
+        (b"tokens", limits.tokens_per_minute, tokens),
+        (b"requests", limits.requests_per_minute, requests),
+    ):
+        if limit is not None:
+            headers.append((b"x-ratelimit-limit-" + name, str(limit).encode()))
+            headers.append((b"x-ratelimit-remaining-" + name, str(window.remaining).encode()))
+    return headers
+
+
+def divide_limits(limits: KeyLimits, num_shares: int) -> KeyLimits:
+    """Return the share of each of several gateways that cannot ask one another; at least one of everything.
+
+    >>> divide_limits(KeyLimits(tokens_per_minute=1001, concurrent_requests=1), 2)
+    KeyLimits(tokens_per_minute=500, requests_per_minute=None, concurrent_requests=1, priority=5)
+    """
+    names = ("tokens_per_minute", "requests_per_minute", "concurrent_requests")
+    whole = {name: getattr(limits, name) for name in names}
+    shares = {name: max(limit // num_shares, 1) for name, limit in whole.items() if limit is not None}
+    return limits.model_copy(update=shares)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import resource
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,8 @@ import uvicorn
 from practicum_core.api_keys import KEY_FILE
 from practicum_core.metrics import Metric
 from practicum_core.stage_process import HOST_VARIABLE, PORT_VARIABLE
-from practicum_core.stages.gateway import GatewayConfig, GatewayRecord
+from practicum_core.stages.gateway import REDIS_PASSWORD_VARIABLE, GatewayConfig, GatewayRecord
+from practicum_gateway.admission import Admission, LocalAdmission, SharedAdmission
 from practicum_gateway.app import Gateway
 from practicum_gateway.connection import build_protocol
 
@@ -59,7 +61,7 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
     """
     raise_file_limit()
     keys = Path(config.keys) if config.keys else ctx.experiments / KEY_FILE
-    gateway = Gateway(config, keys if config.require_key else None)
+    gateway = Gateway(config, keys if config.require_key else None, admission=build_admission(config))
     host, port = os.environ.get(HOST_VARIABLE, "127.0.0.1"), int(os.environ[PORT_VARIABLE])
     server = _Server(build_server_config(gateway, config, host, port))
     with asyncio.Runner(loop_factory=_make_loop) as runner:
@@ -70,6 +72,13 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         **totals,
         metrics=[Metric(name=name, value=value) for name, value in totals.items()],
     )
+
+
+def build_admission(config: GatewayConfig) -> Admission:
+    """Build what holds the limits: this process, or Redis for several gateways."""
+    if not config.redis_url:
+        return LocalAdmission()
+    return SharedAdmission(config.redis_url, os.environ.get(REDIS_PASSWORD_VARIABLE, ""), time.monotonic)
 
 
 def raise_file_limit() -> None:

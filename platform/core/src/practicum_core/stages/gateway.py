@@ -12,6 +12,9 @@ from practicum_core.stages.spec import Endpoint, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
+REDIS_PASSWORD_VARIABLE = "PRACTICUM_REDIS_PASSWORD"  # noqa: S105 - its name
+"""Where the gateway finds the password of Redis: a configuration is kept with the run."""
+
 
 class GatewayConfig(StageConfig):
     """Where the engines are, and what the gateway allows. Times are in seconds."""
@@ -20,6 +23,17 @@ class GatewayConfig(StageConfig):
     more_upstreams: tuple[str, ...] = Field(default=(), description="Addresses of more engines with the same model.")
     require_key: bool = Field(default=True, description="Refuse requests without a valid key.")
     keys: str = Field(default="", description="File of keys; gateway-keys.json in the folder of all runs without it.")
+    redis_url: str = Field(
+        default="",
+        pattern=r"^((redis|rediss|unix)://[^\s]+)?$",
+        description="Redis in which several gateways hold the limits of keys together, such as redis://redis:6379/0; "
+        "its password is read from $PRACTICUM_REDIS_PASSWORD. Without it each gateway has limits of its own.",
+    )
+    num_replicas: int = Field(
+        default=1,
+        ge=1,
+        description="Gateways that share redis_url; while it is away, each allows its share of a limit.",
+    )
     default_max_tokens: int = Field(
         default=512, ge=1, description="max_tokens of a request that names none, where its key has a token limit."
     )
@@ -55,6 +69,12 @@ class GatewayConfig(StageConfig):
     def _check_concurrency(self) -> GatewayConfig:
         if not self.min_concurrency <= self.initial_concurrency <= self.max_concurrency:
             raise ValueError("expected min_concurrency <= initial_concurrency <= max_concurrency")
+        return self
+
+    @model_validator(mode="after")
+    def _check_redis(self) -> GatewayConfig:
+        if "@" in self.redis_url:
+            raise ValueError(f"redis_url: leave the password out, and set it in ${REDIS_PASSWORD_VARIABLE}")
         return self
 
 
