@@ -102,7 +102,7 @@ def test_bursts_of_bad_requests_widen_the_interval_of_the_good_share() -> None:
 @pytest.mark.parametrize(
     ("levels", "rate", "basis", "sure"),
     [
-        ([], None, "nothing_measured", (None, None)),
+        ([], None, None, (None, None)),
         ([(1, HELD), (2, HELD), (4, FAILED)], 2, "bracketed", (2, 4)),
         ([(1, HELD), (2, HELD)], 2, "none_failed", (2, None)),
         ([(1, FAILED), (2, FAILED)], None, "none_held", (None, 1)),

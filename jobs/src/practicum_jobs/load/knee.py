@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from practicum_core.stages.loadtest import KneeBasis
 from practicum_jobs.scoring.intervals import Interval
 
 Outcome = Literal["holds", "fails"]
-Basis = Literal["bracketed", "none_failed", "none_held", "nothing_measured"]
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Knee:
 
     Attributes:
         rate: Requests a second; ``None`` if the lowest rate fails.
-        basis: ``bracketed`` by a failing rate; ``none_failed``: the true knee is higher; ``none_held``: it is lower.
+        basis: How it was found; ``None`` if nothing was measured.
         sure_low: Highest rate up to which all surely hold; ``None`` if the lowest does not.
         sure_high: Lowest rate that surely fails; ``None`` if none does.
     """
 
     rate: float | None
-    basis: Basis
+    basis: KneeBasis | None
     sure_low: float | None = None
     sure_high: float | None = None
 
@@ -56,7 +56,7 @@ def find_knee(levels: Sequence[Level], wanted_share: float) -> Knee:
     Knee(rate=2, basis='bracketed', sure_low=2, sure_high=4)
     """
     if not levels:
-        return Knee(None, "nothing_measured")
+        return Knee(None, None)
     ordered = sorted(levels, key=lambda level: (level.rate, level.good.value))
     failing = [level.rate for level in ordered if judge_level(level, wanted_share) == "fails"]
     holding = [level.rate for level in ordered if not failing or level.rate < failing[0]]

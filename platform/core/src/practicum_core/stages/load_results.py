@@ -199,7 +199,8 @@ class Proof(BaseModel):
     source: str = Field(description="As in ServerMetrics, or requests for what the client saw.")
     value: float
     limit: float | None = Field(default=None, description="What it was held against.")
-    text: str = Field(description="One sentence for a person.")
+    text_en: str = Field(description="One sentence for a person.")
+    text_zh: str
 
 
 class Bottleneck(BaseModel):
@@ -210,6 +211,9 @@ class Bottleneck(BaseModel):
     name: BottleneckName
     rate: float | None = Field(default=None, description="Rate at which it was seen.")
     proofs: list[Proof] = Field(default_factory=list)
+    others: list[BottleneckName] = Field(
+        default_factory=list, description="Those further on of which metrics show signs too, at the same rate."
+    )
 
 
 class ClientCheck(BaseModel):

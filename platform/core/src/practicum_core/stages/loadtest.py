@@ -41,6 +41,8 @@ __all__ = [
     "ServerMetrics",
 ]
 
+KneeBasis = Literal["bracketed", "none_failed", "none_held"]
+"""How the knee was found: below a rate that fails; all rates held, so it is higher; none held, so it is lower."""
 LoadProfile = Literal["constant", "poisson", "gamma", "trace"]
 Endpoint = Literal["chat", "completions"]
 MAX_RATE = 100_000.0
@@ -212,8 +214,11 @@ class LoadtestRecord(StageRecord):
     levels: list[LoadLevel]
     client_check: ClientCheck
     knee_rate: Estimate | None = Field(
-        default=None, description="Highest rate that met the SLO, between it and the lowest that did not."
+        default=None,
+        description="Highest rate that met the SLO, with none below that did not; low is the highest that surely "
+        "met it (by the whole interval of its good share), high the lowest that surely did not.",
     )
+    knee_basis: KneeBasis | None = None
     bottleneck: Bottleneck | None = None
 
 
