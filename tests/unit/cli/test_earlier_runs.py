@@ -17,7 +17,8 @@ import pytest
 
 from practicum_cli.control import read_facts
 from practicum_cli.runs import read_run
-from practicum_cli.verification import Agreement, build_weekjob_of_record, compare_runs
+from practicum_cli.verification import build_weekjob_of_record, compare_runs
+from practicum_core.agreement import Agreement
 from practicum_core.factors import find_differences
 from practicum_core.resolve import resolve_steps
 

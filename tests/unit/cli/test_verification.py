@@ -10,7 +10,8 @@ import pytest
 from practicum_cli.control import check_control, recheck_control
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.runs import read_run
-from practicum_cli.verification import Agreement, build_weekjob_of_record, compare_runs
+from practicum_cli.verification import build_weekjob_of_record, compare_runs
+from practicum_core.agreement import Agreement
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.resolve import resolve_steps
 

@@ -11,15 +11,16 @@ from practicum_core.curriculum import UNITS
 from practicum_core.stages import STAGES
 from practicum_core.texts import Bilingual
 from practicum_jobs.audit.catalogue import CATALOGUE
+from practicum_jobs.render import titles as names
+from practicum_jobs.render.figures import get_title
 from practicum_jobs.report import messages, titles
-from practicum_jobs.report.figures import get_title
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SAME_IN_BOTH = {"SHA-256", "Python", "{name}", "{before} → {after}"}
 
 
 def _list_texts():
-    for module in (messages, titles):
+    for module in (messages, names, titles):
         for name, value in vars(module).items():
             if name.isupper():
                 yield from ((f"{name}.{key}", text) for key, text in _walk(value))
@@ -76,7 +77,7 @@ def test_sections_named_by_course_rows_exist_and_every_section_can_be_read():
 
 def test_the_audit_and_the_pack_call_defects_alike():
     for name, kind in CATALOGUE.items():
-        assert titles.FINDINGS[name] == kind.title, name
+        assert names.FINDINGS[name] == kind.title, name
 
 
 def test_a_missing_language_is_refused():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from practicum_jobs.report.titles import FINDINGS
+from practicum_jobs.render.titles import FINDINGS
 
 FOLDER = Path(__file__).parents[2] / "cases"
 FILE = FOLDER / "pii.jsonl"

@@ -6,7 +6,7 @@ from practicum_core.stages.calibration import CalibrationCheck, CalibrationRecor
 from practicum_core.stages.titles import Style
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Fact, Facts, Notice, Section, Table
-from practicum_jobs.report.figures import format_figure, get_title, name_failure
+from practicum_jobs.render.figures import format_figure, get_title, name_failure
 from practicum_jobs.report.messages import CALIBRATION, COMPARISONS, READING, SECTIONS
 from practicum_jobs.report.verdict import Pack
 

@@ -22,8 +22,8 @@ from practicum_jobs.render.blocks import (
     Table,
 )
 from practicum_jobs.render.charts import Bar, Tone, bar_chart
+from practicum_jobs.render.figures import format_bytes, format_interval, format_share, get_finding_title
 from practicum_jobs.render.foreign_text import shorten
-from practicum_jobs.report.figures import format_bytes, format_interval, format_share, get_finding_title
 from practicum_jobs.report.messages import AUDIT, READING, SECTIONS
 from practicum_jobs.report.verdict import Pack
 

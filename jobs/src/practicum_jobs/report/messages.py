@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
+from practicum_jobs.render.chain import TEXTS as CHAIN
 
 GAPS = {
     "missing": B("the file is missing", "文件缺失"),
@@ -26,6 +27,8 @@ PAGE = {
 SECTIONS = {
     "verdict": B("Verdict and gates", "结论与门槛"),
     "numbers": B("Key numbers", "关键指标"),
+    "chain": CHAIN["chain"],
+    "reruns": CHAIN["reruns"],
     "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
@@ -43,6 +46,8 @@ SECTIONS = {
 }
 
 READING = {
+    "chain": CHAIN["chain_reading"],
+    "reruns": CHAIN["reruns_reading"],
     "verdict": B(
         "A gate compares a figure with a threshold that was fixed before the run. The unit passes only if every gate "
         "passes.",

@@ -9,9 +9,9 @@ from practicum_core.metrics import StageMetric
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Charts, Column, Disclosure, Figure, Figures, Notice, Section, Table
 from practicum_jobs.render.charts import Chart, Interval, Tone, interval_plot
-from practicum_jobs.report.figures import format_figure, format_interval, format_metric, get_title, rank_metric
+from practicum_jobs.render.figures import format_figure, format_interval, format_metric, get_title, rank_metric
+from practicum_jobs.render.titles import SUFFIXES, UNITS
 from practicum_jobs.report.messages import NUMBERS, READING, SECTIONS
-from practicum_jobs.report.titles import SUFFIXES, UNITS
 from practicum_jobs.report.verdict import Pack
 
 _SHOWN_ELSEWHERE = ("recall:", "precision:")

@@ -6,6 +6,7 @@ from practicum_core.texts import Bilingual
 from practicum_jobs.render.blocks import Section
 from practicum_jobs.render.page import render_page
 from practicum_jobs.report.calibration import build_calibration_section
+from practicum_jobs.report.chain import build_chain_sections
 from practicum_jobs.report.course import build_reproduce_section, build_rows_section
 from practicum_jobs.report.findings import build_audit_section
 from practicum_jobs.report.lineage import build_lineage_section
@@ -37,6 +38,7 @@ def build_sections(pack: Pack) -> list[Section]:
     """Build all sections for which the run has content."""
     candidates = [
         build_verdict_section(pack),
+        *build_chain_sections(pack),
         build_repair_section(pack),
         build_numbers_section(pack),
         build_sheet_section(pack),

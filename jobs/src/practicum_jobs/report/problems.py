@@ -5,8 +5,8 @@ from __future__ import annotations
 from practicum_core.stages.leaks import LeaksRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Heading, Notice, Section, Table
+from practicum_jobs.render.figures import name_failure
 from practicum_jobs.render.foreign_text import shorten
-from practicum_jobs.report.figures import name_failure
 from practicum_jobs.report.messages import PROBLEMS, READING, SECTIONS
 from practicum_jobs.report.process import count_starts
 from practicum_jobs.report.verdict import Pack, is_finite

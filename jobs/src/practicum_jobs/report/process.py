@@ -24,8 +24,8 @@ from practicum_jobs.render.blocks import (
     Table,
 )
 from practicum_jobs.render.charts import Bar, Chart, Mark, Series, bar_chart, line_chart
+from practicum_jobs.render.figures import format_bytes, format_digits, format_duration, format_time
 from practicum_jobs.render.foreign_text import shorten
-from practicum_jobs.report.figures import format_bytes, format_digits, format_duration, format_time
 from practicum_jobs.report.messages import CURVES, READING, SECTIONS, STEPS
 from practicum_jobs.report.reading import RunFiles, StepFiles
 from practicum_jobs.report.repair import join_reasons

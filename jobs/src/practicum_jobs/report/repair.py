@@ -9,7 +9,7 @@ from practicum_core.stages.repair import Criterion, Decision, RepairRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Disclosure, Notice, Section, Table
 from practicum_jobs.render.charts import Tone
-from practicum_jobs.report.figures import format_figure, name_failure
+from practicum_jobs.render.figures import format_figure, name_failure
 from practicum_jobs.report.messages import COMPARISONS, READING, SECTIONS
 from practicum_jobs.report.repair_messages import REPAIR
 from practicum_jobs.report.verdict import Pack

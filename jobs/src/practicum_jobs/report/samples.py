@@ -8,8 +8,8 @@ from practicum_core.stages import STAGES
 from practicum_core.stages.samples import Sample, SampleText, Tone
 from practicum_core.texts import Text
 from practicum_jobs.render.blocks import Block, Disclosure, Example, Excerpt, Heading, Notice, Section
+from practicum_jobs.render.figures import name_failure
 from practicum_jobs.render.foreign_text import shorten
-from practicum_jobs.report.figures import name_failure
 from practicum_jobs.report.messages import READING, SAMPLES, SECTIONS
 from practicum_jobs.report.reading import StepFiles
 from practicum_jobs.report.verdict import Pack

@@ -10,8 +10,8 @@ from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name kee
 from practicum_core.texts import Text
 from practicum_jobs.render.blocks import Block, Cell, Charts, Column, Paragraph, Section, Table
 from practicum_jobs.render.charts import Tone
+from practicum_jobs.render.figures import format_bytes, format_digits, format_duration, format_share
 from practicum_jobs.render.scatter import Dot, scatter_chart
-from practicum_jobs.report.figures import format_bytes, format_digits, format_duration, format_share
 from practicum_jobs.report.messages import READING, SECTIONS
 from practicum_jobs.report.verdict import Pack
 

@@ -17,7 +17,7 @@ from practicum_jobs.render.blocks import (
     Section,
     Table,
 )
-from practicum_jobs.report.figures import format_bytes, format_time
+from practicum_jobs.render.figures import format_bytes, format_time
 from practicum_jobs.report.messages import DATA, ENVIRONMENT, LEAK_KINDS, MODEL, READING, RUN_FILES, SECTIONS
 from practicum_jobs.report.verdict import Pack
 

@@ -6,6 +6,7 @@ import hashlib
 
 from practicum_core.atomic import write_json_atomic, write_text_atomic
 from practicum_core.metrics import Metric
+from practicum_core.seal import seal_run
 from practicum_core.stages.report import ReportConfig, ReportRecord
 from practicum_jobs.context import StageContext
 from practicum_jobs.report.pack import build_page
@@ -22,7 +23,7 @@ def run(config: ReportConfig, ctx: StageContext) -> ReportRecord:
     """
     ctx.progress(0.0, "reading records")
     files = read_run(ctx.run, ctx.step)
-    evidence = build_evidence(files)
+    evidence = build_evidence(files).model_copy(update={"sealed": seal_run(ctx.run)})
     ctx.progress(0.5, "building the pack")
     page = build_page(Pack(files, evidence, config.max_samples))
     write_text_atomic(ctx.run.evidence_html, page)

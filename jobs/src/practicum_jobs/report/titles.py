@@ -1,96 +1,8 @@
-"""Titles of units, defects and course rows in English and Chinese. A name without a title is shown as recorded."""
+"""Titles of the rows of the course plan in English and Chinese, and the sections that show them."""
 
 from __future__ import annotations
 
 from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
-
-UNITS: dict[str, B] = {
-    "nats per token": B("nats/token", "nat/词元"),
-    "tokens/s": B("tokens/s", "词元/秒"),
-    "rows/s": B("rows/s", "行/秒"),
-    "steps/s": B("steps/s", "步/秒"),
-}
-"""Units that need a translation. Other units are shown as recorded."""
-SUFFIXES: dict[str, B] = {
-    "_base": B("{title}, base model", "{title}（基座）"),
-    "_tuned": B("{title}, tuned model", "{title}（微调）"),
-}
-
-FINDINGS: dict[str, B] = {
-    "exact_duplicate": B("Exact duplicate", "完全重复"),
-    "near_duplicate": B("Near duplicate", "近似重复"),
-    "conflicting_answers": B("Same prompt, different answers", "相同提示、不同答案"),
-    "leaked_row": B("Evaluation row in the training data", "训练数据中的评测样本"),
-    "shared_run": B("Long run of text shared with an evaluation row", "与评测样本共有长片段"),
-    "over_long": B("Longer than max_length", "超过 max_length"),
-    "empty_answer": B("Empty answer", "答案为空"),
-    "refusal": B("Refusal or boilerplate", "拒答或套话"),
-    "placeholder_answer": B("Placeholder for an answer (N/A, nan, ...)", "占位答案（N/A、nan、... 等）"),
-    "empty_prompt": B("Empty prompt", "提示为空"),
-    "repeated_turn": B("Two user turns in a row", "连续两个用户轮次"),
-    "label_noise": B("The scorer does not agree with the pair", "评分器与偏好对不一致"),
-    "equal_pair": B("Chosen and rejected are equal", "chosen 与 rejected 相同"),
-    "empty_rejected": B("Empty rejected answer", "rejected 为空"),
-    "special_token": B("Special token inside a text", "文本中含特殊词元"),
-    "template_refusal": B("Rejected by the model's chat template", "模型的对话模板不接受"),
-    "unrendered_part": B("Tool calls or reasoning that the chat template leaves out", "对话模板未渲染的工具调用或推理"),
-    "unwanted_answer": B("Answer that the data marks as undesirable", "数据中标为不良的答案"),
-    "duplicate_id": B("Repeated id", "重复的 id"),
-    "unread_column": B("Columns that are not read", "未读取的列"),
-    "pii": B("Personal data", "个人信息"),
-    "pii:cn_resident_id": B("Chinese resident id", "居民身份证号"),
-    "pii:cn_uscc": B("Unified social credit code", "统一社会信用代码"),
-    "pii:bank_card": B("Bank card", "银行卡号"),
-    "pii:cn_mobile": B("Chinese mobile number", "中国大陆手机号"),
-    "pii:cn_landline": B("Chinese landline", "中国大陆固定电话"),
-    "pii:cn_plate": B("Chinese vehicle plate", "车牌号"),
-    "pii:cn_passport": B("Passport", "护照号"),
-    "pii:email": B("E-mail address", "电子邮箱"),
-    "pii:ipv4": B("Public IPv4 address", "公网 IPv4 地址"),
-    "pii:phone": B("Telephone number of another country", "其他国家的电话号码"),
-    "pii:iban": B("International bank account number (IBAN)", "国际银行账号（IBAN）"),
-    "pii:travel_permit": B("Mainland, Hong Kong, Macao or Taiwan travel permit", "往来通行证号"),
-    "pii:hk_id": B("Hong Kong identity card", "香港身份证号"),
-    "pii:macao_id": B("Macao identity card", "澳门身份证号"),
-    "pii:tw_id": B("Taiwan identity card or resident certificate", "台湾身份证或居留证号"),
-    "pii:us_ssn": B("Social security number of the United States", "美国社会安全号码"),
-    "pii:ipv6": B("Public IPv6 address", "公网 IPv6 地址"),
-    "pii:mac": B("Hardware address (MAC)", "网卡地址（MAC）"),
-    "pii:qq": B("QQ number", "QQ 号"),
-    "pii:wechat": B("WeChat name", "微信号"),
-    "secret": B("Secret", "密钥"),
-    "secret:aws_key": B("AWS access key", "AWS 访问密钥"),
-    "secret:openai_key": B("Model service key (sk-)", "模型服务密钥（sk-）"),
-    "secret:github_token": B("GitHub token", "GitHub 令牌"),
-    "secret:slack_token": B("Slack token", "Slack 令牌"),
-    "secret:private_key": B("Private key", "私钥"),
-    "secret:jwt": B("JSON web token", "JSON Web 令牌"),
-    "secret:gitlab_token": B("GitLab token", "GitLab 令牌"),
-    "secret:huggingface_token": B("Hugging Face token", "Hugging Face 令牌"),
-    "secret:google_key": B("Google API key", "Google API 密钥"),
-    "secret:stripe_key": B("Stripe key", "Stripe 密钥"),
-    "secret:alibaba_key": B("Alibaba Cloud access key", "阿里云访问密钥"),
-    "secret:tencent_key": B("Tencent Cloud secret id", "腾讯云密钥"),
-    "secret:azure_key": B("Azure key", "Azure 密钥"),
-    "secret:webhook": B("Webhook of a chat", "群聊机器人地址（webhook）"),
-    "secret:url_password": B("Password in a URL", "网址中的密码"),
-    "secret:bearer_token": B("Bearer token", "Bearer 令牌"),
-    "secret:generic": B("Password or key in an assignment", "赋值语句中的密码或密钥"),
-    "replacement_character": B("Lost characters (U+FFFD)", "字符丢失（U+FFFD）"),
-    "mojibake": B("Mojibake", "乱码"),
-    "control_character": B("Control characters", "控制字符"),
-    "broken_json": B("Broken JSON", "JSON 损坏"),
-    "invalid_utf8": B("Invalid UTF-8", "非法 UTF-8"),
-    "broken_csv": B("Broken CSV or TSV", "CSV 或 TSV 损坏"),
-    "duplicate_key": B("Repeated key in a row", "同一行中重复的键"),
-    "missing_column": B("Missing column", "缺少列"),
-    "wrong_type": B("Wrong type", "类型错误"),
-    "row_too_long": B("Row over the length limit", "行超过长度上限"),
-    "unread_part": B("Part of a file that is not a row", "文件中不是数据行的部分"),
-    "unread_evaluation_row": B("Evaluation row that cannot be read", "无法读取的评测样本"),
-}
-"""Titles of defects, by whole name or by class (the part before the colon). The audit has the same titles in its own
-catalogue, because stages must not import each other; a test compares the two."""
 
 COURSE_ROWS: dict[str, B] = {
     "W1.1": B("Every execution leaves a full record", "每次执行都留下完整记录"),
@@ -115,6 +27,9 @@ COURSE_ROWS: dict[str, B] = {
     "W6.1": B("Quality, speed and memory of each quantized format", "各量化格式的质量、速度与内存"),
     "W6.2": B("A sheet of formats with their costs and losses", "各格式成本与损失的对照表"),
     "W6.3": B("A recommendation per task, with its reason", "按任务给出建议及理由"),
+    "W10.1": B("Technical document, model card and data card", "技术方案文档、模型卡与数据卡"),
+    "W10.2": B("Evaluations executed again and compared with their records", "重跑评测并与记录比较"),
+    "W10.3": B("Chain of evidence, slides and retrospective", "证据链、答辩幻灯片与复盘"),
     "V8.1": B("Data preparation and LoRA in one week", "一周内完成数据准备与 LoRA 微调"),
     "V8.2": B("Evaluation and one data iteration in one week", "一周内完成评测与一次数据迭代"),
 }
@@ -142,5 +57,8 @@ COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
     "W6.2": ("sheet", "samples"),
     "W6.3": ("sheet",),
     "V8.1": ("audit", "curves", "numbers", "samples"),
+    "W10.1": ("chain",),
+    "W10.2": ("reruns", "verdict"),
+    "W10.3": ("chain", "problems"),
     "W3.3": ("steps", "curves", "samples", "problems"),
 }

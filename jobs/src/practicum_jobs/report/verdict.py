@@ -10,8 +10,8 @@ from practicum_core.gates import GateResult, GateSpec, check_gates
 from practicum_core.metrics import Metric, StageMetric
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Column, Notice, Section, Table
+from practicum_jobs.render.figures import format_figure, format_interval, format_metric, get_title
 from practicum_jobs.render.page import Stamp
-from practicum_jobs.report.figures import format_figure, format_interval, format_metric, get_title
 from practicum_jobs.report.messages import BOUNDS, COMPARISONS, PAGE, READING, SECTIONS, VERDICT
 from practicum_jobs.report.reading import RunFiles
 from practicum_jobs.report.rerun import build_run_command

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from practicum_core.errors import ConfigError, Reason, suggest_similar
 from practicum_core.stages import STAGES, list_added_packages
 from practicum_core.units.blind_test import BLIND_MAKE, BLIND_REVEAL
+from practicum_core.units.capstone import CAPSTONE
 from practicum_core.units.data import DATA
 from practicum_core.units.data_and_sft import DATA_AND_SFT
 from practicum_core.units.declared import OF_OTHER_LENGTHS, OF_TEN_WEEKS
@@ -34,6 +35,7 @@ _UNITS = (
     ITERATE,
     QUANTIZE,
     *OF_TEN_WEEKS,
+    CAPSTONE,
     DATA_AND_SFT,
     EVALUATE_AND_ITERATE,
     *OF_OTHER_LENGTHS,

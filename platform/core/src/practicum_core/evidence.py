@@ -28,6 +28,10 @@ class Evidence(BaseModel):
     durations_s: dict[str, float] = Field(default_factory=dict, description="Seconds by step.")
     reproduce: str = Field(default="", description="The command that starts this run again.")
     built_on: list[BuiltOn] = Field(default_factory=list, description="Earlier runs that this one started from.")
+    sealed: dict[str, str] = Field(
+        default_factory=dict,
+        description="SHA-256 of the files that the pack was built from, by path in the run directory: an edit shows.",
+    )
 
 
 def get_verdict(gates: list[GateResult] | tuple[GateResult, ...]) -> Verdict:

@@ -14,13 +14,8 @@ from practicum_cli.runs import find_run, read_run, read_whole_run
 from practicum_cli.session import execute_run, start_run
 from practicum_cli.streams import tell, tell_json
 from practicum_cli.tables import format_table
-from practicum_cli.verification import (
-    DEFAULT_TOLERANCE,
-    Agreement,
-    Verification,
-    build_weekjob_of_record,
-    compare_runs,
-)
+from practicum_cli.verification import Verification, build_weekjob_of_record, compare_runs
+from practicum_core.agreement import DEFAULT_TOLERANCE, Agreement
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import EXIT_GATE, EXIT_OK
 from practicum_core.lineage import read_whole_lineage

@@ -17,7 +17,7 @@ MAX_NUMBER = 2**53
 """The largest whole number of an option: JSON readers keep it, and Python's and torch's counters bear it."""
 
 
-ContentKind = Literal["model", "adapter", "data"]
+ContentKind = Literal["model", "adapter", "data", "evidence"]
 """What an option takes by URI, and what a stage exports."""
 
 
@@ -33,6 +33,7 @@ OptionalModelUri = Annotated[str | None, UriOf("model")]
 OptionalAdapterUri = Annotated[str | None, UriOf("adapter")]
 DataUri = Annotated[str, UriOf("data")]
 OptionalDataUri = Annotated[str | None, UriOf("data")]
+EvidenceUris = Annotated[tuple[str, ...], UriOf("evidence")]
 
 
 def get_uri_kind(option: FieldInfo) -> ContentKind | None:

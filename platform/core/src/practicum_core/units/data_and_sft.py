@@ -17,4 +17,5 @@ DATA_AND_SFT = Unit(
     (MODEL, SNAPSHOT, Step("audit", "audit"), *SFT.steps[2:]),
     (*DATA.gates, *SFT.gates),
     merges=(DATA.name, SFT.name),
+    proves="effect",
 )

@@ -22,7 +22,6 @@ OF_TEN_WEEKS = (
     declare_unit(
         "dossier", "Reading source and debugging", "源码阅读与问题档案", ("W9.1", "W9.2", "W9.3"), ("dossier",)
     ),
-    declare_unit("capstone", "Capstone", "Capstone 全链路答辩", ("W10.1", "W10.2", "W10.3"), ("capstone",)),
 )
 """Units of the course of 10 weeks."""
 
@@ -35,7 +34,7 @@ OF_OTHER_LENGTHS = (
         "Capstone with replay and re-iteration",
         "Capstone 扩展",
         ("V12.3",),
-        ("capstone", "iterate"),
+        ("capstone", "replay"),
     ),
 )
 """Units of the courses of 8 and 12 weeks alone."""

@@ -70,6 +70,7 @@ EVALUATE = Unit(
             is_optional=True,
         ),
     ),
+    proves="effect",
 )
 
 COMPARISON = Unit(

@@ -31,4 +31,5 @@ EVALUATE_AND_ITERATE = Unit(
     # model forgot of the base.
     (*EVALUATE.gates, *ITERATION_GATES),
     merges=(EVALUATE.name, "iterate"),
+    proves="effect",
 )

@@ -35,4 +35,5 @@ EXPERIMENTS = Unit(
             "基线的 95% 置信区间宽度不超过 0.3",
         ),
     ),
+    proves="effect",
 )

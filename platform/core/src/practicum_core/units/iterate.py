@@ -141,4 +141,5 @@ ITERATE = Unit(
     ("W5.1", "W5.2", "W5.3"),
     (MODEL, *build_iteration("latest:evaluate/stages", "latest:sft/merged"), REPORT),
     ITERATION_GATES,
+    proves="effect",
 )

@@ -76,4 +76,5 @@ QUANTIZE = Unit(
             "各引擎自带的对话模板得到与原模型相同的词元",
         ),
     ),
+    proves="performance",
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from practicum_core.gates import Comparison, GateSpec
 from practicum_core.stages import STAGES
+
+Proof = Literal["effect", "performance"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Unit:
     """The content of one week.
 
     ``merges`` names the units whose content it has in a shorter course: there, ``latest:sft`` means a run of it.
+    ``proves`` is the kind of evidence that its figures are in a defence; units of other kinds count among the risks.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Unit:
     gates: tuple[GateSpec, ...] = ()
     data_uri: str = "builtin:tickets"
     merges: tuple[str, ...] = ()
+    proves: Proof | None = None
 
     @property
     def is_implemented(self) -> bool:

@@ -9,7 +9,7 @@ from practicum_core.metrics import Metric
 from practicum_core.stages import STAGES
 from practicum_core.stages.titles import MetricTitle, Style
 from practicum_core.texts import Bilingual, Text
-from practicum_jobs.report.titles import FINDINGS, SUFFIXES, UNITS
+from practicum_jobs.render.titles import FINDINGS, SUFFIXES, UNITS
 
 _REST = "{rest}"
 _MINUTE_S = 60

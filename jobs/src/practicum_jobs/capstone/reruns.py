@@ -1,0 +1,128 @@
+"""Steps of the present run compared with the step of a week that they repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from practicum_core.agreement import Agreement, Execution, Finding, compare_executions, is_of_machine
+from practicum_core.errors import ConfigError
+from practicum_core.metrics import Metric
+from practicum_core.stages import STAGES
+from practicum_core.stages.base import Failure, get_uri_kind, list_reuse_options
+from practicum_core.stages.capstone import RerunCheck
+from practicum_core.step_files import read_record
+from practicum_jobs.capstone.weeks import Week, read_options
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far a repeated step may differ.
+
+    Attributes:
+        relative: Of a metric, relative to the larger of 1 and its recorded size.
+        speed_ratio: Of two figures of the machine, the larger divided by the smaller.
+    """
+
+    relative: float
+    speed_ratio: float
+
+
+def check_reruns(
+    wanted: Mapping[str, str], weeks: Sequence[Week], now: Week, tolerances: Tolerances
+) -> tuple[list[RerunCheck], list[Failure]]:
+    """Compare every repeated step with its record; also return what differs, in sentences.
+
+    Raises:
+        ConfigError: A step is paired with one of no week.
+        DataError: A record or configuration is missing or broken.
+    """
+    checks: list[RerunCheck] = []
+    failures: list[Failure] = []
+    for step, target in wanted.items():
+        week, of = _find(step, target, weeks)
+        check, found = _check(Execution(now.layout, step), week, of, now, tolerances)
+        checks.append(check)
+        failures += found
+    return checks, failures
+
+
+def _find(step: str, target: str, weeks: Sequence[Week]) -> tuple[Week, str]:
+    unit, _, of = target.partition("/")
+    week = next((one for one in weeks if one.has_content_of(unit)), None)
+    if week is None or not of:
+        named = ", ".join(one.unit for one in weeks) or "none"
+        raise ConfigError(f"capstone.reruns: {step}: {target}: no such week among {named}", "say UNIT/STEP of one")
+    return week, of
+
+
+def _check(
+    executed: Execution, week: Week, of: str, now: Week, tolerances: Tolerances
+) -> tuple[RerunCheck, list[Failure]]:
+    where = f"{week.name}/{of}"
+    options = _compare_options(executed, week, of, now)
+    findings, _ = compare_executions(Execution(week.layout, of), executed, tolerances.relative)
+    speeds = _compare_speeds(Execution(week.layout, of), executed, tolerances.speed_ratio)
+    differing = [one for one in findings if one.decides and one.agreement is Agreement.DIFFERENT]
+    named = [*options, *(f"{one.name}: {one.recorded} -> {one.executed}".rstrip(": >-") for one in differing), *speeds]
+    if named:
+        agreement = Agreement.DIFFERENT
+    else:
+        is_equal = all(one.agreement is Agreement.EQUAL for one in findings)
+        agreement = Agreement.EQUAL if is_equal else Agreement.CLOSE
+    check = RerunCheck(
+        step=executed.step,
+        of=where,
+        agreement=agreement,
+        num_compared=len(findings),
+        differences=named[:_SHOWN],
+    )
+    return check, _explain(where, options, differing, speeds)
+
+
+def _explain(where: str, options: Sequence[str], differing: Sequence[Finding], speeds: Sequence[str]) -> list[Failure]:
+    failures = [Failure(kind="options_differ", where=where, text="; ".join(options[:_SHOWN]))] if options else []
+    figures = [*(f"{one.name} {one.recorded} -> {one.executed}".rstrip(" ->") for one in differing), *speeds]
+    if figures:
+        failures.append(Failure(kind="rerun_differs", where=where, text="; ".join(figures[:_SHOWN])))
+    return failures
+
+
+def _compare_options(executed: Execution, week: Week, of: str, now: Week) -> list[str]:
+    """Name the options in which the two executions differ; a reference counts by the content that it stands for."""
+    record = read_record(executed.run, executed.step)
+    config = STAGES[record.stage].config
+    before, after = read_options(week.layout, of), read_options(executed.run, executed.step)
+    differences = []
+    for name in sorted({*before, *after} - set(list_reuse_options(config))):
+        left, right = before.get(name), after.get(name)
+        field = config.model_fields.get(name)
+        if field is not None and get_uri_kind(field) and isinstance(left, str) and isinstance(right, str):
+            left = week.lineage.find_hash(left) or left
+            right = now.lineage.find_hash(right) or right
+        if left != right:
+            differences.append(f"{name}: {left} -> {right}")
+    return differences
+
+
+def _compare_speeds(recorded: Execution, executed: Execution, ratio: float) -> list[str]:
+    """Name the key figures of the machine that differ by more than a ratio."""
+    before, after = (read_record(one.run, one.step) for one in (recorded, executed))
+    titles = STAGES[after.stage].metrics
+    present = {metric.name: metric for metric in after.metrics}
+    return [
+        f"{one.name}: {one.value:.4g} -> {present[one.name].value:.4g} {one.unit} (more than {ratio:g} times)"
+        for one in before.metrics
+        if one.name in present
+        and one.name in titles
+        and titles[one.name].is_key
+        and is_of_machine(one.name, one.unit)
+        and _is_beyond(one, present[one.name], ratio)
+    ]
+
+
+def _is_beyond(one: Metric, other: Metric, ratio: float) -> bool:
+    small, large = sorted((abs(one.value), abs(other.value)))
+    return large > ratio * small

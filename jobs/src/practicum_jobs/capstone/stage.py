@@ -1,0 +1,67 @@
+"""The stage ``capstone``: checks the chain, compares the repeated steps, writes the documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from practicum_core.errors import ConfigError
+from practicum_core.metrics import Metric
+from practicum_core.stages.base import Failure
+from practicum_core.stages.capstone import HARMLESS_BREAKS, CapstoneConfig, CapstoneRecord, WeekCheck
+from practicum_jobs.capstone.chain import count_hashes, find_breaks
+from practicum_jobs.capstone.documents import write_documents
+from practicum_jobs.capstone.reruns import Tolerances, check_reruns
+from practicum_jobs.capstone.weeks import Week, read_present, read_weeks
+from practicum_jobs.context import StageContext
+
+
+def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
+    """Check every link of the weeks, compare the repeated steps with their records, and write the documents.
+
+    Raises:
+        ConfigError: No week is named, or a repeated step is paired with one of no week.
+        DataError: A week's evidence is missing, broken or another run's.
+        Stopped: A stop was requested.
+    """
+    if not config.weeks:
+        raise ConfigError("capstone.weeks names no week", "give references such as latest:sft/evidence/evidence.json")
+    weeks = read_weeks([Path(ctx.resolve_uri(uri, "evidence")) for uri in config.weeks])
+    now = read_present(ctx.run)
+    checks: list[WeekCheck] = []
+    failures: list[Failure] = []
+    for number, week in enumerate(weeks):
+        ctx.raise_if_stopped()
+        ctx.progress(0.8 * number / len(weeks), f"hashing {week.name}")
+        found = list(find_breaks(week, now, ctx.experiments))
+        checks.append(_check_week(week, found))
+        failures += found
+    tolerances = Tolerances(config.tolerance, config.speed_ratio)
+    reruns, differing = check_reruns(config.reruns, weeks, now, tolerances)
+    ctx.progress(0.9, "writing the documents")
+    record = CapstoneRecord(
+        **ctx.build_record_fields(),
+        weeks=checks,
+        reruns=reruns,
+        failures=[*failures, *differing],
+        metrics=[
+            Metric(name="num_weeks", value=len(weeks)),
+            Metric(name="num_weeks_passed", value=sum(week.evidence.verdict == "passed" for week in weeks)),
+            Metric(name="num_hashes", value=sum(check.num_files for check in checks)),
+            Metric(name="num_broken_links", value=sum(check.num_broken for check in checks)),
+            Metric(name="num_reruns", value=len(reruns)),
+            Metric(name="num_differing_reruns", value=sum(one.agreement == "differs" for one in reruns)),
+        ],
+    )
+    files = write_documents(weeks, record, ctx.layout.artifacts)
+    artifacts = [ctx.describe_artifact(path, note) for path, note in files]
+    return record.model_copy(update={"artifacts": artifacts, **ctx.build_record_fields()})
+
+
+def _check_week(week: Week, found: list[Failure]) -> WeekCheck:
+    return WeekCheck(
+        unit=week.unit,
+        run_id=week.layout.root.name,
+        verdict=week.evidence.verdict,
+        num_files=count_hashes(week),
+        num_broken=sum(failure.kind not in HARMLESS_BREAKS for failure in found),
+    )

@@ -1,0 +1,64 @@
+"""The unit ``capstone``: all weeks as one chain of evidence, with the evaluation and the load test executed again."""
+
+from __future__ import annotations
+
+from practicum_core.gates import Comparison
+from practicum_core.units.shared_steps import MODEL, NO_LEAKAGE, REPORT, SNAPSHOT
+from practicum_core.units.unit import Step, Unit, build_gate
+
+_WEEKS = ("experiments", "data", "sft", "evaluate", "iterate", "quantize")
+
+CAPSTONE = Unit(
+    "capstone",
+    "Capstone",
+    "Capstone 全链路答辩",
+    "Defend the whole chain: check every hash, evaluate again, and present effect, performance and risk.",
+    "为整条链路答辩：核对每个哈希，重跑评测，并呈现效果、性能与风险证据。",
+    ("W10.1", "W10.2", "W10.3"),
+    (
+        MODEL,
+        SNAPSHOT,
+        Step("baseline", "evaluate", quick={"limit": 60}),
+        Step(
+            "evaluate",
+            "evaluate",
+            config={"candidate": "latest:sft/merged", "control_split": "control", "repeat_rows": 200},
+            quick={"limit": 100, "control_limit": 60, "repeat_rows": 40},
+        ),
+        Step("compare", "compare"),
+        Step(
+            "capstone",
+            "capstone",
+            config={
+                "weeks": [f"latest:{unit}/evidence/evidence.json" for unit in _WEEKS],
+                "reruns": {
+                    "baseline": "experiments/evaluate",
+                    "evaluate": "evaluate/evaluate",
+                    "compare": "evaluate/compare",
+                },
+            },
+        ),
+        REPORT,
+    ),
+    (
+        NO_LEAKAGE,
+        build_gate(
+            "chain_whole",
+            "capstone",
+            "num_broken_links",
+            Comparison.EQUAL,
+            0,
+            "Every file, artifact, data split and foundation of the weeks is what it was",
+            "各周的文件、产物、数据划分与所依据的运行均与当时一致",
+        ),
+        build_gate(
+            "reruns_agree",
+            "capstone",
+            "num_differing_reruns",
+            Comparison.EQUAL,
+            0,
+            "Every step that was executed again agrees with its record",
+            "重新执行的每个步骤均与其记录一致",
+        ),
+    ),
+)
