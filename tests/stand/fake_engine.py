@@ -153,8 +153,9 @@ class FakeEngine:
         return web.json_response({"error": "Unauthorized"}, status=401)
 
     def _choose_fault(self, body: dict) -> str | None:
-        if body.get("fault"):
-            return body["fault"]
+        named = body.get("fault")
+        if named and isinstance(named, str):
+            return named
         return self.fault if self.fault and self._random.random() < self.fault_share else None
 
     async def _fail_before(self, request: web.Request, fault: str | None) -> web.StreamResponse | None:
