@@ -14,6 +14,7 @@ import uvicorn
 
 from fake_engine import FakeEngine, Settings, serve_engine
 from practicum_core.api_keys import KeyLimits, change_key_file, make_key
+from practicum_core.rungs import RUNG_FILE
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.app import Gateway
 from practicum_gateway.stage import build_admission, build_server_config, serve
@@ -77,7 +78,7 @@ async def build_stand(folder: Path, settings: Settings | None = None, num_engine
         urls = [await stack.enter_async_context(serve_engine(engine)) for engine in engines]
         urls += options.pop("more_upstreams", [])
         config = GatewayConfig(upstream=urls[0], more_upstreams=tuple(urls[1:]), **{"drain_s": 2, **options})
-        gateway = Gateway(config, keys, admission=build_admission(config))
+        gateway = Gateway(config, keys, admission=build_admission(config), pin_file=folder / RUNG_FILE)
         port = find_port()
         server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
         server.capture_signals = contextlib.nullcontext

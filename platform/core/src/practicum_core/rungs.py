@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from practicum_core.texts import Bilingual
+
+RUNG_FILE = "gateway-rung.json"
+"""Name of the file in the folder of all runs that pins a rung, such as ``{"rung": "extract"}``."""
 
 
 class Rung(StrEnum):
@@ -49,3 +54,14 @@ RUNG_TITLES: dict[Rung, Bilingual] = {
     Rung.FAQ: Bilingual("stored answer", "预存答案"),
     Rung.APOLOGY: Bilingual("apology", "致歉"),
 }
+
+
+class RungChange(BaseModel):
+    """A step of the ladder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_s: float = Field(description="Seconds since the epoch.")
+    before: Rung
+    after: Rung
+    reason: str = Field(description="Signal for which it was made, engine_out, calm or manual.")

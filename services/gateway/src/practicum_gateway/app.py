@@ -10,11 +10,13 @@ from pathlib import Path
 
 import aiohttp
 
+from practicum_core.rungs import RUNG_FILE, Rung
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.admission import Admission, LocalAdmission
 from practicum_gateway.breaker import BreakerSettings
 from practicum_gateway.clock import Clock
 from practicum_gateway.counters import CLIENT_GONE, Counters
+from practicum_gateway.degradation import Degradation
 from practicum_gateway.errors import RATE_LIMIT, SERVER, ApiError, ClientGone
 from practicum_gateway.exchange import JSON, Exchange, Message, Receive, Send
 from practicum_gateway.gradient import GradientLimiter, GradientSettings, count_units
@@ -31,7 +33,7 @@ GENERATING = {"/v1/chat/completions": ("max_tokens", "max_completion_tokens"), "
 """Paths whose engine generates tokens, and the fields in which it reads their bound; the first is put in."""
 _POST_PATHS = (*GENERATING, "/v1/embeddings")
 MODELS = "/v1/models"
-_STATE_PATHS = ("/healthz", "/startupz", "/readyz", "/metrics")
+_STATE_PATHS = ("/healthz", "/startupz", "/readyz", "/metrics", "/ladder")
 _GET_PATHS = (MODELS, *_STATE_PATHS)
 _KEEPALIVE_S = 4.0
 """Shorter than uvicorn keeps an idle connection open, on which a request would be lost otherwise."""
@@ -48,6 +50,7 @@ class Gateway:
         keys: File of keys; without it, everybody may call.
         clock: Monotonic seconds.
         admission: Limits of keys; those of this process alone without it.
+        pin_file: Names a rung of the ladder that is kept.
 
     Raises:
         DataError: The file of keys is broken.
@@ -59,6 +62,7 @@ class Gateway:
         keys: Path | None,
         clock: Clock = time.monotonic,
         admission: Admission | None = None,
+        pin_file: Path = Path(RUNG_FILE),
     ) -> None:
         self._config = config
         self._clock = clock
@@ -72,15 +76,22 @@ class Gateway:
             open_s=config.breaker_open_s,
         )
         self.pool = UpstreamPool((config.upstream, *config.more_upstreams), breaker, config.max_ejected_share, clock)
+        small = [config.small_upstream] if config.small_upstream else []
+        self.small_pool = UpstreamPool(small, breaker, config.max_ejected_share, clock)
         limiter = GradientLimiter(
             GradientSettings(config.initial_concurrency, config.min_concurrency, config.max_concurrency)
         )
         self.turnstile = Turnstile(limiter, FairQueue(config.queue_size, clock), config.queue_timeout_s, clock)
         self.counters = Counters(self.turnstile, self.pool, self.admission)
+        self.degradation: Degradation | None = None
+        if config.ladder:
+            self.degradation = Degradation(config, self.pool, self.small_pool, pin_file, clock)
+            self.counters.register(self.degradation.history)
         self.is_draining = False
         self._budget = RetryBudget(config.retry_share)
         self._session: aiohttp.ClientSession | None = None
         self._relay: Relay | None = None
+        self._small_relay: Relay | None = None
         self._watchers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -96,17 +107,23 @@ class Gateway:
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
             read_bufsize=1 << 20,
         )
-        self._relay = Relay(
-            self._session,
-            self.pool,
-            self._budget,
-            config.slow_first_token_s,
-            self._clock,
-            self.counters.count_retry,
+        self._relay, self._small_relay = (
+            Relay(
+                self._session,
+                pool,
+                self._budget,
+                config.slow_first_token_s,
+                self._clock,
+                self.counters.count_retry,
+            )
+            for pool in (self.pool, self.small_pool)
         )
         self._watchers = [
-            asyncio.create_task(watch_models(self._session, upstream)) for upstream in self.pool.upstreams
+            asyncio.create_task(watch_models(self._session, upstream))
+            for upstream in (*self.pool.upstreams, *self.small_pool.upstreams)
         ]
+        if self.degradation is not None:
+            self._watchers.append(asyncio.create_task(self.degradation.watch(self._session)))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -151,6 +168,11 @@ class Gateway:
             raise ApiError(404, "unknown_path", f"the gateway has no {path[:200]}")
 
     async def _tell_state(self, exchange: Exchange) -> None:
+        if exchange.path == "/ladder":
+            if self.degradation is None:
+                raise ApiError(404, "no_ladder", "the ladder of this gateway is off (gateway.ladder)")
+            await exchange.respond(200, [JSON], self.degradation.history.build_page())
+            return
         if exchange.path == "/metrics":
             kind = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
             await exchange.respond(200, [kind], self.counters.build_page())
@@ -186,11 +208,20 @@ class Gateway:
         body = await exchange.read_body(config.max_body_bytes, config.body_timeout_s)
         generates = exchange.path in GENERATING
         inspected = inspect_body(body, config.max_choices, GENERATING.get(exchange.path, ()))
+        degradation = self.degradation if generates else None
+        rung = Rung.FULL if degradation is None else degradation.choose()
+        if degradation is not None and rung in (Rung.SHORT, Rung.SMALL):
+            shorter = degradation.shorten(inspected.body, rung)
+            inspected = inspect_body(shorter, config.max_choices, GENERATING[exchange.path])
         grant = await self._admit(exchange, caller, inspected, generates=generates)
         passage = self._build_passage(exchange, caller, inspected, generates=generates)
+        passage.rung = rung
         try:
             async with exchange.watch_client():
-                await self._wait_and_pass(exchange, caller, passage)
+                if degradation is None:
+                    await self._wait_and_pass(exchange, caller, passage)
+                else:
+                    await degradation.guide(exchange, passage, lambda: self._wait_and_pass(exchange, caller, passage))
         finally:
             grant.settle(passage.used_tokens)
             if passage.usage is not None:
@@ -235,6 +266,8 @@ class Gateway:
                 await self.turnstile.enter(caller.key.owner, caller.meter.limits.priority, timeout_s)
                 entered_s = self._clock()
                 self.counters.waiting.observe(entered_s - asked_s)
+                if self.degradation is not None:
+                    self.degradation.signals.queue_wait.observe(entered_s - asked_s)
                 left_ms = int(1000 * (timeout_s - (entered_s - asked_s)))
                 passage.headers["x-request-timeout-ms"] = str(left_ms)
                 try:
@@ -249,9 +282,10 @@ class Gateway:
             raise ApiError(504, "deadline_exceeded", text, SERVER) from None
 
     async def _pass(self, exchange: Exchange, passage: Passage) -> None:
-        if self._relay is None:
+        relay = self._small_relay if passage.rung is Rung.SMALL else self._relay
+        if relay is None:
             raise RuntimeError("the gateway was not started")
-        await self._relay.forward(exchange, passage)
+        await relay.forward(exchange, passage)
 
     def _read_timeout_s(self, exchange: Exchange) -> float:
         """Return the seconds that a request has: the gateway's, or fewer where it says so."""

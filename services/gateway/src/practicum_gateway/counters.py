@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from practicum_gateway.admission import Admission, SharedAdmission
 from practicum_gateway.event_stream import Usage
@@ -87,6 +88,10 @@ class Counters:
         self._tokens: Counter[tuple[str, str]] = Counter()
         self._registry = CollectorRegistry()
         self._registry.register(self)
+
+    def register(self, collector: Collector) -> None:
+        """Show the metrics of another part of the gateway too."""
+        self._registry.register(collector)
 
     def count_answer(self, path: str, status: int, *, is_probe: bool) -> None:
         """Count an answer.

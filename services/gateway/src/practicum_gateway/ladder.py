@@ -82,12 +82,14 @@ class Ladder:
         rung: The rung now.
         reason: Why it is not the best one; empty where it is.
         changes: The last thousand steps.
+        num_changes: All steps.
     """
 
     def __init__(self, settings: LadderSettings, clock: Clock) -> None:
         self.rung = settings.rungs[0]
         self.reason = ""
         self.changes: list[Change] = []
+        self.num_changes = 0
         self._settings = settings
         self._clock = clock
         self._pinned: Rung | None = None
@@ -100,6 +102,11 @@ class Ladder:
             ("error_share", settings.error_share),
             ("kv_use", settings.kv_use),
         )
+
+    @property
+    def rungs(self) -> Sequence[Rung]:
+        """Those that there are, best first."""
+        return self._settings.rungs
 
     @property
     def is_pinned(self) -> bool:
@@ -180,6 +187,7 @@ class Ladder:
     def _move(self, rung: Rung, reason: str, now_s: float) -> None:
         self.changes.append(Change(now_s, self.rung, rung, reason))
         del self.changes[:-_MAX_CHANGES]
+        self.num_changes += 1
         is_up = rung.depth < self.rung.depth
         self.rung = rung
         self._changed_s = now_s

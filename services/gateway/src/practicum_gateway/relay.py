@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from practicum_core.rungs import Rung
 from practicum_gateway.breaker import Outcome
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import INVALID_REQUEST, SERVER, ApiError
@@ -33,6 +34,7 @@ class Passage:
         hides_usage: Whether the gateway asked for usage that the client did not ask for.
         headers: What is sent with it.
         is_streamed: Whether the answer is wanted in pieces.
+        rung: Of the ladder, for which it is sent.
         is_sent: Whether an engine may have worked on it.
         usage: As the engine counted it; ``None`` before it said so.
         sent_s: When it was sent to the engine that answered.
@@ -44,6 +46,7 @@ class Passage:
     hides_usage: bool
     headers: dict[str, str] = field(default_factory=dict)
     is_streamed: bool = False
+    rung: Rung = Rung.FULL
     is_sent: bool = False
     usage: Usage | None = None
     sent_s: float = 0.0

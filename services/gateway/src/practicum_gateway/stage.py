@@ -16,6 +16,7 @@ import uvicorn
 
 from practicum_core.api_keys import KEY_FILE
 from practicum_core.metrics import Metric
+from practicum_core.rungs import RUNG_FILE
 from practicum_core.stage_process import HOST_VARIABLE, PORT_VARIABLE
 from practicum_core.stages.gateway import REDIS_PASSWORD_VARIABLE, GatewayConfig, GatewayRecord
 from practicum_gateway.admission import Admission, LocalAdmission, SharedAdmission
@@ -57,19 +58,27 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
     """Serve until a stop is requested, then let open requests end.
 
     Raises:
-        DataError: The file of keys is broken.
+        DataError: The file of keys, or the knowledge base, is broken.
     """
     raise_file_limit()
     keys = Path(config.keys) if config.keys else ctx.experiments / KEY_FILE
-    gateway = Gateway(config, keys if config.require_key else None, admission=build_admission(config))
+    gateway = Gateway(
+        config,
+        keys if config.require_key else None,
+        admission=build_admission(config),
+        pin_file=Path(config.rung_file) if config.rung_file else ctx.experiments / RUNG_FILE,
+    )
     host, port = os.environ.get(HOST_VARIABLE, "127.0.0.1"), int(os.environ[PORT_VARIABLE])
     server = _Server(build_server_config(gateway, config, host, port))
     with asyncio.Runner(loop_factory=_make_loop) as runner:
         runner.run(serve(gateway, server, ctx))
     totals = asdict(gateway.counters.totals)
+    ladder = gateway.degradation
     return GatewayRecord(
         **ctx.build_record_fields(),
         **totals,
+        rung_changes=[] if ladder is None else ladder.history.list_changes(),
+        num_degraded=0 if ladder is None else ladder.history.num_degraded,
         metrics=[Metric(name=name, value=value) for name, value in totals.items()],
     )
 

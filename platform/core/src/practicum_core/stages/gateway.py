@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from practicum_core.metrics import Metric
+from practicum_core.rungs import RungChange
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import Endpoint, StageSpec
 from practicum_core.stages.titles import figure, key_figure
@@ -65,6 +66,34 @@ class GatewayConfig(StageConfig):
     )
     retry_share: float = Field(default=0.2, ge=0, le=1, description="Retries under way, of the open requests.")
 
+    ladder: bool = Field(default=False, description="Answer by lower rungs while the engines are in trouble.")
+    small_upstream: str = Field(default="", description="Address of an engine with a smaller model; a rung.")
+    knowledge: str = Field(
+        default="", description="Knowledge base of the ladder: builtin:tickets or a file. Without it, no extracts."
+    )
+    rung_file: str = Field(
+        default="", description="File that pins a rung; gateway-rung.json in the folder of all runs without it."
+    )
+    short_max_tokens: int = Field(default=64, ge=1, description="Tokens of an answer below the best rung.")
+    short_messages: int = Field(default=4, ge=1, description="Messages of a conversation below the best rung.")
+    ladder_queue_wait_s: float = Field(default=2.0, gt=0, description="Mean wait for an engine that is too long.")
+    ladder_first_token_s: float = Field(default=5.0, gt=0, description="Mean time to a first token that is too long.")
+    ladder_error_share: float = Field(default=0.3, gt=0, le=1, description="Failed requests that are too many.")
+    ladder_kv_use: float = Field(default=0.97, gt=0, le=1, description="Use of the KV cache that is too high.")
+    ladder_calm_ratio: float = Field(
+        default=0.3, gt=0, lt=1, description="A signal is calm again below this part of its threshold."
+    )
+    ladder_window_s: float = Field(default=5.0, gt=0, description="Seconds over which signals are averaged.")
+    ladder_min_requests: int = Field(default=5, ge=1, description="Requests below which errors conclude nothing.")
+    ladder_down_s: float = Field(default=2.0, gt=0, description="Between two steps down.")
+    ladder_up_s: float = Field(default=5.0, gt=0, description="Calm before a step up.")
+    ladder_settle_s: float = Field(
+        default=60.0, gt=0, description="Calm that ends a fault; before, the ladder returns from each rung once."
+    )
+    probe_s: float = Field(default=1.0, gt=0, description="Between two probes of an engine by the ladder.")
+    probe_timeout_s: float = Field(default=5.0, gt=0, description="For the first token of a probe.")
+    probe_misses: int = Field(default=2, ge=1, description="Failed probes in a row after which an engine is out.")
+
     @model_validator(mode="after")
     def _check_concurrency(self) -> GatewayConfig:
         if not self.min_concurrency <= self.initial_concurrency <= self.max_concurrency:
@@ -87,6 +116,8 @@ class GatewayRecord(StageRecord):
     num_clients_gone: int = Field(description="Requests whose client went away before the end.")
     prompt_tokens: int = Field(description="As the engines counted them.")
     completion_tokens: int = Field(description="As the engines counted them.")
+    num_degraded: int = Field(default=0, description="Answers of rungs below the best one.")
+    rung_changes: list[RungChange] = Field(default_factory=list, description="Steps of the ladder, the last thousand.")
 
 
 METRICS = {
