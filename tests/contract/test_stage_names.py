@@ -24,6 +24,10 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/report/messages.py": "a section of the page",
         "jobs/src/practicum_jobs/report/titles.py": "a section of the page",
     },
+    "capstone": {
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum capstone`",
+        "platform/cli/src/practicum_cli/commands/capstone.py": "the unit of the command",
+    },
     "blind": {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum blind`",
         "platform/cli/src/practicum_cli/commands/blind.py": "the unit of the command",

@@ -109,7 +109,7 @@ class Course:
         write_json_atomic(layout.environment, self.describe_environment().model_dump(mode="json"))
         config = {
             "weeks": [f"run:{run_id}/evidence/evidence.json" for run_id in (FIRST, SECOND)],
-            "reruns": {"compare": "comparison/compare"} if reruns is None else reruns,
+            "reruns": ["compare=comparison/compare"] if reruns is None else reruns,
         }
         wanted = list_references([CapstoneConfig(**config)])
         write_lineage(layout, resolve_references(wanted, self.root, 10))
@@ -201,7 +201,7 @@ def delete_record(course):
 )
 def test_each_broken_link_is_named(course, break_it, kind):
     break_it(course)
-    record = course.defend(reruns={})
+    record = course.defend(reruns=())
     assert list_kinds(record) == [kind]
     assert get_metric(record, "num_broken_links") >= 1
     page = (course.root / "capstone" / OURS / "stages/capstone/artifacts/technical-document.html").read_text()
@@ -210,13 +210,13 @@ def test_each_broken_link_is_named(course, break_it, kind):
 
 def test_a_package_that_changed_is_named_with_both_versions(course):
     change_package(course)
-    record = course.defend(reruns={})
+    record = course.defend(reruns=())
     assert "numpy 2.3.5 -> 2.4.0" in record.failures[0].text
 
 
 def test_what_a_week_was_built_on_breaks_its_link_too(course):
     course.first.evidence_json.write_text(course.first.evidence_json.read_text() + " ")
-    record = course.defend(reruns={})
+    record = course.defend(reruns=())
     assert list_kinds(record) == ["artifact_changed", "foundation_changed"]
 
 
@@ -251,4 +251,4 @@ def test_a_copied_run_and_a_missing_week_are_refused_in_one_sentence(course):
 
 def test_a_step_that_repeats_one_of_no_week_is_refused(course):
     with pytest.raises(ConfigError, match="no such week among comparison, experiments"):
-        course.defend(reruns={"compare": "quantize/quantcheck"})
+        course.defend(reruns=("compare=quantize/quantcheck",))

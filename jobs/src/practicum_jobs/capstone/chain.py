@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from practicum_core.agreement import Agreement
 from practicum_core.content_hash import hash_path
 from practicum_core.errors import ConfigError, DataError
 from practicum_core.layout import RunLayout, resolve_inside
@@ -32,6 +33,8 @@ def find_breaks(week: Week, now: Week, experiments: Path) -> Iterator[Failure]:
     yield from _find_changed_artifacts(week)
     yield from _find_changed_data(week, now)
     yield from _find_changed_packages(week, now)
+    if week.verified == Agreement.DIFFERENT:
+        yield _tell(week, "verification_differs", "practicum verify", "see verification.json of its last execution")
     for one in week.lineage.built_on:
         yield from _find_changed_foundation(week, one, experiments)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from practicum_core.agreement import Agreement, Execution, Finding, compare_executions, is_of_machine
@@ -10,7 +10,7 @@ from practicum_core.errors import ConfigError
 from practicum_core.metrics import Metric
 from practicum_core.stages import STAGES
 from practicum_core.stages.base import Failure, get_uri_kind, list_reuse_options
-from practicum_core.stages.capstone import RerunCheck
+from practicum_core.stages.capstone import RerunCheck, parse_rerun
 from practicum_core.step_files import read_record
 from practicum_jobs.capstone.weeks import Week, read_options
 
@@ -31,7 +31,7 @@ class Tolerances:
 
 
 def check_reruns(
-    wanted: Mapping[str, str], weeks: Sequence[Week], now: Week, tolerances: Tolerances
+    wanted: Sequence[str], weeks: Sequence[Week], now: Week, tolerances: Tolerances
 ) -> tuple[list[RerunCheck], list[Failure]]:
     """Compare every repeated step with its record; also return what differs, in sentences.
 
@@ -41,21 +41,21 @@ def check_reruns(
     """
     checks: list[RerunCheck] = []
     failures: list[Failure] = []
-    for step, target in wanted.items():
-        week, of = _find(step, target, weeks)
+    for text in wanted:
+        step, unit, of = parse_rerun(text)
+        week = _find(text, unit, weeks)
         check, found = _check(Execution(now.layout, step), week, of, now, tolerances)
         checks.append(check)
         failures += found
     return checks, failures
 
 
-def _find(step: str, target: str, weeks: Sequence[Week]) -> tuple[Week, str]:
-    unit, _, of = target.partition("/")
+def _find(text: str, unit: str, weeks: Sequence[Week]) -> Week:
     week = next((one for one in weeks if one.has_content_of(unit)), None)
-    if week is None or not of:
-        named = ", ".join(one.unit for one in weeks) or "none"
-        raise ConfigError(f"capstone.reruns: {step}: {target}: no such week among {named}", "say UNIT/STEP of one")
-    return week, of
+    if week is None:
+        named = ", ".join(one.unit for one in weeks)
+        raise ConfigError(f"capstone.reruns: {text}: no such week among {named}", "say STEP=UNIT/STEP of one of them")
+    return week
 
 
 def _check(

@@ -64,4 +64,5 @@ def _check_week(week: Week, found: list[Failure]) -> WeekCheck:
         verdict=week.evidence.verdict,
         num_files=count_hashes(week),
         num_broken=sum(failure.kind not in HARMLESS_BREAKS for failure in found),
+        verified=week.verified,
     )

@@ -14,7 +14,8 @@ from practicum_core.curriculum import UNITS
 from practicum_core.environment import RunEnvironment
 from practicum_core.errors import DataError
 from practicum_core.evidence import Evidence
-from practicum_core.layout import RunLayout
+from practicum_core.json_files import read_json_or_empty
+from practicum_core.layout import VERIFICATION, VERIFY_FOLDER, RunLayout
 from practicum_core.lineage import Lineage, read_lineage
 from practicum_core.problems import list_problems
 from practicum_core.stages.model import ModelLock
@@ -33,6 +34,7 @@ class Week:
     data: DataLock | None
     model: ModelLock | None
     lineage: Lineage
+    verified: str = ""
 
     @property
     def unit(self) -> str:
@@ -81,6 +83,7 @@ def read_week(path: Path) -> Week:
         _read(layout.data_lock, DataLock),
         _read(layout.model_lock, ModelLock),
         read_lineage(layout) or Lineage(),
+        _read_agreement(layout),
     )
 
 
@@ -115,6 +118,12 @@ def read_options(layout: RunLayout, step: str) -> dict[str, object]:
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected a mapping", "run the week again")
     return document
+
+
+def _read_agreement(layout: RunLayout) -> str:
+    """Return how the last execution of the whole run agreed with its record; empty where there was none."""
+    made = sorted(layout.root.glob(f"{VERIFY_FOLDER}/*/*/{VERIFICATION}"), key=lambda path: path.parent.name)
+    return str(read_json_or_empty(made[-1]).get("agreement", "")) if made else ""
 
 
 def _read(path: Path, model: type[_Model]) -> _Model | None:

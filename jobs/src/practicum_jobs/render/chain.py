@@ -40,6 +40,7 @@ _COLUMNS = {
     "verdict": B("Gates", "门槛"),
     "step": B("Step", "步骤"),
     "hashes": B("Hashes", "哈希"),
+    "verified": B("Executed as a whole", "整周重跑"),
     "link": B("Link", "该环"),
     "of": B("Repeats", "重复的步骤"),
     "agreement": B("Agreement", "一致性"),
@@ -65,6 +66,7 @@ def build_chain_section(record: CapstoneRecord) -> Section:
         Column(_COLUMNS["verdict"]),
         Column(_COLUMNS["hashes"], "number"),
         Column(_COLUMNS["link"]),
+        Column(_COLUMNS["verified"]),
     ]
     rows: list[list[Cell | Text]] = [
         [
@@ -75,6 +77,7 @@ def build_chain_section(record: CapstoneRecord) -> Section:
             Cell(BROKEN.format(count=check.num_broken), tone="bad")
             if check.num_broken
             else Cell(STATES["whole"], tone="good"),
+            STATES.get(check.verified, "–"),
         ]
         for check in record.weeks
     ]

@@ -30,6 +30,7 @@ class LazyGroup(click.Group):
         "evidence": ("inspect", "Open a run's evidence pack, or say where it lies."),
         "summarize": ("summarize", "Aggregate runs to one table."),
         "verify": ("verify", "Execute a run again from its record and compare."),
+        "capstone": ("capstone", "Check the weeks as one chain, and write the documents of the defence."),
         "diff": ("compare", "The factors in which two runs differ."),
         "pointer": ("pointer", "Move, show or roll back a named pointer to a run."),
         "audit": ("audit", "Audit data files."),

@@ -13,6 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from practicum_core.errors import ConfigError
 
+VERIFY_FOLDER = "verify"
+"""Folder of a run directory with the runs that executed it again."""
+VERIFICATION = "verification.json"
+"""File of such a run: how far it agrees with its record."""
 _RUN_ID = re.compile(r"[0-9]{8}t[0-9]{6}-[0-9a-f]{6}")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 

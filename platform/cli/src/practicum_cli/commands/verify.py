@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -10,16 +9,13 @@ import click
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.conclusion import describe_end, describe_fault, get_exit_code_of
 from practicum_cli.console import build_listener
-from practicum_cli.runs import find_run, read_run, read_whole_run
-from practicum_cli.session import execute_run, start_run
+from practicum_cli.re_execution import build_document, execute_again
+from practicum_cli.runs import find_run
 from practicum_cli.streams import tell, tell_json
 from practicum_cli.tables import format_table
-from practicum_cli.verification import Verification, build_weekjob_of_record, compare_runs
+from practicum_cli.verification import Verification
 from practicum_core.agreement import DEFAULT_TOLERANCE, Agreement
-from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import EXIT_GATE, EXIT_OK
-from practicum_core.lineage import read_whole_lineage
-from practicum_core.phases import Phase
 from practicum_runtime.stop_request import StopRequest
 
 
@@ -40,29 +36,18 @@ def verify(*, run: str, experiments: Path, tolerance: float, as_json: bool) -> i
     The execution lies under RUN/verify. Answers kept from earlier runs are not used. A run that is built on others is
     executed from the very files that it was built on; where they are gone or changed, exit 3 says which.
     """
-    recorded = read_whole_run(find_run(run, experiments))
-    weekjob = build_weekjob_of_record(recorded)
-    folder = recorded.layout.root.parents[1]
-    path = start_run(recorded.layout.root / "verify", weekjob, read_whole_lineage(recorded.layout, folder))
-    outcome = execute_run(path, weekjob, build_listener(), StopRequest(), folder)
-    if outcome.status.phase is not Phase.SUCCEEDED:
-        tell(describe_end([outcome]), err=True)
-        fault = describe_fault(outcome)
+    again = execute_again(find_run(run, experiments), tolerance, build_listener(), StopRequest())
+    if again.result is None:
+        tell(describe_end([again.outcome]), err=True)
+        fault = describe_fault(again.outcome)
         if fault:
             tell(fault, err=True)
-        return get_exit_code_of(outcome.status)
-    result = compare_runs(recorded, read_run(path), tolerance)
-    write_json_atomic(path / "verification.json", _to_document(recorded.name, result))
+        return get_exit_code_of(again.outcome.status)
     if as_json:
-        tell_json(_to_document(recorded.name, result))
+        tell_json(build_document(again.name, again.result))
     else:
-        tell(_describe(recorded.name, path, result))
-    return EXIT_GATE if result.agreement is Agreement.DIFFERENT else EXIT_OK
-
-
-def _to_document(name: str, result: Verification) -> dict[str, object]:
-    findings = [asdict(finding) for finding in result.findings]
-    return {"run": name, "agreement": result.agreement, "changed": list(result.changed), "findings": findings}
+        tell(_describe(again.name, again.path, again.result))
+    return EXIT_GATE if again.result.agreement is Agreement.DIFFERENT else EXIT_OK
 
 
 def _describe(name: str, path: Path, result: Verification) -> str:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import EvidenceUris, StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
+
+Rerun = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+=[a-z0-9-]+/[a-z0-9-]+$", max_length=200)]
+
+
+def parse_rerun(text: str) -> tuple[str, str, str]:
+    """Return the step of this run, and the unit and step that it repeats.
+
+    >>> parse_rerun("baseline=experiments/evaluate")
+    ('baseline', 'experiments', 'evaluate')
+    """
+    step, _, target = text.partition("=")
+    unit, _, of = target.partition("/")
+    return step, unit, of
 
 
 class CapstoneConfig(StageConfig):
@@ -19,8 +33,8 @@ class CapstoneConfig(StageConfig):
     weeks: EvidenceUris = Field(
         default=(), description="Evidence of the weeks, as references such as latest:sft/evidence/evidence.json."
     )
-    reruns: dict[str, str] = Field(
-        default_factory=dict, description="Steps of this run that execute a step of a week again, as UNIT/STEP."
+    reruns: tuple[Rerun, ...] = Field(
+        default=(), description="Steps of this run that execute a step of a week again, each as STEP=UNIT/STEP."
     )
     tolerance: float = Field(
         default=0.02, ge=0, description="Allowed difference of a metric, relative to its size (at least 1)."
@@ -40,6 +54,7 @@ class WeekCheck(BaseModel):
     verdict: str = Field(description="Of its own gates: passed or failed.")
     num_files: int = Field(description="Files and artifacts whose hashes were compared.")
     num_broken: int = Field(description="Links of the chain that do not hold.")
+    verified: str = Field(default="", description="How its last whole execution agreed; empty where there was none.")
 
 
 class RerunCheck(BaseModel):
@@ -81,6 +96,7 @@ FAILURES = {
     "foundation_changed": Bilingual("what a week was built on changed", "该周所依据的运行已改变"),
     "options_differ": Bilingual("the repeated step has other options", "重跑步骤的选项不同"),
     "rerun_differs": Bilingual("a repeated step differs from its record", "重跑结果与记录不一致"),
+    "verification_differs": Bilingual("the week executed again differs", "整周重跑结果不一致"),
     "unsealed": Bilingual("a week's evidence has no seal", "该周证据没有封存哈希"),
 }
 HARMLESS_BREAKS = frozenset({"code_changed"})

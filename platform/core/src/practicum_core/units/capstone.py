@@ -31,11 +31,11 @@ CAPSTONE = Unit(
             "capstone",
             config={
                 "weeks": [f"latest:{unit}/evidence/evidence.json" for unit in _WEEKS],
-                "reruns": {
-                    "baseline": "experiments/evaluate",
-                    "evaluate": "evaluate/evaluate",
-                    "compare": "evaluate/compare",
-                },
+                "reruns": [
+                    "baseline=experiments/evaluate",
+                    "evaluate=evaluate/evaluate",
+                    "compare=evaluate/compare",
+                ],
             },
         ),
         REPORT,
