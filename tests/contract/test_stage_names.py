@@ -47,6 +47,9 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/announcement.py": "a field of OpenAI's requests",
         "platform/cli/src/practicum_cli/commands/serve.py": "the argument of `practicum serve`",
         "services/gateway/src/practicum_gateway/app.py": "a field of OpenAI's requests",
+        "services/gateway/src/practicum_gateway/prober.py": "a field of OpenAI's requests",
+        "services/gateway/src/practicum_gateway/shortening.py": "a field of OpenAI's requests",
+        "services/gateway/src/practicum_gateway/stand_in.py": "a field of OpenAI's answers",
         "jobs/src/practicum_jobs/adapters/answers_server.py": "a field of the OpenAI interface",
         "jobs/src/practicum_jobs/adapters/vllm_server.py": "an option of vLLM and a field of OpenAI's requests",
         "jobs/src/practicum_jobs/blind/model_names.py": "the name of a folder",
@@ -63,6 +66,7 @@ OTHER_MEANINGS = {
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
     },
     "gateway": {
+        "jobs/src/practicum_jobs/load/signals.py": "a source of the metrics of a load test",
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
     },
     "serve": {
