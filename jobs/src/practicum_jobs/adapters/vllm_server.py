@@ -19,6 +19,7 @@ import uvicorn
 from practicum_core.errors import ConfigError, PlatformError, Reason, Stopped
 from practicum_core.machine import list_gpus
 from practicum_core.stages.serve import ServeConfig
+from practicum_jobs.adapters.host_metrics import register_host_metrics
 
 _SETTINGS = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -120,6 +121,7 @@ def serve_until_stopped(settings: ServerSettings, is_stop_requested: Callable[[]
         os.environ["TORCHDYNAMO_DISABLE"] = "1"
     with _interrupted_by_stop(), _timed(served, "import_s"):
         import vllm.entrypoints.launchers.api_server.entry  # noqa: F401, PLC0415 - reads the environment; takes seconds
+    register_host_metrics(settings.config.max_num_seqs)
     asyncio.run(_serve(settings, is_stop_requested, served))
     return served
 

@@ -216,6 +216,20 @@ class Bottleneck(BaseModel):
     )
 
 
+class TimelinePoint(BaseModel):
+    """One moment of a test. ``None`` stands for what nobody said at that time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_s: float
+    rate: float | None = Field(default=None, description="Requests per second that were sent then; none between rates.")
+    running: float | None = Field(default=None, description="Requests that the engines computed.")
+    waiting: float | None = Field(default=None, description="Requests in the engines' queues.")
+    gateway_waiting: float | None = Field(default=None, description="Requests in the gateway's queue.")
+    kv_usage: float | None = Field(default=None, description="Share of the KV cache in use, of the fullest engine.")
+    num_engines: int = Field(default=0, description="Engines that answered.")
+
+
 class ClientCheck(BaseModel):
     """Whether the client kept its schedule, so that the figures are the server's."""
 

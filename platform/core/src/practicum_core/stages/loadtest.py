@@ -20,6 +20,7 @@ from practicum_core.stages.load_results import (
     Proof,
     RequestError,
     ServerMetrics,
+    TimelinePoint,
 )
 from practicum_core.stages.server_addresses import check_server_address, is_own_address
 from practicum_core.stages.titles import MetricTitle, figure, key_figure
@@ -39,6 +40,7 @@ __all__ = [
     "Proof",
     "RequestError",
     "ServerMetrics",
+    "TimelinePoint",
 ]
 
 KneeBasis = Literal["bracketed", "none_failed", "none_held"]
@@ -219,6 +221,7 @@ class LoadtestRecord(StageRecord):
         "met it (by the whole interval of its good share), high the lowest that surely did not.",
     )
     knee_basis: KneeBasis | None = None
+    timeline: list[TimelinePoint] = Field(default_factory=list, description="What ran and what waited, by second.")
     bottleneck: Bottleneck | None = None
 
 
