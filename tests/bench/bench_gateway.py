@@ -125,7 +125,8 @@ class Forever:
 
 def run_server(role: str, port: int, upstream: str, keys: str) -> None:
     """Serve one of the three until killed."""
-    config = GatewayConfig(upstream=upstream, initial_concurrency=4096, max_concurrency=4096)
+    upstreams = [{"name": "engine", "url": upstream}]
+    config = GatewayConfig(upstreams=upstreams, initial_concurrency=4096, max_concurrency=4096)
     raise_file_limit()
     if role == "gateway":
         gateway = Gateway(config, Path(keys))

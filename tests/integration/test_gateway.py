@@ -215,9 +215,11 @@ async def test_another_engine_is_tried_before_the_first_byte(stand):
     closing = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     stand.gateway.pool.upstreams[0].url = f"http://127.0.0.1:{closing.sockets[0].getsockname()[1]}"
     async with closing:
-        answers = [await chat(stand.client()) for _ in range(6)]
-    assert [answer.usage.completion_tokens for answer in answers] == [5] * 6
-    assert len(stand.engines[1].bodies) == 6
+        # Prompts that begin in different ways, or all would go to the same engine.
+        prompts = [[{"role": "user", "content": f"{number} hello"}] for number in range(12)]
+        answers = [await chat(stand.client(), messages=prompt) for prompt in prompts]
+    assert [answer.usage.completion_tokens for answer in answers] == [5] * 12
+    assert len(stand.engines[1].bodies) == 12
     assert stand.gateway._budget.num_retries == stand.gateway._budget.num_open == 0
     assert not stand.gateway.pool.upstreams[0].breaker.may_pass
 

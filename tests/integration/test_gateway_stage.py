@@ -53,7 +53,7 @@ def test_the_stage_serves_in_its_own_environment_and_leaves_a_record(tmp_path, s
     change_key_file(tmp_path / KEY_FILE, lambda file: file.add(key))
     run = tmp_path / "service" / "run"
     run.mkdir(parents=True)
-    (run / "config.yaml").write_text(json.dumps({"upstream": url}))
+    (run / "config.yaml").write_text(json.dumps({"upstreams": [{"name": "engine", "url": url}]}))
     command = [Path(made.stdout.strip()) / "bin/python", "-m", "practicum_jobs", "gateway"]
     variables = {HOST_VARIABLE: "127.0.0.1", PORT_VARIABLE: str(port), EXPERIMENTS_VARIABLE: str(tmp_path)}
     process = start(*command, "--config", run / "config.yaml", "--run-dir", run, **variables)

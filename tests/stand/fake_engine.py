@@ -38,6 +38,7 @@ class FakeEngine:
     Attributes:
         fault: Fault of requests that name none.
         fault_share: Share of the requests that :attr:`fault` hits.
+        models: Names that it tells.
         bodies: Of all requests, as they came.
         headers: Of all requests, with the client's port.
         num_aborted: Requests whose client went away.
@@ -54,6 +55,7 @@ class FakeEngine:
         self.num_generated = 0
         self.fault: str | None = None
         self.fault_share = 1.0
+        self.models = [MODEL]
         self._random = random.Random(0)
         self._wake = asyncio.Event()
 
@@ -219,9 +221,8 @@ class FakeEngine:
         refusal = self._check_key(request)
         if refusal is not None:
             return refusal
-        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "tests"}
-        model["max_model_len"] = self.settings.max_model_tokens
-        return web.json_response({"object": "list", "data": [model]})
+        card = {"object": "model", "created": 0, "owned_by": "tests", "max_model_len": self.settings.max_model_tokens}
+        return web.json_response({"object": "list", "data": [{"id": name, **card} for name in self.models]})
 
     async def tell_metrics(self, request: web.Request) -> web.Response:
         page = self.metrics.build_page(self.scheduler)
@@ -301,16 +302,16 @@ STREAM_FAULTS = {"cut": _cut, "stall": _stall, "malformed": _write_broken_event,
 
 
 @contextlib.asynccontextmanager
-async def serve_engine(engine: FakeEngine, port: int = 0):
+async def serve_engine(engine: FakeEngine, port: int = 0, host: str = "127.0.0.1"):
     """Serve an engine on loopback; gives its address."""
     # The handler is cancelled when its client goes away, as in vLLM.
     runner = web.AppRunner(engine.build_app(), handler_cancellation=True, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, host, port)
     await site.start()
     computing = asyncio.create_task(engine.run())
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         computing.cancel()
         await runner.cleanup()

@@ -76,15 +76,18 @@ async def build_stand(folder: Path, settings: Settings | None = None, num_engine
     async with contextlib.AsyncExitStack() as stack:
         engines = [FakeEngine(settings) for _ in range(num_engines)]
         urls = [await stack.enter_async_context(serve_engine(engine)) for engine in engines]
-        urls += options.pop("more_upstreams", [])
-        config = GatewayConfig(upstream=urls[0], more_upstreams=tuple(urls[1:]), **{"drain_s": 2, **options})
-        gateway = Gateway(config, keys, admission=build_admission(config), pin_file=folder / RUNG_FILE)
+        resolve = options.pop("resolve", None)
+        if urls:
+            options["upstreams"] = [{"name": f"engine-{number}", "url": url} for number, url in enumerate(urls)]
+        config = GatewayConfig(**{"drain_s": 2, **options})
+        pin_file = folder / RUNG_FILE
+        gateway = Gateway(config, keys, admission=build_admission(config), pin_file=pin_file, resolve=resolve)
         port = find_port()
         server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
         server.capture_signals = contextlib.nullcontext
         context = Context()
         serving = asyncio.create_task(serve(gateway, server, context))
-        while not (server.started and gateway.pool.is_known):
+        while not (server.started and (config.hold_timeout_s or gateway.pool.is_known)):
             assert not serving.done(), serving
             await asyncio.sleep(0.01)
         stand = Stand(f"http://127.0.0.1:{port}", port, gateway, engines, keys, secret, key.id, context, server)

@@ -49,10 +49,11 @@ def test_a_field_that_the_engine_does_not_read_bounds_nothing():
     ("body", "said"),
     [
         (b"", "no JSON"),
-        (b"[]", "a list"),
+        (b"[]", "no JSON object"),
         (b"{", "no JSON"),
         (b"\xff{}", "not UTF-8"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' + b"[" * 100_000, "nested too deeply"),
+        (b"[" * 100_000, "no JSON object"),
         (b'{"n": true}', "n: expected"),
         (b'{"n": 0}', "n: expected"),
         (b'{"n": 17}', "17 answers"),

@@ -7,7 +7,7 @@ import pytest
 from manual_clock import ManualClock
 from practicum_gateway.breaker import BreakerSettings, BreakerState, CircuitBreaker, Outcome
 from practicum_gateway.errors import ApiError
-from practicum_gateway.upstream import UpstreamPool
+from upstream_pools import build_pool
 
 
 @pytest.fixture
@@ -87,20 +87,20 @@ def test_what_was_under_way_when_it_opened_says_nothing_new(breaker, clock):
 
 
 def test_at_most_so_many_engines_are_left_out(clock):
-    pool = UpstreamPool(["http://a", "http://b", "http://c"], BreakerSettings(min_requests=1), 0.4, clock)
+    pool = build_pool(clock, "a", "b", "c", settings=BreakerSettings(min_requests=1), max_ejected_share=0.4)
     first, second, third = pool.upstreams
     first.breaker.record(Outcome.FAILED)
-    assert {pool.call().upstream.url for _ in range(10)} == {"http://b", "http://c"}
+    assert {pool.call(None).upstream.url for _ in range(10)} == {"http://b", "http://c"}
     second.breaker.record(Outcome.FAILED)
     # Two of three would be more than 0.4 of them: all are used again.
-    assert {pool.call().upstream.url for _ in range(20)} == {"http://a", "http://b", "http://c"}
+    assert {pool.call(None).upstream.url for _ in range(20)} == {"http://a", "http://b", "http://c"}
     assert third.num_open > 0
 
 
 def test_the_only_engine_may_be_left_out(clock):
-    pool = UpstreamPool(["http://a/"], BreakerSettings(min_requests=1, open_s=3), 0.5, clock)
-    pool.call().end(Outcome.FAILED)
+    pool = build_pool(clock, "a", settings=BreakerSettings(min_requests=1, open_s=3))
+    pool.call(None).end(Outcome.FAILED)
     with pytest.raises(ApiError, match="left out") as refused:
-        pool.call()
+        pool.call(None)
     assert (refused.value.status, refused.value.retry_after_s) == (503, 3)
     assert pool.upstreams[0].num_open == 0

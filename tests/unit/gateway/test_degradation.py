@@ -70,7 +70,9 @@ def test_an_engine_that_dies_and_comes_back_takes_the_ladder_down_and_up(tmp_pat
         async with contextlib.AsyncExitStack() as stack:
             serving = contextlib.AsyncExitStack()
             url = await serving.enter_async_context(serve_engine(engine, port))
-            stand = await stack.enter_async_context(build_stand(tmp_path, num_engines=0, more_upstreams=[url], **FAST))
+            stand = await stack.enter_async_context(
+                build_stand(tmp_path, num_engines=0, upstreams=[{"name": "engine", "url": url}], **FAST)
+            )
             assert (await ask(stand))[1] is None
             await serving.aclose()
             # The first request meets the dead engine itself, before any probe does.

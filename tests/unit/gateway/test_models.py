@@ -13,8 +13,10 @@ from aiohttp import web
 
 from fake_engine import MODEL
 from gateway_stand import build_stand
+from practicum_core.stages.upstreams import UpstreamConfig
 from practicum_gateway.breaker import BreakerSettings
-from practicum_gateway.upstream import UpstreamPool, watch_models
+from practicum_gateway.discovery import Discovery
+from practicum_gateway.upstream import UpstreamPool
 
 
 def test_models_are_told_without_asking_an_engine(tmp_path):
@@ -25,8 +27,8 @@ def test_models_are_told_without_asking_an_engine(tmp_path):
             assert [model.id async for model in await stand.client().models.list()] == [MODEL]
             # It says nothing about the engine.
             assert not any(one.breaker._outcomes for one in stand.gateway.pool.upstreams)
-            for upstream in stand.gateway.pool.upstreams:
-                upstream.models = None
+            for service in stand.gateway.pool.services.values():
+                service.cards = {}
             with pytest.raises(openai.InternalServerError) as refused:
                 await stand.client().models.list()
             assert (refused.value.status_code, refused.value.body["code"]) == (503, "not_ready")
@@ -52,15 +54,17 @@ def test_a_list_in_two_packets_is_read_whole_and_a_senseless_one_is_passed_over(
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        pool = UpstreamPool([f"http://127.0.0.1:{runner.addresses[0][1]}"], BreakerSettings(), 0.5, time.monotonic)
+        config = UpstreamConfig(name="engine", url=f"http://127.0.0.1:{runner.addresses[0][1]}")
+        pool = UpstreamPool([config], BreakerSettings(), 0.5, time.monotonic)
         async with aiohttp.ClientSession() as session:
-            watcher = asyncio.create_task(watch_models(session, pool.upstreams[0]))
+            discovery = Discovery(pool, session, None)
+            discovery.start()
             for _ in range(100):
-                if pool.is_known or watcher.done():
+                if pool.is_known:
                     break
                 await asyncio.sleep(0.05)
             assert pool.list_models() == [{"id": MODEL}]
-            watcher.cancel()
+            await discovery.close()
         await runner.cleanup()
 
     asyncio.run(run())

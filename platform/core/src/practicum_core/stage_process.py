@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,21 +89,39 @@ def resolve_endpoints(values: Mapping[str, Any], endpoints: Mapping[str, str]) -
 
     >>> resolve_endpoints({"url": "step:serve/v1", "rate": 2}, {"serve": "http://127.0.0.1:8123"})
     {'url': 'http://127.0.0.1:8123/v1', 'rate': 2}
+    >>> resolve_endpoints({"upstreams": [{"url": "step:serve"}]}, {"serve": "http://127.0.0.1:8123"})
+    {'upstreams': [{'url': 'http://127.0.0.1:8123'}]}
     """
-    resolved = dict(values)
-    for key, value in values.items():
-        step = get_endpoint_step(value) if isinstance(value, str) else None
-        if step is None:
-            continue
-        if step not in endpoints:
-            raise ConfigError(f"{key}: '{value}' names a server whose address is not known", "run it inside its unit")
-        resolved[key] = endpoints[step].rstrip("/") + value.removeprefix(f"{ENDPOINT_SCHEME}{step}")
-    return resolved
+    return {key: _resolve_value(key, value, endpoints) for key, value in values.items()}
+
+
+def _resolve_value(key: str, value: Any, endpoints: Mapping[str, str]) -> Any:  # noqa: ANN401 - any value of an option
+    if isinstance(value, Mapping):
+        return {name: _resolve_value(f"{key}.{name}", one, endpoints) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_resolve_value(f"{key}[{number}]", one, endpoints) for number, one in enumerate(value)]
+    step = get_endpoint_step(value) if isinstance(value, str) else None
+    if step is None:
+        return value
+    if step not in endpoints:
+        raise ConfigError(f"{key}: '{value}' names a server whose address is not known", "run it inside its unit")
+    return endpoints[step].rstrip("/") + value.removeprefix(f"{ENDPOINT_SCHEME}{step}")
 
 
 def list_texts(config: StageConfig) -> list[str]:
-    """List the option values that are text: addresses and paths are among them."""
-    return [value for value in config.model_dump().values() if isinstance(value, str)]
+    """List the option values that are text, those within others too: addresses and paths are among them."""
+    return list(_iter_texts(config.model_dump()))
+
+
+def _iter_texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _iter_texts(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _iter_texts(one)
 
 
 def find_stage_packages() -> dict[str, Path]:

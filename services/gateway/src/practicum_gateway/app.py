@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import functools
 import logging
 import time
 from pathlib import Path
@@ -12,33 +12,37 @@ import aiohttp
 
 from practicum_core.rungs import RUNG_FILE, Rung
 from practicum_core.stages.gateway import GatewayConfig
+from practicum_core.stages.upstreams import UpstreamConfig
 from practicum_gateway.admission import Admission, LocalAdmission
 from practicum_gateway.breaker import BreakerSettings
 from practicum_gateway.clock import Clock
 from practicum_gateway.counters import CLIENT_GONE, Counters
 from practicum_gateway.degradation import Degradation
+from practicum_gateway.discovery import Discovery, Resolve, read_table
+from practicum_gateway.dispatch import Dispatcher
 from practicum_gateway.errors import RATE_LIMIT, SERVER, ApiError, ClientGone
-from practicum_gateway.exchange import JSON, Exchange, Message, Receive, Send
-from practicum_gateway.gradient import GradientLimiter, GradientSettings, count_units
+from practicum_gateway.exchange import Exchange, Message, Receive, Send
+from practicum_gateway.gradient import GradientLimiter, GradientSettings
+from practicum_gateway.hold import Hold
 from practicum_gateway.inspection import Inspected, insert_fields, inspect_body
 from practicum_gateway.key_ring import Caller, KeyRing
 from practicum_gateway.limits import Denial, Grant
+from practicum_gateway.pages import MODELS, SCALING, STATE_PATHS, Pages, build_draining_error
 from practicum_gateway.queue import FairQueue
 from practicum_gateway.relay import Passage, Relay
 from practicum_gateway.retries import RetryBudget
+from practicum_gateway.routing import hash_text
 from practicum_gateway.turnstile import Turnstile
-from practicum_gateway.upstream import UpstreamPool, watch_models
+from practicum_gateway.upstream import NoReplica, Route, UpstreamPool
 
 GENERATING = {"/v1/chat/completions": ("max_tokens", "max_completion_tokens"), "/v1/completions": ("max_tokens",)}
 """Paths whose engine generates tokens, and the fields in which it reads their bound; the first is put in."""
 _POST_PATHS = (*GENERATING, "/v1/embeddings")
-MODELS = "/v1/models"
-_STATE_PATHS = ("/healthz", "/startupz", "/readyz", "/metrics", "/ladder")
-_GET_PATHS = (MODELS, *_STATE_PATHS)
+_SHOWN = (*_POST_PATHS, MODELS, *STATE_PATHS)
+_PROBED = (*STATE_PATHS, SCALING)
 _KEEPALIVE_S = 4.0
 """Shorter than uvicorn keeps an idle connection open, on which a request would be lost otherwise."""
 _PASSED_HEADERS = (b"traceparent", b"tracestate", b"x-correlation-id")
-_TIMEOUT_HEADER = b"x-request-timeout-ms"
 _LOG = logging.getLogger(__name__)
 
 
@@ -51,9 +55,10 @@ class Gateway:
         clock: Monotonic seconds.
         admission: Limits of keys; those of this process alone without it.
         pin_file: Names a rung of the ladder that is kept.
+        resolve: Looks up the addresses of replicas; the system's without it.
 
     Raises:
-        DataError: The file of keys is broken.
+        DataError: The file of keys, that of the engines, or the knowledge base is broken.
     """
 
     def __init__(
@@ -63,9 +68,11 @@ class Gateway:
         clock: Clock = time.monotonic,
         admission: Admission | None = None,
         pin_file: Path = Path(RUNG_FILE),
+        resolve: Resolve | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
+        self._resolve = resolve
         self._keys = KeyRing(keys, clock, config.num_replicas if config.redis_url else 1)
         self.admission = admission or LocalAdmission()
         breaker = BreakerSettings(
@@ -75,24 +82,40 @@ class Gateway:
             slow_first_token_s=config.slow_first_token_s,
             open_s=config.breaker_open_s,
         )
-        self.pool = UpstreamPool((config.upstream, *config.more_upstreams), breaker, config.max_ejected_share, clock)
-        small = [config.small_upstream] if config.small_upstream else []
+        self._table = Path(config.upstreams_file) if config.upstreams_file else None
+        upstreams = config.upstreams if self._table is None else read_table(self._table)
+        holds = config.hold_timeout_s > 0
+        self.pool = UpstreamPool(upstreams, breaker, config.max_ejected_share, clock, holds=holds)
+        small = [UpstreamConfig(name="small", url=config.small_upstream)] if config.small_upstream else []
         self.small_pool = UpstreamPool(small, breaker, config.max_ejected_share, clock)
         limiter = GradientLimiter(
             GradientSettings(config.initial_concurrency, config.min_concurrency, config.max_concurrency)
         )
         self.turnstile = Turnstile(limiter, FairQueue(config.queue_size, clock), config.queue_timeout_s, clock)
+        self.hold = Hold(config.hold_size, clock, lambda name: self.pool.services[name].num_ready > 0)
+        self.pool.listeners.append(self.hold.release)
         self.counters = Counters(self.turnstile, self.pool, self.admission)
+        self.dispatcher = Dispatcher(config, self.hold, self.turnstile, self.counters, clock)
         self.degradation: Degradation | None = None
         if config.ladder:
             self.degradation = Degradation(config, self.pool, self.small_pool, pin_file, clock)
             self.counters.register(self.degradation.history)
-        self.is_draining = False
+            self.dispatcher.wait_observers.append(self.degradation.signals.queue_wait.observe)
+        self.pages = Pages(self.pool, self.counters, self.dispatcher, needs_engine=not holds)
+        self.pages.ladder = self.degradation.history if self.degradation is not None else None
         self._budget = RetryBudget(config.retry_share)
         self._session: aiohttp.ClientSession | None = None
-        self._relay: Relay | None = None
-        self._small_relay: Relay | None = None
-        self._watchers: list[asyncio.Task[None]] = []
+        self._discoveries: list[Discovery] = []
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it is being stopped: open requests end, and no others are taken."""
+        return self.pages.is_draining
+
+    @is_draining.setter
+    def is_draining(self, is_draining: bool) -> None:
+        self.pages.is_draining = is_draining
 
     async def start(self) -> None:
         """Open connections and ask the engines for their models."""
@@ -107,28 +130,25 @@ class Gateway:
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
             read_bufsize=1 << 20,
         )
-        self._relay, self._small_relay = (
-            Relay(
-                self._session,
-                pool,
-                self._budget,
-                config.slow_first_token_s,
-                self._clock,
-                self.counters.count_retry,
-            )
-            for pool in (self.pool, self.small_pool)
-        )
-        self._watchers = [
-            asyncio.create_task(watch_models(self._session, upstream))
-            for upstream in (*self.pool.upstreams, *self.small_pool.upstreams)
+        for rung, pool in ((Rung.FULL, self.pool), (Rung.SMALL, self.small_pool)):
+            relay = Relay(self._session, pool, self._budget, self._clock, self.counters.count_retry)
+            self.dispatcher.relays[rung] = relay
+        self._discoveries = [
+            Discovery(self.pool, self._session, self._table, self._resolve),
+            Discovery(self.small_pool, self._session, None, self._resolve),
         ]
+        for discovery in self._discoveries:
+            discovery.start()
+        self.pages.session = self._session
         if self.degradation is not None:
-            self._watchers.append(asyncio.create_task(self.degradation.watch(self._session)))
+            self._watcher = asyncio.create_task(self.degradation.watch(self._session))
 
     async def close(self) -> None:
         """Close the connections."""
-        for watcher in self._watchers:
-            watcher.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        for discovery in self._discoveries:
+            await discovery.close()
         if self._session is not None:
             await self._session.close()
         await self.admission.close()
@@ -138,7 +158,7 @@ class Gateway:
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
         exchange = Exchange(scope, receive, send)
-        path = exchange.path if exchange.path in _POST_PATHS or exchange.path in _GET_PATHS else "other"
+        path = _get_shown_path(exchange.path)
         try:
             await self._route(exchange)
             status = exchange.status
@@ -151,7 +171,7 @@ class Gateway:
             fault = _explain_fault(exchange)
             status = fault.status
             await exchange.respond_error(fault)
-        self.counters.count_answer(path, status, is_probe=path in _STATE_PATHS)
+        self.counters.count_answer(path, status, is_probe=path in _PROBED)
 
     async def _route(self, exchange: Exchange) -> None:
         path = exchange.path
@@ -160,68 +180,41 @@ class Gateway:
             await self._generate(exchange)
         elif path == MODELS or path.startswith(f"{MODELS}/"):
             _require_method(exchange, "GET")
-            await self._tell_models(exchange)
-        elif path in _STATE_PATHS:
+            self._keys.authenticate(exchange.headers.get(b"authorization"))
+            await self.pages.tell_models(exchange)
+        elif path in STATE_PATHS:
             _require_method(exchange, "GET")
-            await self._tell_state(exchange)
+            await self.pages.tell_state(exchange)
+        elif path.startswith(SCALING):
+            _require_method(exchange, "GET")
+            await self.pages.tell_demand(exchange)
         else:
             raise ApiError(404, "unknown_path", f"the gateway has no {path[:200]}")
-
-    async def _tell_state(self, exchange: Exchange) -> None:
-        if exchange.path == "/ladder":
-            if self.degradation is None:
-                raise ApiError(404, "no_ladder", "the ladder of this gateway is off (gateway.ladder)")
-            await exchange.respond(200, [JSON], self.degradation.history.build_page())
-            return
-        if exchange.path == "/metrics":
-            kind = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-            await exchange.respond(200, [kind], self.counters.build_page())
-            return
-        if exchange.path == "/readyz":
-            if self.is_draining:
-                raise _build_draining_error()
-            if not self.pool.is_known:
-                raise _build_unknown_error()
-        await exchange.respond(200, [JSON], b'{"status":"ok"}')
-
-    async def _tell_models(self, exchange: Exchange) -> None:
-        self._keys.authenticate(exchange.headers.get(b"authorization"))
-        name = exchange.path.removeprefix(MODELS).removeprefix("/")
-        if name:
-            # Answered from what the engines told: no path of the client's own is sent to one.
-            model = self.pool.find_model(name)
-            if model is None:
-                raise ApiError(404, "model_not_found", f"no engine has the model {name[:200]!r}", param="model")
-            await exchange.respond(200, [JSON], json.dumps(model, ensure_ascii=False).encode())
-            return
-        if not self.pool.is_known:
-            raise _build_unknown_error()
-        page = {"object": "list", "data": self.pool.list_models()}
-        await exchange.respond(200, [JSON], json.dumps(page, ensure_ascii=False).encode())
 
     async def _generate(self, exchange: Exchange) -> None:
         config = self._config
         caller = self._keys.authenticate(exchange.headers.get(b"authorization"))
         arrived_s = self._clock()
         if self.is_draining:
-            raise _build_draining_error()
+            raise build_draining_error()
         body = await exchange.read_body(config.max_body_bytes, config.body_timeout_s)
         generates = exchange.path in GENERATING
-        inspected = inspect_body(body, config.max_choices, GENERATING.get(exchange.path, ()))
+        inspected = self._inspect(exchange, body)
         degradation = self.degradation if generates else None
         rung = Rung.FULL if degradation is None else degradation.choose()
         if degradation is not None and rung in (Rung.SHORT, Rung.SMALL):
-            shorter = degradation.shorten(inspected.body, rung)
-            inspected = inspect_body(shorter, config.max_choices, GENERATING[exchange.path])
-        grant = await self._admit(exchange, caller, inspected, generates=generates)
+            inspected = self._inspect(exchange, degradation.shorten(inspected.body, rung))
+        route = self._find_route(inspected, rung)
+        grant = await self._admit(exchange, caller, inspected, route, generates=generates)
         passage = self._build_passage(exchange, caller, inspected, generates=generates)
         passage.rung = rung
         try:
             async with exchange.watch_client():
                 if degradation is None:
-                    await self._wait_and_pass(exchange, caller, passage)
+                    await self.dispatcher.pass_on(exchange, caller, passage, route)
                 else:
-                    await degradation.guide(exchange, passage, lambda: self._wait_and_pass(exchange, caller, passage))
+                    pass_on = functools.partial(self.dispatcher.pass_on, exchange, caller, passage, route)
+                    await degradation.guide(exchange, passage, pass_on)
         finally:
             grant.settle(passage.used_tokens)
             if passage.usage is not None:
@@ -229,9 +222,26 @@ class Gateway:
             if passage.first_byte_s is not None:
                 self.counters.first_byte.observe(passage.first_byte_s - arrived_s)
 
-    async def _admit(self, exchange: Exchange, caller: Caller, inspected: Inspected, *, generates: bool) -> Grant:
+    def _inspect(self, exchange: Exchange, body: bytes) -> Inspected:
+        config = self._config
+        return inspect_body(body, config.max_choices, GENERATING.get(exchange.path, ()), config.sticky_bytes)
+
+    def _find_route(self, inspected: Inspected, rung: Rung) -> Route:
+        """Find the engines for a request; none for one that is held.
+
+        Raises:
+            ApiError: No engine has its model, or none is ready and none is waited for.
+        """
+        route = (self.small_pool if rung is Rung.SMALL else self.pool).find_route(inspected.model)
+        if not route.engines and rung.uses_engine and not self._config.hold_timeout_s:
+            raise NoReplica(route.service)
+        return route
+
+    async def _admit(
+        self, exchange: Exchange, caller: Caller, inspected: Inspected, route: Route, *, generates: bool
+    ) -> Grant:
         new_tokens = self._get_new_tokens(inspected) if generates else 0
-        tokens = inspected.count_tokens(new_tokens, self.pool.max_model_tokens)
+        tokens = inspected.count_tokens(new_tokens, route.max_model_tokens)
         grant, headers = await self.admission.admit(caller, tokens)
         exchange.extra_headers += headers
         if isinstance(grant, Denial):
@@ -255,48 +265,16 @@ class Gateway:
         if generates and is_limited and inspected.max_new_tokens is None:
             added[GENERATING[exchange.path][0]] = self._config.default_max_tokens
         headers = _build_headers(exchange) | {"content-type": "application/json"}
-        return Passage(insert_fields(inspected.body, added), hides_usage, headers, inspected.is_streamed)
-
-    async def _wait_and_pass(self, exchange: Exchange, caller: Caller, passage: Passage) -> None:
-        timeout_s = self._read_timeout_s(exchange)
-        asked_s = self._clock()
-        per_unit_s: float | None = None
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self.turnstile.enter(caller.key.owner, caller.meter.limits.priority, timeout_s)
-                entered_s = self._clock()
-                self.counters.waiting.observe(entered_s - asked_s)
-                if self.degradation is not None:
-                    self.degradation.signals.queue_wait.observe(entered_s - asked_s)
-                left_ms = int(1000 * (timeout_s - (entered_s - asked_s)))
-                passage.headers["x-request-timeout-ms"] = str(left_ms)
-                try:
-                    await self._pass(exchange, passage)
-                    if passage.usage is not None and passage.usage.total_tokens and passage.end_s is not None:
-                        units = count_units(passage.usage.prompt_tokens, passage.usage.completion_tokens)
-                        per_unit_s = (passage.end_s - passage.sent_s) / units
-                finally:
-                    self.turnstile.leave(per_unit_s)
-        except TimeoutError:
-            text = f"the answer was not complete within {timeout_s:g} s"
-            raise ApiError(504, "deadline_exceeded", text, SERVER) from None
-
-    async def _pass(self, exchange: Exchange, passage: Passage) -> None:
-        relay = self._small_relay if passage.rung is Rung.SMALL else self._relay
-        if relay is None:
-            raise RuntimeError("the gateway was not started")
-        await relay.forward(exchange, passage)
-
-    def _read_timeout_s(self, exchange: Exchange) -> float:
-        """Return the seconds that a request has: the gateway's, or fewer where it says so."""
-        text = exchange.headers.get(_TIMEOUT_HEADER)
-        if text is None:
-            return self._config.request_timeout_s
-        if not (text.isdigit() and 0 < len(text) <= 12 and int(text) > 0):  # noqa: PLR2004 - digits of 30 years
-            raise ApiError(
-                400, "invalid_value", "x-request-timeout-ms: expected milliseconds", param="x-request-timeout-ms"
-            )
-        return min(int(text) / 1000, self._config.request_timeout_s)
+        new_tokens = self._get_new_tokens(inspected) if generates and not inspected.is_streamed else 0
+        return Passage(
+            insert_fields(inspected.body, added),
+            hides_usage,
+            headers,
+            inspected.is_streamed,
+            model=inspected.model,
+            key=hash_text(inspected.beginning) if inspected.beginning else None,
+            slow_after_s=self._config.slow_first_token_s + self._config.slow_token_s * new_tokens,
+        )
 
 
 def _build_headers(exchange: Exchange) -> dict[str, str]:
@@ -318,9 +296,6 @@ def _require_method(exchange: Exchange, method: str) -> None:
         raise ApiError(405, "method_not_allowed", f"{exchange.path}: {method} is expected, not {exchange.method}")
 
 
-def _build_unknown_error() -> ApiError:
-    return ApiError(503, "not_ready", "no engine has answered yet", SERVER, retry_after_s=1.0)
-
-
-def _build_draining_error() -> ApiError:
-    return ApiError(503, "draining", "the gateway is being stopped", SERVER, retry_after_s=1.0)
+def _get_shown_path(path: str) -> str:
+    """Return what counts of a path: one of the gateway's own, or a word for all others."""
+    return SCALING if path.startswith(SCALING) else path if path in _SHOWN else "other"

@@ -31,7 +31,7 @@ HEADER, REASON_HEADER = b"x-practicum-degraded", b"x-practicum-degraded-reason"
 _TICK_S = 0.25
 _RETRY_AFTER_S = 5.0
 _KV_CALM = 0.85
-_WAITED_IN_VAIN = frozenset({"queue_full", "queue_timeout"})
+_WAITED_IN_VAIN = frozenset({"queue_full", "queue_timeout", "hold_full", "hold_timeout"})
 _FAILED = frozenset(
     {
         "deadline_exceeded",
@@ -98,7 +98,9 @@ class Degradation:
 
     def read(self) -> Reading:
         """Return the signals now."""
-        are_out = all(one.breaker.state is BreakerState.OPEN for one in self._pool.upstreams)
+        engines = self._pool.upstreams
+        # Scaled to zero, none is out.
+        are_out = bool(engines) and all(one.breaker.state is BreakerState.OPEN for one in engines)
         return self.signals.read(are_all_left_out=are_out)
 
     def choose(self) -> Rung:
@@ -221,6 +223,10 @@ class Degradation:
     async def _probe(self, session: aiohttp.ClientSession, pool: UpstreamPool, *, is_small: bool) -> None:
         timeout_s = self._config.probe_timeout_s
         while True:
+            if self._config.hold_timeout_s and not pool.is_known:
+                # Scaled to zero: requests wait, and a probe would find no engine.
+                await asyncio.sleep(self._config.probe_s)
+                continue
             seconds = await ask_first_token(session, pool, timeout_s, self._clock)
             self.signals.observe_probe(seconds, is_small=is_small)
             if not is_small:

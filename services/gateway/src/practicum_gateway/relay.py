@@ -15,6 +15,7 @@ from practicum_gateway.clock import Clock
 from practicum_gateway.errors import INVALID_REQUEST, SERVER, ApiError
 from practicum_gateway.event_stream import EventStream, Usage, has_error_shape, read_body_usage
 from practicum_gateway.exchange import JSON, Exchange
+from practicum_gateway.inspection import insert_fields
 from practicum_gateway.retries import RetryBudget
 from practicum_gateway.upstream import Call, Upstream, UpstreamPool
 
@@ -35,6 +36,9 @@ class Passage:
         headers: What is sent with it.
         is_streamed: Whether the answer is wanted in pieces.
         rung: Of the ladder, for which it is sent.
+        model: Name in the request; ``None`` where it names none.
+        key: Hash of how the prompt begins; ``None`` where that shall not count.
+        slow_after_s: Seconds at an engine after which the first byte of a stream, or an answer in one piece, is late.
         is_sent: Whether an engine may have worked on it.
         usage: As the engine counted it; ``None`` before it said so.
         sent_s: When it was sent to the engine that answered.
@@ -47,6 +51,9 @@ class Passage:
     headers: dict[str, str] = field(default_factory=dict)
     is_streamed: bool = False
     rung: Rung = Rung.FULL
+    model: str | None = None
+    key: int | None = None
+    slow_after_s: float = 60.0
     is_sent: bool = False
     usage: Usage | None = None
     sent_s: float = 0.0
@@ -62,11 +69,12 @@ class Passage:
 
 
 class _Unanswered(Exception):  # noqa: N818 - tried again, or told as its ApiError
-    """An engine gave no answer that could go to the client."""
+    """An engine gave no answer that could go to the client; not reached, it never saw the request."""
 
-    def __init__(self, error: ApiError) -> None:
+    def __init__(self, error: ApiError, *, is_reached: bool = True) -> None:
         super().__init__(str(error))
         self.error = error
+        self.is_reached = is_reached
 
 
 class Relay:
@@ -76,7 +84,6 @@ class Relay:
         session: Connections.
         pool: The engines.
         budget: Of retries.
-        slow_first_byte_s: Seconds after which a first byte counts against an engine.
         clock: Monotonic seconds.
         on_retry: Called for each retry.
     """
@@ -86,14 +93,12 @@ class Relay:
         session: aiohttp.ClientSession,
         pool: UpstreamPool,
         budget: RetryBudget,
-        slow_first_byte_s: float,
         clock: Clock,
         on_retry: Callable[[], None],
     ) -> None:
         self._session = session
         self._pool = pool
         self._budget = budget
-        self._slow_first_byte_s = slow_first_byte_s
         self._clock = clock
         self._on_retry = on_retry
 
@@ -101,6 +106,7 @@ class Relay:
         """Have a request answered.
 
         Raises:
+            NoReplica: No engine is ready for it, and none has seen it.
             ApiError: No engine answered it, or one broke off.
         """
         tried: list[Upstream] = []
@@ -108,14 +114,16 @@ class Relay:
         num_retries = 0
         try:
             while True:
-                call = self._pool.call(tried)
+                call = self._pool.call(passage.model, passage.key, tried)
                 try:
                     await self._try(exchange, passage, call)
                 except _Unanswered as failure:
-                    tried.append(call.upstream)
-                    if len(tried) >= _MAX_TRIES or not self._budget.acquire():
-                        raise failure.error from failure
-                    num_retries += 1
+                    # An engine that is not there costs the others nothing, and is not chosen again.
+                    if failure.is_reached or call.upstream.is_known:
+                        tried.append(call.upstream)
+                        if len(tried) >= _MAX_TRIES or not self._budget.acquire():
+                            raise failure.error from failure
+                        num_retries += 1
                     self._on_retry()
                 else:
                     return
@@ -134,29 +142,33 @@ class Relay:
             async with self._session.request(
                 exchange.method,
                 call.upstream.url + exchange.path,
-                data=passage.body or None,
+                data=_build_body(passage.body, call.model) or None,
                 headers=passage.headers,
                 allow_redirects=False,
             ) as response:
                 await self._answer(exchange, passage, call, response)
         except asyncio.CancelledError:
             # Whoever gave up, client or deadline: an engine that hangs would have no other end.
-            if passage.is_streamed and passage.first_byte_s is None and self._is_slow(passage, self._clock()):
+            if passage.first_byte_s is None and _is_slow(passage, self._clock()):
                 call.end(Outcome.SLOW)
             raise
         except _Unanswered:
             passage.is_sent = was_sent
             raise
         except (aiohttp.ClientError, OSError) as error:
-            call.end(Outcome.FAILED)
-            if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+            is_reached = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
+            if not is_reached:
                 passage.is_sent = was_sent
+                self._pool.note_unreachable(call.upstream)
+            # One that is not there any more, as after a scaling, has not failed.
+            call.end(Outcome.FAILED if is_reached or call.upstream.is_known else Outcome.UNCOUNTED)
             if exchange.status:
                 raise ApiError(
                     502, "upstream_broke_off", "the engine broke off before its answer was complete", SERVER
                 ) from error
             raise _Unanswered(
-                ApiError(502, "upstream_unreachable", "the engine did not answer", SERVER, retry_after_s=1.0)
+                ApiError(502, "upstream_unreachable", "the engine did not answer", SERVER, retry_after_s=1.0),
+                is_reached=is_reached,
             ) from error
 
     async def _answer(self, exchange: Exchange, passage: Passage, call: Call, response: aiohttp.ClientResponse) -> None:
@@ -175,11 +187,11 @@ class Relay:
                 raise ApiError(502, "upstream_invalid", text, SERVER)
             passage.usage = read_body_usage(body) if response.status < _BAD_REQUEST else Usage(0, 0)
             if response.status >= _BAD_REQUEST and not has_error_shape(body):
-                call.end(self._judge(passage, response.status))
+                call.end(_judge(passage, response.status))
                 raise _build_refusal(response, body)
             passage.end_s = self._clock()
             await exchange.respond(response.status, [JSON, *_list_kept_headers(response)], body)
-        call.end(Outcome.FAILED if has_failed else self._judge(passage, response.status))
+        call.end(Outcome.FAILED if has_failed else _judge(passage, response.status))
 
     async def _stream(self, exchange: Exchange, passage: Passage, response: aiohttp.ClientResponse) -> bool:
         """Pass events on as they come; return whether the engine told a failure of its own among them."""
@@ -212,16 +224,23 @@ class Relay:
             await exchange.end(events.finish())
         return events.has_failed
 
-    def _judge(self, passage: Passage, status: int) -> Outcome:
-        if status >= _FAILED:
-            return Outcome.FAILED
-        if status == _TOO_MANY:
-            return Outcome.UNCOUNTED
-        first_s = passage.first_byte_s
-        return Outcome.SLOW if first_s is not None and self._is_slow(passage, first_s) else Outcome.GOOD
 
-    def _is_slow(self, passage: Passage, first_s: float) -> bool:
-        return first_s - passage.sent_s > self._slow_first_byte_s
+def _judge(passage: Passage, status: int) -> Outcome:
+    if status >= _FAILED:
+        return Outcome.FAILED
+    if status == _TOO_MANY:
+        return Outcome.UNCOUNTED
+    came_s = passage.end_s if passage.first_byte_s is None else passage.first_byte_s
+    return Outcome.SLOW if came_s is not None and _is_slow(passage, came_s) else Outcome.GOOD
+
+
+def _is_slow(passage: Passage, came_s: float) -> bool:
+    return came_s - passage.sent_s > passage.slow_after_s
+
+
+def _build_body(body: bytes, model: str | None) -> bytes:
+    """Put in the engine's own name of the model, where clients use another; readers of JSON take the last of two."""
+    return body if model is None else insert_fields(body, {"model": model})
 
 
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:

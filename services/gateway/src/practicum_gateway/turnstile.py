@@ -42,13 +42,14 @@ class Turnstile:
         """Requests in the queue."""
         return len(self._queue)
 
-    async def enter(self, owner: str, priority: int, timeout_s: float) -> None:
+    async def enter(self, owner: str, priority: int, timeout_s: float, longest_wait_s: float | None = None) -> None:
         """Wait for the turn of a request; :meth:`leave` ends it.
 
         Args:
             owner: Whose it is.
             priority: 0 comes first.
             timeout_s: Seconds that the request has left.
+            longest_wait_s: Seconds at most for this one; those of all without it.
 
         Raises:
             ApiError: The queue is full, or the wait was too long.
@@ -56,7 +57,7 @@ class Turnstile:
         if self.num_open < self._limiter.limit and not self._queue:
             self.num_open += 1
             return
-        wait_s = min(timeout_s, self._timeout_s)
+        wait_s = min(timeout_s, self._timeout_s if longest_wait_s is None else longest_wait_s)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry, displaced = self._queue.push(turn, owner, priority, self._clock() + wait_s)
         if displaced is not None and not displaced.done():

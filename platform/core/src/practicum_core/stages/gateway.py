@@ -11,6 +11,7 @@ from practicum_core.rungs import RungChange
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import Endpoint, StageSpec
 from practicum_core.stages.titles import figure, key_figure
+from practicum_core.stages.upstreams import UpstreamConfig, check_upstreams
 from practicum_core.texts import Bilingual
 
 REDIS_PASSWORD_VARIABLE = "PRACTICUM_REDIS_PASSWORD"  # noqa: S105 - its name
@@ -20,8 +21,25 @@ REDIS_PASSWORD_VARIABLE = "PRACTICUM_REDIS_PASSWORD"  # noqa: S105 - its name
 class GatewayConfig(StageConfig):
     """Where the engines are, and what the gateway allows. Times are in seconds."""
 
-    upstream: str = Field(default="step:serve", description="Address of the engine, without /v1.")
-    more_upstreams: tuple[str, ...] = Field(default=(), description="Addresses of more engines with the same model.")
+    upstreams: tuple[UpstreamConfig, ...] = Field(
+        default=(UpstreamConfig(name="engine", url="step:serve"),),
+        min_length=1,
+        description="Services of engines: name, url, weight, canary_share, models, aliases, discover.",
+    )
+    upstreams_file: str = Field(
+        default="",
+        description="JSON file with the field upstreams, in place of that option; a change counts within a second.",
+    )
+    sticky_bytes: int = Field(
+        default=512,
+        ge=0,
+        le=1 << 16,
+        description="Requests whose prompts begin with the same bytes go to the same engine; 0: no such rule.",
+    )
+    hold_size: int = Field(default=256, ge=0, description="Requests that wait for a first engine at most.")
+    hold_timeout_s: float = Field(
+        default=0.0, ge=0, description="Longest wait for a first engine, as after a scaling to zero; 0: none waits."
+    )
     require_key: bool = Field(default=True, description="Refuse requests without a valid key.")
     keys: str = Field(default="", description="File of keys; gateway-keys.json in the folder of all runs without it.")
     redis_url: str = Field(
@@ -61,6 +79,11 @@ class GatewayConfig(StageConfig):
     )
     breaker_open_s: float = Field(default=2.0, gt=0, description="Until an engine that was left out is tried again.")
     slow_first_token_s: float = Field(default=60.0, gt=0, description="First token that counts as a bad outcome.")
+    slow_token_s: float = Field(
+        default=0.5,
+        gt=0,
+        description="Of an answer in one piece, which is slow after that much a token and the above.",
+    )
     max_ejected_share: float = Field(
         default=0.5, ge=0, le=1, description="Engines left out at most; one always may be."
     )
@@ -98,6 +121,7 @@ class GatewayConfig(StageConfig):
     def _check_concurrency(self) -> GatewayConfig:
         if not self.min_concurrency <= self.initial_concurrency <= self.max_concurrency:
             raise ValueError("expected min_concurrency <= initial_concurrency <= max_concurrency")
+        check_upstreams(self.upstreams)
         return self
 
     @model_validator(mode="after")
