@@ -32,6 +32,10 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum blind`",
         "platform/cli/src/practicum_cli/commands/blind.py": "the unit of the command",
     },
+    "dossier": {
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum dossier`",
+        "platform/cli/src/practicum_cli/commands/dossier.py": "the command, and the only step of its unit",
+    },
     "model": {
         "platform/core/src/practicum_core/crd.py": "the field spec.model",
         "platform/core/src/practicum_core/factors.py": "the field spec.model",

@@ -36,6 +36,7 @@ class LazyGroup(click.Group):
         "audit": ("audit", "Audit data files."),
         "compare": ("model_comparison", "Decide whether one model is better than another."),
         "blind": ("blind", "Let people compare two models blindly: make, import, reveal."),
+        "dossier": ("dossier", "Take a failure to its cause, a fix and a regression test."),
         "serve": ("serve", "Serve a model behind the gateway on this machine."),
         "key": ("key", "Make, list or revoke keys of the gateway."),
         "init": ("init", "Lay down the experiments template in a folder."),

@@ -17,6 +17,7 @@ from practicum_core.units.capstone import CAPSTONE
 from practicum_core.units.data import DATA
 from practicum_core.units.data_and_sft import DATA_AND_SFT
 from practicum_core.units.declared import OF_OTHER_LENGTHS, OF_TEN_WEEKS
+from practicum_core.units.dossier import DOSSIER, DOSSIER_STEP
 from practicum_core.units.evaluate import COMPARISON, COMPARISON_OF_FILES, EVALUATE
 from practicum_core.units.evaluate_and_iterate import EVALUATE_AND_ITERATE
 from practicum_core.units.experiments import EXPERIMENTS
@@ -35,6 +36,7 @@ _UNITS = (
     ITERATE,
     QUANTIZE,
     *OF_TEN_WEEKS,
+    DOSSIER,
     CAPSTONE,
     DATA_AND_SFT,
     EVALUATE_AND_ITERATE,
@@ -66,10 +68,11 @@ TOOLS: dict[str, Unit] = {
         BLIND_MAKE,
         BLIND_REVEAL,
         SERVICE,
+        DOSSIER_STEP,
     )
 }
 """Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
-comparison of two models or result files, the blind test, and a model in service."""
+comparison of two models or result files, the blind test, a model in service, and one step of a dossier."""
 
 _TEN = (
     "experiments",

@@ -19,9 +19,6 @@ OF_TEN_WEEKS = (
         ("W8.1", "W8.2", "W8.3", "W8.4", "W8.5"),
         ("serve", "loadtest", "chaos"),
     ),
-    declare_unit(
-        "dossier", "Reading source and debugging", "源码阅读与问题档案", ("W9.1", "W9.2", "W9.3"), ("dossier",)
-    ),
 )
 """Units of the course of 10 weeks."""
 

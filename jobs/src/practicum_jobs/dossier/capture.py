@@ -1,0 +1,78 @@
+"""The beginning of a dossier: what is taken over from a planted bug or from a failed run."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+from practicum_core.atomic import write_json_atomic
+from practicum_core.dossier_files import DOSSIER_NAME, Dossier, Event, Symptom, write_dossier
+from practicum_core.errors import ConfigError
+from practicum_core.stage_process import hash_stage_sources
+from practicum_jobs.context import utc_now
+from practicum_jobs.dossier import texts
+from practicum_jobs.dossier.exercises import FOLDER, SCHEME, read_exercise
+from practicum_jobs.dossier.steps import CAPTURED, GOOD, REPRO, Workbench, capture_symptom
+
+
+def refuse_existing(folder: Path) -> None:
+    """Refuse to begin a dossier where one lies.
+
+    Raises:
+        ConfigError: One lies there.
+    """
+    if (folder / DOSSIER_NAME).exists():
+        raise ConfigError(f"{folder}: a dossier lies here already", "choose another name")
+
+
+def begin_exercise(bench: Workbench, name: str) -> Dossier:
+    """Begin the dossier of a planted bug: copy what fails and what is known to be good, and execute it once.
+
+    Raises:
+        ConfigError: There is no such exercise, a dossier lies there already, or it did not fail.
+    """
+    exercise = read_exercise(name)
+    refuse_existing(bench.folder)
+    for part in (REPRO, GOOD):
+        if (FOLDER / name / part).is_dir():
+            shutil.copytree(FOLDER / name / part, bench.folder / part)
+    symptom = capture_symptom(bench, exercise.repro)
+    dossier = Dossier(
+        name=bench.folder.name,
+        title_en=exercise.title.en,
+        title_zh=exercise.title.zh,
+        source=f"{SCHEME}{name}",
+        created_at=utc_now(),
+        symptom=symptom,
+        repro=exercise.repro,
+    )
+    return finish_capture(bench, dossier)
+
+
+def finish_capture(bench: Workbench, dossier: Dossier) -> Dossier:
+    """Note the environment, list what was captured, and write the dossier."""
+    write_json_atomic(bench.folder / CAPTURED / "packages.json", describe_environment())
+    captured = sorted(path.name for path in (bench.folder / CAPTURED).iterdir())
+    line = texts.CAPTURED.format(source=dossier.source)
+    events = [Event(at=utc_now(), en=line.en, zh=line.zh)]
+    dossier = dossier.model_copy(update={"captured": captured, "events": events})
+    write_dossier(bench.folder, dossier)
+    return dossier
+
+
+def describe_environment() -> dict[str, object]:
+    """Describe the environment that the failure was executed in: Python, system, packages, the platform's code."""
+    packages = {one.name: one.version for one in metadata.distributions() if one.name}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "source_sha256": hash_stage_sources(),
+        "packages": dict(sorted(packages.items())),
+    }
+
+
+def describe_symptom(symptom: Symptom) -> str:
+    """Return a symptom in one line."""
+    return f"{symptom.reason}: {symptom.text}"

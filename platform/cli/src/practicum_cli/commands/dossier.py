@@ -1,0 +1,139 @@
+"""``practicum dossier``: one failure from its symptom to a cause, a fix and a regression test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from practicum_cli.commands.options import experiments_option
+from practicum_cli.commands.single_run import execute_unit, tell_fault
+from practicum_cli.conclusion import describe_end
+from practicum_cli.request import RunRequest
+from practicum_cli.session import Outcome, describe_outcome
+from practicum_cli.streams import tell, tell_json
+from practicum_core.dossier_files import PAGE_NAME, Dossier, SearchVerdict, State, Verdict, read_dossier
+from practicum_core.errors import EXIT_GATE, EXIT_OK, ConfigError
+from practicum_core.layout import is_safe_name
+from practicum_core.weekjob import SetValue
+
+FOLDER = "dossiers"
+"""Where dossiers lie, below the folder of all runs."""
+_UNIT, _STEP = "dossier-step", "dossier"
+_repeats_option = click.option(
+    "--repeats", type=click.IntRange(2, 100), default=5, show_default=True, help="Executions that must agree."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the dossier as JSON.")
+
+
+@click.group()
+def dossier() -> None:
+    """Take a failure from its symptom to a cause, a fix and a regression test.
+
+    \b
+    practicum dossier new exercise:nan-row     begin: capture error, environment and data
+    practicum dossier run nan-row              does it come back in a clean environment, each time?
+    practicum dossier bisect nan-row --axis rows
+    practicum dossier close nan-row            after fix/ and regression/test_*.py were written
+
+    A dossier is a folder; its page is index.html. In fix/ lies what the fix changes, under the names of repro/.
+    """  # noqa: D301 - click's mark for a block that is not wrapped again
+
+
+@dossier.command()
+@click.argument("source", metavar="exercise:NAME")
+@click.option("--name", help="Name of the dossier; the exercise's without it.")
+@experiments_option
+@_json_option
+def new(*, source: str, name: str | None, experiments: Path, as_json: bool) -> int:
+    """Begin a dossier: capture what failed, how it failed, and in which environment."""
+    chosen = name or source.rpartition(":")[2]
+    if not is_safe_name(chosen):
+        raise ConfigError(f"--name {chosen}: not a name", "use lower case, digits and dashes")
+    folder = experiments / FOLDER / chosen
+    return _act(folder, experiments, {"action": "new", "source": source}, as_json=as_json)
+
+
+@dossier.command()
+@click.argument("name", metavar="NAME|FOLDER")
+@_repeats_option
+@experiments_option
+@_json_option
+def run(*, name: str, repeats: int, experiments: Path, as_json: bool) -> int:
+    """Execute the repro several times in a clean environment; exit 1 unless it shows the symptom each time.
+
+    Where a search found culprits, a minimal repro with nothing but them is made and executed too.
+    """
+    return _act(_find(name, experiments), experiments, {"action": "run", "repeats": repeats}, as_json=as_json)
+
+
+@dossier.command()
+@click.argument("name", metavar="NAME|FOLDER")
+@click.option("--axis", type=click.Choice(["rows", "config"]), default="rows", show_default=True)
+@_repeats_option
+@experiments_option
+@_json_option
+def bisect(*, name: str, axis: str, repeats: int, experiments: Path, as_json: bool) -> int:
+    """Search for the cause along one axis; exit 1 where none was found there.
+
+    rows narrows the data down to the rows that make it fail; config narrows the options in which repro/config.yaml and
+    good/config.yaml differ.
+    """
+    options: dict[str, SetValue] = {"action": "bisect", "axis": axis, "repeats": repeats}
+    return _act(_find(name, experiments), experiments, options, as_json=as_json)
+
+
+@dossier.command()
+@click.argument("name", metavar="NAME|FOLDER")
+@_repeats_option
+@experiments_option
+@_json_option
+def close(*, name: str, repeats: int, experiments: Path, as_json: bool) -> int:
+    """Close a dossier; exit 1 with the reasons where it cannot be closed.
+
+    The regression test must fail without the fix and pass with it, and the repro must end well with it.
+    """
+    return _act(_find(name, experiments), experiments, {"action": "close", "repeats": repeats}, as_json=as_json)
+
+
+def _find(name: str, experiments: Path) -> Path:
+    """Return the folder of a dossier by its name or its path."""
+    named = experiments / FOLDER / name
+    return named if is_safe_name(name) and named.is_dir() else Path(name)
+
+
+def _act(folder: Path, experiments: Path, options: dict[str, SetValue], *, as_json: bool) -> int:
+    folder = folder.absolute()
+    if options["action"] != "new":
+        options = options | {"environment": read_dossier(folder).repro.environment}
+    extra = {f"{_STEP}.{key}": value for key, value in options.items()} | {f"{_STEP}.folder": str(folder)}
+    outcome = execute_unit(_UNIT, RunRequest(extra_set=extra), experiments)
+    code = tell_fault(outcome)
+    if code != EXIT_OK:
+        _tell(outcome, None, folder, as_json=as_json)
+        return code
+    found = read_dossier(folder)
+    _tell(outcome, found, folder, as_json=as_json)
+    return EXIT_OK if _is_success(found, options) else EXIT_GATE
+
+
+def _is_success(found: Dossier, options: dict[str, SetValue]) -> bool:
+    match options["action"]:
+        case "run":
+            return found.reproduction is not None and found.reproduction.verdict is Verdict.REPRODUCED
+        case "bisect":
+            last = [one for one in found.searches if one.axis == options["axis"]]
+            return bool(last) and last[0].verdict is SearchVerdict.FOUND
+        case "close":
+            return found.state is State.CLOSED
+        case _:
+            return True
+
+
+def _tell(outcome: Outcome, found: Dossier | None, folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        tell_json({**describe_outcome(outcome), "dossier": found.model_dump(mode="json") if found else None})
+    elif found is None:
+        tell(describe_end([outcome]))
+    else:
+        tell("\n".join([f"{found.name}: {found.state}", found.events[-1].en, f"page: {folder / PAGE_NAME}"]))
