@@ -145,7 +145,9 @@ class FakeEngine:
         length = self.settings.block_tokens * _TOKEN_CHARACTERS
         ends = range(length, len(text) + 1, length) if self.settings.has_prefix_cache else ()
         prefix = tuple(hash(text[:end]) for end in ends)
-        most = body.get("max_completion_tokens") or body.get("max_tokens") or 16
+        # Only chat completions have the first of these fields.
+        named = (body.get("max_completion_tokens") if "messages" in body else None) or body.get("max_tokens")
+        most = named if isinstance(named, int) and named > 0 else 16
         return Job(max(len(text) // _TOKEN_CHARACTERS, 1), most, prefix)
 
     def _check_key(self, request: web.Request) -> web.Response | None:

@@ -58,6 +58,18 @@ class Stand:
         change_key_file(self.keys, lambda file: file.add(key))
         return secret
 
+    def count_left(self) -> dict[str, int]:
+        """Count what open requests hold; all of it is 0 when there are none."""
+        meter = self.gateway._keys.authenticate(f"Bearer {self.secret}".encode()).meter
+        return {
+            "requests of the key": meter.num_open,
+            "reserved tokens": meter.reserved_tokens,
+            "places at the engines": self.gateway.turnstile.num_open,
+            "waiting requests": self.gateway.turnstile.num_waiting,
+            "requests of the retry budget": self.gateway._budget.num_open,
+            "calls of engines": sum(upstream.num_open for upstream in self.gateway.pool.upstreams),
+        }
+
     async def wait_until_idle(self, timeout_s: float = 1.0) -> float:
         """Wait until the engines run nothing; return the seconds that it took."""
         started_s = time.monotonic()

@@ -34,7 +34,7 @@ from practicum_gateway.limits import (
 
 LEASE_S = 15.0
 """Seconds after which what a gateway reserved is charged, where nothing was heard of it."""
-_TIMEOUT_S = 0.5
+_TIMEOUT_S = 2.0
 _RECONNECT_S = 1.0
 _MAX_CONNECTIONS = 32
 _NO_LIMIT = -1
