@@ -15,7 +15,7 @@ def test_the_description_has_the_paths_and_methods_of_the_program():
     paths = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))["paths"]
     described = {(path.removesuffix("/{model}"), method) for path, item in paths.items() for method in item}
     served = {(path, "post") for path in app._POST_PATHS} | {(path, "get") for path in app._GET_PATHS}
-    assert described == served
+    assert described == served, "describe each path of the gateway in services/gateway/openapi.yaml"
 
 
 def test_only_the_state_is_told_without_a_key():
