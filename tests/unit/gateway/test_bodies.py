@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -32,6 +34,38 @@ def test_what_a_request_can_use_at_most():
 def test_each_prompt_of_a_list_is_answered(prompt, count):
     assert inspect({"prompt": prompt}).num_answers == count
     assert inspect({"prompt": prompt, "best_of": 4}).num_answers == 4 * count
+
+
+def test_as_many_texts_are_embedded_as_openai_embeds_and_no_more():
+    assert inspect({"input": ["x"] * 2048}, bounds=()).num_answers == 2048
+    assert inspect({"input": [None, "x"]}, bounds=()).num_answers == 2
+    with pytest.raises(ApiError, match="more than 2048 prompts"):
+        inspect({"input": ["x"] * 2049}, bounds=())
+
+
+@pytest.mark.parametrize("unit", [b"{},", b"[],", b"1,", b'"",', b"[[]],"])
+@pytest.mark.parametrize("field", [b"messages", b"prompt", b"other"])
+def test_a_long_body_takes_little_of_the_time_that_all_requests_share(field, unit):
+    body = b'{"' + field + b'":[' + unit * ((4 << 20) // len(unit)) + b"0]}"
+    started_s = time.process_time()
+    with contextlib.suppress(ApiError):
+        inspect_body(body, 16, CHAT, 512)
+    # With json, lists and objects took 0.3 to 1 s.
+    assert time.process_time() - started_s < 0.15
+
+
+def test_a_name_that_is_written_with_escapes_bounds_as_any_other():
+    seen = inspect_body(rb'{"max_\u0074okens": 9, "n": 2, "\u006e": 3}', 16, CHAT)
+    assert (seen.max_new_tokens, seen.num_answers) == (9, 3)
+
+
+def test_what_begins_alike_has_the_same_beginning():
+    first, second = ({"temperature": rate, "model": "m", "messages": ["a" * 600]} for rate in (0, 1))
+    other = {"model": "n", "messages": ["a" * 600]}
+    found = [inspect_body(json.dumps(one).encode(), 16, CHAT, 100).beginning for one in (first, second, other)]
+    assert found[0] == found[1] != found[2]
+    assert len(found[0]) == 102
+    assert inspect(first).beginning == b""
 
 
 def test_each_text_that_is_embedded_may_be_as_long_as_the_model_allows():

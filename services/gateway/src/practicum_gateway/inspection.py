@@ -42,7 +42,14 @@ class _Body(msgspec.Struct):
 
 
 _BODY = msgspec.json.Decoder(_Body)
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+# An array of so many elements at most: one with more is refused where they begin, and not built before.
+_Prompts = msgspec.defstruct(
+    "_Prompts",
+    [(f"at_{number}", msgspec.Raw, _RAW_NULL) for number in range(_MAX_PROMPTS)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+_PROMPTS = msgspec.json.Decoder(_Prompts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +190,12 @@ def _count_prompts(prompts: memoryview) -> int:
     first = bytes(prompts[1:64]).lstrip()[:1]
     if first and first in b"-0123456789":
         return 1
-    num = len(_RAWS.decode(prompts))
-    if num > _MAX_PROMPTS:
-        raise ApiError(400, "too_many_prompts", f"{num} prompts in one request; {_MAX_PROMPTS} are allowed")
-    return max(num, 1)
+    try:
+        found = msgspec.structs.astuple(_PROMPTS.decode(prompts))
+    except msgspec.ValidationError as error:
+        text = f"more than {_MAX_PROMPTS} prompts in one request"
+        raise ApiError(400, "too_many_prompts", text) from error
+    return max(sum(one is not _RAW_NULL for one in found), 1)
 
 
 def _refuse(name: str, expected: str) -> ApiError:
