@@ -134,45 +134,6 @@ async def test_a_limited_request_without_max_tokens_gets_the_usual_ones(stand):
     assert answer.usage.completion_tokens == 7
 
 
-@pytest.mark.parametrize("stage", ["queued", "before the first token", "in the stream", "in one piece"])
-def test_a_client_that_goes_away_frees_the_engine(tmp_path, stage):
-    settings = Settings(step_s=0.05, prefill_s_per_token=0.05 if stage == "before the first token" else 0.0)
-    options = {"initial_concurrency": 1, "min_concurrency": 1, "max_concurrency": 1} if stage == "queued" else {}
-
-    async def run():
-        async with build_stand(tmp_path, settings, **options) as stand:
-            first = asyncio.create_task(chat(stand.client(), max_tokens=200)) if stage == "queued" else None
-            await asyncio.sleep(0.2)
-            client = stand.client()
-            is_streamed = stage in {"in the stream", "before the first token"}
-            asked = asyncio.create_task(chat(client, stream=is_streamed, max_tokens=200))
-            if stage == "in the stream":
-                stream = await asked
-                await anext(aiter(stream))
-                await stream.close()
-            else:
-                await asyncio.sleep(0.2)
-                assert stand.gateway.turnstile.num_waiting == (stage == "queued")
-                assert len(stand.engine.running) == 1
-                asked.cancel()
-                await asyncio.gather(asked, return_exceptions=True)
-            if first is not None:
-                await asyncio.sleep(0.2)
-                assert stand.gateway.turnstile.num_waiting == 0
-                assert stand.engine.num_aborted == 0
-                first.cancel()
-                await asyncio.gather(first, return_exceptions=True)
-            await stand.wait_until_idle(1.0)
-            await asyncio.sleep(0.1)
-            assert stand.gateway.turnstile.num_open == 0
-            assert stand.gateway.counters.totals.num_clients_gone == (2 if first else 1)
-            assert stand.gateway.pool.upstreams[0].num_open == 0
-            # It is no failure of the engine.
-            assert not stand.gateway.pool.upstreams[0].breaker._outcomes
-
-    asyncio.run(run())
-
-
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
     [
