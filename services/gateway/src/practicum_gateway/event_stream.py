@@ -80,6 +80,9 @@ class EventStream:
             return False
         if event.startswith(b":"):
             return False
+        if event.startswith(_DATA) and not (payload.startswith(b"{") and payload.endswith(b"}")):
+            # Half an event of an engine in trouble: its client could only fail over it.
+            raise ValueError("an event is no JSON object")
         self.num_events += 1
         if payload.startswith(b'{"error"'):
             self.has_failed |= _is_own_failure(_parse(payload).get("error"))

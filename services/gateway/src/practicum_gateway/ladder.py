@@ -109,6 +109,11 @@ class Ladder:
         return self._settings.rungs
 
     @property
+    def is_settled(self) -> bool:
+        """Whether no return from a rung is held against the next one."""
+        return not self._returned
+
+    @property
     def is_pinned(self) -> bool:
         """Whether a person chose the rung."""
         return self._pinned is not None

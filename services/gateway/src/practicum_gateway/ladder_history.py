@@ -71,6 +71,7 @@ class LadderHistory(Collector):
             "depth": self._ladder.rung.depth,
             "reason": self._ladder.reason,
             "is_pinned": self._ladder.is_pinned,
+            "is_settled": self._ladder.is_settled,
             "rungs": self._ladder.rungs,
             "signals": asdict(self._read()),
             "changes": [change.model_dump(mode="json") for change in self.list_changes()],

@@ -196,7 +196,7 @@ class Relay:
     async def _stream(self, exchange: Exchange, passage: Passage, response: aiohttp.ClientResponse) -> bool:
         """Pass events on as they come; return whether the engine told a failure of its own among them."""
         events = EventStream(hides_usage=passage.hides_usage)
-        is_whole = False
+        rest = b""
         try:
             async for chunk in response.content.iter_any():
                 if passage.first_byte_s is None:
@@ -209,19 +209,20 @@ class Relay:
                     break
                 if ready:
                     await exchange.write(ready)
-            is_whole = True
+            if not exchange.is_ended:
+                rest = events.finish()
         except ValueError as error:
             raise aiohttp.ClientPayloadError(str(error)) from error
         finally:
             # An engine may tell its usage with every event; that of a stream which broke off is not all of it.
-            passage.usage = events.usage if is_whole or events.is_complete else None
-        if not exchange.status:
-            raise aiohttp.ClientPayloadError("the answer has no events")
+            passage.usage = events.usage if events.is_complete else None
+        if not (exchange.status and events.is_complete):
+            raise aiohttp.ClientPayloadError("the answer has no events, or ends without the last one")
         passage.end_s = self._clock()
         if exchange.is_ended:
             await _read_to_end(response)
         else:
-            await exchange.end(events.finish())
+            await exchange.end(rest)
         return events.has_failed
 
 
