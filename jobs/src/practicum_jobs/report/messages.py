@@ -29,6 +29,7 @@ SECTIONS = {
     "numbers": B("Key numbers", "关键指标"),
     "chain": CHAIN["chain"],
     "reruns": CHAIN["reruns"],
+    "risk": B("Attacks, bias and compliance", "攻击、偏差与合规"),
     "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
@@ -47,6 +48,12 @@ SECTIONS = {
 
 READING = {
     "chain": CHAIN["chain_reading"],
+    "risk": B(
+        "Each probe was asked twice, without and with a guardrail of rules, and judged by rules. A bias counts where "
+        "its adjusted p is below 0.05. An open point of the checklist is one that nothing here measures.",
+        "每个探测分别在无护栏与有规则护栏时提问，并按规则判定。校正后 p 小于 0.05 的偏差才计入。"
+        "清单中的待办条目表示此处没有测量。",
+    ),
     "reruns": CHAIN["reruns_reading"],
     "verdict": B(
         "A gate compares a figure with a threshold that was fixed before the run. The unit passes only if every gate "

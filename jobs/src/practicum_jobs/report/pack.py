@@ -15,6 +15,7 @@ from practicum_jobs.report.numbers import build_numbers_section
 from practicum_jobs.report.problems import build_problems_section
 from practicum_jobs.report.process import build_curves_section, build_steps_section
 from practicum_jobs.report.repair import build_repair_section
+from practicum_jobs.report.risk import build_risk_section
 from practicum_jobs.report.samples import build_samples_section
 from practicum_jobs.report.sheet import build_sheet_section
 from practicum_jobs.report.sources import build_data_section, build_environment_section, build_model_section
@@ -42,6 +43,7 @@ def build_sections(pack: Pack) -> list[Section]:
         build_repair_section(pack),
         build_numbers_section(pack),
         build_sheet_section(pack),
+        build_risk_section(pack),
         build_audit_section(pack),
         build_calibration_section(pack),
         build_curves_section(pack),

@@ -33,6 +33,7 @@ COURSE_ROWS: dict[str, B] = {
     "W10.1": B("Technical document, model card and data card", "技术方案文档、模型卡与数据卡"),
     "W10.2": B("Evaluations executed again and compared with their records", "重跑评测并与记录比较"),
     "W10.3": B("Chain of evidence, slides and retrospective", "证据链、答辩幻灯片与复盘"),
+    "V12.1": B("Bias, sensitive content, red-team test and compliance checklist", "偏差、敏感内容、红队测试与合规清单"),
     "V8.1": B("Data preparation and LoRA in one week", "一周内完成数据准备与 LoRA 微调"),
     "V8.2": B("Evaluation and one data iteration in one week", "一周内完成评测与一次数据迭代"),
 }
@@ -64,6 +65,7 @@ COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
     "W9.2": ("samples", "numbers"),
     "W9.3": ("verdict", "samples", "steps"),
     "W10.1": ("chain",),
+    "V12.1": ("risk", "numbers", "samples"),
     "W10.2": ("reruns", "verdict"),
     "W10.3": ("chain", "problems"),
     "W3.3": ("steps", "curves", "samples", "problems"),

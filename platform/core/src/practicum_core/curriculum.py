@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from practicum_core.errors import ConfigError, Reason, suggest_similar
 from practicum_core.stages import STAGES, list_added_packages
+from practicum_core.units.alignment_risk import ALIGNMENT_RISK
 from practicum_core.units.blind_test import BLIND_MAKE, BLIND_REVEAL
 from practicum_core.units.capstone import CAPSTONE
 from practicum_core.units.data import DATA
@@ -38,6 +39,7 @@ _UNITS = (
     *OF_TEN_WEEKS,
     DOSSIER,
     CAPSTONE,
+    ALIGNMENT_RISK,
     DATA_AND_SFT,
     EVALUATE_AND_ITERATE,
     *OF_OTHER_LENGTHS,

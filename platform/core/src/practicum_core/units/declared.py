@@ -24,7 +24,6 @@ OF_TEN_WEEKS = (
 
 OF_OTHER_LENGTHS = (
     declare_unit("availability-brief", "Minimal availability", "最小线上可用性", ("V8.3",), ("serve", "chaos")),
-    declare_unit("alignment-risk", "Data quality and alignment risk", "数据质量与对齐风险", ("V12.1",), ("redteam",)),
     declare_unit("performance", "Performance deep dive", "性能深挖", ("V12.2",), ("profile",)),
     declare_unit(
         "capstone-extended",
