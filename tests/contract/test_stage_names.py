@@ -63,6 +63,7 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",
         "jobs/src/practicum_jobs/inference/exports.py": "a kind of content",
+        "jobs/src/practicum_jobs/load/fleet.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/judge/http_judge.py": "a field of the OpenAI interface",
         "jobs/src/practicum_jobs/report/messages.py": "a section of the page",
         "jobs/src/practicum_jobs/report/reading.py": "a kind of lock",
@@ -74,6 +75,7 @@ OTHER_MEANINGS = {
     },
     "gateway": {
         "jobs/src/practicum_jobs/load/signals.py": "a source of the metrics of a load test",
+        "jobs/src/practicum_jobs/load/scrape.py": "a source of metrics",
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
     },
     "serve": {

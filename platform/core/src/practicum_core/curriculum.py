@@ -24,7 +24,8 @@ from practicum_core.units.evaluate_and_iterate import EVALUATE_AND_ITERATE
 from practicum_core.units.experiments import EXPERIMENTS
 from practicum_core.units.iterate import ITERATE
 from practicum_core.units.quantize import QUANTIZE
-from practicum_core.units.service import SERVICE
+from practicum_core.units.service import LOAD_TEST, SERVICE
+from practicum_core.units.serving import SERVING
 from practicum_core.units.sft import SFT
 from practicum_core.units.shared_steps import MODEL
 from practicum_core.units.unit import Step, Unit
@@ -36,6 +37,7 @@ _UNITS = (
     EVALUATE,
     ITERATE,
     QUANTIZE,
+    SERVING,
     *OF_TEN_WEEKS,
     DOSSIER,
     CAPSTONE,
@@ -70,11 +72,12 @@ TOOLS: dict[str, Unit] = {
         BLIND_MAKE,
         BLIND_REVEAL,
         SERVICE,
+        LOAD_TEST,
         DOSSIER_STEP,
     )
 }
 """Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
-comparison of two models or result files, the blind test, a model in service, and one step of a dossier."""
+comparison of two models or result files, the blind test, a model in service, a load test, and one step of a dossier."""
 
 _TEN = (
     "experiments",

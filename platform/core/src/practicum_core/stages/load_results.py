@@ -34,6 +34,8 @@ class RequestError(StrEnum):
     """The stream held an error."""
     CUT_OFF = "cut_off"
     """The stream ended without its last event."""
+    OPEN = "open"
+    """It was still open when its rate was over and the time to settle had passed."""
     EMPTY = "empty"
     """The stream ended well, without a token."""
 

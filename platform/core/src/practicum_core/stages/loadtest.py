@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from practicum_core.metrics import Metric
 from practicum_core.stages.base import OptionalDataUri, StageConfig, StageRecord
 from practicum_core.stages.load_results import (
     Bottleneck,
@@ -21,8 +22,11 @@ from practicum_core.stages.load_results import (
     RequestError,
     ServerMetrics,
     TimelinePoint,
+    explain_no_failures,
+    group_requests,
 )
 from practicum_core.stages.server_addresses import check_server_address, is_own_address
+from practicum_core.stages.spec import Export, SampleSpec, StageSpec
 from practicum_core.stages.titles import MetricTitle, figure, key_figure
 from practicum_core.texts import Bilingual
 
@@ -69,7 +73,9 @@ class LoadtestConfig(StageConfig):
     i_own_this_server: bool = Field(
         default=False, description="Allows a server that is neither on this machine nor in the own cluster."
     )
-    model: str = Field(default="", description="Name of the model at the server; the first one listed without it.")
+    served_model: str = Field(
+        default="", description="Name of the model at the server; the first one listed without it."
+    )
     key_variable: str | None = Field(
         default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Environment variable that holds the key."
     )
@@ -103,7 +109,7 @@ class LoadtestConfig(StageConfig):
         default=0,
         ge=0,
         le=16,
-        description="More rates between the highest that met the SLO and the lowest that did not, each in the middle.",
+        description="More rates tried for the knee: doubled until one misses the SLO, then between the last two.",
     )
     trace: OptionalDataUri = Field(
         default=None,
@@ -170,6 +176,10 @@ class LoadtestConfig(StageConfig):
             )
         if (self.load == "trace") != (self.trace is not None):
             raise ValueError("load trace and the option trace belong together")
+        if self.schedule is not None and (self.trace is not None or self.search_steps):
+            raise ValueError(
+                "a schedule that is sent again has its own times and rates: leave trace and search_steps out"
+            )
         if sum((self.key_variable is not None, self.key_file is not None, self.own_key)) > 1:
             raise ValueError("key_variable, key_file and own_key: give one of them")
         if self.slo_ttft_s is None and self.slo_tpot_s is None and self.slo_e2e_s is None:
@@ -226,6 +236,7 @@ class LoadtestRecord(StageRecord):
 
 
 METRICS: Mapping[str, MetricTitle] = {
+    "knee_rate": key_figure("Highest rate within the SLO, requests/s", "满足 SLO 的最高速率（请求/秒）", "number"),
     "num_requests": key_figure("Requests", "请求数", "count"),
     "num_failed": key_figure("Failed requests", "失败请求数", "count"),
     "num_levels": figure("Rates tried", "测试的速率数", "count"),
@@ -237,5 +248,37 @@ FAILURES: Mapping[str, Bilingual] = {
     "client_limited": Bilingual("the client was the limit, so the figures are refused", "受限于客户端，结果不予采用"),
     "requests_failed": Bilingual("requests failed", "有请求失败"),
     "slo_never_met": Bilingual("no rate met the SLO", "没有速率达到 SLO"),
-    "cut_off": Bilingual("requests were still open when the next rate began", "下一速率开始时仍有未完成的请求"),
+    "still_open": Bilingual("requests were still open when the next rate began", "下一速率开始时仍有未完成的请求"),
 }
+
+
+def describe_result(metrics: Mapping[str, Metric]) -> str:
+    """Say up to which rate the SLO was met; empty where that is not known.
+
+    >>> describe_result({"num_levels": Metric(name="num_levels", value=4), "knee_rate": Metric(name="k", value=2.0)})
+    'The server met the SLO up to 2 requests/s'
+    """
+    knee, client = metrics.get("knee_rate"), metrics.get("client_ok")
+    if client is not None and not client.value:
+        return "The client could not keep its schedule, so the figures are refused"
+    if knee is None:
+        return "No rate met the SLO" if "num_levels" in metrics else ""
+    return f"The server met the SLO up to {knee.value:g} requests/s"
+
+
+SPEC = StageSpec(
+    "loadtest",
+    Bilingual(
+        "sends requests at rising rates and measures what the server bears", "以递增的速率发送请求，测量服务的承载能力"
+    ),
+    "base",
+    LoadtestConfig,
+    LoadtestRecord,
+    program="practicum_jobs.loadtest.stage",
+    exports={"schedule": Export("artifacts", "data")},
+    samples=SampleSpec(LoadSample, group_requests, explain_no_failures),
+    metrics=METRICS,
+    failures=FAILURES,
+    headlines=("knee_rate",),
+    describe_result=describe_result,
+)

@@ -11,7 +11,6 @@ def declare_unit(name: str, en: str, zh: str, requirements: tuple[str, ...], sta
 
 
 OF_TEN_WEEKS = (
-    declare_unit("serving", "Serving under load", "推理服务化与并发", ("W7.1", "W7.2", "W7.3"), ("serve", "loadtest")),
     declare_unit(
         "availability",
         "Observability, replay and degradation",

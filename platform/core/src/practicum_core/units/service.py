@@ -1,4 +1,4 @@
-"""The unit ``service``: a model behind the gateway, for as long as it is wanted."""
+"""Units of one server: a model behind the gateway for as long as it is wanted, and the load test of any server."""
 
 from __future__ import annotations
 
@@ -14,3 +14,13 @@ SERVICE = Unit(
     (Step("serve", "serve"), Step("gateway", "gateway", needs=("serve",))),
 )
 """What ``practicum serve`` runs."""
+LOAD_TEST = Unit(
+    "load-test",
+    "Load test of a server",
+    "服务压测",
+    "Find out which rate of requests a server bears, and what it waits for first.",
+    "测出服务能承受的请求速率，以及最先受限之处。",
+    ("W7.2",),
+    (Step("loadtest", "loadtest", config={"url": "http://127.0.0.1:8080"}),),
+)
+"""What ``practicum loadtest`` runs."""
