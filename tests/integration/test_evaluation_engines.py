@@ -22,6 +22,7 @@ from practicum_jobs.adapters.gguf_export import write_gguf
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import write_data_lock, write_split
 from practicum_jobs.models.tokens import read_chat_template
+from tiny_models import make_model
 
 ROOT = Path(__file__).parents[2]
 NUM_ROWS = 6
@@ -33,25 +34,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def serve_python():
     made = subprocess.run([ROOT / "tools/ensure-env.sh", "serve"], check=True, capture_output=True, text=True)
     return Path(made.stdout.strip()) / "bin" / "python"
-
-
-def make_model(source, folder, seed):
-    """Copy the tiny model in sizes that vLLM's attention computes, with weights that make it say something."""
-    import torch  # noqa: PLC0415 - only this test waits for torch
-    import transformers  # noqa: PLC0415 - as above
-
-    shutil.copytree(source, folder)
-    config = transformers.AutoConfig.from_pretrained(folder)
-    config.update({"hidden_size": 256, "intermediate_size": 512, "head_dim": 64})
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = transformers.LlamaForCausalLM(config)
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                torch.nn.init.normal_(parameter, 0, 0.2)
-    model.generation_config = transformers.GenerationConfig.from_pretrained(source)
-    model.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

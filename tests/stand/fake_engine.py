@@ -141,14 +141,19 @@ class FakeEngine:
                 self.metrics.count_end(job, "abort", asyncio.get_running_loop().time())
 
     def _build_job(self, body: dict) -> Job:
-        text = json.dumps(body.get("messages") or body.get("prompt"))
-        length = self.settings.block_tokens * _TOKEN_CHARACTERS
-        ends = range(length, len(text) + 1, length) if self.settings.has_prefix_cache else ()
-        prefix = tuple(hash(text[:end]) for end in ends)
+        prompt = body.get("messages") or body.get("prompt")
         # Only chat completions have the first of these fields.
         named = (body.get("max_completion_tokens") if "messages" in body else None) or body.get("max_tokens")
         most = named if isinstance(named, int) and named > 0 else 16
-        return Job(max(len(text) // _TOKEN_CHARACTERS, 1), most, prefix)
+        if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):  # token ids
+            return Job(len(prompt), most, self._name_blocks(prompt, self.settings.block_tokens))
+        text = json.dumps(prompt)
+        blocks = self._name_blocks(text, self.settings.block_tokens * _TOKEN_CHARACTERS)
+        return Job(max(len(text) // _TOKEN_CHARACTERS, 1), most, blocks)
+
+    def _name_blocks(self, prompt: str | list[int], length: int) -> tuple[int, ...]:
+        ends = range(length, len(prompt) + 1, length) if self.settings.has_prefix_cache else ()
+        return tuple(hash(str(prompt[:end])) for end in ends)
 
     def _check_key(self, request: web.Request) -> web.Response | None:
         key = self.settings.api_key

@@ -27,9 +27,15 @@ from practicum_core.errors import (
     Reason,
 )
 from practicum_core.problems import list_problems
-from practicum_core.stage_process import ENDPOINTS_VARIABLE, EXPERIMENTS_VARIABLE, resolve_endpoints
+from practicum_core.stage_process import (
+    ENDPOINTS_VARIABLE,
+    EXPERIMENTS_VARIABLE,
+    PARENT_VARIABLE,
+    resolve_endpoints,
+)
 from practicum_core.stages import StageConfig, StageSpec, get_stage
 from practicum_jobs.context import StageContext
+from practicum_runtime.parent_death import follow_parent
 
 _NO_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 """What the system says of a text that can be no path; a missing file is the stage's to name."""
@@ -47,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: context.request_stop())
+    if parent := os.environ.get(PARENT_VARIABLE):
+        follow_parent(int(parent))
     try:
         spec = get_stage(options.stage)
         _clear_previous(context)

@@ -277,7 +277,7 @@ def test_every_option_for_a_model_or_data_takes_references():
     for spec in STAGES.values():
         for name, option in spec.config.model_fields.items():
             uris = {"model", "data", "candidate", "adapter", "merged", "samples", "candidate_samples"}
-            uris |= {"artifacts", "extra_texts", "labels", "local_model", "tokenizer"}
+            uris |= {"adapters", "artifacts", "extra_texts", "labels", "local_model", "tokenizer"}
             uris |= {"failures", "pairs", "item_slice", "decision", "otherwise", "weeks", "probes"}
             uris |= {"schedule", "trace"}
             is_uri = name in uris

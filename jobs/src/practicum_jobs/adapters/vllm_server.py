@@ -1,4 +1,4 @@
-"""vLLM's HTTP server in this process, its engine in another: ready after a real answer, stopped when asked."""
+"""vLLM's HTTP application in this process, its engine in another."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
-import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
-import httpx
-import uvicorn
-
-from practicum_core.errors import ConfigError, PlatformError, Reason, Stopped
+from practicum_core.errors import ConfigError
 from practicum_core.machine import list_gpus
 from practicum_core.stages.serve import ServeConfig
+from practicum_jobs.adapters.engine_server import (
+    Served,
+    ServerSettings,
+    interrupted_by_stop,
+    serve_application,
+    timed,
+)
 from practicum_jobs.adapters.host_metrics import register_host_metrics
 
 _SETTINGS = {
@@ -27,83 +29,11 @@ _SETTINGS = {
     "VLLM_LOGGING_LEVEL": "INFO",
 }
 _GIB = 1 << 30
-_POLL_S = 0.05
-_FIRST_ANSWER_S = 300.0
-_KEEPALIVE_S = 75
-_OK = 200
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """What is served, and where.
-
-    Attributes:
-        config: How vLLM runs it.
-        path: Folder of the model.
-        names: Names of the model in requests, the usual one first.
-        host: Address to listen on.
-        port: Port to listen on.
-    """
-
-    config: ServeConfig
-    path: Path
-    names: tuple[str, ...]
-    host: str
-    port: int
-
-
-@dataclass
-class Served:
-    """What a server did from its start to its end.
-
-    Attributes:
-        start_parts_s: Seconds of each part of its start, in order.
-        dtype: What it computed in.
-        max_model_tokens: Tokens of a prompt with its answer.
-        num_requests: Requests that ended.
-        prompt_tokens: Of all requests.
-        completion_tokens: Of all requests.
-    """
-
-    start_parts_s: dict[str, float] = field(default_factory=dict)
-    dtype: str = ""
-    max_model_tokens: int = 0
-    num_requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-
-class Doorway:
-    """vLLM's application with the probes of a stage before it.
-
-    Args:
-        app: vLLM's.
-        is_alive: Whether the engine is.
-
-    Attributes:
-        is_ready: Whether the first answer was given.
-    """
-
-    def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]], is_alive: Callable[[], bool]) -> None:
-        self._app = app
-        self._is_alive = is_alive
-        self.is_ready = False
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a probe, or let vLLM answer."""
-        path = scope["path"] if scope["type"] == "http" else ""
-        if path not in {"/readyz", "/healthz"}:
-            await self._app(scope, receive, send)
-            return
-        is_well = self._is_alive() and (self.is_ready or path == "/healthz")
-        text = b"ok" if is_well else b"the first answer is being computed" if self._is_alive() else b"the engine died"
-        await send({"type": "http.response.start", "status": _OK if is_well else 503, "headers": []})
-        await send({"type": "http.response.body", "body": text})
+_LOG_TAIL_BYTES = 200_000
+_CAUSE = re.compile(r"\b(?:\w+\.)*\w*(?:Error|Exception): (.+)")
+_HIDDEN_CAUSE = "Engine core initialization failed"
+_WEIGHTS = re.compile(r"Loading weights took ([\d.]+) seconds")
+_COMPILATION = re.compile(r"init engine .* took [\d.]+ s \(compilation: ([\d.]+) s")
 
 
 def serve_until_stopped(settings: ServerSettings, is_stop_requested: Callable[[], bool]) -> Served:
@@ -119,7 +49,7 @@ def serve_until_stopped(settings: ServerSettings, is_stop_requested: Callable[[]
     if settings.config.enforce_eager:
         # A rank of log-probabilities is compiled on first use, which would hold every request for 18 s on two cores.
         os.environ["TORCHDYNAMO_DISABLE"] = "1"
-    with _interrupted_by_stop(), _timed(served, "import_s"):
+    with interrupted_by_stop(), timed(served, "import_s"):
         import vllm.entrypoints.launchers.api_server.entry  # noqa: F401, PLC0415 - reads the environment; takes seconds
     register_host_metrics(settings.config.max_num_seqs)
     asyncio.run(_serve(settings, is_stop_requested, served))
@@ -133,30 +63,19 @@ async def _serve(settings: ServerSettings, is_stop_requested: Callable[[], bool]
 
     args = _build_args(settings)
     async with contextlib.AsyncExitStack() as stack:
-        with _interrupted_by_stop(), _timed(served, "engine_s"), _explained(settings):
+        with interrupted_by_stop(), timed(served, "engine_s"), _explained(settings):
             engine = await stack.enter_async_context(entry.build_async_engine_client(args))
-        with _timed(served, "server_s"):
-            tasks = await engine.get_supported_tasks()
-            app = build_app(args, tasks, engine.model_config)
-            await init_app_state(engine, app.state, args, tasks)
-            doorway = Doorway(app, lambda: not engine.errored)
-            server = _build_server(doorway, settings)
-            app.state.server = server
-            serving = asyncio.create_task(server.serve())
-            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn's own flag
-                await asyncio.sleep(_POLL_S)
+        tasks = await engine.get_supported_tasks()
+        app = build_app(args, tasks, engine.model_config)
+        await init_app_state(engine, app.state, args, tasks)
+        served.dtype = str(engine.model_config.dtype).removeprefix("torch.")
+        served.max_model_tokens = int(engine.model_config.max_model_len)
+        served.start_details_s = find_start_details(_read_log(settings))
+        # vLLM's launcher ends its server through this where the engine dies; here the loop that serves looks itself.
+        app.state.server = SimpleNamespace(should_exit=False)
         try:
-            served.start_parts_s["first_token_s"] = await _answer_once(settings, is_stop_requested)
-            served.dtype = str(engine.model_config.dtype).removeprefix("torch.")
-            served.max_model_tokens = int(engine.model_config.max_model_len)
-            doorway.is_ready = True
-            while not (is_stop_requested() or serving.done() or engine.errored):  # noqa: ASYNC110 - set by a signal
-                await asyncio.sleep(_POLL_S)
-            if not is_stop_requested():
-                raise PlatformError(Reason.STAGE_CRASHED, "the engine died", "read the step's log; it is started again")
+            await serve_application(app, lambda: not engine.errored, settings, served, is_stop_requested)
         finally:
-            server.should_exit = True
-            await serving
             _count_requests(served)
 
 
@@ -197,60 +116,32 @@ def build_options(settings: ServerSettings) -> list[str]:
     }
     options = [word for name, value in valued.items() if value is not None for word in (f"--{name}", str(value))]
     options += [f"--{'' if is_on else 'no-'}{name}" for name, is_on in flags.items()]
-    return [*options, "--disable-fastapi-docs", "--served-model-name", *settings.names]
+    options += ["--disable-fastapi-docs", "--served-model-name", *settings.names]
+    return [*options, *_build_lora_options(settings)]
 
 
-def _build_server(app: Doorway, settings: ServerSettings) -> uvicorn.Server:
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+def count_lora_places(config: ServeConfig, num_adapters: int) -> int:
+    """Return for how many adapters vLLM sets memory aside.
 
-    return Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            access_log=False,
-            log_level="warning",
-            timeout_keep_alive=_KEEPALIVE_S,
-            timeout_graceful_shutdown=max(int(settings.config.drain_s), 1),
-        )
-    )
-
-
-async def _answer_once(settings: ServerSettings, is_stop_requested: Callable[[], bool]) -> float:
-    """Ask for a short answer, and return the seconds to its first token.
-
-    Raises:
-        ConfigError: The server answers with an error, as where the chat template fails.
+    On a CPU, vLLM 0.32 computes a request to the base model with the adapter in the last place where its batch has
+    requests to adapters too (pull requests 48421 and 49656 of vLLM). There every adapter has its own place, so that the
+    last one stays empty, which adds nothing.
     """
-    request = {
-        "model": settings.names[0],
-        "messages": [{"role": "user", "content": "Say hello."}],
-        "max_tokens": 2,
-        "stream": True,
+    return min(config.max_loras, num_adapters) if list_gpus() else num_adapters + 1
+
+
+def _build_lora_options(settings: ServerSettings) -> list[str]:
+    if not settings.adapters:
+        return []
+    num_places = count_lora_places(settings.config, len(settings.adapters))
+    sizes = {
+        "max-lora-rank": settings.lora_rank,
+        "max-loras": num_places,
+        "max-cpu-loras": max(num_places, len(settings.adapters)),
     }
-    started_s, first_s = time.monotonic(), None
-    async with httpx.AsyncClient(timeout=_FIRST_ANSWER_S, trust_env=False) as client:
-        # A server that listens on every address of a pod answers on loopback too.
-        url = f"http://127.0.0.1:{settings.port}/v1/chat/completions"
-        async with client.stream("POST", url, json=request) as response:
-            async for line in response.aiter_lines():
-                if is_stop_requested():
-                    raise Stopped
-                event = line.removeprefix("data: ")
-                if response.status_code != _OK or event.startswith('{"error"'):
-                    raise ConfigError(
-                        f"{settings.path}: the model gives no answer ({event[:300]})",
-                        "correct its chat template or its files",
-                        Reason.MODEL_MISSING,
-                    )
-                if first_s is None and event.startswith("{") and json.loads(event).get("choices"):
-                    first_s = time.monotonic() - started_s
-    if first_s is not None:
-        return first_s
-    raise ConfigError(f"{settings.path}: the model's first answer is empty", "read the step's log")
+    options = [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
+    modules = [json.dumps({"name": name, "path": str(folder)}) for name, folder in settings.adapters.items()]
+    return ["--enable-lora", *options, "--lora-modules", *modules]
 
 
 def _count_requests(served: Served) -> None:
@@ -267,34 +158,45 @@ def _count_requests(served: Served) -> None:
 
 
 @contextlib.contextmanager
-def _timed(served: Served, name: str) -> Iterator[None]:
-    started_s = time.monotonic()
-    yield
-    served.start_parts_s[name] = time.monotonic() - started_s
-
-
-@contextlib.contextmanager
 def _explained(settings: ServerSettings) -> Iterator[None]:
     try:
         yield
     except (ValueError, RuntimeError, OSError, TypeError, LookupError, NotImplementedError) as error:
-        text = " ".join(str(error).split())[:400]
+        text = " ".join(str(error).split())
+        if text.startswith(_HIDDEN_CAUSE):
+            text = find_root_cause(_read_log(settings)) or text
         raise ConfigError(
-            f"{settings.path}: vLLM cannot load it ({text or type(error).__name__})",
+            f"{settings.path}: vLLM cannot load it ({text[:400] or type(error).__name__})",
             "the step's log has more; choose other options or another model",
         ) from error
 
 
-@contextlib.contextmanager
-def _interrupted_by_stop() -> Iterator[None]:
-    """Let a stop request interrupt what does not look for one: vLLM's start blocks for half a minute."""
-
-    def interrupt(*_: object) -> None:
-        raise Stopped
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+def _read_log(settings: ServerSettings) -> str:
+    """Read the end of the step's log, where vLLM's other processes write; empty where there is none."""
     try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with settings.log.open("rb") as log:
+            log.seek(max(settings.log.stat().st_size - _LOG_TAIL_BYTES, 0))
+            return log.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def find_root_cause(log: str) -> str:
+    r"""Find the last error that another process of vLLM logged before it gave up; empty where there is none.
+
+    >>> find_root_cause("ERROR [core.py:1] ValueError: Head size 16 is not supported.\nRuntimeError: Engine core ...")
+    'Head size 16 is not supported.'
+    """
+    causes = [found[1].strip() for found in _CAUSE.finditer(log) if not found[1].startswith("Engine core")]
+    return causes[-1] if causes else ""
+
+
+def find_start_details(log: str) -> dict[str, float]:
+    r"""Find how long parts of the engine's start took, as vLLM logs them.
+
+    >>> find_start_details("Loading weights took 0.52 seconds\ninit engine (x) took 1.10 s (compilation: 0.70 s)")
+    {'weights_s': 0.52, 'compile_s': 0.7}
+    """
+    patterns = {"weights_s": _WEIGHTS, "compile_s": _COMPILATION}
+    found = {name: pattern.findall(log) for name, pattern in patterns.items()}
+    return {name: float(values[-1]) for name, values in found.items() if values}

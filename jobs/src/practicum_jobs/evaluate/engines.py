@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from practicum_core.errors import ConfigError
+from practicum_core.stage_process import find_server_key
 from practicum_core.stages.evaluate import EvaluateConfig
 from practicum_jobs.adapters.answer_engine import AnswerEngine
 from practicum_jobs.evaluate.models import EvaluatedModel
@@ -75,11 +76,12 @@ def _build_server_engine(role: str, config: EvaluateConfig) -> AnswerEngine:
         raise ConfigError(
             f"the environment variable {config.api_key_env} holds no key", "set it before the run, and never in a file"
         )
+    url = (config.candidate_url if is_candidate else None) or config.base_url or ""
     return ServerAnswers(
         ServedModel(
-            url=(config.candidate_url if is_candidate else None) or config.base_url or "",
+            url=url,
             name=(config.candidate_served_model if is_candidate else config.served_model) or "",
-            api_key=key,
+            api_key=key or find_server_key(url, os.environ),
             max_new_tokens=config.max_new_tokens,
             concurrency=config.batch_size,
             timeout_s=_REQUEST_TIMEOUT_S,

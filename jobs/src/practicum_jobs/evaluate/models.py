@@ -10,6 +10,7 @@ from practicum_core.content_hash import hash_path
 from practicum_core.errors import ConfigError
 from practicum_jobs.context import StageContext
 from practicum_jobs.models.folder import build_model_lock, is_adapter
+from practicum_jobs.models.gguf_files import find_gguf
 from practicum_jobs.models.sources import ensure_model
 
 
@@ -53,7 +54,7 @@ def ensure_evaluated_model(
     if base is not None and path.is_absolute() and is_adapter(path) and not (path / "config.json").is_file():
         digest = hashlib.sha256(f"{base.sha256} {hash_path(path)}".encode()).hexdigest()
         return EvaluatedModel(uri, base.path, path, digest, named or base.tokenizer)
-    file = _find_gguf(path)
+    file = find_gguf(path)
     if file is not None:
         if named is None:
             raise ConfigError(
@@ -68,13 +69,3 @@ def ensure_evaluated_model(
 
 def _ensure_tokenizer(uri: str, ctx: StageContext) -> Path:
     return ensure_model(ctx.resolve_uri(uri), ctx.cache_dir, has_weights=False).path
-
-
-def _find_gguf(path: Path) -> Path | None:
-    """Return a GGUF file: the path itself, or the only one in a folder that is no model's."""
-    if not path.is_absolute():
-        return None
-    if path.is_file() and path.suffix == ".gguf":
-        return path
-    found = sorted(path.glob("*.gguf")) if path.is_dir() and not (path / "config.json").is_file() else []
-    return found[0] if len(found) == 1 else None

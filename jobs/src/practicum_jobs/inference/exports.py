@@ -1,13 +1,11 @@
-"""The exports of a training step: finding them, and checking that an adapter belongs to the base model."""
+"""The exports of a training step, found and checked."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from practicum_core.content_hash import hash_path
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.stages.inference import InferenceConfig
 from practicum_jobs.context import StageContext
@@ -68,44 +66,3 @@ def _find(uri: str | None, field: Literal["adapter", "merged"], ctx: StageContex
         if uri == InferenceConfig.model_fields[field].default:
             return None
         raise
-
-
-def check_adapter_base(adapter: Path, uri: str, base: Path) -> str:
-    """Check that an adapter was trained on this base model.
-
-    Returns:
-        A note if the base model that the adapter names is not on this machine; else an empty text.
-
-    Raises:
-        ConfigError: The adapter names another model.
-    """
-    config = _read_config(adapter / ADAPTER_CONFIG)
-    named = str(config.get("base_model_name_or_path") or "")
-    if named in {uri, str(base)} or has_same_weights(Path(named), base):
-        return ""
-    if not named or (named.startswith("/") and not Path(named).exists()):
-        return f"the adapter's base model '{named}' is not known on this machine; its weights fit {uri}"
-    raise ConfigError(
-        f"{adapter}: made for the base model '{named}', not for {uri}",
-        "name the base model that the adapter was trained on",
-        Reason.MODEL_MISSING,
-    )
-
-
-def has_same_weights(one: Path, other: Path) -> bool:
-    """Whether two folders hold the same safetensors files; other files are ignored."""
-    files = [sorted(folder.glob("*.safetensors")) for folder in (one, other)]
-    sizes = [[(file.name, file.stat().st_size) for file in found] for found in files]
-    if not files[0] or sizes[0] != sizes[1]:
-        return False
-    return all(hash_path(left) == hash_path(right) for left, right in zip(*files, strict=True))
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", "export the adapter again", Reason.MODEL_MISSING) from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: not a JSON object", "export the adapter again", Reason.MODEL_MISSING)
-    return document

@@ -17,7 +17,8 @@ from practicum_core.stages.inference import ExportSample, InferenceConfig, Infer
 from practicum_jobs.adapters.generation import generate_answers, get_num_threads, load_causal_lm
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
-from practicum_jobs.inference.exports import Exports, Source, check_adapter_base, find_exports
+from practicum_jobs.inference.exports import Exports, Source, find_exports
+from practicum_jobs.models.adapters import check_adapter_base, read_adapter
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.scoring.answers import score_answer
@@ -65,7 +66,10 @@ def run(config: InferenceConfig, ctx: StageContext) -> InferenceRecord:
 
 
 def _check_base(exports: Exports, config: InferenceConfig, base: Path) -> str:
-    return check_adapter_base(exports.adapter, config.model, base) if exports.adapter else ""
+    if exports.adapter is None:
+        return ""
+    adapter = read_adapter(exports.adapter, str(exports.adapter))
+    return check_adapter_base(adapter, str(exports.adapter), config.model, base)
 
 
 def _describe_single(exports: Exports) -> str:

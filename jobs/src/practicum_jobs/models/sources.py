@@ -1,4 +1,4 @@
-"""Models by their URI: each becomes one local folder that every stage can load."""
+"""Models and adapters by their URI: each becomes one local folder that every stage can load."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from practicum_core.stages.model import ModelLock
+from practicum_jobs.models.adapters import AdapterFiles, read_adapter
 from practicum_jobs.models.builtin import ensure_builtin
 from practicum_jobs.models.folder import build_model_lock, check_model_folder
 from practicum_jobs.models.remote import fetch_from_hub, fetch_with_fsspec
@@ -43,15 +44,30 @@ def ensure_model(uri: str, cache_dir: Path, *, has_weights: bool = True) -> Mode
         ConfigError: The URI is malformed, or what it names does not exist, is cut off, or is no chat model.
         PlatformError: A hub or store did not answer, or the disk refused.
     """
+    path, revision = _fetch(uri, cache_dir)
+    check_model_folder(path, uri, has_weights=has_weights)
+    return ModelFiles(uri, path, revision)
+
+
+def ensure_adapter(uri: str, cache_dir: Path) -> AdapterFiles:
+    """Bring the adapter that ``uri`` names to this machine and read what its files say.
+
+    Raises:
+        ConfigError: The URI is malformed, or what it names does not exist, is cut off, or is no adapter.
+        PlatformError: A hub or store did not answer.
+    """
+    return read_adapter(_fetch(uri, cache_dir)[0], uri)
+
+
+def _fetch(uri: str, cache_dir: Path) -> tuple[Path, str]:
+    """Return the folder of a URI's files on this machine, and their revision."""
     parsed = parse_model_uri(uri)
     match parsed.scheme:
         case "builtin":
-            path, revision = ensure_builtin(parsed.name, cache_dir)
+            return ensure_builtin(parsed.name, cache_dir)
         case "hf":
-            path, revision = fetch_from_hub(parsed.name, parsed.revision)
+            return fetch_from_hub(parsed.name, parsed.revision)
         case "s3":
-            path, revision = fetch_with_fsspec(uri, cache_dir)
+            return fetch_with_fsspec(uri, cache_dir)
         case "file":
-            path, revision = Path(parsed.name), ""
-    check_model_folder(path, uri, has_weights=has_weights)
-    return ModelFiles(uri, path, revision)
+            return Path(parsed.name), ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import psutil
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.machine import list_gpus, read_unused_limit
 from practicum_core.stages.serve import ServeConfig
+from practicum_jobs.adapters.vllm_server import count_lora_places
 from practicum_jobs.models.weights import count_parameters
+from practicum_jobs.serve.adapters import ServedAdapter, choose_rank
 
 GIB = 1 << 30
 PROCESSES_GIB = 2.5
@@ -27,11 +30,12 @@ class ServingMemory:
     weights_gib: float
     kv_cache_gib: float
     processes_gib: float = PROCESSES_GIB
+    adapters_gib: float = 0.0
 
     @property
     def total_gib(self) -> float:
         """All of it."""
-        return self.weights_gib + self.kv_cache_gib + self.processes_gib
+        return self.weights_gib + self.kv_cache_gib + self.processes_gib + self.adapters_gib
 
     def check(self, free_gib: float, uri: str) -> None:
         """Refuse a model that does not fit.
@@ -43,19 +47,20 @@ class ServingMemory:
         """
         if self.total_gib <= free_gib:
             return
+        adapters = f"adapters {self.adapters_gib:.1f}, " if self.adapters_gib else ""
         raise ConfigError(
             f"{uri} needs about {self.total_gib:.1f} GiB (weights {self.weights_gib:.1f}, KV cache "
-            f"{self.kv_cache_gib:.1f}, processes {self.processes_gib:.1f}); {free_gib:.1f} GiB are free",
+            f"{self.kv_cache_gib:.1f}, {adapters}processes {self.processes_gib:.1f}); {free_gib:.1f} GiB are free",
             "lower serve.kv_cache_gib, choose a smaller or quantized model, or stop other work",
             Reason.PREFLIGHT_FAILED,
         )
 
 
-def estimate_memory(folder: Path, config: ServeConfig) -> ServingMemory:
+def estimate_memory(folder: Path, config: ServeConfig, adapters: Sequence[ServedAdapter] = ()) -> ServingMemory:
     """Estimate from the weights' files and the options.
 
     Weights that are stored wider than they are computed in are narrowed while they are loaded; quantized ones stay as
-    they are stored.
+    they are stored. vLLM keeps every adapter, and sets memory aside for those of one batch, all of the same rank.
 
     Raises:
         ConfigError: A file of weights is cut off.
@@ -63,11 +68,22 @@ def estimate_memory(folder: Path, config: ServeConfig) -> ServingMemory:
     files = sorted(folder.glob("*.safetensors"))
     stored = sum(file.stat().st_size for file in files)
     computed = sum(count_parameters(file) for file in files) * _BYTES.get(config.dtype, 2)
-    return ServingMemory(min(stored, computed) / GIB, config.kv_cache_gib)
+    return ServingMemory(
+        min(stored, computed) / GIB, config.kv_cache_gib, adapters_gib=_estimate_adapters(adapters, config) / GIB
+    )
 
 
-def check_memory(folder: Path, config: ServeConfig) -> None:
-    """Refuse a model that does not fit into the memory of this machine; on a GPU, vLLM measures for itself.
+def _estimate_adapters(adapters: Sequence[ServedAdapter], config: ServeConfig) -> float:
+    """Return the bytes of the adapters themselves and of their places in a batch."""
+    if not adapters:
+        return 0.0
+    kept = sum(adapter.num_parameters for adapter in adapters)
+    widest = max(adapter.num_parameters * choose_rank(adapters) / adapter.rank for adapter in adapters)
+    return (kept + widest * count_lora_places(config, len(adapters))) * _BYTES.get(config.dtype, 2)
+
+
+def check_memory(needed: ServingMemory, uri: str) -> None:
+    """Refuse a model that does not fit into the memory of this machine; on a GPU, the engine measures for itself.
 
     Raises:
         ConfigError: It does not fit (``PreflightFailed``).
@@ -76,4 +92,4 @@ def check_memory(folder: Path, config: ServeConfig) -> None:
         return
     unused = read_unused_limit()
     free = psutil.virtual_memory().available
-    estimate_memory(folder, config).check(min(free, unused) / GIB if unused is not None else free / GIB, config.model)
+    needed.check((min(free, unused) if unused is not None else free) / GIB, uri)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import time
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -13,7 +15,13 @@ from practicum_core.layout import RunLayout
 from practicum_core.observed import ObservedStep
 from practicum_core.phases import Phase
 from practicum_core.resolve import ResolvedStep
-from practicum_core.stage_process import ENDPOINTS_VARIABLE, HOST_VARIABLE, PORT_VARIABLE
+from practicum_core.stage_process import (
+    ENDPOINTS_VARIABLE,
+    HOST_VARIABLE,
+    PARENT_VARIABLE,
+    PORT_VARIABLE,
+    SERVER_KEY_VARIABLE,
+)
 from practicum_core.stages.spec import Endpoint
 from practicum_runtime.ports import LOOPBACK, ServerPorts
 from practicum_runtime.readiness import ReadinessProbe
@@ -42,16 +50,22 @@ class Servers:
         self._ports = ServerPorts()
         self._urls: dict[str, str] = {}
         self._watches: dict[str, _Watch] = {}
+        self._key = secrets.token_urlsafe(32)
 
     def build_variables(self, step: ResolvedStep) -> dict[str, str]:
         """Build the variables of a step's process: where a server listens, and where the servers are that it needs.
+
+        A server, and who uses one, are told the key of this executor's servers. A server ends with the executor.
 
         Raises:
             PlatformError: The step's folder cannot be written.
         """
         used = {name: url for name, url in self._urls.items() if name in step.needs}
         variables = {ENDPOINTS_VARIABLE: json.dumps(used)} if used else {}
+        if step.spec.is_server or used:
+            variables[SERVER_KEY_VARIABLE] = self._key
         if step.spec.is_server:
+            variables[PARENT_VARIABLE] = str(os.getpid())
             port = self._ports.ensure(self._run.stage(step.name))
             self._urls[step.name] = f"http://{LOOPBACK}:{port}"
             variables |= {HOST_VARIABLE: LOOPBACK, PORT_VARIABLE: str(port)}

@@ -72,6 +72,11 @@ class KeyFile(BaseModel):
         revoked = found.model_copy(update={"revoked_at": now})
         return KeyFile(keys=tuple(revoked if key is found else key for key in self.keys))
 
+    def revoke_if_valid(self, key_id: str, now: str) -> KeyFile:
+        """Return the file with a key revoked; the file as it is where the key was revoked before, or is not there."""
+        is_valid = any(key.id == key_id and key.revoked_at is None for key in self.keys)
+        return self.revoke(key_id, now) if is_valid else self
+
 
 def make_key(owner: str, limits: KeyLimits, now: str) -> tuple[str, ApiKey]:
     """Make a key.

@@ -12,7 +12,7 @@ from typing import Literal
 
 from practicum_core.errors import ConfigError
 from practicum_core.layout import is_run_id, is_safe_name
-from practicum_core.stages.base import ContentKind, StageConfig, get_uri_kind
+from practicum_core.stages.base import ContentKind, StageConfig, get_uri_kind, iter_texts
 
 ReferenceKind = Literal["latest", "run", "pointer"]
 FORMS = "latest:UNIT, run:RUN_ID or pointer:NAME, each with /EXPORT or /PATH after it or without"
@@ -114,7 +114,7 @@ def iter_uris(config: StageConfig) -> Iterator[tuple[str, ContentKind]]:
         value = getattr(config, name)
         if kind is None or value is None:
             continue
-        for text in [value] if isinstance(value, str) else value:
+        for text in iter_texts(value):
             yield text, kind
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.layout import RunLayout
 from practicum_core.stages import list_added_packages
-from practicum_core.stages.base import StageConfig
+from practicum_core.stages.base import StageConfig, iter_texts
 
 STAGE_PACKAGES = ("practicum_core", "practicum_gateway", "practicum_jobs", "practicum_runtime")
 """Packages that a stage may import; their sources are the code that made a run's numbers.
@@ -28,6 +29,11 @@ ENDPOINT_SCHEME = "step:"
 """What begins the address of a server of the same unit: ``step:serve``, with a path after it or without."""
 ENDPOINTS_VARIABLE = "PRACTICUM_ENDPOINTS"
 """Addresses of the servers by step, as JSON, told to the process of a step that uses them."""
+SERVER_KEY_VARIABLE = "PRACTICUM_SERVER_KEY"
+"""A random key that the servers of a run on a laptop ask for, told to them and to the steps that use them: other users
+of the machine reach loopback too, and cannot read the environment of a process. No file and no log has it."""
+PARENT_VARIABLE = "PRACTICUM_PARENT"
+"""Id of the executor's process, told to servers: one whose executor was killed has nobody left to stop it."""
 HOST_VARIABLE, PORT_VARIABLE = "PRACTICUM_HOST", "PRACTICUM_PORT"
 """Where the process of a server listens."""
 _HUB_SCHEME = "hf://"
@@ -108,20 +114,21 @@ def _resolve_value(key: str, value: Any, endpoints: Mapping[str, str]) -> Any:  
     return endpoints[step].rstrip("/") + value.removeprefix(f"{ENDPOINT_SCHEME}{step}")
 
 
+def find_server_key(url: str, variables: Mapping[str, str]) -> str:
+    """Return the key of a server of the same run; empty for any other address, to which the key must not be sent.
+
+    >>> told = {"PRACTICUM_ENDPOINTS": '{"serve": "http://127.0.0.1:8123"}', "PRACTICUM_SERVER_KEY": "k"}
+    >>> find_server_key("http://127.0.0.1:8123/v1", told), find_server_key("http://127.0.0.1:81230", told)
+    ('k', '')
+    """
+    endpoints = json.loads(variables.get(ENDPOINTS_VARIABLE, "{}")).values()
+    is_own = any(f"{url}/".startswith(f"{one.rstrip('/')}/") for one in endpoints)
+    return variables.get(SERVER_KEY_VARIABLE, "") if is_own else ""
+
+
 def list_texts(config: StageConfig) -> list[str]:
     """List the option values that are text, those within others too: addresses and paths are among them."""
-    return list(_iter_texts(config.model_dump()))
-
-
-def _iter_texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _iter_texts(one)
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _iter_texts(one)
+    return list(iter_texts(config.model_dump()))
 
 
 def find_stage_packages() -> dict[str, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from practicum_gateway.queue import FairQueue
 from practicum_gateway.relay import Passage, Relay
 from practicum_gateway.retries import RetryBudget
 from practicum_gateway.routing import hash_text
+from practicum_gateway.server_key import build_middlewares
 from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import NoReplica, Route, UpstreamPool
 
@@ -129,6 +131,7 @@ class Gateway:
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
             read_bufsize=1 << 20,
+            middlewares=build_middlewares(os.environ),
         )
         for rung, pool in ((Rung.FULL, self.pool), (Rung.SMALL, self.small_pool)):
             relay = Relay(self._session, pool, self._budget, self._clock, self.counters.count_retry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import os
 import resource
 import time
@@ -14,10 +15,10 @@ from typing import Any, Protocol
 
 import uvicorn
 
-from practicum_core.api_keys import KEY_FILE
+from practicum_core.api_keys import KEY_FILE, change_key_file
 from practicum_core.metrics import Metric
 from practicum_core.rungs import RUNG_FILE
-from practicum_core.stage_process import HOST_VARIABLE, PORT_VARIABLE
+from practicum_core.stage_process import HOST_VARIABLE, PARENT_VARIABLE, PORT_VARIABLE
 from practicum_core.stages.gateway import REDIS_PASSWORD_VARIABLE, GatewayConfig, GatewayRecord
 from practicum_gateway.admission import Admission, LocalAdmission, SharedAdmission
 from practicum_gateway.app import Gateway
@@ -70,8 +71,13 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
     )
     host, port = os.environ.get(HOST_VARIABLE, "127.0.0.1"), int(os.environ[PORT_VARIABLE])
     server = _Server(build_server_config(gateway, config, host, port))
-    with asyncio.Runner(loop_factory=_make_loop) as runner:
-        runner.run(serve(gateway, server, ctx))
+    try:
+        with asyncio.Runner(loop_factory=_make_loop) as runner:
+            runner.run(serve(gateway, server, ctx))
+    finally:
+        if config.session_key and _is_command_gone():
+            now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+            change_key_file(keys, lambda file: file.revoke_if_valid(config.session_key, now))
     totals = asdict(gateway.counters.totals)
     ladder = gateway.degradation
     return GatewayRecord(
@@ -88,6 +94,12 @@ def build_admission(config: GatewayConfig) -> Admission:
     if not config.redis_url:
         return LocalAdmission()
     return SharedAdmission(config.redis_url, os.environ.get(REDIS_PASSWORD_VARIABLE, ""), time.monotonic)
+
+
+def _is_command_gone() -> bool:
+    """Whether the command that started this process was killed: it revokes its key itself where it ends otherwise."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    return parent is not None and os.getppid() != int(parent)
 
 
 def raise_file_limit() -> None:

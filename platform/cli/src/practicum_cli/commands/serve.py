@@ -12,17 +12,22 @@ from practicum_cli.commands.options import experiments_option
 from practicum_cli.commands.single_run import tell_fault
 from practicum_cli.console import build_listener
 from practicum_cli.request import RunRequest, build_weekjobs
+from practicum_cli.run_lock import is_run_held
 from practicum_cli.service_port import note_port, require_free_port
 from practicum_cli.session import execute_run, start_run
 from practicum_cli.streams import tell
-from practicum_core.api_keys import KEY_FILE, KeyLimits, change_key_file, make_key
+from practicum_core.api_keys import KEY_FILE, KeyFile, KeyLimits, change_key_file, make_key
 from practicum_core.curriculum import TOOLS
 from practicum_core.errors import EXIT_OK
+from practicum_core.layout import RunLayout
 from practicum_core.phases import Phase
 from practicum_core.weekjob import Serving, WeekJob
 from practicum_runtime.stop_request import StopRequest
 
 _UNIT = "service"
+_OWNER = "serve "
+_START_TIME = dt.timedelta(minutes=1)
+"""A key is made a moment before the run is held."""
 
 
 @click.command()
@@ -41,7 +46,8 @@ def serve(
     its first answer, the address of the gateway, a key and an example are printed. The key is valid until the end;
     `practicum key make` makes others.
     """
-    weekjob = _build_weekjob(model, overrides, requires_key=not no_key)
+    secret, key = make_key(_OWNER, KeyLimits(), _now())
+    weekjob = _build_weekjob(model, overrides, "" if no_key else key.id)
     step = _get_outer_step()
     if port is not None:
         require_free_port(port)
@@ -49,23 +55,35 @@ def serve(
     if port is not None:
         note_port(path, step, port)
     keys = experiments.absolute() / KEY_FILE
-    secret, key = make_key(f"serve {path.name}", KeyLimits(), _now())
+    key = key.model_copy(update={"owner": f"{_OWNER}{path.name}"})
     if not no_key:
-        change_key_file(keys, lambda file: file.add(key))
+        change_key_file(keys, lambda file: _revoke_leftovers(file, path.parent).add(key))
     try:
         announcement = Announcement(build_listener(), step, "" if no_key else secret, as_json=as_json)
         outcome = execute_run(path, weekjob, announcement, StopRequest(), experiments.absolute())
     finally:
         if not no_key:
-            change_key_file(keys, lambda file: file.revoke(key.id, _now()))
+            change_key_file(keys, lambda file: file.revoke_if_valid(key.id, _now()))
     if outcome.status.phase is Phase.FAILED:
         return tell_fault(outcome)
     tell(f"stopped; records and logs: {outcome.path}", err=True)
     return EXIT_OK
 
 
-def _build_weekjob(model: str, overrides: tuple[str, ...], *, requires_key: bool) -> WeekJob:
-    extra = {} if requires_key else {f"{_get_outer_step()}.require_key": False}
+def _revoke_leftovers(file: KeyFile, runs: Path) -> KeyFile:
+    """Revoke the keys of services that were killed with all of their processes."""
+    newest = (dt.datetime.now(dt.UTC) - _START_TIME).isoformat(timespec="seconds")
+    for key in file.keys:
+        run = RunLayout(runs / key.owner.removeprefix(_OWNER))
+        is_session = key.owner.startswith(_OWNER) and key.revoked_at is None and key.created_at < newest
+        if is_session and not is_run_held(run):
+            file = file.revoke(key.id, _now())
+    return file
+
+
+def _build_weekjob(model: str, overrides: tuple[str, ...], key_id: str) -> WeekJob:
+    step = _get_outer_step()
+    extra = {f"{step}.session_key": key_id} if key_id else {f"{step}.require_key": False}
     [weekjob] = build_weekjobs((_UNIT,), RunRequest(overrides=overrides, model=model, extra_set=extra))
     return weekjob.model_copy(update={"spec": weekjob.spec.model_copy(update={"serving": Serving(keep=True)})})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
@@ -30,6 +31,7 @@ class UriOf:
 
 ModelUri = Annotated[str, UriOf("model")]
 OptionalModelUri = Annotated[str | None, UriOf("model")]
+AdapterUris = Annotated[dict[str, str], UriOf("adapter")]
 OptionalAdapterUri = Annotated[str | None, UriOf("adapter")]
 DataUri = Annotated[str, UriOf("data")]
 OptionalDataUri = Annotated[str | None, UriOf("data")]
@@ -39,6 +41,22 @@ EvidenceUris = Annotated[tuple[str, ...], UriOf("evidence")]
 def get_uri_kind(option: FieldInfo) -> ContentKind | None:
     """Return what an option takes by URI; ``None`` for any other option."""
     return next((mark.kind for mark in option.metadata if isinstance(mark, UriOf)), None)
+
+
+def iter_texts(value: object) -> Iterator[str]:
+    """Yield the texts in the value of an option: itself, or those within a list or a table.
+
+    >>> list(iter_texts({"student-01": "latest:sft/adapter", "rank": 8}))
+    ['latest:sft/adapter']
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from iter_texts(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from iter_texts(one)
 
 
 USES_EARLIER_WORK = "uses earlier work"

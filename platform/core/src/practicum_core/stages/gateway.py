@@ -53,6 +53,9 @@ class GatewayConfig(StageConfig):
         ge=1,
         description="Gateways that share redis_url; while it is away, each allows its share of a limit.",
     )
+    session_key: str = Field(
+        default="", description="Id of a key that is revoked at the end where the command that made it was killed."
+    )
     default_max_tokens: int = Field(
         default=512, ge=1, description="max_tokens of a request that names none, where its key has a token limit."
     )

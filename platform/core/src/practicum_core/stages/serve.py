@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import ModelUri, StageConfig, StageRecord
+from practicum_core.stages.base import AdapterUris, ModelUri, StageConfig, StageRecord
 from practicum_core.stages.spec import Endpoint, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
+LoraRank = Literal[8, 16, 32, 64, 128, 256, 320, 512]
+"""Ranks that vLLM sets memory aside for; an adapter of rank 20 takes the place of one of 32."""
+_ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
 
 class ServeConfig(StageConfig):
-    """Which model, and how vLLM runs it. Options without a note mean what vLLM's options of that name mean."""
+    """Which model, and how it is run. Options without a note mean what vLLM's options of that name mean."""
 
-    model: ModelUri = Field(default="builtin:smollm2-135m", description="URI of the model.")
+    model: ModelUri = Field(
+        default="builtin:smollm2-135m", description="URI of the model: a folder, or a GGUF file for llama.cpp."
+    )
+    engine: Literal["auto", "vllm", "llama_cpp"] = Field(
+        default="auto", description="auto takes llama.cpp for a GGUF file and vLLM for all else."
+    )
+    adapters: AdapterUris = Field(
+        default_factory=dict,
+        description="LoRA adapters of the model, each answered under its own name: {student-01: latest:sft/adapter}.",
+    )
+    max_lora_rank: LoraRank = Field(default=64, description="Rank above which an adapter is refused.")
+    max_loras: int = Field(default=4, ge=1, le=64, description="On a GPU: adapters in one batch at most.")
     served_name: str = Field(default="", description="Name in requests; without it, the last part of the URI.")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
     quantization: str | None = None
@@ -35,13 +51,23 @@ class ServeConfig(StageConfig):
     enforce_eager: bool = Field(default=True, description="False compiles the model first, which takes minutes.")
     drain_s: float = Field(default=20.0, ge=0, description="Seconds for open requests to end when it is stopped.")
 
+    @field_validator("adapters")
+    @classmethod
+    def _check_adapter_names(cls, adapters: dict[str, str]) -> dict[str, str]:
+        for name in adapters:
+            if not _ADAPTER_NAME.fullmatch(name):
+                raise ValueError(f"'{name}' is no name of an adapter: give letters, digits, dots, dashes, underscores")
+        return adapters
+
 
 class ServeRecord(StageRecord):
     """How it started and what it answered since."""
 
     model: str
-    model_path: str = Field(description="Folder that was loaded.")
+    model_path: str = Field(description="Folder or file that was loaded.")
     served_names: list[str]
+    engine: str = "vllm"
+    adapters: list[str] = Field(default_factory=list, description="Names of the adapters.")
     dtype: str
     max_model_tokens: int
     num_requests: int = Field(description="Requests that ended.")
@@ -52,8 +78,10 @@ class ServeRecord(StageRecord):
 METRICS = {
     "ready_s": key_figure("From start to ready", "从启动到就绪", "seconds"),
     "files_s": figure("Start: files of the model", "启动：获取模型文件", "seconds"),
-    "import_s": figure("Start: import of vLLM", "启动：导入 vLLM", "seconds"),
+    "import_s": figure("Start: import of the engine", "启动：导入推理引擎", "seconds"),
     "engine_s": figure("Start: weights, KV cache and warm-up", "启动：加载权重、KV 缓存与预热", "seconds"),
+    "weights_s": figure("Start: weights, of the part before", "启动：其中加载权重", "seconds"),
+    "compile_s": figure("Start: compilation, of the part before", "启动：其中编译", "seconds"),
     "server_s": figure("Start: HTTP server", "启动：HTTP 服务", "seconds"),
     "first_token_s": figure("Start: first token of the first answer", "启动：首个回答的首个词元", "seconds"),
     "num_requests": figure("Requests", "请求数", "count"),
