@@ -13,8 +13,8 @@ Format = Literal["text", "md", "csv", "html"]
 Rows = Sequence[Sequence[str]]
 
 
-def format_table(header: Sequence[str], rows: Rows, style: Format = "text") -> str:
-    """Write a table in one of four styles.
+def format_table(header: Sequence[str], rows: Rows, style: Format = "text", title: str = "Runs · 运行汇总") -> str:
+    """Write a table in one of four styles; the title is that of the HTML page.
 
     >>> print(format_table(["a", "b"], [["1", "x"]], "md"))
     | a | b |
@@ -29,7 +29,7 @@ def format_table(header: Sequence[str], rows: Rows, style: Format = "text") -> s
         case "csv":
             return _format_csv(header, rows)
         case "html":
-            return _format_html(header, rows)
+            return _format_html(header, rows, title)
 
 
 def _format_text(header: Sequence[str], rows: Rows) -> str:
@@ -72,7 +72,7 @@ def _defuse(cell: str) -> str:
     return cell
 
 
-def _format_html(header: Sequence[str], rows: Rows) -> str:
+def _format_html(header: Sequence[str], rows: Rows, title: str) -> str:
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     style = (
@@ -83,7 +83,7 @@ def _format_html(header: Sequence[str], rows: Rows) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Practicum: runs · 运行汇总</title>\n<style>{style}</style>\n</head>\n<body>\n"
-        f'<h1>Runs · 运行汇总</h1>\n<div class="scroll">\n<table>\n<thead><tr>{head}</tr></thead>\n'
+        f"<title>Practicum: {html.escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f'<h1>{html.escape(title)}</h1>\n<div class="scroll">\n<table>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody>\n</table>\n</div>\n</body>\n</html>"
     )
