@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-controller fuzz-gateway cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-controller fuzz-gateway peer-clients cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -67,6 +67,9 @@ bench-limits: ## a token limit under racing clients in real time: this gateway, 
 
 fuzz-gateway: ## requests that schemathesis makes of the gateway's description
 	FUZZ=$$(tools/ensure-env.sh fuzz) PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/fuzz_gateway.py
+
+peer-clients: ## clients of other projects against a gateway before vLLM: OpenAI's, guidellm, vLLM's bench, lm-evaluation-harness
+	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)) $(DEV)/python tests/bench/peer_clients.py
 
 cluster-up: ## a bare cluster with Kueue and KubeRay (root); uses $$KUBECONFIG or kind if there is one
 	$(CLUSTER) up

@@ -17,7 +17,8 @@ from practicum_gateway.upstream import Upstream, UpstreamPool
 
 MODELS = "/v1/models"
 SCALING = "/scaling/"
-STATE_PATHS = ("/healthz", "/startupz", "/readyz", "/metrics", "/ladder")
+STATE_PATHS = ("/healthz", "/startupz", "/readyz", "/health", "/metrics", "/ladder")
+"""``/health`` is vLLM's name of ``/readyz``, which guidellm asks before it begins."""
 _ASK_LOAD_S = 1.0
 _MAX_METRICS_BYTES = 8 << 20
 
@@ -47,7 +48,7 @@ class Pages:
         self.session: aiohttp.ClientSession | None = None
 
     async def tell_state(self, exchange: Exchange) -> None:
-        """Answer ``/healthz``, ``/startupz``, ``/readyz``, ``/metrics`` and ``/ladder``.
+        """Answer one of :data:`STATE_PATHS`.
 
         Raises:
             ApiError: It is not ready, or has no ladder.
@@ -61,7 +62,7 @@ class Pages:
             kind = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
             await exchange.respond(200, [kind], self._counters.build_page())
             return
-        if exchange.path == "/readyz":
+        if exchange.path in ("/readyz", "/health"):
             if self.is_draining:
                 raise build_draining_error()
             if self._needs_engine and not self._pool.is_known:
