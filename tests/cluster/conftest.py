@@ -15,16 +15,20 @@ from pathlib import Path
 import pytest
 
 from cluster_lacks import skip_lacking
+from clusters import open_cluster
 from controller_stand import Stand, install_operators
 from practicum_cluster.api import wait_until
 from practicum_cluster.control_plane import ControlPlane, start_alone
 from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_core.crd import KINDS, build_crd
+from school import Class
+
+_LAST_OF_CLASS = "test_the_chart_is_upgraded_and_removed"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run last what needs a program that nothing else does, which takes minutes to build."""
-    items.sort(key=lambda item: item.path.name == "test_skaffold.py")
+    """Run last what needs a program that nothing else does, which takes minutes to build, and what ends the class."""
+    items.sort(key=lambda item: (item.name == _LAST_OF_CLASS, item.path.name == "test_skaffold.py"))
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +57,16 @@ def install_definitions(plane: ControlPlane) -> None:
         plane.api.apply(build_crd(kind))
     for kind in KINDS:
         wait_until(lambda kind=kind: plane.api.find(f"/apis/practicum.dev/v1alpha1/{kind.plural}"), kind.plural)
+
+
+@pytest.fixture(scope="session")
+def school() -> Iterator[Class]:
+    """A class on a whole cluster, of which a machine runs one: the tests of several modules share it."""
+    with open_cluster() as cluster:
+        school = Class(cluster)
+        school.install()
+        school.enrol()
+        yield school
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from http import HTTPStatus
 import pytest
 import yaml
 
-from clusters import open_cluster
 from evidence_text import read_text
 from made_up.register import register
 from made_up_images import build_made_up_image, get_reference
@@ -21,7 +20,7 @@ from practicum_controller.backends.pods import CA_CONFIG_MAP
 from practicum_core import labels
 from practicum_core.crd import WEEK_JOB, build_crd
 from practicum_core.errors import EXIT_GATE, EXIT_OK
-from school import PLATFORM, ROOT, STUDENTS, TINY, Class
+from school import PLATFORM, ROOT, STUDENTS, TINY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(2400)]
 SMALL = {
@@ -46,15 +45,6 @@ WEEK_5 = {
 }
 WEEK_1 = {"unit": "experiments", "set": {"evaluate.max_new_tokens": 8}}
 WEEK_3 = {"unit": "sft", "set": SMALL, "resources": {"gpu": {"slices": 1}}}
-
-
-@pytest.fixture(scope="module")
-def school():
-    with open_cluster() as cluster:
-        school = Class(cluster)
-        school.install()
-        school.enrol()
-        yield school
 
 
 def test_a_week_ends_with_evidence(school, tmp_path):

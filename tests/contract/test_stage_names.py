@@ -47,6 +47,8 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/summary.py": "a column of the table",
         "platform/cli/src/practicum_cli/verification.py": "a factor: the model of a run",
         "platform/core/src/practicum_core/stages/quantize.py": "a kind of content",
+        "platform/controller/src/practicum_controller/backends/inference_service.py": "a field of KServe's predictor",
+        "jobs/src/practicum_jobs/agent/replica.py": "the option of a server of models",
         "jobs/src/practicum_jobs/adapters/gguf_export.py": "a key of tokenizer.json",
         "platform/cli/src/practicum_cli/announcement.py": "a field of OpenAI's requests",
         "platform/cli/src/practicum_cli/commands/serve.py": "the argument of `practicum serve`",

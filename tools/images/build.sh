@@ -65,5 +65,5 @@ for name; do
   "build_with_$engine" "$name"
   echo "$(get_image "$name") ($((SECONDS - started)) s, $engine)"
 done
-# Remove replaced images and layers that no image uses; keep the base of the next build.
-[ "$engine" != buildah ] || run_buildah rmi --prune >/dev/null
+# Remove what builds that failed left, replaced images and layers that no image uses; keep the base of the next build.
+[ "$engine" != buildah ] || { run_buildah rm --all >/dev/null && run_buildah rmi --prune >/dev/null; }

@@ -14,6 +14,7 @@ from practicum_cli import session
 from practicum_cli.request import normalize_uri
 from practicum_cli.weekjob_file import read_weekjob
 from practicum_core.errors import ConfigError
+from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec
 
 GOOD = """\
 apiVersion: practicum.dev/v1alpha1
@@ -368,3 +369,12 @@ def test_an_internal_fault_where_no_trace_can_be_kept(workplace, command, monkey
     code, _, err = command("run", "week-01", "--profile", "quick")
     assert code == 70
     assert "ZeroDivisionError: division by zero (no trace was kept" in err
+
+
+def test_a_service_of_a_cluster_is_refused_on_a_laptop(tmp_path):
+    serving = {"engine": "kserve", "maxReplicas": 2}
+    weekjob = WeekJob(metadata=Metadata(name="service"), spec=WeekJobSpec(unit="service", serving=serving))
+    with pytest.raises(ConfigError, match="kserve is a service of a cluster") as refusal:
+        session.start_run(tmp_path, weekjob)
+    assert "practicum submit" in refusal.value.fix
+    assert list(tmp_path.iterdir()) == []

@@ -118,6 +118,21 @@ def test_a_child_that_never_ran_is_not_charged(accounts, history):
     assert list_times(history) == []
 
 
+def test_replicas_are_charged_while_they_run_and_none_while_there_are_none(accounts, history):
+    served = CHILD | {"kind": "InferenceService"}
+
+    def look_at(num_pods, now):
+        pods = [build_pod(NOW, is_running=True) for _ in range(num_pods)]
+        steps = {"sft": ObservedStep(Phase.SERVING)}
+        scene = Scene(WEEK_JOB, now, Membership(ROSTER), [Child((served,), pods)], steps=steps)
+        asyncio.run(accounts.charge(scene))
+
+    for num_pods, hour in ((1, 0), (2, 1), (2, 2), (0, 3), (1, 5), (0, 6)):
+        look_at(num_pods, NOW + hour * HOUR)
+    assert all(end is not None for _, end in list_times(history))
+    assert accounts.count_gpu_hours(ROSTER.course, "student-01", NOW + 8 * HOUR) == 1 + 2 * 2 + 1
+
+
 def test_an_estimate_is_of_those_who_waited_for_the_same(places, history):
     for number in range(3):
         history.record_wait(Wait(f"gpu-{number}", "llm", 0, 600.0, NOW, 1))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from practicum_controller.backends import ChildRequest, choose_backend
+from practicum_controller.backends.backend import Sight, Standing
 from practicum_controller.backends.fit import find_unfit
+from practicum_controller.backends.request import Meter
 from practicum_controller.settings import Settings
 from practicum_core import labels, reports
 from practicum_core.course import CourseSpec, GpuSharing
@@ -69,6 +72,13 @@ def test_a_pod_is_restricted_and_told_its_step(step):
     told = {one["name"]: one["value"] for one in container["env"]}
     assert reports.PodStep.model_validate_json(told[reports.STEP_VARIABLE]).step == step
     assert container["resources"]["limits"] == container["resources"]["requests"]
+
+
+def test_a_stage_that_passes_on_what_others_compute_asks_for_little():
+    spec = {"unit": "service", "resources": {"cpu": "3", "memory": "12Gi"}}
+    engine, gateway = (build_request(step, **spec).build_resources()["requests"] for step in ("serve", "gateway"))
+    assert (engine["cpu"], engine["memory"]) == ("3", "12Gi")
+    assert (gateway["cpu"], gateway["memory"]) == ("200m", "512Mi")
 
 
 def test_only_stages_that_compute_on_gpus_ask_for_slices():
@@ -237,3 +247,78 @@ def test_a_pod_that_asked_for_no_gpu_sees_none(step, slices, is_void):
 def test_the_version_of_ray_is_that_of_the_lock():
     lock = (ROOT / "requirements" / "train.txt").read_text(encoding="utf-8")
     assert re.search(r"^ray(\[.*\])?==(\S+)", lock, re.MULTILINE)[2] == Settings().ray_version
+
+
+SERVED = {"unit": "service", "serving": {"engine": "kserve", "minReplicas": 0, "maxReplicas": 2}}
+
+
+def build_served(**spec):
+    request = replace(build_request("serve", **{**SERVED, **spec}), meter=Meter("gateway", 8080, "/scaling/engine"))
+    return choose_backend(request).build(request)
+
+
+def test_an_inference_service_is_queued_owned_and_scaled_by_what_the_gateway_counts():
+    service, address, meter, scaled = build_served()
+    assert (service["kind"], service["metadata"]["labels"][labels.QUEUE_NAME]) == ("InferenceService", "llm-student-01")
+    assert service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Standard"
+    assert {one["metadata"]["ownerReferences"][0]["uid"] for one in (service, address, meter, scaled)} == {UID}
+    predictor = service["spec"]["predictor"]
+    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (1, 2)
+    assert predictor["automountServiceAccountToken"] is False
+    told = {one["name"] for one in predictor["model"]["env"]}
+    assert {reports.STEP_VARIABLE, "PRACTICUM_REPLICA"} <= told
+    assert "storageUri" not in predictor["model"]
+    assert (scaled["spec"]["minReplicaCount"], scaled["spec"]["cooldownPeriod"]) == (0, 600)
+    [trigger] = scaled["spec"]["triggers"]
+    name = meter["metadata"]["name"]
+    assert trigger["metadata"]["url"] == f"http://{name}.student-01.svc:8080/scaling/engine"
+    assert address["spec"]["clusterIP"] == "None"
+    # Kueue queues what bears the label of a queue: an address takes no place.
+    assert all(labels.QUEUE_NAME not in one["metadata"]["labels"] for one in (address, meter, scaled))
+
+
+def test_a_model_of_the_workspace_is_mounted_by_kserve():
+    uri = "pvc://workspace/models/mine"
+    service, *_ = build_served(model={"uri": uri})
+    model = service["spec"]["predictor"]["model"]
+    assert model["storageUri"] == uri
+    assert {"name": "PRACTICUM_MODEL_MOUNT", "value": "/mnt/models"} in model["env"]
+
+
+def test_a_fixed_number_of_replicas_needs_no_autoscaler():
+    kinds = [one["kind"] for one in build_served(serving={"engine": "kserve"})]
+    assert kinds == ["InferenceService", "Service"]
+    request = build_request("serve", **SERVED)
+    # Nobody counts the load: one replica stays.
+    assert [one["kind"] for one in choose_backend(request).build(request)] == kinds
+
+
+def test_only_servers_of_models_run_on_kserve():
+    request = build_request("gateway", **SERVED)
+    assert choose_backend(request).build(request)[0]["kind"] == "Deployment"
+
+
+def show(conditions=(), pods=()):
+    marks = {labels.STEP: "serve", labels.ATTEMPT: "1"}
+    main = {"kind": "InferenceService", "metadata": {"name": "x", "uid": "u", "labels": marks}}
+    return Sight(main | {"status": {"conditions": list(conditions)}}, list(pods))
+
+
+def test_the_state_of_an_inference_service():
+    backend = choose_backend(build_request("serve", **SERVED))
+    assert "has not taken it up" in backend.read_state(show()).message
+    faulty = {"type": "PredictorReady", "status": "False", "reason": "NoRuntime", "message": "no runtime found"}
+    assert "no runtime found" in backend.read_state(show([faulty])).message
+    ready = {"type": "Ready", "status": "True"}
+    idle = backend.read_state(show([ready]))
+    assert (idle.standing, "scaled to zero" in idle.message) == (Standing.READY, True)
+    gated = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+    pods = [
+        {"metadata": {"name": name, "uid": name}, "status": {"phase": "Pending", "conditions": [one]}}
+        for name, one in (("a", ready), ("b", gated))
+    ]
+    state = backend.read_state(show([ready], pods))
+    assert (state.standing, state.message) == (
+        Standing.READY,
+        "1 of 2 replicas are ready; the next waits: waits for Kueue to take note of it",
+    )

@@ -225,7 +225,8 @@ def test_what_exists_together_is_known_before_it_starts():
     ("unit", "serving", "said"),
     [
         ("data", {}, "unit data runs no server"),
-        ("greetings", {"engine": "kserve"}, "kserve is not in this version"),
+        ("greetings", {"engine": "kserve"}, "serves no model that kserve could"),
+        ("service", {"engine": "kserve", "minReplicas": 3, "maxReplicas": 2}, "3 is more than maxReplicas 2"),
         ("greetings", {"maxReplicas": 3}, "one replica"),
         ("greetings", {"minReplicas": 0}, "one replica"),
     ],

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from practicum_cluster import images, operators
+from practicum_cluster import images, operators, serving_operators
 from practicum_cluster.api import Api
 from practicum_cluster.control_plane import ControlPlane
 from practicum_cluster.layout import TOOLS, ensure_binaries, get_cache
@@ -99,6 +99,11 @@ class BareCluster:
         """Install Kueue and KubeRay and wait until both are ready."""
         self.load(*operators.ensure_archives())
         operators.install(self.api, self.kubeconfig)
+
+    def install_serving_operators(self) -> None:
+        """Install KEDA and KServe and wait until both are ready."""
+        self.load(*serving_operators.ensure_serving_archives())
+        serving_operators.install_serving(self.api, self.kubeconfig)
 
     def load_pause(self) -> None:
         """Import the image that every pod needs for its sandbox."""

@@ -37,22 +37,19 @@ class Assignment:
         spec: The stage that runs it.
         config: Its options, validated.
         run: The run directory, made or not.
+        experiments: Folder of all runs of the workspace.
     """
 
     step: PodStep
     spec: StageSpec
     config: StageConfig
     run: RunLayout
+    experiments: Path
 
     @property
     def environment(self) -> str:
         """Name of the environment that runs it, whose image the pod must have."""
         return self.spec.find_environment(self.config)
-
-    @property
-    def experiments(self) -> Path:
-        """Folder of all runs of the workspace."""
-        return self.run.root.parent.parent
 
 
 def read_pod_step(variables: Mapping[str, str]) -> PodStep:
@@ -106,7 +103,7 @@ def check_assignment(step: PodStep, experiments: Path) -> Assignment:
         raise ConfigError(
             describe_problems(error, stage.config, prefix=f"{step.step}."), "correct the named option"
         ) from error
-    return Assignment(step, stage, config, run)
+    return Assignment(step, stage, config, run, experiments)
 
 
 def _translate(value: Any, workspace: Path) -> Any:  # noqa: ANN401 - any JSON value

@@ -25,6 +25,7 @@ from practicum_core.step_files import explain_exit, observe_error, observe_recor
 from practicum_jobs.agent.assignment import Assignment, check_assignment, read_pod_step
 from practicum_jobs.agent.container_log import LogTail, open_container_log
 from practicum_jobs.agent.ingest import Ingest, ProgressSender, build_ingest
+from practicum_jobs.agent.replica import REPLICA_VARIABLE, enter_replica, join_replicas
 from practicum_jobs.agent.reporting import build_final, build_progress
 from practicum_jobs.agent.run_directory import emit, find_record, prepare_run, resolve_lineage
 from practicum_jobs.agent.surroundings import build_environment, read_build
@@ -52,7 +53,7 @@ def run_pod(variables: Mapping[str, str]) -> int:
     with stop.installed():
         try:
             assignment = check_assignment(step, experiments)
-            seen = Attempt(assignment, ingest, stop, variables).run()
+            seen = _run_replica(assignment, ingest, stop, variables)
         except Exception as error:  # noqa: BLE001 - the edge: every fault becomes a report, its trace stays in the log
             seen = _explain(error)
         if seen.phase is Phase.SUSPENDED:
@@ -61,6 +62,16 @@ def run_pod(variables: Mapping[str, str]) -> int:
             # The kubelet starts it again: this is no end that the controller should take down.
             return get_exit_code(seen.reason or Reason.STAGE_CRASHED)
         return _tell_end(step, seen, experiments, ingest, stop)
+
+
+def _run_replica(
+    assignment: Assignment, ingest: Ingest, stop: StopRequest, variables: Mapping[str, str]
+) -> ObservedStep:
+    """Run the step, or one replica of it where there are several."""
+    if REPLICA_VARIABLE not in variables:
+        return Attempt(assignment, ingest, stop, variables).run()
+    seen = Attempt(enter_replica(assignment, variables), ingest, stop, variables).run()
+    return join_replicas(assignment) or seen if seen.phase is Phase.SUCCEEDED else seen
 
 
 def _explain(error: Exception) -> ObservedStep:

@@ -9,7 +9,7 @@ import base64
 import contextlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +23,7 @@ from practicum_cli.cluster_runs import ClusterRun, Place, read_cluster_run
 from practicum_cli.kubeconfig import explain_credentials, flatten, read_kubeconfig
 from practicum_cli.refusals import Refusal, explain_refusal
 from practicum_core import labels
+from practicum_core.api_keys import KEY_FILE, KEYS_CONFIG_MAP, KeyFile, parse_key_file
 from practicum_core.errors import DataError, PlatformError, PracticumError, Reason
 from practicum_core.phases import Phase
 
@@ -31,6 +32,7 @@ FIELD_MANAGER = "practicum-cli"
 _APPLY = "application/apply-patch+yaml"
 _ANSWER_S, _CONNECT_S = 30.0, 10.0
 _CONTAINER = "stage"
+_TRIES = 5
 _PAGE = "index.html.gz"
 _MAX_PAGE_BYTES = 64 << 20
 """A page is far smaller; what unpacks to more was not made by a report."""
@@ -148,6 +150,47 @@ class ApiServer:
         with self._explained(what):
             kept = self._find(_build_path(_CORE, run.namespace, "configmaps", name), name)
         return None if kept is None else _unpack(kept.get("binaryData", {}).get(_PAGE, ""), what)
+
+    def read_keys(self) -> KeyFile:
+        """Return the keys of the gateways of the namespace.
+
+        Raises:
+            PracticumError: The server refuses, does not answer, or there is no place for keys.
+        """
+        return self._read_keys()[0]
+
+    def change_keys(self, change: Callable[[KeyFile], KeyFile]) -> None:
+        """Change the keys of the namespace. Of two changes at the same time, one is made after the other.
+
+        Raises:
+            PracticumError: The server refuses, does not answer, or there is no place for keys.
+        """
+        path = _build_path(_CORE, self.namespace, "configmaps", KEYS_CONFIG_MAP)
+        for is_last in (*[False] * _TRIES, True):
+            file, version = self._read_keys()
+            metadata = {"name": KEYS_CONFIG_MAP, "namespace": self.namespace, "resourceVersion": version}
+            data = {KEY_FILE: change(file).model_dump_json(indent=2)}
+            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+            with self._explained(f"keys of {self.namespace}"):
+                try:
+                    self._call("PATCH", path, query={"fieldManager": FIELD_MANAGER, "force": "true"}, body=body)
+                except ApiException as error:
+                    # Somebody else changed them since they were read.
+                    if error.status != HTTPStatus.CONFLICT or is_last:
+                        raise
+                else:
+                    return
+
+    def _read_keys(self) -> tuple[KeyFile, str]:
+        where = f"keys of {self.namespace}"
+        with self._explained(where):
+            kept = self._find(_build_path(_CORE, self.namespace, "configmaps", KEYS_CONFIG_MAP), KEYS_CONFIG_MAP)
+        if kept is None:
+            detail = f"{where}: there is no ConfigMap {KEYS_CONFIG_MAP}: the namespace belongs to no course"
+            raise PlatformError(Reason.COURSE_MISSING, detail, "name your own namespace with --namespace")
+        text = (kept.get("data") or {}).get(KEY_FILE)
+        file = parse_key_file(text, f"{self.namespace}/{KEYS_CONFIG_MAP}") if text else KeyFile()
+        return file, kept["metadata"]["resourceVersion"]
 
     def _find(self, path: str, name: str) -> dict[str, Any] | None:
         """Return an object; ``None`` if it is missing, and not its kind or its namespace."""

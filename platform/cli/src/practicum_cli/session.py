@@ -18,7 +18,7 @@ from practicum_cli.run_lock import is_run_held
 from practicum_cli.runs import create_run, read_run, repair_status
 from practicum_cli.streams import tell
 from practicum_core.atomic import append_json_line
-from practicum_core.errors import PlatformError, Reason
+from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.layout import RunLayout
 from practicum_core.lineage import Lineage, resolve_references
 from practicum_core.machine import get_num_threads
@@ -56,9 +56,14 @@ def start_run(root: Path, weekjob: WeekJob, lineage: Lineage | None = None) -> P
         lineage: What the run is built on; without it, its references are resolved against ``root`` now.
 
     Raises:
-        ConfigError: A reference names no finished run.
+        ConfigError: A reference names no finished run, or the week job wants a service of a cluster.
         PlatformError: The folder cannot be written.
     """
+    if weekjob.spec.serving is not None and weekjob.spec.serving.engine != "local":
+        raise ConfigError(
+            f"serving.engine: {weekjob.spec.serving.engine} is a service of a cluster",
+            "leave it out on this machine, or give the file to a cluster: practicum submit FILE",
+        )
     steps = resolve_steps(weekjob)
     if lineage is None:
         wanted = list_references(step.config for step in steps)

@@ -113,10 +113,16 @@ class Accounts:
 
     async def _charge_child(self, child: Child, scene: Scene, roster: Roster) -> None:
         step = scene.steps[child.step]
-        if not child.slices:
-            return
         times = [usage for usage in self._usage[scene.namespace].values() if usage.key.child_uid == child.uid]
         opened = next((usage for usage in times if usage.ended_at is None), None)
+        gpus = child.slices / roster.course.spec.gpu.slices_per_gpu
+        if child.is_scaled and opened is not None and opened.gpus != gpus:
+            # A replica came or went: what they hold together from now on is an account of its own.
+            await self._close(opened, scene.now)
+            times = [replace(one, ended_at=one.ended_at or scene.now) for one in times]
+            opened = None
+        if not child.slices:
+            return
         is_running = step.phase in (Phase.RUNNING, Phase.SERVING)
         if is_running and opened is None:
             # A child that was preempted runs again under its old uid: each time is an account of its own.

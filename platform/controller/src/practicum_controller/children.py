@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from practicum_controller.backends import ChildRequest, choose_backend, get_backend
 from practicum_controller.backends.backend import Document
-from practicum_controller.backends.deployment import build_server_url
 from practicum_controller.backends.fit import find_unfit
+from practicum_controller.backends.request import Meter
+from practicum_controller.backends.server_pods import build_server_url
 from practicum_controller.client import ApiFault, Cluster
-from practicum_controller.kinds import KINDS, WEEK_JOBS
+from practicum_controller.kinds import KINDS, OPERATORS, WEEK_JOBS
 from practicum_controller.planner import Desired
 from practicum_controller.scene import Child, Scene
 from practicum_controller.settings import Settings
@@ -49,9 +50,13 @@ class Children:
         store: What the cluster looks like: children are in it as soon as they are made.
         cluster: Where changes are made.
         settings: The controller's settings.
+        is_absent: Whether the cluster does not know a kind of objects.
     """
 
-    def __init__(self, store: Store, cluster: Cluster, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, cluster: Cluster, settings: Settings, is_absent: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self._is_absent = is_absent
         self._store = store
         self._cluster = cluster
         self._settings = settings
@@ -74,7 +79,7 @@ class Children:
                 missing.pop(child.step, None)
             if not child.is_being_deleted and not _is_kept(child, request if is_wanted else None, scene):
                 await self._attempt_deletion(child, applied)
-        unfit = self._find_unfit(scene, desired, missing)
+        unfit = self._find_unfit(scene, desired, missing) or self._find_lacking(missing)
         applied.refusals |= unfit
         for step, request in missing.items():
             if step not in unfit:
@@ -91,6 +96,17 @@ class Children:
                 found = find_unfit(self._build_requests(scene, items).values())
                 unfit |= {step: hold for step, hold in found.items() if step in names}
         return unfit
+
+    def _find_lacking(self, missing: Mapping[str, ChildRequest]) -> Mapping[str, Hold]:
+        """Say which children wait for an operator that the cluster does not have."""
+        lacking: dict[str, Hold] = {}
+        for step, request in missing.items():
+            kinds = [document["kind"] for document in choose_backend(request).build(request)]
+            names = [OPERATORS[kind] for kind in kinds if kind in OPERATORS and self._is_absent(kind)]
+            if names:
+                text = f"this cluster has no {' and no '.join(names)}: ask the teacher to install it"
+                lacking[step] = Hold(Reason.UPSTREAM_UNAVAILABLE, text)
+        return lacking
 
     async def delete(self, children: Iterable[Child]) -> None:
         """Delete children that are not being deleted already."""
@@ -112,8 +128,9 @@ class Children:
             return {}
         course = scene.roster.course
         shared = (scene.weekjob, scene.uid, scene.created_at)
+        named = (course.metadata.name, course.spec, self._settings)
         requests = {
-            item.step.name: ChildRequest(*shared, item, course.metadata.name, course.spec, self._settings)
+            item.step.name: ChildRequest(*shared, item, *named, meter=_find_meter(scene, item.step.name))
             for item in items
         }
         urls = {name: build_server_url(one) for name, one in requests.items() if one.item.step.spec.is_server}
@@ -157,6 +174,15 @@ class Children:
         if not metadata.get("deletionTimestamp"):
             resource = KINDS[document["kind"]]
             await self._cluster.delete(resource, metadata["namespace"], metadata["name"], metadata["uid"])
+
+
+def _find_meter(scene: Scene, step: str) -> Meter | None:
+    """Return where the load of a step's server is counted: at a server of the unit that stands before it."""
+    for other in scene.unit.steps if scene.unit else ():
+        path = other.spec.find_meter(other.config, step) if other.spec.find_meter else None
+        if path is not None and other.spec.endpoint is not None:
+            return Meter(other.name, other.spec.endpoint.port, path)
+    return None
 
 
 def _note_fault(applied: Applied, step: str, fault: ApiFault) -> None:

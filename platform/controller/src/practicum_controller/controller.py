@@ -24,11 +24,13 @@ from practicum_controller.kinds import (
     COURSES,
     DEPLOYMENTS,
     EVENTS,
+    INFERENCE_SERVICES,
     JOBS,
     NAMESPACES,
     PODS,
     RAY_CLUSTERS,
     RAY_JOBS,
+    SCALED_OBJECTS,
     SERVICES,
     WEEK_JOBS,
     WORKLOADS,
@@ -98,7 +100,7 @@ class Controller:
         self._history = history
         self._reports, self._places = Reports(history), Places(history)
         self._accounts = Accounts(history)
-        self._children = Children(self.store, cluster, settings)
+        self._children = Children(self.store, cluster, settings, self._is_absent)
         observer = Observer(self.store, self._reports, self._places, self._accounts)
         endings = Endings(cluster, self._children, self._reports)
         publisher = Publisher(self.store, cluster, self._reports, self._places, self._accounts, endings)
@@ -119,6 +121,8 @@ class Controller:
             (RAY_JOBS, managed),
             (DEPLOYMENTS, managed),
             (SERVICES, managed),
+            (INFERENCE_SERVICES, managed),
+            (SCALED_OBJECTS, managed),
             (RAY_CLUSTERS, managed),
             (PODS, managed),
             (WORKLOADS, everything),
@@ -126,6 +130,9 @@ class Controller:
         )
         events = Reflector(self._watched, self.store, EVENTS, {"fieldSelector": _WARNINGS}, accept=_is_refusal)
         return [*(Reflector(self._watched, self.store, *one) for one in watched), events]
+
+    def _is_absent(self, kind: str) -> bool:
+        return any(one.is_absent for one in self._reflectors if one.kind == kind)
 
     def take_report(self, report: StepReport) -> None:
         """Take a report that the history has, and wake its week job."""

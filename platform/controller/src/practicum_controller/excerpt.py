@@ -57,6 +57,8 @@ def trim(document: Mapping[str, Any]) -> Document:
         case "Job" | "RayJob":
             trimmed["spec"] = {"suspend": _read_mapping(document, "spec").get("suspend", False) is True}
             trimmed["status"] = _keep_texts(status, _CHILD_TEXTS) | {"conditions": _list_conditions(status)}
+        case "InferenceService" | "ScaledObject":
+            trimmed["status"] = {"conditions": _list_conditions(status)}
         case "Service":
             trimmed["spec"] = {"ports": _read_mapping(document, "spec").get("ports") or []}
         case "Workload":

@@ -68,6 +68,9 @@ class Families:
         """Take an object, trimmed, as it is now; one whose owner is not known yet waits for it."""
         uid = document["metadata"]["uid"]
         why = get_reason_foreign(document) if uid not in self._owners else None
+        if why is not None and any(owner in self._owners for owner in document.get("owners", ())):
+            # An operator made it of a child, whose labels it has: KServe's Deployment is none of the controller's.
+            return
         if why is not None:
             self._strangers.note(kind, document, why)
             return

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from practicum_controller.backends import BACKENDS
+from practicum_controller.backends import CHILD_KINDS
 from practicum_core import labels
 
 Document = dict[str, Any]
@@ -67,7 +67,7 @@ def get_reason_foreign(document: Mapping[str, Any]) -> str | None:
     >>> get_reason_foreign({"kind": "Job", "metadata": {"labels": {labels.WEEK_JOB_UID: "abc"}}})
     'it has no owner reference to the week job abc'
     """
-    if document["kind"] not in BACKENDS:
+    if document["kind"] not in CHILD_KINDS:
         return None
     uid = get_week_job_uid(document)
     if uid not in document.get("owners", ()):

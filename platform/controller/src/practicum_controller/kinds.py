@@ -35,6 +35,9 @@ DEPLOYMENTS = Resource("Deployment", "apps/v1", "deployments")
 SERVICES = Resource("Service", "v1", "services")
 RAY_JOBS = Resource("RayJob", "ray.io/v1", "rayjobs")
 RAY_CLUSTERS = Resource("RayCluster", "ray.io/v1", "rayclusters")
+RAY_SERVICES = Resource("RayService", "ray.io/v1", "rayservices")
+INFERENCE_SERVICES = Resource("InferenceService", "serving.kserve.io/v1beta1", "inferenceservices")
+SCALED_OBJECTS = Resource("ScaledObject", "keda.sh/v1alpha1", "scaledobjects")
 PODS = Resource("Pod", "v1", "pods")
 EVENTS = Resource("Event", "v1", "events")
 NAMESPACES = Resource("Namespace", "v1", "namespaces", is_namespaced=False)
@@ -57,3 +60,13 @@ KINDS: Mapping[str, Resource] = MappingProxyType(
     {value.kind: value for value in list(globals().values()) if isinstance(value, Resource)}
 )
 """Kind -> where its objects live."""
+
+OPERATORS: Mapping[str, str] = MappingProxyType(
+    {
+        RAY_JOBS.kind: "KubeRay",
+        RAY_SERVICES.kind: "KubeRay",
+        INFERENCE_SERVICES.kind: "KServe",
+        SCALED_OBJECTS.kind: "KEDA",
+    }
+)
+"""Kind -> the operator that brings it."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from practicum_controller.accounts import Accounts
-from practicum_controller.backends import get_backend
+from practicum_controller.backends import BACKENDS, get_backend
 from practicum_controller.backends.backend import Document
 from practicum_controller.backends.pod_status import is_pod_alive
 from practicum_controller.documents import read_status, read_week_job
@@ -105,9 +105,9 @@ def list_children(family: Family) -> list[Child]:
     objects = list(family.children.values())
     children: list[Child] = []
     for main in objects:
-        backend = get_backend(main["kind"])
-        if main["kind"] != backend.resources[0].kind:
+        if main["kind"] not in BACKENDS:
             continue
+        backend = get_backend(main["kind"])
         beside = [one for resource in backend.resources[1:] for one in objects if _is_beside(one, main, resource.kind)]
         pods = [pod for pod in family.pods.values() if backend.is_pod_of(pod, main)]
         children.append(Child((main, *beside), pods))

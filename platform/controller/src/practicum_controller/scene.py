@@ -10,8 +10,8 @@ from typing import Any
 
 from practicum_controller.backends import get_backend
 from practicum_controller.backends.backend import Document, Sight
-from practicum_controller.backends.deployment import read_server_url
 from practicum_controller.backends.pod_status import is_pod_running
+from practicum_controller.backends.server_pods import get_service_name, read_server_url
 from practicum_controller.documents import read_time
 from practicum_controller.family import get_attempt, get_slices
 from practicum_controller.kinds import SERVICES
@@ -63,14 +63,20 @@ class Child:
 
     @property
     def slices(self) -> int:
-        """GPU slices that all its pods hold together."""
-        return get_slices(self.main)
+        """GPU slices that all its pods hold together: of one that is scaled, those that run."""
+        return get_slices(self.main) * (sum(map(is_pod_running, self.pods)) if self.is_scaled else 1)
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the number of its pods changes while it runs."""
+        return get_backend(self.main["kind"]).is_scaled
 
     @property
     def endpoint(self) -> str | None:
         """Address of a server; ``None`` for a task."""
-        urls = (read_server_url(one) for one in self.objects[1:] if one["kind"] == SERVICES.kind)
-        return next(urls, None)
+        name = get_service_name(self.name)
+        named = (one for one in self.objects[1:] if one["kind"] == SERVICES.kind and one["metadata"]["name"] == name)
+        return next(map(read_server_url, named), None)
 
     @property
     def is_being_deleted(self) -> bool:

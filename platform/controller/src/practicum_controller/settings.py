@@ -25,6 +25,7 @@ class Settings:
     separated by commas, at which pods find the cluster's DNS; without them the controller's own, which is a pod's.
     ``tls_secret`` is the Secret of a certificate that the controller issues and renews itself, for ``tls_hosts``
     (separated by commas), and writes into ``tls_dir``; without it, the files in ``tls_dir`` are somebody else's.
+    ``serving_runtime`` is KServe's ClusterServingRuntime of the chart.
     """
 
     namespace: str = "practicum-system"
@@ -48,6 +49,7 @@ class Settings:
     history_days: int = 400
     dns_networks: str = ""
     ray_version: str = "2.60.0"
+    serving_runtime: str = "practicum"
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:

@@ -105,7 +105,9 @@ def _read_final(report: StepReport, child: Child | None) -> ObservedStep:
 
 def _observe_child(child: Child, facts: StepFacts, report: StepReport | None) -> ObservedStep:
     queued = {child.uid, *(pod["metadata"]["uid"] for pod in child.pods)}
-    workload = next((one for one in facts.workloads if not queued.isdisjoint(one.get("owners", ()))), None)
+    own = [one for one in facts.workloads if not queued.isdisjoint(one.get("owners", ()))]
+    # Of several replicas, the one that waits is told of.
+    workload = min(own, key=lambda one: find_condition(one, "Admitted") is not None, default=None)
     state = get_backend(child.main["kind"]).read_state(Sight(child.main, child.pods, workload, facts.warnings))
     phase = _PHASES[state.standing]
     return ObservedStep(

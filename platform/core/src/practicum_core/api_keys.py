@@ -18,7 +18,11 @@ from practicum_core.errors import ConfigError, DataError, PlatformError, Reason
 from practicum_core.file_lock import lock_within
 
 KEY_FILE = "gateway-keys.json"
-"""Name of the file of keys in the folder of all runs."""
+"""Name of the file of keys in the folder of all runs, and in the ConfigMap of a student on a cluster."""
+KEYS_CONFIG_MAP = "practicum-gateway-keys"
+"""ConfigMap of a student's keys. It is no secret: it holds hashes of 256 random bits."""
+KEYS_VARIABLE = "PRACTICUM_GATEWAY_KEYS"
+"""File of keys that a gateway reads where the folder of all runs is not the place, told by whoever starts it."""
 _PREFIX = "sk-practicum-"
 _LOCK_TIMEOUT_S = 10.0
 
@@ -110,11 +114,20 @@ def read_key_file(path: Path) -> KeyFile:
         return KeyFile()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}", "repair the file of keys, or move it away") from error
+    return parse_key_file(text, str(path))
+
+
+def parse_key_file(text: str, where: str) -> KeyFile:
+    """Read keys from the text of a file; ``where`` names it in an error.
+
+    Raises:
+        DataError: The text is broken.
+    """
     try:
         return KeyFile.model_validate(json.loads(text))
     except (ValueError, ValidationError) as error:
         problem = str(error).splitlines()[0]
-        raise DataError(f"{path}: no file of keys ({problem})", "repair the file of keys, or move it away") from error
+        raise DataError(f"{where}: no file of keys ({problem})", "repair the file of keys, or move it away") from error
 
 
 def change_key_file(path: Path, change: Callable[[KeyFile], KeyFile]) -> None:

@@ -159,6 +159,17 @@ class Budget(Resource):
     )
 
 
+class CourseServing(Resource):
+    """How served models of a course behave."""
+
+    idle_seconds: int = Field(
+        default=600,
+        ge=10,
+        le=86_400,
+        description="Seconds without a request after which a service with minReplicas 0 is scaled to zero.",
+    )
+
+
 class CourseSpec(Resource):
     """The specification that a teacher writes."""
 
@@ -176,6 +187,7 @@ class CourseSpec(Resource):
     queue: QueueSpec = Field(default_factory=QueueSpec)
     quota: StudentQuota = Field(default_factory=StudentQuota)
     stage_resources: StageResources = Field(default_factory=StageResources)
+    serving: CourseServing = Field(default_factory=CourseServing)
     workspace: Workspace = Field(default_factory=Workspace)
     priorities: list[Priority] = Field(
         default_factory=list, max_length=20, description="Priorities that a week job may ask for."

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from practicum_core.course import CourseSpec, CourseStatus
-from practicum_core.curriculum import UNITS
+from practicum_core.curriculum import CLUSTER_TOOLS, UNITS
 from practicum_core.quantities import MIN_CPU, MIN_MEMORY
 from practicum_core.weekjob import WeekJobSpec, WeekJobStatus
 
@@ -268,7 +268,7 @@ def build_crd(kind: Kind) -> Schema:
 def _build_root(kind: Kind) -> Schema:
     spec = build_schema(kind.spec)
     if kind is WEEK_JOB:
-        spec["properties"]["unit"]["enum"] = list(UNITS)
+        spec["properties"]["unit"]["enum"] = [*UNITS, *CLUSTER_TOOLS]
     return {
         "type": "object",
         "description": kind.description,

@@ -78,6 +78,8 @@ TOOLS: dict[str, Unit] = {
 }
 """Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
 comparison of two models or result files, the blind test, a model in service, a load test, and one step of a dossier."""
+CLUSTER_TOOLS = (SERVICE.name,)
+"""Those of them that a week job of a cluster may name."""
 
 _TEN = (
     "experiments",

@@ -84,6 +84,8 @@ def resolve_unit(weekjob: WeekJob) -> ResolvedUnit:
         except ValidationError as error:
             problems += list_problems(error, stage.config, prefix=f"{step.name}.", noun="option")
             continue
+        if stage.follow_replicas is not None and weekjob.spec.serving and weekjob.spec.serving.engine != "local":
+            config = stage.follow_replicas(config)
         problems.extend(f"{step.name}: {problem}" for problem in find_reference_problems(config))
         steps.append(ResolvedStep(step.name, stage, config, _list_needs(unit, step)))
     problems += _refuse_serving(weekjob, unit, stages) + _refuse_endpoints(steps) + _refuse_escapes(steps)
@@ -128,11 +130,13 @@ def _refuse_serving(weekjob: WeekJob, unit: Unit, stages: Mapping[str, StageSpec
     if not any(stage.is_server for stage in stages.values()):
         return [f"serving: unit {unit.name} runs no server; leave it out"]
     problems = []
-    if serving.engine != "local":
-        problems.append(f"serving.engine: {serving.engine} is not in this version; local is")
-    replicas = (serving.min_replicas, serving.max_replicas)
-    if any(count not in (None, 1) for count in replicas):
+    if serving.engine != "local" and not any(stage.join_records for stage in stages.values()):
+        problems.append(f"serving.engine: unit {unit.name} serves no model that {serving.engine} could; leave it out")
+    fewest, most = serving.min_replicas, serving.max_replicas
+    if serving.engine == "local" and any(count not in (None, 1) for count in (fewest, most)):
         problems.append("serving: a local server has one replica; leave minReplicas and maxReplicas out")
+    if fewest is not None and most is not None and fewest > most:
+        problems.append(f"serving: minReplicas {fewest} is more than maxReplicas {most}")
     return problems
 
 

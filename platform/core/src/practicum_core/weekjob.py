@@ -96,6 +96,9 @@ class Serving(Resource):
     )
     min_replicas: int | None = Field(default=None, ge=0, description="Fewest model servers that are kept.")
     max_replicas: int | None = Field(default=None, ge=1, description="Most model servers under load.")
+    requests_per_replica: int = Field(
+        default=8, ge=1, le=10_000, description="Requests that wait or run for which one model server more is started."
+    )
     keep: bool = Field(
         default=False,
         description="True keeps the servers after the last step, until the week job is deleted or its time to live is "

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import uvicorn
 
-from practicum_core.api_keys import KEY_FILE, change_key_file
+from practicum_core.api_keys import KEY_FILE, KEYS_VARIABLE, change_key_file
 from practicum_core.metrics import Metric
 from practicum_core.rungs import RUNG_FILE
 from practicum_core.stage_process import HOST_VARIABLE, PARENT_VARIABLE, PORT_VARIABLE
@@ -62,7 +62,7 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         DataError: The file of keys, or the knowledge base, is broken.
     """
     raise_file_limit()
-    keys = Path(config.keys) if config.keys else ctx.experiments / KEY_FILE
+    keys = Path(config.keys or os.environ.get(KEYS_VARIABLE) or ctx.experiments / KEY_FILE)
     gateway = Gateway(
         config,
         keys if config.require_key else None,

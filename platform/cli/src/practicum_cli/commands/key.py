@@ -1,21 +1,26 @@
-"""``practicum key``: keys of the gateway made, listed and revoked. A running gateway follows within a second."""
+"""``practicum key``: keys of the gateway made, listed and revoked.
+
+A running gateway follows within a second on this machine. On a cluster the kubelet takes a minute or two.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from practicum_cli.commands.options import experiments_option
+from practicum_cli.cluster_runs import Place
+from practicum_cli.commands.options import cluster_options, experiments_option
 from practicum_cli.streams import tell
 from practicum_cli.tables import format_table
-from practicum_core.api_keys import KEY_FILE, KeyLimits, change_key_file, make_key, read_key_file
+from practicum_core.api_keys import KEY_FILE, KeyFile, KeyLimits, change_key_file, make_key, read_key_file
 
 
 @click.group()
 def key() -> None:
-    """Make, list or revoke keys of the gateway; their hashes alone are kept."""
+    """Make, list or revoke keys of the gateway, of this machine or of a cluster; their hashes alone are kept."""
 
 
 @key.command()
@@ -25,6 +30,7 @@ def key() -> None:
 @click.option("--concurrent-requests", type=click.IntRange(min=1), help="Requests at the same time, streams too.")
 @click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="0 comes first in a queue.")
 @experiments_option
+@cluster_options
 def make(
     *,
     owner: str,
@@ -33,6 +39,7 @@ def make(
     concurrent_requests: int | None,
     priority: int,
     experiments: Path,
+    place: Place | None,
 ) -> None:
     """Make a key for OWNER and print it, this once."""
     limits = KeyLimits(
@@ -42,13 +49,14 @@ def make(
         priority=priority,
     )
     secret, made = make_key(owner, limits, _now())
-    change_key_file(experiments / KEY_FILE, lambda file: file.add(made))
+    _change(experiments, place, lambda file: file.add(made))
     tell(secret)
 
 
 @key.command(name="list")
 @experiments_option
-def list_keys(*, experiments: Path) -> None:
+@cluster_options
+def list_keys(*, experiments: Path, place: Place | None) -> None:
     """List the keys with their limits."""
     rows = [
         [
@@ -61,7 +69,7 @@ def list_keys(*, experiments: Path) -> None:
             _show(one.limits.concurrent_requests),
             str(one.limits.priority),
         ]
-        for one in read_key_file(experiments / KEY_FILE).keys
+        for one in _read(experiments, place).keys
     ]
     header = ["KEY", "OWNER", "MADE", "REVOKED", "TOKENS/MIN", "REQUESTS/MIN", "AT ONCE", "PRIORITY"]
     tell(format_table(header, rows) if rows else "no keys yet")
@@ -70,10 +78,30 @@ def list_keys(*, experiments: Path) -> None:
 @key.command()
 @click.argument("key_id", metavar="KEY")
 @experiments_option
-def revoke(*, key_id: str, experiments: Path) -> None:
+@cluster_options
+def revoke(*, key_id: str, experiments: Path, place: Place | None) -> None:
     """Revoke KEY, named as `practicum key list` names it."""
-    change_key_file(experiments / KEY_FILE, lambda file: file.revoke(key_id, _now()))
+    _change(experiments, place, lambda file: file.revoke(key_id, _now()))
     tell(f"key {key_id} is revoked")
+
+
+def _read(experiments: Path, place: Place | None) -> KeyFile:
+    if place is None:
+        return read_key_file(experiments / KEY_FILE)
+    from practicum_cli.api_server import connect  # noqa: PLC0415 - its client loads for seconds
+
+    with connect(place) as server:
+        return server.read_keys()
+
+
+def _change(experiments: Path, place: Place | None, change: Callable[[KeyFile], KeyFile]) -> None:
+    if place is None:
+        change_key_file(experiments / KEY_FILE, change)
+        return
+    from practicum_cli.api_server import connect  # noqa: PLC0415 - as above
+
+    with connect(place) as server:
+        server.change_keys(change)
 
 
 def _show(limit: int | None) -> str:

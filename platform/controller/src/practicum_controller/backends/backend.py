@@ -68,11 +68,12 @@ class Backend(Protocol):
 
     ``resources`` are the kinds of its objects, made and deleted in this order; the first is the main object, which
     stands for the child: its uid is the child's. What a server's pod reports of its end is not the server's, while
-    the child is there: the next pod goes on.
+    the child is there: the next pod goes on. ``is_scaled``: the number of its pods changes while it runs.
     """
 
     resources: tuple[Resource, ...]
     is_server: bool
+    is_scaled: bool
 
     def build(self, request: ChildRequest) -> list[dict[str, Any]]:
         """Return the child's objects in the order of ``resources``."""

@@ -31,6 +31,7 @@ class JobBackend:
 
     resources: tuple[Resource, ...] = (JOBS,)
     is_server = False
+    is_scaled = False
 
     def build(self, request: ChildRequest) -> list[dict[str, Any]]:
         """Return the Job. It starts suspended: the queue lets it out."""

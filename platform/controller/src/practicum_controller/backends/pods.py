@@ -10,6 +10,7 @@ from typing import Any
 from practicum_controller.backends.backend import Needs
 from practicum_controller.backends.request import ChildRequest
 from practicum_core import reports
+from practicum_core.api_keys import KEY_FILE, KEYS_CONFIG_MAP, KEYS_VARIABLE
 
 Document = dict[str, Any]
 USER_ID = 65532
@@ -20,6 +21,7 @@ CA_CONFIG_MAP = "practicum-ingest-ca"
 GRACE_PERIOD_S = 120
 """Seconds in which a stage that is told to stop may write its checkpoint."""
 _TOKEN_SECONDS = 3600
+_KEYS = "/var/run/practicum-keys"
 # What a pod may keep outside its workspace, such as the session of Ray; more evicts it.
 _TMP_SIZE = "10Gi"
 
@@ -42,6 +44,8 @@ def build_pod_template(request: ChildRequest, *, is_restartable: bool = False) -
         "containers": [_build_container(request)],
         "volumes": _build_volumes(),
     }
+    if request.item.step.spec.takes_keys:
+        _add_keys(spec)
     if not is_restartable:
         spec["restartPolicy"] = "Never"
     if request.course.queue.node_labels:
@@ -89,6 +93,14 @@ def _build_volumes() -> list[Document]:
         {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}},
     ]
+
+
+def _add_keys(spec: Document) -> None:
+    """Give a pod the student's keys; a change reaches its file within a minute or two, when the kubelet looks."""
+    container = spec["containers"][0]
+    container["env"].append({"name": KEYS_VARIABLE, "value": f"{_KEYS}/{KEY_FILE}"})
+    container["volumeMounts"].append({"name": "keys", "mountPath": _KEYS, "readOnly": True})
+    spec["volumes"].append({"name": "keys", "configMap": {"name": KEYS_CONFIG_MAP, "optional": True}})
 
 
 def get_needs(request: ChildRequest) -> Needs:

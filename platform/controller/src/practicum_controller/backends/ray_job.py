@@ -44,6 +44,7 @@ class RayJobBackend:
 
     resources: tuple[Resource, ...] = (RAY_JOBS,)
     is_server = False
+    is_scaled = False
 
     def build(self, request: ChildRequest) -> list[dict[str, Any]]:
         """Return the RayJob. It starts suspended: the queue lets it out."""

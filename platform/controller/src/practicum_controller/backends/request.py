@@ -16,6 +16,7 @@ from practicum_core.course import CourseSpec
 from practicum_core.errors import ConfigError
 from practicum_core.plan import StepObject
 from practicum_core.stage_process import ENDPOINTS_VARIABLE
+from practicum_core.stages.spec import PodSize
 from practicum_core.weekjob import WeekJob
 
 Document = dict[str, Any]
@@ -34,10 +35,20 @@ an image that names none of them, or that says "all", sees every device of the n
 
 
 @dataclass(frozen=True)
+class Meter:
+    """Where the load of a server is counted: the step of a server before it, its port, and the path of the count."""
+
+    step: str
+    port: int
+    path: str
+
+
+@dataclass(frozen=True)
 class ChildRequest:
     """What is needed to build a child.
 
-    ``course_name`` names the queue; ``endpoints`` are the addresses of the servers that the step needs.
+    ``course_name`` names the queue; ``endpoints`` are the addresses of the servers that the step needs; ``meter`` is
+    where the load of a server is counted, if anywhere.
     """
 
     weekjob: WeekJob
@@ -48,6 +59,7 @@ class ChildRequest:
     course: CourseSpec
     settings: Settings
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    meter: Meter | None = None
 
     @property
     def name(self) -> str:
@@ -125,8 +137,9 @@ class ChildRequest:
 
     def build_resources(self) -> Document:
         """Return requests and limits, equal, so that what the queue counted is what the pod gets."""
-        asked, usual = self.weekjob.spec.resources, self.course.stage_resources
-        amounts: dict[str, str] = {"cpu": asked.cpu or usual.cpu, "memory": asked.memory or usual.memory}
+        asked, usual, fixed = self.weekjob.spec.resources, self.course.stage_resources, self.item.step.spec.pod_size
+        size = fixed or PodSize(asked.cpu or usual.cpu, asked.memory or usual.memory)
+        amounts: dict[str, str] = {"cpu": size.cpu, "memory": size.memory}
         if self.slices:
             amounts[self.course.gpu.get_resource_name()] = str(self.slices)
         return {"requests": amounts, "limits": dict(amounts)}

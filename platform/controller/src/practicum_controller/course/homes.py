@@ -11,8 +11,10 @@ from typing import Any
 from practicum_controller.backends.pods import CA_CONFIG_MAP, SERVICE_ACCOUNT, WORKSPACE_CLAIM
 from practicum_controller.settings import Settings
 from practicum_core import labels
+from practicum_core.api_keys import KEYS_CONFIG_MAP
 from practicum_core.course import Course, Student
 from practicum_core.quantities import MIN_CPU, MIN_MEMORY
+from practicum_core.stages import STAGES
 
 Document = dict[str, Any]
 STUDENT_ROLE = "practicum-student"
@@ -44,6 +46,8 @@ def build_home(course: Course, student: Student, settings: Settings, authority: 
         _build_object(course, student, "v1", "ServiceAccount", SERVICE_ACCOUNT, automountServiceAccountToken=False),
         build_role_binding(course, student),
         _build_object(course, student, "v1", "ConfigMap", CA_CONFIG_MAP, data={"ca.crt": authority}),
+        # Without content: the student's command writes it.
+        _build_object(course, student, "v1", "ConfigMap", KEYS_CONFIG_MAP),
         build_local_queue(course, student),
     ]
 
@@ -80,6 +84,8 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
     operator = {"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}}
     outside = {"matchExpressions": [{"key": labels.STUDENT, "operator": "DoesNotExist"}]}
     ray = {"podSelector": operator, "namespaceSelector": outside}
+    # KEDA's operator asks the gateways how much waits.
+    keda = {"podSelector": {"matchLabels": {"app": "keda-operator"}}, "namespaceSelector": outside}
     # Any address would do to carry data out: a server of one's own that listens on this port. The pods of the DNS, and
     # where pods are told to ask: a cache of the node that takes the questions is no pod.
     blocks = filter(None, settings.dns_networks.split(","))
@@ -103,6 +109,11 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
             "policyTypes": ["Egress"],
             "egress": [{"to": [platform], "ports": [{"protocol": "TCP", "port": settings.ingest_port}]}],
         },
+        "practicum-load": {
+            "podSelector": everything,
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [keda], "ports": [{"protocol": "TCP", "port": port} for port in list_meter_ports()]}],
+        },
         "practicum-ray": {
             "podSelector": {"matchLabels": {"ray.io/is-ray-node": "yes"}},
             "policyTypes": ["Ingress"],
@@ -113,6 +124,12 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
         _build_object(course, student, "networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
         for name, spec in policies.items()
     ]
+
+
+def list_meter_ports() -> list[int]:
+    """Return the ports of the stages that tell the load of others."""
+    specs = (spec for spec in STAGES.values() if spec.find_meter is not None)
+    return sorted({spec.endpoint.port for spec in specs if spec.endpoint is not None})
 
 
 def build_role_binding(course: Course, student: Student) -> Document:

@@ -9,13 +9,17 @@ from pydantic import Field, model_validator
 from practicum_core.metrics import Metric
 from practicum_core.rungs import RungChange
 from practicum_core.stages.base import StageConfig, StageRecord
-from practicum_core.stages.spec import Endpoint, StageSpec
+from practicum_core.stages.spec import Endpoint, PodSize, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.stages.upstreams import UpstreamConfig, check_upstreams
 from practicum_core.texts import Bilingual
 
 REDIS_PASSWORD_VARIABLE = "PRACTICUM_REDIS_PASSWORD"  # noqa: S105 - its name
 """Where the gateway finds the password of Redis: a configuration is kept with the run."""
+
+
+_FIRST_REPLICA_S = 300.0
+"""An engine takes a minute or two from its making to its first answer, and may wait in a queue before."""
 
 
 class GatewayConfig(StageConfig):
@@ -167,6 +171,28 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
     return f"The gateway answered {asked.value:.0f} requests" if asked is not None and asked.value else ""
 
 
+def find_meter(config: GatewayConfig, step: str) -> str | None:
+    """Return the path at which the gateway tells the load of an engine; ``None`` for one that it does not know.
+
+    >>> find_meter(GatewayConfig(), "serve"), find_meter(GatewayConfig(), "other")
+    ('/scaling/engine', None)
+    """
+    return next((f"/scaling/{one.name}" for one in config.upstreams if one.url == f"step:{step}"), None)
+
+
+def follow_replicas(config: GatewayConfig) -> GatewayConfig:
+    """Return the options for engines whose replicas come and go: each has an address, and a first one is waited for.
+
+    >>> told = follow_replicas(GatewayConfig())
+    >>> told.upstreams[0].discover, told.hold_timeout_s
+    (True, 300.0)
+    """
+    found = [one.model_copy(update={"discover": one.url.startswith("step:")}) for one in config.upstreams]
+    is_set = "hold_timeout_s" in config.model_fields_set
+    hold_s = config.hold_timeout_s if is_set else _FIRST_REPLICA_S
+    return config.model_copy(update={"upstreams": tuple(found), "hold_timeout_s": hold_s})
+
+
 SPEC = StageSpec(
     "gateway",
     Bilingual(
@@ -177,6 +203,10 @@ SPEC = StageSpec(
     GatewayRecord,
     program="practicum_gateway.stage",
     endpoint=Endpoint(port=8080, ready_path="/readyz", live_path="/healthz", startup_s=60.0),
+    find_meter=find_meter,
+    follow_replicas=follow_replicas,
+    takes_keys=True,
+    pod_size=PodSize("200m", "512Mi"),
     metrics=METRICS,
     describe_result=describe_result,
 )

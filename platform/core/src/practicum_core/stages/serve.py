@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -90,6 +91,9 @@ METRICS = {
 }
 
 
+_COUNTS = ("num_requests", "prompt_tokens", "completion_tokens")
+
+
 def describe_result(metrics: Mapping[str, Metric]) -> str:
     """Say how long the start took; empty where it never became ready.
 
@@ -100,6 +104,30 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
     return f"The model was ready {ready.value:.1f} s after the start of its server" if ready is not None else ""
 
 
+def join_records(records: Sequence[ServeRecord]) -> ServeRecord:
+    """Join the records of the replicas of one server: what they answered together, and how the first of them started.
+
+    >>> times = {"started_at": "2026-01-02T03:04:05Z", "finished_at": "2026-01-02T03:05:05Z", "duration_s": 60}
+    >>> model = {"model": "m", "model_path": "/m", "served_names": ["m"], "dtype": "bfloat16", "max_model_tokens": 512}
+    >>> counts = {"num_requests": 2, "prompt_tokens": 10, "completion_tokens": 4}
+    >>> about = {**times, **model, **counts, "metrics": [Metric(name="num_requests", value=2)]}
+    >>> one = ServeRecord(stage="serve", step="serve", **about)
+    >>> joined = join_records([one, one])
+    >>> joined.num_requests, joined.metrics[0].value
+    (4, 4.0)
+    """
+    ordered = sorted(records, key=lambda record: record.started_at)
+    totals = {name: sum(getattr(record, name) for record in ordered) for name in _COUNTS}
+    first, last = ordered[0], max(ordered, key=lambda record: record.finished_at)
+    metrics = [
+        one.model_copy(update={"value": float(totals[one.name])}) if one.name in totals else one
+        for one in first.metrics
+    ]
+    seconds = dt.datetime.fromisoformat(last.finished_at) - dt.datetime.fromisoformat(first.started_at)
+    span = {"finished_at": last.finished_at, "duration_s": seconds.total_seconds()}
+    return first.model_copy(update={**totals, **span, "metrics": metrics})
+
+
 SPEC = StageSpec(
     "serve",
     Bilingual("answers OpenAI's HTTP API with a model until it is stopped", "用模型提供 OpenAI 接口，直到被停止"),
@@ -108,6 +136,7 @@ SPEC = StageSpec(
     ServeRecord,
     endpoint=Endpoint(port=8000, ready_path="/readyz", live_path="/healthz", startup_s=900.0),
     uses_gpu=True,
+    join_records=join_records,
     metrics=METRICS,
     describe_result=describe_result,
 )

@@ -52,6 +52,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class PodSize:
+    """CPUs and memory of a pod, as Kubernetes writes them."""
+
+    cpu: str
+    memory: str
+
+
+@dataclass(frozen=True)
 class Export:
     """A file or folder that a stage leaves for other runs, named in references such as ``latest:sft/merged``."""
 
@@ -87,6 +95,9 @@ def _use_one_pod(config: Any) -> int:  # noqa: ANN401 - as above
     return 1
 
 
+JoinRecords = Callable[[Sequence[Any]], Any]
+
+
 def _say_nothing(metrics: Mapping[str, Metric]) -> str:
     del metrics
     return ""
@@ -107,6 +118,14 @@ class StageSpec:
         program: Module with ``run(config, context)``; ``practicum_jobs.<name>`` without it.
         endpoint: Where it answers; a stage that has one is a server, every other a task.
         uses_gpu: Whether it computes on a GPU where it has one.
+        find_meter: Returns the path at which a server with a given config tells the load of another step's server;
+            ``None`` where it tells none of it. A stage without this function tells none.
+        follow_replicas: Returns the options of a server with a given config whose upstream servers have replicas that
+            come and go.
+        join_records: Joins the records of several servers that ran one step; a stage without it runs in one pod.
+        takes_keys: Whether its requests need keys, which its pod gets from the student's ConfigMap.
+        pod_size: What its pod asks for on a cluster, whatever the week job's resources say; for a stage that passes on
+            what others compute.
         choose_runner: What runs it with a given config.
         count_pods: How many pods compute at the same time with a given config.
         is_presentation: Whether it only draws what others measured. Such a stage sees every other step's end, and its
@@ -129,6 +148,11 @@ class StageSpec:
     program: str = ""
     endpoint: Endpoint | None = None
     uses_gpu: bool = False
+    find_meter: Callable[[Any, str], str | None] | None = None
+    follow_replicas: Callable[[Any], Any] | None = None
+    join_records: JoinRecords | None = None
+    takes_keys: bool = False
+    pod_size: PodSize | None = None
     other_environments: tuple[str, ...] = ()
     choose_environment: Callable[[Any], str] | None = None
     choose_runner: Callable[[Any], Runner] = _run_one_process

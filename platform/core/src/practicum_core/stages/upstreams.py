@@ -51,7 +51,7 @@ class UpstreamConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_discovery(self) -> UpstreamConfig:
-        if self.discover and not self.url.startswith("http://"):
+        if self.discover and not self.url.startswith(("http://", "step:")):
             # The certificate of a TLS server names its host and not its address.
             raise ValueError("discover needs an address that starts with http://")
         return self
