@@ -82,6 +82,9 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/load/scrape.py": "a source of metrics",
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
     },
+    "loadtest": {
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum loadtest`",
+    },
     "serve": {
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
         "platform/core/src/practicum_core/stages/evaluate.py": "the environment of that name",

@@ -38,6 +38,7 @@ class LazyGroup(click.Group):
         "blind": ("blind", "Let people compare two models blindly: make, import, reveal."),
         "dossier": ("dossier", "Take a failure to its cause, a fix and a regression test."),
         "serve": ("serve", "Serve a model behind the gateway on this machine."),
+        "loadtest": ("loadtest", "Load a server with requests and measure what it bears."),
         "key": ("key", "Make, list or revoke keys of the gateway."),
         "grade": ("grade", "The table of a class: points, lateness, and whose evidence is wrong."),
         "init": ("init", "Lay down the experiments template in a folder."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from practicum_core.units.shared_steps import CLIENT_KEPT_UP
 from practicum_core.units.unit import Step, Unit
 
 SERVICE = Unit(
@@ -22,5 +23,6 @@ LOAD_TEST = Unit(
     "测出服务能承受的请求速率，以及最先受限之处。",
     ("W7.2",),
     (Step("loadtest", "loadtest", config={"url": "http://127.0.0.1:8080"}),),
+    (CLIENT_KEPT_UP,),
 )
 """What ``practicum loadtest`` runs."""

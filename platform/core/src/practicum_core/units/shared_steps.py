@@ -20,3 +20,12 @@ NO_LEAKAGE = build_gate(
     "No evaluation row is in the training data",
     "训练数据中没有评测样本",
 )
+CLIENT_KEPT_UP = build_gate(
+    "client_kept_up",
+    "loadtest",
+    "client_ok",
+    Comparison.EQUAL,
+    1,
+    "The load generator kept its schedule, so that the figures are the server's",
+    "负载发生器按计划发送请求，因此结果反映的是服务端",
+)
