@@ -136,12 +136,12 @@ def test_an_execution_gets_its_rows_and_options_and_nothing_of_the_caller(tmp_pa
 
 
 def test_a_change_to_the_platform_reaches_the_execution_and_not_the_platform(tmp_path):
-    edit = Edit("practicum_core/split_names.py", "from __future__ import annotations", "PLANTED = 1")
+    edit = Edit("plant", "practicum_core/split_names.py", "from __future__ import annotations", "PLANTED = 1")
     program = "import practicum_core.split_names as planted; assert planted.PLANTED == 1"
     material = Material(edits=[edit], files=read_material(_write(tmp_path / "repro", program_py=program)).files)
     assert judge(CleanRoom(tmp_path / "room"), DOSSIER.repro, material, DOSSIER.symptom).outcome is Outcome.GOOD
     with pytest.raises(DataError, match="occurs 0 times"):
-        build_tree([Edit("practicum_core/split_names.py", "not there", "")], tmp_path / "tree")
+        build_tree([Edit("plant", "practicum_core/split_names.py", "not there", "")], tmp_path / "tree")
 
 
 @pytest.mark.parametrize(

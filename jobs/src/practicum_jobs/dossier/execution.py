@@ -85,7 +85,7 @@ class CleanRoom:
 
     def _build_variables(self, material: Material, place: Path) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-        tree = material.tree or (self._get_tree(material.edits) if material.edits else None)
+        tree = material.tree or (self._get_tree(edits) if (edits := material.package_edits) else None)
         packages = (
             [str(tree)] if tree else list(dict.fromkeys(str(path.parent) for path in find_stage_packages().values()))
         )

@@ -1,8 +1,8 @@
-"""The material of a repro: its program, its configuration, its rows, and changes to the platform's own code.
+"""The material of a repro: its program, its configuration, its rows, and changes to code.
 
 A folder of material holds some of: ``program.py`` and files that it reads, ``config.yaml``, ``rows.jsonl``, and
-``edits.yaml``, changes to the packages of the platform as ``[{file, find, replace}]``. What lies in the folder of a fix
-goes over it: options one by one, files whole, edits after those that are there.
+``edits.yaml``, changes to those files or to the packages of the platform as ``[{name, file, find, replace}]``. What
+lies in the folder of a fix goes over it: options one by one, files whole, edits after those that are there.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -26,11 +26,29 @@ _OWN = frozenset({CONFIG, ROWS, EDITS})
 
 @dataclass(frozen=True)
 class Edit:
-    """One change to a file of the platform's packages: a text that occurs once, and what stands there instead."""
+    """One change to code: a text that occurs once in a file, and what stands there instead.
 
+    The file is one of the material's own, or PACKAGE/PATH of the platform's packages, which are changed in a copy.
+    """
+
+    name: str
     file: str
     find: str
     replace: str
+
+    def apply(self, path: Path) -> None:
+        """Change a file.
+
+        Raises:
+            DataError: There is none, or the text does not occur in it exactly once.
+        """
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if text.count(self.find) != 1:
+            raise DataError(
+                f"edit {self.name}: the text to replace occurs {text.count(self.find)} times in {self.file}, not once",
+                "name a file of the repro or of the platform's packages, and a text that stands in it once",
+            )
+        path.write_text(text.replace(self.find, self.replace), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -40,9 +58,9 @@ class Material:
     Attributes:
         config: Options.
         rows: Lines of JSON, by id of the row.
-        edits: Changes to the platform's packages.
+        edits: Changes to code.
         files: Every other file, by name.
-        tree: Folder to import the platform's packages from, in place of the installed ones with ``edits``.
+        tree: Folder to import the platform's packages from, in place of the installed ones with the edits.
         overlay: Folder of packages that come before those of the environment.
     """
 
@@ -64,11 +82,37 @@ class Material:
         gone = [key for key in keys if key not in self.config]
         return replace(self, config={key: one for key, one in (dict(good) | own).items() if key not in gone})
 
+    def with_edits(self, names: Sequence[str]) -> Material:
+        """Keep the edits with these names alone."""
+        return replace(self, edits=[edit for edit in self.edits if edit.name in set(names)])
+
+    @property
+    def package_edits(self) -> list[Edit]:
+        """The edits to the platform's packages."""
+        return [edit for edit in self.edits if edit.file not in self.files]
+
     def write(self, folder: Path) -> None:
         """Write configuration, rows and files into a folder, as the program finds them."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, path in self.files.items():
             shutil.copyfile(path, folder / name)
+        for edit in self.edits:
+            if edit.file in self.files:
+                edit.apply(folder / edit.file)
+        self._write_inputs(folder)
+
+    def write_material(self, folder: Path) -> None:
+        """Write it as :func:`read_material` reads it: files unchanged, and the edits beside them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, path in self.files.items():
+            if path.parent != folder:
+                shutil.copyfile(path, folder / name)
+        self._write_inputs(folder)
+        if self.edits:
+            text = yaml.safe_dump([asdict(edit) for edit in self.edits], sort_keys=False, allow_unicode=True)
+            (folder / EDITS).write_text(text, encoding="utf-8")
+
+    def _write_inputs(self, folder: Path) -> None:
         (folder / CONFIG).write_text(yaml.safe_dump(dict(self.config), allow_unicode=True), encoding="utf-8")
         (folder / ROWS).write_text("".join(f"{line}\n" for line in self.rows.values()), encoding="utf-8")
 
@@ -94,22 +138,21 @@ def read_material(folder: Path, fix: Path | None = None) -> Material:
 
 
 def build_tree(edits: Sequence[Edit], folder: Path) -> Path:
-    """Copy the platform's packages into a folder, change them there, and return the folder.
+    """Make a folder with the platform's packages, change them there, and return it. Unchanged packages are links.
 
     Raises:
         DataError: An edit names no file of them, or its text does not occur in it exactly once.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = {PurePosixPath(edit.file).parts[0] for edit in edits}
     for name, source in find_stage_packages().items():
-        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        if name in changed:
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (folder / name).symlink_to(source, target_is_directory=True)
     for edit in edits:
-        path = resolve_inside(folder, edit.file)
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if text.count(edit.find) != 1:
-            raise DataError(
-                f"{edit.file}: the text to replace occurs {text.count(edit.find)} times, not once: {edit.find[:80]!r}",
-                "name a file of the platform's packages, and a text that stands in it once",
-            )
-        path.write_text(text.replace(edit.find, edit.replace), encoding="utf-8")
+        # Nothing is written through a link: packages that an edit names were copied.
+        edit.apply(resolve_inside(folder, edit.file))
     return folder
 
 
@@ -123,9 +166,12 @@ def _read_config(path: Path) -> dict[str, Any]:
 def _read_edits(path: Path) -> list[Edit]:
     content = _read_yaml(path, [])
     try:
-        return [Edit(**{key: str(value) for key, value in one.items()}) for one in content]
+        edits = [Edit(**{key: str(value) for key, value in one.items()}) for one in content]
     except (TypeError, AttributeError) as error:
-        raise DataError(f"{path}: expected a list of file, find and replace", "see docs/debugging.md") from error
+        raise DataError(f"{path}: expected a list of name, file, find and replace", "see docs/debugging.md") from error
+    if len({edit.name for edit in edits}) < len(edits):
+        raise DataError(f"{path}: two edits have one name", "give every edit a name of its own")
+    return edits
 
 
 def _read_yaml(path: Path, default: object) -> Any:  # noqa: ANN401 - any YAML value

@@ -143,7 +143,7 @@ def _build_hypotheses(folder: Path, dossier: Dossier) -> Section:
     ]
     blocks: list[Block] = [Table(B("Hypotheses kept and dropped", "保留与排除的假设"), columns, rows)]
     if dossier.cause:
-        blocks.insert(0, Paragraph(dossier.cause))
+        blocks.insert(0, Paragraph(B(dossier.cause, dossier.cause_zh or dossier.cause)))
     blocks += [block for one in dossier.searches for block in _show_log(folder, one.axis)]
     return Section("hypotheses", title, blocks, reading)
 

@@ -47,6 +47,11 @@ def build_config_space(material: Material, good: Mapping[str, Any]) -> Space:
     return Space(Axis.CONFIG, keys, lambda chosen: material.with_options(good, chosen), has_baseline=True)
 
 
+def build_edit_space(material: Material) -> Space:
+    """Return the changes to code as candidates; the code without any of them is known to be good."""
+    return Space(Axis.EDITS, [edit.name for edit in material.edits], material.with_edits, has_baseline=True)
+
+
 class Investigation:
     """One search.
 

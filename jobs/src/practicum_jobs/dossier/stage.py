@@ -88,7 +88,7 @@ def _solve(bench: Workbench, name: str, exercise: Exercise) -> Dossier:
     for axis in exercise.axes:
         dossier = bisect(bench, dossier, axis)
     if _is_answer(dossier, exercise):
-        dossier = dossier.model_copy(update={"cause": exercise.cause.en})
+        dossier = dossier.model_copy(update={"cause": exercise.cause.en, "cause_zh": exercise.cause.zh})
     for part in (FIX, REGRESSION):
         shutil.copytree(FOLDER / name / part, bench.folder / part)
     dossier = close(bench, dossier)

@@ -30,7 +30,7 @@ from practicum_jobs.dossier.execution import CleanRoom, Trial, execute_repro, ju
 from practicum_jobs.dossier.material import CONFIG, Material, read_material
 from practicum_jobs.dossier.regression import check_material, list_problems
 from practicum_jobs.dossier.repetition import repeat
-from practicum_jobs.dossier.search import Investigation, Space, build_config_space, build_row_space
+from practicum_jobs.dossier.search import Investigation, Space, build_config_space, build_edit_space, build_row_space
 
 REPRO, GOOD, MINIMAL, FIX, REGRESSION, BISECT, CAPTURED = (
     "repro",
@@ -97,11 +97,12 @@ def _minimize(bench: Workbench, dossier: Dossier, material: Material) -> Dossier
         reduced = reduced.with_rows(culprits[Axis.ROWS])
     if Axis.CONFIG in culprits:
         reduced = reduced.with_options(read_good(bench), culprits[Axis.CONFIG])
+    if Axis.EDITS in culprits:
+        reduced = reduced.with_edits(culprits[Axis.EDITS])
     seen = repeat(lambda: bench.execute(dossier, reduced), bench.repeats)
     shutil.rmtree(bench.folder / MINIMAL, ignore_errors=True)
     if seen.verdict is Verdict.REPRODUCED:
-        shutil.copytree(bench.folder / REPRO, bench.folder / MINIMAL)
-        reduced.write(bench.folder / MINIMAL)
+        reduced.write_material(bench.folder / MINIMAL)
     named = "; ".join(f"{axis}: {', '.join(names)}" for axis, names in culprits.items())
     runs = texts.RUNS.format(bad=seen.num_bad, runs=seen.num_runs)
     line = texts.MINIMAL.format(culprits=named, verdict=texts.VERDICTS[seen.verdict], runs=runs)
@@ -153,7 +154,9 @@ def _build_space(bench: Workbench, axis: Axis) -> Space:
         return build_row_space(material)
     if axis is Axis.CONFIG:
         return build_config_space(material, read_good(bench))
-    raise ConfigError(f"a search over {axis} is not in this version", "axes: rows, config")
+    if axis is Axis.EDITS:
+        return build_edit_space(material)
+    raise ConfigError(f"a search over {axis} is not in this version", "axes: rows, config, edits")
 
 
 def read_good(bench: Workbench) -> Mapping[str, Any]:

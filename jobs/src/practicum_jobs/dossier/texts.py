@@ -16,6 +16,7 @@ STATES: dict[State, B] = {
 HYPOTHESES: dict[Axis, B] = {
     Axis.ROWS: B("Some rows of the data cause it.", "由某些数据行引起。"),
     Axis.CONFIG: B("Some options cause it.", "由某些配置项引起。"),
+    Axis.EDITS: B("Some of the latest changes to the code cause it.", "由近期的某些代码改动引起。"),
     Axis.COMMITS: B("A commit brought it in.", "由某次提交引入。"),
     Axis.PACKAGES: B("The versions of some packages cause it.", "由某些软件包的版本引起。"),
 }

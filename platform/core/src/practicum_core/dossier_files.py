@@ -25,6 +25,7 @@ class Axis(StrEnum):
 
     ROWS = "rows"
     CONFIG = "config"
+    EDITS = "edits"
     COMMITS = "commits"
     PACKAGES = "packages"
 
@@ -166,6 +167,7 @@ class Dossier(_Part):
     minimal: Reproduction | None = Field(default=None, description="Of the repro with nothing but the culprits.")
     searches: list[Search] = Field(default_factory=list, description="The last one of each axis.")
     cause: str = Field(default="", description="The cause in words.")
+    cause_zh: str = Field(default="", description="The same in Chinese, where it is known in both languages.")
     closing: Closing | None = None
     events: list[Event] = Field(default_factory=list)
 

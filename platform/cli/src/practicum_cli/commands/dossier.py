@@ -69,7 +69,7 @@ def run(*, name: str, repeats: int, experiments: Path, as_json: bool) -> int:
 
 @dossier.command()
 @click.argument("name", metavar="NAME|FOLDER")
-@click.option("--axis", type=click.Choice(["rows", "config"]), default="rows", show_default=True)
+@click.option("--axis", type=click.Choice(["rows", "config", "edits"]), default="rows", show_default=True)
 @_repeats_option
 @experiments_option
 @_json_option
@@ -77,7 +77,7 @@ def bisect(*, name: str, axis: str, repeats: int, experiments: Path, as_json: bo
     """Search for the cause along one axis; exit 1 where none was found there.
 
     rows narrows the data down to the rows that make it fail; config narrows the options in which repro/config.yaml and
-    good/config.yaml differ.
+    good/config.yaml differ; edits narrows the changes to code in repro/edits.yaml.
     """
     options: dict[str, SetValue] = {"action": "bisect", "axis": axis, "repeats": repeats}
     return _act(_find(name, experiments), experiments, options, as_json=as_json)

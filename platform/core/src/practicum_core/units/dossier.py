@@ -15,7 +15,7 @@ DOSSIER = Unit(
     "Take failures from a symptom to a cause, a fix and a regression test, with every execution on record.",
     "将失败从症状追到原因、修复与回归测试，并记录每一次执行。",
     _REQUIREMENTS,
-    (Step("dossier", "dossier", quick={"exercises": ["nan-row"], "repeats": 3}), REPORT),
+    (Step("dossier", "dossier", quick={"exercises": ["nan-row", "time-zone"], "repeats": 3}), REPORT),
     (
         build_gate(
             "dossiers",
