@@ -212,7 +212,7 @@ class Gateway:
         passage = self._build_passage(exchange, caller, inspected, generates=generates)
         passage.rung = rung
         try:
-            async with exchange.watch_client():
+            with exchange.watch_client():
                 if degradation is None:
                     await self.dispatcher.pass_on(exchange, caller, passage, route)
                 else:
@@ -226,8 +226,8 @@ class Gateway:
                 self.counters.first_byte.observe(passage.first_byte_s - arrived_s)
 
     def _inspect(self, exchange: Exchange, body: bytes) -> Inspected:
-        config = self._config
-        return inspect_body(body, config.max_choices, GENERATING.get(exchange.path, ()), config.sticky_bytes)
+        sticky_bytes = self._config.sticky_bytes if self.pool.has_choice else 0
+        return inspect_body(body, self._config.max_choices, GENERATING.get(exchange.path, ()), sticky_bytes)
 
     def _find_route(self, inspected: Inspected, rung: Rung) -> Route:
         """Find the engines for a request; none for one that is held.

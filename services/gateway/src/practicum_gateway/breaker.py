@@ -23,6 +23,9 @@ class Outcome(StrEnum):
     """The client went away, or the upstream said that it is busy."""
 
 
+_BAD = frozenset({Outcome.FAILED, Outcome.SLOW})
+
+
 class BreakerState(StrEnum):
     """Whether requests are let through."""
 
@@ -109,7 +112,7 @@ class CircuitBreaker:
 
     def record(self, outcome: Outcome, *, is_probe: bool = False) -> None:
         """Count the end of a request that was let through."""
-        is_bad = outcome in {Outcome.FAILED, Outcome.SLOW}
+        is_bad = outcome in _BAD
         if is_probe:
             self._num_probes -= 1
             self._judge_probe(outcome)

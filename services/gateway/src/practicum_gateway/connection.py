@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.errors import ApiError
+from practicum_gateway.exchange import WATCH, ClientWatch
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -25,6 +26,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._watch: ClientWatch | None = None
+        self._next_watch: ClientWatch | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -32,9 +35,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timers."""
+        """Stop the timers, and the work for a client that has no answer yet."""
         self._cancel_timers()
         super().connection_lost(exc)
+        if self._watch is not None:
+            self._watch.tell_gone()
+
+    def on_message_begin(self) -> None:
+        """Begin a request whose client is watched."""
+        super().on_message_begin()
+        self._next_watch = self.scope[WATCH] = ClientWatch()  # type: ignore[literal-required]
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, and refuse one that is too long."""
@@ -73,6 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+        self._watch = self._next_watch
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -24,7 +24,7 @@ from practicum_gateway.upstream import NoReplica, Route, Service
 _TIMEOUT_HEADER = b"x-request-timeout-ms"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Turn:
     """What the wait of a request goes by.
 
@@ -93,8 +93,7 @@ class Dispatcher:
                     if missing is not None:
                         await self._hold.wait(missing, turn.owner, turn.priority, held_until_s - self._clock())
                         # All that were held come at once now, and none shall be lost to the queue's shorter wait.
-                        longest_wait_s = max(held_until_s - self._clock(), config.queue_timeout_s)
-                        turn = Turn(turn.owner, turn.priority, turn.service, turn.ends_s, longest_wait_s)
+                        turn.longest_wait_s = max(held_until_s - self._clock(), config.queue_timeout_s)
                     try:
                         await self._take_turn(exchange, passage, turn)
                     except NoReplica as error:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+import msgspec
+
 _DATA = b"data:"
 _MAX_EVENT_BYTES = 8 << 20
 _BAD_REQUEST, _FAILED = 400, 500
+_NO_CHOICES = (b"[]", b"null")
 
 
 @dataclass(frozen=True)
@@ -88,28 +91,46 @@ class EventStream:
             self.has_failed |= _is_own_failure(_parse(payload).get("error"))
         if b'"usage"' not in payload:
             return False
-        document = _parse(payload)
-        usage = read_usage(document)
+        told = _read_told(payload)
+        usage = _read_counts(told)
         if usage is None:
             return False
         self.usage = usage
-        return self._hides_usage and not document.get("choices")
+        return self._hides_usage and bytes(told.choices) in _NO_CHOICES
 
 
-def read_usage(document: dict[str, object]) -> Usage | None:
-    """Return the usage that an answer tells; ``None`` where it tells none."""
-    usage = document.get("usage")
-    if not isinstance(usage, dict):
+class _Counts(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Told(msgspec.Struct):
+    """What the gateway reads of an answer, or of an event."""
+
+    usage: _Counts | None = None
+    choices: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+_TOLD = msgspec.json.Decoder(_Told)
+
+
+def _read_told(payload: bytes) -> _Told:
+    try:
+        return _TOLD.decode(payload)
+    except (msgspec.MsgspecError, RecursionError):
+        return _Told()
+
+
+def _read_counts(told: _Told) -> Usage | None:
+    if told.usage is None:
         return None
-    counts = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
-    if not all(isinstance(count, int) and count >= 0 for count in counts):
-        return None
-    return Usage(*counts)
+    counts = (told.usage.prompt_tokens or 0, told.usage.completion_tokens or 0)
+    return Usage(*counts) if min(counts) >= 0 else None
 
 
 def read_body_usage(body: bytes) -> Usage | None:
-    """Return the usage of an answer that came in one piece."""
-    return read_usage(_parse(body))
+    """Return the usage of an answer that came in one piece; ``None`` where it tells none."""
+    return _read_counts(_read_told(body))
 
 
 def has_error_shape(body: bytes) -> bool:

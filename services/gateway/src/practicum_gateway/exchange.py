@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from practicum_gateway.errors import ApiError, ClientGone
@@ -16,11 +15,49 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
+WATCH = "practicum.watch"
+"""Where a request's scope holds what the server tells of its client."""
 _MAX_ID_BYTES = 128
 _RUN = secrets.token_hex(6).encode()
 _NUMBERS = itertools.count(1)
 _DISCARDED_BODIES = 16
 """Of a body that is too long, so many times the longest are read before the connection is closed."""
+
+
+class ClientWatch:
+    """Ends the work for a client that goes away: a block that is cancelled when its connection is lost.
+
+    The server tells it, so that no request needs a task of its own that waits for that.
+
+    Attributes:
+        is_gone: Whether the client went away before its answer was complete.
+    """
+
+    __slots__ = ("_task", "is_gone")
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self.is_gone = False
+
+    def tell_gone(self) -> None:
+        """Say that the connection was lost."""
+        self.is_gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def stop(self) -> None:
+        """Let the client go: it has its answer."""
+        self._task = None
+
+    def __enter__(self) -> None:
+        if self.is_gone:
+            raise ClientGone
+        self._task = asyncio.current_task()
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        task, self._task = self._task, None
+        if kind is asyncio.CancelledError and self.is_gone and task is not None and task.uncancel() == 0:
+            raise ClientGone from None
 
 
 class Exchange:
@@ -53,7 +90,7 @@ class Exchange:
         self.is_ended = False
         self._receive = receive
         self._send = send
-        self._is_gone = False
+        self._watch: ClientWatch = scope.get(WATCH) or ClientWatch()
         self._is_body_too_long = False
         # A body may come with any method, and with a chunked one its length is not known.
         has_body = not self.headers.keys().isdisjoint((b"content-length", b"transfer-encoding"))
@@ -97,34 +134,13 @@ class Exchange:
             raise _build_length_error(max_bytes)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    @contextlib.asynccontextmanager
-    async def watch_client(self) -> AsyncIterator[None]:
-        """Cancel the block when the client goes away. The body must have been read.
+    def watch_client(self) -> ClientWatch:
+        """Cancel a block (``with``) when the client goes away. The body must have been read.
 
         Raises:
             ClientGone: It went away.
         """
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("no task runs")
-        watcher = asyncio.create_task(self._cancel_when_gone(task))
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self._is_gone and task.uncancel() == 0:
-                raise ClientGone from None
-            raise
-        finally:
-            watcher.cancel()
-
-    async def _cancel_when_gone(self, task: asyncio.Task[Any]) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if self.is_ended:
-            # The server says so after every answer. A client that has its answer may go.
-            return
-        self._is_gone = True
-        task.cancel()
+        return self._watch
 
     async def start(self, status: int, headers: Headers) -> None:
         """Begin the answer."""
@@ -141,6 +157,7 @@ class Exchange:
     async def end(self, chunk: bytes = b"") -> None:
         """End the answer."""
         self.is_ended = True
+        self._watch.stop()
         await self._send({"type": "http.response.body", "body": chunk})
 
     async def respond(self, status: int, headers: Headers, body: bytes) -> None:

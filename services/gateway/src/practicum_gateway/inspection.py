@@ -23,6 +23,7 @@ _MAX_FIELD_BYTES = 4096
 """Of a field that the gateway reads, the prompts apart: a longer one is none that an engine knows."""
 _MAX_PROMPTS = 2048
 """As many as OpenAI takes of texts to embed; of such lists the gateway counts no more."""
+_COUNTS = ("n", "best_of", "max_tokens", "max_completion_tokens")
 _RAW_NULL = msgspec.Raw(b"null")
 
 
@@ -41,7 +42,29 @@ class _Body(msgspec.Struct):
     input: msgspec.Raw = _RAW_NULL
 
 
+class _Options(msgspec.Struct):
+    """The field ``stream_options``."""
+
+    include_usage: bool | None = None
+
+
+class _UsualBody(msgspec.Struct):
+    """The same fields of a body in which they all have the kinds that an engine expects: built in one go."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: _Options | None = None
+    n: int | None = None
+    best_of: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    messages: msgspec.Raw = _RAW_NULL
+    prompt: msgspec.Raw = _RAW_NULL
+    input: msgspec.Raw = _RAW_NULL
+
+
 _BODY = msgspec.json.Decoder(_Body)
+_USUAL_BODY = msgspec.json.Decoder(_UsualBody)
 # An array of so many elements at most: one with more is refused where they begin, and not built before.
 _Prompts = msgspec.defstruct(
     "_Prompts",
@@ -102,32 +125,32 @@ def inspect_body(body: bytes, max_choices: int, bounds: Sequence[str], sticky_by
         ApiError: It is no JSON object, or a field that the gateway needs has no sensible value.
     """
     fields = _parse(body)
-    model = _read_field(fields.model, "model", str, "a text")
-    stream = _read_field(fields.stream, "stream", bool, "true or false")
-    options = _read_field(fields.stream_options, "stream_options", dict, "an object")
     prompts = memoryview(fields.prompt if bounds else fields.input)
     # An engine embeds each text of a list for itself, each as long as the model allows.
     num_answers = _count_prompts(prompts)
     if bounds:
-        wanted = [_read_count(fields.n, "n", 1) or 1, _read_count(fields.best_of, "best_of", 1) or 1]
-        num_answers *= max(wanted)
+        num_answers *= max(_check_count(fields.n, "n", 1) or 1, _check_count(fields.best_of, "best_of", 1) or 1)
         if num_answers > max_choices:
             raise ApiError(
                 400, "too_many_choices", f"{num_answers} answers are asked for; {max_choices} are allowed", param="n"
             )
-    named = [limit for name in bounds if (limit := _read_count(getattr(fields, name), name, 0)) is not None]
-    said = memoryview(fields.messages) if fields.messages is not _RAW_NULL else prompts
+    named = [limit for name in bounds if (limit := _check_count(getattr(fields, name), name, 0)) is not None]
+    options = fields.stream_options
+    beginning = b""
+    if sticky_bytes:
+        said = prompts if fields.messages is _RAW_NULL else memoryview(fields.messages)
+        beginning = (fields.model or "").encode(errors="replace") + b"\0" + bytes(said[:sticky_bytes])
     return Inspected(
         body=body,
-        model=model,
-        is_streamed=bool(stream),
-        shows_usage=bool((options or {}).get("include_usage")),
+        model=fields.model,
+        is_streamed=bool(fields.stream),
+        shows_usage=options is not None and bool(options.include_usage),
         # A JSON text is at least as long as what it says, and each message's own syntax longer than its template's.
         prompt_bound=len(body) + _TEMPLATE_BYTES,
         num_answers=num_answers,
         max_new_tokens=max(named, default=None) if bounds else 0,
         has_stream_options=options is not None,
-        beginning=(model or "").encode(errors="replace") + b"\0" + bytes(said[:sticky_bytes]) if sticky_bytes else b"",
+        beginning=beginning,
     )
 
 
@@ -144,11 +167,15 @@ def insert_fields(body: bytes, fields: dict[str, Any]) -> bytes:
     return head + (b"" if head.endswith(b"{") else b",") + added.encode()
 
 
-def _parse(body: bytes) -> _Body:
+def _parse(body: bytes) -> _UsualBody:
     try:
         # Texts that are passed over are not looked at by the parser.
         body.decode()
-        return _BODY.decode(body)
+        try:
+            return _USUAL_BODY.decode(body)
+        except msgspec.ValidationError:
+            # Some field is odd: the same again, with a reason for each.
+            return _read_odd_body(_BODY.decode(body))
     except UnicodeDecodeError as error:
         raise ApiError(400, "invalid_json", f"the body is not UTF-8 (byte {error.start})") from error
     except msgspec.ValidationError as error:
@@ -158,10 +185,22 @@ def _parse(body: bytes) -> _Body:
         raise ApiError(400, "invalid_json", f"the body is no JSON: {why}") from error
 
 
+def _read_odd_body(raw: _Body) -> _UsualBody:
+    options = _read_field(raw.stream_options, "stream_options", dict, "an object")
+    counts = {name: _read_field(getattr(raw, name), name, int, _describe_count(0)) for name in _COUNTS}
+    return _UsualBody(
+        model=_read_field(raw.model, "model", str, "a text"),
+        stream=_read_field(raw.stream, "stream", bool, "true or false"),
+        stream_options=None if options is None else _Options(bool(options.get("include_usage"))),
+        messages=raw.messages,
+        prompt=raw.prompt,
+        input=raw.input,
+        **counts,
+    )
+
+
 def _read_field(raw: msgspec.Raw, name: str, kind: type[Any], expected: str) -> Any:  # noqa: ANN401 - of that kind
     """Read a field; ``None`` where it is not there, or null."""
-    if raw is _RAW_NULL:
-        return None
     if memoryview(raw).nbytes > _MAX_FIELD_BYTES:
         raise _refuse(name, expected)
     value = json.loads(bytes(raw))
@@ -170,12 +209,14 @@ def _read_field(raw: msgspec.Raw, name: str, kind: type[Any], expected: str) -> 
     return value
 
 
-def _read_count(raw: msgspec.Raw, name: str, minimum: int) -> int | None:
-    expected = f"a whole number of {minimum} or more, and no more than {_MAX_COUNT}"
-    value = _read_field(raw, name, int, expected)
+def _check_count(value: int | None, name: str, minimum: int) -> int | None:
     if value is not None and not minimum <= value <= _MAX_COUNT:
-        raise _refuse(name, expected)
-    return int(value) if value is not None else None
+        raise _refuse(name, _describe_count(minimum))
+    return value
+
+
+def _describe_count(minimum: int) -> str:
+    return f"a whole number of {minimum} or more, and no more than {_MAX_COUNT}"
 
 
 def _count_prompts(prompts: memoryview) -> int:

@@ -159,6 +159,7 @@ class UpstreamPool:
 
     Attributes:
         services: By name.
+        has_choice: Whether there are several engines.
         listeners: Called whenever an engine, a model or a weight changed.
     """
 
@@ -172,6 +173,7 @@ class UpstreamPool:
         holds: bool = False,
     ) -> None:
         self.services: dict[str, Service] = {}
+        self.has_choice = False
         self.listeners: list[Callable[[], None]] = []
         self._settings = settings
         self._max_ejected_share = max_ejected_share
@@ -313,6 +315,7 @@ class UpstreamPool:
 
     def _change(self) -> None:
         self._routes.clear()
+        self.has_choice = len(self.upstreams) > 1
         for service in self.services.values():
             service.num_ready = sum(one.is_known for one in service.replicas)
             for one in service.replicas:
