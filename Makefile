@@ -59,8 +59,8 @@ bench-gpu: ## fine-tuning on a GPU compared with a plain TRL script; without a p
 bench-eval: ## an evaluation: its statistics, and 500 items by vLLM beside the bare engine and lm-evaluation-harness
 	tests/bench/bench-eval.sh
 
-bench-gateway: ## what the gateway adds to a request, beside a bare pass-through
-	PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_gateway.py
+bench-gateway: ## what the gateway adds to a request, beside a bare pass-through and LiteLLM
+	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_gateway.py $(BENCH_ARGS)
 
 bench-limits: ## a token limit under racing clients in real time: this gateway, two over Redis, and LiteLLM
 	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_limits.py
