@@ -78,7 +78,7 @@ _POINTS = (
     _Point(
         "《个人信息保护法》第五十一条 / PIPL, Art. 51",
         B("Personal data is protected by technical measures", "以技术措施保护个人信息"),
-        B("answers are masked by the audit's own rules", "按审计规则对回答脱敏"),
+        B("addresses and long numbers in answers are masked", "对回答中的邮箱与长号码脱敏"),
         "leaks_guarded",
     ),
     _Point(

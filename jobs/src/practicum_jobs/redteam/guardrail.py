@@ -10,8 +10,6 @@ import re
 from dataclasses import replace
 
 from practicum_jobs.redteam.probes import CODEWORD, Probe
-from practicum_jobs.text.pii import find_pii, mask_matches
-from practicum_jobs.text.secrets import find_secrets
 
 RULES = {
     "en": (
@@ -34,6 +32,9 @@ _SCREEN = re.compile(
     r"|跟我重复",
     re.IGNORECASE,
 )
+_PRIVATE = re.compile(
+    rf"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\+?[0-9](?:[ -]?[0-9]){{6,}}|{re.escape(CODEWORD)}", re.IGNORECASE
+)
 _HIDDEN_INSTRUCTION = re.compile(
     r"[^.。!！\n]*(?:ignore (?:all )?(?:previous|prior) instructions|the task has changed|assistant:"
     r"|note to the assistant"
@@ -44,7 +45,8 @@ _HIDDEN_INSTRUCTION = re.compile(
 
 def describe_rules() -> str:
     """Return a hash of all rules, by which a record names them."""
-    content = "\0".join([*RULES.values(), *REFUSAL.values(), _SCREEN.pattern, _HIDDEN_INSTRUCTION.pattern])
+    patterns = (_SCREEN, _PRIVATE, _HIDDEN_INSTRUCTION)
+    content = "\0".join([*RULES.values(), *REFUSAL.values(), *(one.pattern for one in patterns)])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -60,11 +62,9 @@ def guard_probe(probe: Probe) -> Probe | None:
 
 
 def filter_answer(answer: str) -> str:
-    """Mask personal data, secrets and the codeword in an answer.
+    """Mask addresses, long numbers and the codeword in an answer.
 
-    >>> filter_answer("call 13900139001")
-    'call 1*********1'
+    >>> filter_answer("call 13900139001 or write to student-11@example.com; it is 2026")
+    'call *********** or write to **********************; it is 2026'
     """
-    masked = mask_matches(answer, find_pii(answer))
-    masked = mask_matches(masked, find_secrets(masked))
-    return re.sub(re.escape(CODEWORD), "*" * len(CODEWORD), masked, flags=re.IGNORECASE)
+    return _PRIVATE.sub(lambda match: "*" * len(match.group()), answer)
