@@ -152,6 +152,29 @@ def test_while_redis_is_away_each_gateway_allows_its_share(redis):
     asyncio.run(run())
 
 
+def test_a_redis_that_hangs_is_waited_for_once(redis):
+    async def run():
+        async with build_pair(redis, "hung", time.monotonic, lease_s=3.0, tokens_per_minute=100) as (one, two):
+            await settle(one, (await admit(one, 10))[0], 10)
+            redis.pause()
+            try:
+                began_s = time.monotonic()
+                for tokens in (20, 10):
+                    grant, headers = await admit(one, tokens)
+                    assert headers["x-practicum-limits"] == "share"
+                    await settle(one, grant, tokens)
+                assert 1.5 < time.monotonic() - began_s < 3.0
+                assert isinstance((await admit(one, 11))[0], Denial)
+            finally:
+                redis.resume()
+            await wait_until_shared(one)
+            # What was asked while it hung is done now; nobody knows of it, so it is charged when its lease is over.
+            await asyncio.sleep(3.2)
+            assert int((await admit(two, 0))[1]["x-ratelimit-remaining-tokens"]) == 100 - 10 - 20
+
+    asyncio.run(run())
+
+
 def test_a_gateway_starts_without_redis(redis):
     async def run():
         redis.stop()

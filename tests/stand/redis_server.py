@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -46,6 +47,13 @@ class RedisServer:
                     return
                 assert time.monotonic() < deadline_s, "Redis did not start"
                 time.sleep(0.02)
+
+    def pause(self) -> None:
+        """Let it hang: it accepts connections and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self._process is not None:

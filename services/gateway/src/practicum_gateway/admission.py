@@ -199,6 +199,8 @@ class SharedAdmission:
         held, key = caller.meter.hold(tokens), caller.key.id
         self._num_open += 1
         self._open_by_key[key] += gateway == self._id
+        # Redis answered, was lost, and is back: it may have forgotten this one.
+        self._num_unknown += self.is_shared and gateway != self._id
 
         def end(used: int) -> None:
             held.settle(used)
