@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-controller fuzz-gateway peer-clients cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-serve bench-controller fuzz-gateway peer-clients cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -39,7 +39,7 @@ format: ## format the code
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-bench: bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-controller ## every bench
+bench: bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-serve bench-controller ## every bench
 
 bench-audit: ## the data audit compared with datasketch and Presidio
 	tests/bench/bench-audit.sh
@@ -61,6 +61,9 @@ bench-eval: ## an evaluation: its statistics, and 500 items by vLLM beside the b
 
 bench-gateway: ## what the gateway adds to a request, beside a bare pass-through and LiteLLM
 	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_gateway.py $(BENCH_ARGS)
+
+bench-serve: ## from `practicum serve` to the first token beside bare vLLM, and how load slows vLLM and the tests' engine
+	tests/bench/bench-serve.sh
 
 bench-limits: ## a token limit under racing clients in real time: this gateway, two over Redis, and LiteLLM
 	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_limits.py
