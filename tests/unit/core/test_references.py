@@ -12,10 +12,11 @@ from practicum_core.errors import ConfigError, DataError, PracticumError
 from practicum_core.layout import RunLayout
 from practicum_core.lineage import BuiltOn, Lineage, ensure_lineage, find_locked, read_lineage, resolve_references
 from practicum_core.pointers import Pointers
-from practicum_core.references import Reference, list_references, parse_reference
+from practicum_core.references import Reference, find_reference_problems, list_references, parse_reference
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages import STAGES
 from practicum_core.stages.base import get_uri_kind
+from practicum_core.stages.serve import ServeConfig
 from practicum_core.weekjob import WeekJob
 from run_folder import write_finished_run
 
@@ -270,6 +271,15 @@ def test_a_link_that_stays_and_a_hard_link_are_fine(experiments):
     (merged / "again.json").symlink_to("config.json")
     (merged / "hard.json").hardlink_to(merged / "config.json")
     assert resolve("latest:sft", experiments).sha256 == hash_path(merged)
+
+
+def test_references_in_a_table_are_listed_and_checked():
+    config = ServeConfig(
+        model="latest:sft", adapters={"a": "latest:sft/adapter", "b": "file:///c", "d": "pointer:best"}
+    )
+    listed = [(str(wanted.reference), wanted.kind) for wanted in list_references([config])]
+    assert listed == [("latest:sft", "model"), ("latest:sft/adapter", None), ("pointer:best", "adapter")]
+    assert find_reference_problems(ServeConfig(adapters={"a": "latest:../x"}))
 
 
 def test_every_option_for_a_model_or_data_takes_references():

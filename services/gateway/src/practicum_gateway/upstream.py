@@ -336,11 +336,21 @@ def _find_longest(engines: Sequence[Upstream], model: str | None) -> int | None:
 
 
 def read_models(document: object) -> dict[str, Card]:
-    """Read a list of models.
+    """Read a list of models. An adapter, of which vLLM tells no length, has that of its base model.
 
     >>> read_models({"data": [{"id": "m", "max_model_len": 2048}]})
     {'m': {'id': 'm', 'max_model_len': 2048}}
+    >>> read_models({"data": [{"id": "m", "max_model_len": 2048}, {"id": "a", "parent": "m"}]})["a"]["max_model_len"]
+    2048
     """
     listed = document.get("data") if isinstance(document, Mapping) else None
     models = listed if isinstance(listed, list) else []
-    return {str(model["id"]): model for model in models if isinstance(model, Mapping) and "id" in model}
+    cards = {str(model["id"]): model for model in models if isinstance(model, Mapping) and "id" in model}
+    return {name: _add_length(card, cards) for name, card in cards.items()}
+
+
+def _add_length(card: Card, cards: Mapping[str, Card]) -> Card:
+    base = cards.get(str(card.get("parent")))
+    if base is None or card.get("max_model_len") is not None:
+        return card
+    return {**card, "max_model_len": base.get("max_model_len")}
