@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from fake_scheduler import Job, Scheduler, Step
+from practicum_jobs.adapters.host_metrics import HostMetrics
 
 _FIRST_TOKEN_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _FIRST_TOKEN_S += (20, 40, 80, 160, 640, 2560)
@@ -50,6 +51,7 @@ class EngineMetrics:
         self._ended = Counter(
             "vllm:request_success", "ended", (*label_names, "finished_reason"), registry=self._registry
         )
+        self._host: HostMetrics | None = None
         self._rejected = Counter(
             "vllm:admission_rejections", "rejected", ("model_name", "reason"), registry=self._registry
         )
@@ -99,6 +101,9 @@ class EngineMetrics:
         self._gauges["num_requests_running"].set(len(scheduler.running))
         self._gauges["num_requests_waiting"].set(len(scheduler.waiting))
         self._gauges["kv_cache_usage_perc"].set(scheduler.num_used_blocks / scheduler.num_blocks)
+        if self._host is None:  # as the stage serve adds them
+            self._host = HostMetrics(scheduler.settings.max_running)
+            self._registry.register(self._host)
         for reason, count in {"capacity": len(scheduler.waiting), "deferred": 0}.items():
             self._waiting.labels(*self._labels, reason).set(count)
         return generate_latest(self._registry)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from practicum_core.stages.load_results import BottleneckName, LoadLevel, LoadSample, ServerMetrics
+from practicum_core.stages.load_results import BottleneckName, Estimate, LoadLevel, LoadSample, ServerMetrics
 from practicum_core.stages.loadtest import Objective
 from practicum_core.throttling import CpuThrottling, read_throttling
 from practicum_jobs.load.bottleneck import find_bottleneck, judge
@@ -48,6 +48,11 @@ LATE = "the client sent requests 50 ms late"
         (replace(CALM, prefill_s=2.5), "prefill", "vllm:request_prefill_time_seconds"),
         (replace(QUEUED, engine_running=5.0, prefill_s=2.5), "prefill", "vllm:request_prefill_time_seconds"),
         (replace(CALM, num_slow_ttft=0, num_slow_tpot=50), "decode", "vllm:request_decode_time_seconds"),
+        (
+            replace(QUEUED, num_slow_ttft=0, num_slow_tpot=50, gateway_waiting=9.0),
+            "decode",
+            "vllm:request_decode_time_seconds",
+        ),
         (replace(CALM, num_slow_ttft=0, num_slow_e2e=50), "decode", "vllm:request_decode_time_seconds"),
         (Signals(rate=1.0, num_requests=9, num_good=1, num_slow_ttft=8), "unknown", "not_met"),
     ],
@@ -130,12 +135,35 @@ def test_the_lowest_rate_that_failed_is_judged() -> None:
     assert [proof.value for proof in found.proofs[1:]] == [2.0, 4.0]
 
 
+def test_a_rate_that_failed_by_chance_perhaps_is_judged_after_those_that_surely_did() -> None:
+    unsure, sure = Estimate(value=0.93, low=0.8, high=0.98), Estimate(value=0.5, low=0.4, high=0.6)
+    levels = [
+        make_level(0, 1.0, meets_slo=False).model_copy(update={"good_share": unsure}),
+        make_level(1, 2.0, meets_slo=False).model_copy(update={"good_share": sure}),
+    ]
+    samples = [*make_samples(0, 3.0, "http_429"), *make_samples(1, 3.0)]
+    metrics = make_metrics(100, 6.0)
+    found = find_bottleneck(levels, samples, metrics, Objective(ttft_s=1.0))
+    assert (found.name, found.rate) == (BottleneckName.ENGINE_QUEUE, 2.0)
+    assert find_bottleneck(levels[:1], samples, metrics, Objective(ttft_s=1.0)).name is BottleneckName.RATE_LIMIT
+
+
 def test_the_next_rate_is_judged_where_the_lowest_that_failed_shows_nothing() -> None:
     levels = [make_level(0, 1.0, meets_slo=False), make_level(1, 2.0, meets_slo=False)]
     samples = [*make_samples(0, 3.0), *make_samples(1, 3.0, "http_429")]
     assert find_bottleneck(levels, samples, [], Objective(ttft_s=1.0)).name is BottleneckName.RATE_LIMIT
     unknown = find_bottleneck(levels[:1], samples, [], Objective(ttft_s=1.0))
     assert (unknown.name, unknown.rate, unknown.proofs[0].value) == (BottleneckName.UNKNOWN, 1.0, 10)
+
+
+def test_requests_that_a_client_gave_up_are_slow_where_they_were() -> None:
+    level = make_level(0, 1.0, meets_slo=False)
+    begun = [one.model_copy(update={"error": "open"}) for one in make_samples(0, 0.1)]
+    silent = [one.model_copy(update={"error": "timeout", "first_token_s": None}) for one in make_samples(0, 0.1)]
+    objective = Objective(tpot_s=0.1)
+    found = read_signals(level, [*begun, *silent, *make_samples(0, 0.1, "lost")], make_metrics(0, 0.0), objective)
+    assert (found.num_slow_e2e, found.num_slow_ttft, found.num_bad) == (10, 10, 30)
+    assert judge(read_signals(level, begun, make_metrics(0, 0.0), objective)).name is BottleneckName.DECODE
 
 
 def test_no_bottleneck_is_named_where_every_rate_met_the_objective() -> None:

@@ -1,4 +1,4 @@
-"""Intervals of percentiles on simulated queues, the knee, the warm-up and the comparison of two deployments."""
+"""Intervals of percentiles on simulated queues, the knee, and the comparison of two deployments."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ from practicum_jobs.load.goodput import estimate_good_share
 from practicum_jobs.load.knee import Level, find_knee, propose_rate
 from practicum_jobs.load.levels import build_level
 from practicum_jobs.load.percentiles import draw_weights, estimate_percentiles, find_block_length
-from practicum_jobs.load.warmup import count_warmup
 from practicum_jobs.scoring.intervals import Bootstrap, Interval
 
 HELD, FAILED, UNSURE = Interval(0.99, 0.96, 1.0), Interval(0.5, 0.4, 0.6), Interval(0.96, 0.9, 0.98)
@@ -127,16 +126,6 @@ def test_the_search_ends_at_the_rate_where_a_server_begins_to_fail(capacity: flo
     assert capacity / 1.11 <= knee.rate <= capacity
 
 
-def test_the_warm_up_ends_where_the_latencies_settle() -> None:
-    noise = np.random.default_rng(4).normal(1.0, 0.1, 300)
-    cold = [*(noise[:30] + np.linspace(3, 0, 30)), *noise[30:]]
-    found = count_warmup(cold)
-    assert found is not None
-    assert 15 <= found <= 45
-    assert count_warmup(np.linspace(0, 30, 200).tolist()) is None
-    assert count_warmup([1.0, 1.0]) == 0
-
-
 def measure_verdicts(shift: float, *, is_paired: bool) -> list[str]:
     verdicts = []
     for seed in range(30):
@@ -198,7 +187,16 @@ def test_failed_requests_count_against_goodput_and_in_no_latency() -> None:
     assert level.goodput is not None
     assert level.goodput.value == pytest.approx(7.5)
     assert not level.meets_slo
-    assert level.completion_tokens_per_s == pytest.approx(150 * 11 / 20)
+
+
+def test_what_was_reached_is_what_ended_in_the_window() -> None:
+    # Ten a second were sent for 20 s, and each took 6 s: the first of them end late, and the last after the window.
+    samples = [make_sample(number, ttft_s=5.0) for number in range(200)]
+    level = build_level(samples, (0.0, 20.0), Objective(ttft_s=1.0), Bootstrap(50))
+    assert level.reached_rate == pytest.approx(7.0)
+    assert level.completion_tokens_per_s == pytest.approx(7.0 * 11)
+    warm = [make_sample(number, ttft_s=5.0, phase="warmup") for number in range(-60, 0)]
+    assert build_level([*warm, *samples], (0.0, 20.0), Objective(), Bootstrap(50)).reached_rate == pytest.approx(10.0)
 
 
 def test_a_level_without_a_good_answer_has_no_latencies() -> None:

@@ -40,6 +40,12 @@ def test_each_second_has_what_ran_and_waited_and_the_rate_that_was_sent() -> Non
     assert (after.rate, after.running, after.num_engines) == (None, None, 0)
 
 
+def test_a_server_that_misses_a_second_is_not_gone() -> None:
+    metrics = [make_engine(second, "a", 1, 0, 0) for second in (0, 1, 3, 9)]
+    metrics += [make_metrics(second, "cpu", busy_share=1) for second in range(10)]
+    assert [point.num_engines for point in build_timeline([], [], metrics)] == [1, 1, 1, 1, 1, 1, 0, 0, 0, 1]
+
+
 def test_a_long_test_has_few_points() -> None:
     metrics = [make_engine(second, "a", second, 0, 0) for second in range(7200)]
     points = build_timeline([], [], metrics)

@@ -1,7 +1,7 @@
 """The first bottleneck of a load test, and the metrics that prove it. Pure.
 
-It is looked for at the lowest rate that did not meet the objective, along the way of a request, and named only where a
-metric of the component itself shows it:
+It is looked for at the lowest rate that surely did not meet the objective (by the whole interval of its good share),
+along the way of a request, and named only where a metric of the component itself shows it:
 
 - client: it refused its own figures, because it could not keep the schedule;
 - rate limit: at least half of the bad requests were answered with status 429;
@@ -38,9 +38,10 @@ def find_bottleneck(
     metrics: Sequence[ServerMetrics],
     objective: Objective,
 ) -> Bottleneck:
-    """Name what the lowest rate that failed waited for first.
+    """Name what the lowest rate that surely failed waited for first.
 
-    Where no metric shows it at that rate, the next higher one is looked at.
+    Where no metric shows it at that rate, the next higher one is looked at, and then those that failed by chance
+    perhaps: a few slow requests of a small load say little.
 
     Args:
         levels: All rates of the test.
@@ -58,11 +59,17 @@ def find_bottleneck(
         highest = ordered[-1] if ordered else None
         proven = [proofs.say_nothing_failed(read_signals(highest, kept, metrics, objective))] if highest else []
         return Bottleneck(name=BottleneckName.NONE, rate=highest.rate if highest else None, proofs=proven)
+    failing.sort(key=lambda level: not _failed_surely(level, objective))
     for level in failing:
         found = judge(read_signals(level, kept, metrics, objective))
         if found.name is not BottleneckName.UNKNOWN:
             return found
     return judge(read_signals(failing[0], kept, metrics, objective))
+
+
+def _failed_surely(level: LoadLevel, objective: Objective) -> bool:
+    share = level.good_share
+    return share is None or share.high is None or share.high < objective.share
 
 
 def judge(one: Signals) -> Bottleneck:
@@ -103,14 +110,14 @@ def _add_one_request(one: Signals) -> float:
 
 
 def _see_engine_queue(one: Signals) -> list[Proof]:
-    if not has_queue(one):
+    if not has_queue(one) or not _has_late_start(one):
         return []
     is_full = one.engine_places is None or (one.engine_running or 0.0) >= FULL * one.engine_places
     return proofs.list_engine_queue(one) if is_full else []
 
 
 def _see_gateway_queue(one: Signals) -> list[Proof]:
-    has_waiting = (one.gateway_waiting or 0.0) >= MIN_WAITING
+    has_waiting = (one.gateway_waiting or 0.0) >= MIN_WAITING and _has_late_start(one)
     was_turned_away = one.num_turned_away > 0 and one.num_turned_away >= HALF * one.num_bad
     return proofs.list_gateway_queue(one) if has_waiting or (was_turned_away and one.gateway_waiting) else []
 
@@ -125,7 +132,12 @@ def _see_prefill(one: Signals) -> list[Proof]:
 
 def _see_decode(one: Signals) -> list[Proof]:
     is_slow = one.num_slow_tpot or one.num_slow_e2e
-    return [proofs.say_decode(one)] if is_slow and one.decode_s is not None else []
+    return proofs.list_decode(one) if is_slow else []
+
+
+def _has_late_start(one: Signals) -> bool:
+    """Whether requests were bad in a way that waiting for a place can make: not by slow tokens alone."""
+    return one.num_slow_tpot < one.num_bad or bool(one.num_slow_ttft or one.num_slow_e2e)
 
 
 def has_queue(one: Signals) -> bool:

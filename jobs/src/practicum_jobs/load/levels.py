@@ -31,8 +31,9 @@ def build_level(
 ) -> LoadLevel:
     """Build what one rate gave from its requests.
 
-    Latencies are those of the measured requests that ended well. Failed ones count in the goodput, as not good. Tokens
-    and requests per second are of those that were scheduled in the window, over its length.
+    Latencies are those of the measured requests that ended well. Failed ones count in the goodput, as not good. What
+    was reached (requests and tokens per second) is of the requests that ended in the window, those of the warm-up too:
+    under a load that is not borne, most of the measured ones end after it.
 
     Args:
         samples: All requests of one rate, of the warm-up too; at least one of them measured.
@@ -48,6 +49,7 @@ def build_level(
         raise ValueError("no measured request")
     well = [one for one in measured if one.is_ok]
     length_s = window_s[1] - window_s[0]
+    ended = [one for one in samples if one.is_ok and window_s[0] <= one.ended_s < window_s[1]]
     share = estimate_good_share([objective.is_met_by(one) for one in measured], bootstrap)
     rate = len(measured) / length_s
     dispatch = sorted(one.dispatch_s for one in measured)
@@ -57,7 +59,7 @@ def build_level(
         start_s=window_s[0],
         end_s=window_s[1],
         scheduled_rate=rate,
-        reached_rate=len(well) / length_s,
+        reached_rate=len(ended) / length_s,
         num_requests=len(measured),
         num_ok=len(well),
         num_failed=len(measured) - len(well),
@@ -66,8 +68,8 @@ def build_level(
         tpot=summarize_latency([one.tpot_s for one in well if one.tpot_s is not None], bootstrap),
         itl=summarize_latency([one.itl_p99_s for one in well if one.itl_p99_s is not None], bootstrap),
         e2e=summarize_latency([one.e2e_s for one in well], bootstrap),
-        prompt_tokens_per_s=sum(one.prompt_tokens for one in well) / length_s,
-        completion_tokens_per_s=sum(one.completion_tokens for one in well) / length_s,
+        prompt_tokens_per_s=sum(one.prompt_tokens for one in ended) / length_s,
+        completion_tokens_per_s=sum(one.completion_tokens for one in ended) / length_s,
         goodput=Estimate(value=rate * share.value, low=rate * share.low, high=rate * share.high),
         good_share=Estimate(value=share.value, low=share.low, high=share.high),
         meets_slo=share.value >= objective.share,

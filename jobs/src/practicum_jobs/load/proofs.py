@@ -70,6 +70,7 @@ _DECODE = B(
     "An answer took {seconds:.2f} s after its first token on average, and {count} answers were too slow",
     "首个词元之后平均还需 {seconds:.2f} 秒，{count} 个回答过慢",
 )
+_TOGETHER = B("{count:.1f} requests were computed at the same time on average", "平均同时计算 {count:.1f} 个请求")
 _BAD = B(
     "{count} of {total} requests did not meet the SLO, and no metric of a server says why",
     "{total} 个请求中有 {count} 个未达到 SLO，服务端指标未显示原因",
@@ -144,11 +145,17 @@ def say_prefill(one: Signals) -> Proof:
     return _prove(PREFILL_S, _ENGINE, seconds, _PREFILL.format(seconds=seconds, count=one.num_slow_ttft))
 
 
-def say_decode(one: Signals) -> Proof:
-    """Say how long answers took."""
-    seconds = one.decode_s or 0.0
-    count = max(one.num_slow_tpot, one.num_slow_e2e)
-    return _prove(DECODE_S, _ENGINE, seconds, _DECODE.format(seconds=seconds, count=count))
+def list_decode(one: Signals) -> list[Proof]:
+    """List how long answers took, and how many were computed at the same time."""
+    found = []
+    if one.decode_s is not None:
+        count = max(one.num_slow_tpot, one.num_slow_e2e)
+        text = _DECODE.format(seconds=one.decode_s, count=count)
+        found.append(_prove(DECODE_S, _ENGINE, one.decode_s, text))
+    if one.engine_running is not None:
+        text = _TOGETHER.format(count=one.engine_running)
+        found.append(_prove(RUNNING, _ENGINE, one.engine_running, text, one.engine_places))
+    return found
 
 
 def say_bad_share(one: Signals) -> Proof:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
-from practicum_core.stages.load_results import LoadLevel, LoadSample, ServerMetrics
+from practicum_core.stages.load_results import LoadLevel, LoadSample, RequestError, ServerMetrics
 from practicum_core.stages.loadtest import Objective
 
 ENGINE, GATEWAY, CPU = "engine:", "gateway", "cpu"
@@ -19,6 +19,7 @@ GATEWAY_WAITING, GATEWAY_OPEN = "practicum_gateway_waiting_requests", "practicum
 GATEWAY_LIMIT, GATEWAY_QUEUE_S = "practicum_gateway_concurrency_limit", "practicum_gateway_queue_seconds"
 PERIODS, THROTTLED = "practicum_cpu_periods_total", "practicum_cpu_throttled_periods_total"
 _LIMITED, _TURNED_AWAY = "http_429", "http_503"
+_UNFINISHED = frozenset({RequestError.OPEN, RequestError.TIMEOUT})
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Signals:
         num_good: Those that kept the objective.
         num_limited: Answers with status 429.
         num_turned_away: Answers with status 503.
-        num_slow_ttft: Answers whose first token was too late.
+        num_slow_ttft: Answers whose first token was too late, or had not come when the client gave up.
         num_slow_tpot: Answers whose further tokens were too slow.
-        num_slow_e2e: Answers that ended too late.
+        num_slow_e2e: Answers that ended too late, or had begun and not ended when the client gave up.
         gateway_waiting: Requests in the gateway's queue, mean over the seconds.
         gateway_open: Requests that it had at the engines.
         gateway_limit: Requests that it allowed at the engines.
@@ -100,6 +101,9 @@ def read_signals(
         objective: The service level objective.
     """
     measured = [one for one in samples if one.load == level.load and one.phase == "measured"]
+    answered = [one for one in measured if one.is_ok]
+    unfinished = [one for one in measured if one.error in _UNFINISHED]
+    num_begun = sum(one.first_token_s is not None for one in unfinished)
     until_s = max((one.ended_s for one in measured), default=level.end_s) + 1
     gauges = _Readings(metrics, level.start_s, level.end_s)
     sums = _Readings(metrics, level.start_s, max(until_s, level.end_s))
@@ -112,9 +116,9 @@ def read_signals(
         num_good=sum(objective.is_met_by(one) for one in measured),
         num_limited=sum(one.error == _LIMITED for one in measured),
         num_turned_away=sum(one.error == _TURNED_AWAY for one in measured),
-        num_slow_ttft=_count_above([one.ttft_s for one in measured if one.is_ok], objective.ttft_s),
-        num_slow_tpot=_count_above([one.tpot_s for one in measured if one.is_ok], objective.tpot_s),
-        num_slow_e2e=_count_above([one.e2e_s for one in measured if one.is_ok], objective.e2e_s),
+        num_slow_ttft=_count_above([one.ttft_s for one in answered], objective.ttft_s) + len(unfinished) - num_begun,
+        num_slow_tpot=_count_above([one.tpot_s for one in answered], objective.tpot_s),
+        num_slow_e2e=_count_above([one.e2e_s for one in answered], objective.e2e_s) + num_begun,
         gateway_waiting=gauges.average(GATEWAY, GATEWAY_WAITING),
         gateway_open=gauges.average(GATEWAY, GATEWAY_OPEN),
         gateway_limit=gauges.average(GATEWAY, GATEWAY_LIMIT),

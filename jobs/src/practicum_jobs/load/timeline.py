@@ -9,6 +9,8 @@ from practicum_core.stages.load_results import LoadLevel, LoadSample, ServerMetr
 from practicum_jobs.load.signals import ENGINE, GATEWAY, GATEWAY_WAITING, KV_USAGE, RUNNING, WAITING
 
 _MAX_POINTS = 600
+_FRESH_S = 3
+"""How long what a server said counts: on a busy machine, it misses a second now and then."""
 
 
 def build_timeline(
@@ -29,7 +31,15 @@ def build_timeline(
         first_s = min((one.scheduled_s for one in samples if one.load == level.load), default=level.start_s)
         spans.append((first_s, level.end_s, level.rate))
     step = -(-len(by_second) // _MAX_POINTS) or 1
-    return [_build_point(second, by_second[second], spans) for second in sorted(by_second)[::step]]
+    return [_build_point(second, _merge(by_second, second), spans) for second in sorted(by_second)[::step]]
+
+
+def _merge(by_second: dict[int, dict[str, ServerMetrics]], second: int) -> dict[str, ServerMetrics]:
+    """Return the last that each server said until then, if that is not long ago."""
+    latest: dict[str, ServerMetrics] = {}
+    for at in range(second - _FRESH_S + 1, second + 1):
+        latest |= by_second.get(at, {})
+    return latest
 
 
 def _build_point(

@@ -10,8 +10,6 @@ from typing import Any
 
 from practicum_core.atomic import write_text_atomic
 from practicum_core.errors import Stopped
-from practicum_core.metrics import Metric
-from practicum_core.stages.base import Failure
 from practicum_core.stages.loadtest import (
     SERVER_METRICS,
     ClientCheck,
@@ -25,6 +23,7 @@ from practicum_core.stages.loadtest import (
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.load.bottleneck import find_bottleneck
+from practicum_jobs.load.comparison import compare_tests, read_samples
 from practicum_jobs.load.fleet import Target
 from practicum_jobs.load.knee import Level, find_knee, propose_rate
 from practicum_jobs.load.levels import build_level
@@ -32,6 +31,7 @@ from practicum_jobs.load.measurement import Measured, SelfCheck, open_bench
 from practicum_jobs.load.schedule import Plan, RateStep
 from practicum_jobs.load.scrape import Page
 from practicum_jobs.load.timeline import build_timeline
+from practicum_jobs.loadtest.outcome import Outcome, build_failures, build_metrics
 from practicum_jobs.loadtest.server import find_target, hold_key, split_address, try_request
 from practicum_jobs.scoring.intervals import Bootstrap, Interval
 
@@ -72,6 +72,9 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
     check = _choose_check(result.checks)
     knee = find_knee(_list_judged(levels), config.slo_share)
     knee_rate = None if knee.rate is None else Estimate(value=knee.rate, low=knee.sure_low, high=knee.sure_high)
+    base = read_samples(config.base_samples, _find_path(config.base_samples, ctx)) if config.base_samples else []
+    bottleneck = find_bottleneck(levels, result.samples, result.metrics, config.objective)
+    outcome = Outcome(levels, check, knee_rate, bottleneck, config.objective, config.stated_rate or config.rates[0])
     return LoadtestRecord(
         url=config.url,
         model=target.model,
@@ -86,9 +89,10 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
         knee_rate=knee_rate,
         knee_basis=knee.basis,
         timeline=build_timeline(levels, result.samples, result.metrics),
-        bottleneck=find_bottleneck(levels, result.samples, result.metrics, config.objective),
-        metrics=_build_metrics(levels, check, knee_rate),
-        failures=_build_failures(levels, knee.rate),
+        bottleneck=bottleneck,
+        differences=compare_tests(base, result.samples, Bootstrap(_NUM_RESAMPLES, config.seed)),
+        metrics=build_metrics(outcome),
+        failures=build_failures(outcome),
         artifacts=[ctx.describe_artifact(ctx.layout.artifacts, "schedule and prompts")],
         **ctx.build_record_fields(),
     )
@@ -170,9 +174,6 @@ class _Test:
         self._result.levels.append(level)
         self._result.checks.append(measured.client)
         self._result.samples.extend(measured.samples)
-        self._ctx.log_metrics(
-            len(self._result.levels), rate=level.rate, reached_rate=level.reached_rate, num_failed=level.num_failed
-        )
         print(describe_level(level), flush=True)  # noqa: T201 - the step's log
 
 
@@ -203,36 +204,3 @@ def _list_judged(levels: Sequence[LoadLevel]) -> list[Level]:
 def _choose_check(checks: Sequence[ClientCheck]) -> ClientCheck:
     """Return the worst check of all rates."""
     return max(checks, key=lambda one: (not one.is_ok, one.dispatch_p99_s))
-
-
-def _build_metrics(levels: Sequence[LoadLevel], check: ClientCheck, knee_rate: Estimate | None) -> list[Metric]:
-    return [
-        *([Metric(name="knee_rate", **knee_rate.model_dump(), unit="1/s")] if knee_rate else []),
-        Metric(name="num_requests", value=sum(level.num_requests for level in levels)),
-        Metric(name="num_failed", value=sum(level.num_failed for level in levels)),
-        Metric(name="num_levels", value=len(levels)),
-        Metric(name="client_ok", value=float(check.is_ok)),
-        Metric(name="dispatch_p99_s", value=check.dispatch_p99_s, unit="s"),
-        Metric(name="client_cpu_share", value=check.max_cpu_share),
-    ]
-
-
-def _build_failures(levels: Sequence[LoadLevel], knee_rate: float | None) -> list[Failure]:
-    found = [
-        Failure(kind="client_limited", where=f"{level.rate:g}/s", text=level.refused)
-        for level in levels
-        if level.refused
-    ]
-    for level in levels:
-        if level.num_failed:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(level.failures.items()))
-            text = f"{level.num_failed} of {level.num_requests} requests failed: {kinds}"
-            found.append(Failure(kind="requests_failed", where=f"{level.rate:g}/s", text=text))
-    if knee_rate is None and not any(level.refused for level in levels):
-        lowest = min(levels, key=lambda level: level.rate)
-        share = f"{lowest.good_share.value:.0%}" if lowest.good_share else "none"
-        text = (
-            f"at the lowest rate, {lowest.rate:g}/s, {share} of the requests met the SLO; lower the rates or relax it"
-        )
-        found.append(Failure(kind="slo_never_met", where=f"{lowest.rate:g}/s", text=text))
-    return found

@@ -30,6 +30,7 @@ SECTIONS = {
     "chain": CHAIN["chain"],
     "reruns": CHAIN["reruns"],
     "risk": B("Attacks, bias and compliance", "攻击、偏差与合规"),
+    "load": B("The service under load", "负载下的服务"),
     "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
@@ -66,6 +67,13 @@ READING = {
         "easy and hard rows cancel out; an improvement counts only if its whole interval is above zero.",
         "横条表示 95% 置信区间：若用同类的新样本重复测试，约 95% 的置信区间会包含真值。配对区间在相同样本上"
         "比较两个模型，从而抵消样本难易的影响；只有整个区间都大于零，才算有提升。",
+    ),
+    "load": B(
+        "Requests are sent at a given rate whether earlier ones were answered or not, as users do; each latency counts "
+        "from the time at which its request was due. A percentile of correlated requests needs many of them: where the "
+        "interval has no upper end, there were too few.",
+        "无论先前的请求是否已答复，请求都按给定速率发送，与真实用户一致；时延从请求应发出的时刻起算。"
+        "相邻请求彼此相关，高分位需要大量请求才能估准；区间没有上限，表示请求数不足。",
     ),
     "sheet": B(
         "Fewer bits save memory and disk; whether they also save time depends on the kernel. Judge by KL divergence "

@@ -10,6 +10,7 @@ from practicum_jobs.report.chain import build_chain_sections
 from practicum_jobs.report.course import build_reproduce_section, build_rows_section
 from practicum_jobs.report.findings import build_audit_section
 from practicum_jobs.report.lineage import build_lineage_section
+from practicum_jobs.report.load import build_load_section
 from practicum_jobs.report.messages import PAGE
 from practicum_jobs.report.numbers import build_numbers_section
 from practicum_jobs.report.problems import build_problems_section
@@ -42,6 +43,7 @@ def build_sections(pack: Pack) -> list[Section]:
         *build_chain_sections(pack),
         build_repair_section(pack),
         build_numbers_section(pack),
+        build_load_section(pack),
         build_sheet_section(pack),
         build_risk_section(pack),
         build_audit_section(pack),

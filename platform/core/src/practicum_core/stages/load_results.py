@@ -151,7 +151,7 @@ class LoadLevel(BaseModel):
     start_s: float = Field(description="Start of the measured part.")
     end_s: float = Field(description="End of the measured part; requests scheduled until then are awaited.")
     scheduled_rate: float = Field(description="Requests per second that the schedule has in the measured part.")
-    reached_rate: float = Field(description="Requests per second that ended well.")
+    reached_rate: float = Field(description="Requests per second that ended well in that part.")
     num_requests: int
     num_ok: int
     num_failed: int
@@ -160,7 +160,7 @@ class LoadLevel(BaseModel):
     tpot: LatencySummary | None = Field(default=None, description="Time per token after the first.")
     itl: LatencySummary | None = Field(default=None, description="Each request's 99th percentile between two chunks.")
     e2e: LatencySummary | None = Field(default=None, description="To the end of the answer.")
-    prompt_tokens_per_s: float = 0.0
+    prompt_tokens_per_s: float = Field(default=0.0, description="Of the same requests.")
     completion_tokens_per_s: float = 0.0
     goodput: Estimate | None = Field(default=None, description="Requests per second within the SLO.")
     good_share: Estimate | None = Field(default=None, description="Of all measured requests, failed ones too.")
@@ -172,6 +172,23 @@ class LoadLevel(BaseModel):
     )
     refused: str = Field(
         default="", description="Why the figures are not the server's: the client was the limit. They are then absent."
+    )
+
+
+class LoadDifference(BaseModel):
+    """This test minus an earlier one, at one rate and percentile. Negative is faster."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float
+    latency: Literal["ttft", "e2e"]
+    quantile: float
+    base: Estimate = Field(description="Of the earlier test, in seconds.")
+    candidate: Estimate
+    difference: Estimate
+    is_paired: bool = Field(description="Whether both answered the same requests at the same times of the schedule.")
+    verdict: Literal["faster", "slower", "unclear", "too_few"] = Field(
+        description="too_few: fewer than five independent requests lie beyond the percentile."
     )
 
 

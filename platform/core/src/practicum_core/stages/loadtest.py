@@ -16,6 +16,7 @@ from practicum_core.stages.load_results import (
     ClientCheck,
     Estimate,
     LatencySummary,
+    LoadDifference,
     LoadLevel,
     LoadSample,
     Proof,
@@ -36,6 +37,7 @@ __all__ = [
     "ClientCheck",
     "Estimate",
     "LatencySummary",
+    "LoadDifference",
     "LoadLevel",
     "LoadSample",
     "LoadtestConfig",
@@ -119,6 +121,11 @@ class LoadtestConfig(StageConfig):
         default=None,
         description="Folder with schedule.json and prompts.jsonl of an earlier test, which is sent again as it was.",
     )
+    base_samples: OptionalDataUri = Field(
+        default=None,
+        description="samples.jsonl of an earlier test, such as latest:serving/samples, to compare with; request by "
+        "request where its schedule is sent again.",
+    )
     split: str | None = Field(default=None, description="Split of the run's data whose prompts are sent.")
     prompt_tokens: int = Field(
         default=64,
@@ -141,6 +148,9 @@ class LoadtestConfig(StageConfig):
     )
     max_client_cpu: float = Field(
         default=0.9, gt=0, le=1, description="Share of a core, of one client process, above which a rate is refused."
+    )
+    stated_rate: float | None = Field(
+        default=None, gt=0, description="Rate that the service promises, one of rates; the lowest without it."
     )
     slo_ttft_s: float | None = Field(default=2.0, gt=0, description="SLO: time to first token.")
     slo_tpot_s: float | None = Field(default=None, gt=0, description="SLO: time per token after the first.")
@@ -182,6 +192,8 @@ class LoadtestConfig(StageConfig):
             )
         if sum((self.key_variable is not None, self.key_file is not None, self.own_key)) > 1:
             raise ValueError("key_variable, key_file and own_key: give one of them")
+        if self.stated_rate is not None and self.stated_rate not in self.rates:
+            raise ValueError("stated_rate must be one of rates")
         if self.slo_ttft_s is None and self.slo_tpot_s is None and self.slo_e2e_s is None:
             raise ValueError("an SLO needs one of slo_ttft_s, slo_tpot_s and slo_e2e_s")
         return self
@@ -233,12 +245,27 @@ class LoadtestRecord(StageRecord):
     knee_basis: KneeBasis | None = None
     timeline: list[TimelinePoint] = Field(default_factory=list, description="What ran and what waited, by second.")
     bottleneck: Bottleneck | None = None
+    differences: list[LoadDifference] = Field(default_factory=list, description="From the earlier test.")
 
 
 METRICS: Mapping[str, MetricTitle] = {
     "knee_rate": key_figure("Highest rate within the SLO, requests/s", "满足 SLO 的最高速率（请求/秒）", "number"),
     "num_requests": key_figure("Requests", "请求数", "count"),
     "num_failed": key_figure("Failed requests", "失败请求数", "count"),
+    "num_failed_to_knee": figure("Failed requests up to that rate", "该速率及以下的失败请求数", "count"),
+    "knee_tokens_per_s": figure("Generated tokens per second at that rate", "该速率下每秒生成的词元", "number"),
+    "stated_ttft_p95_s": key_figure(
+        "First token at the stated rate, 95th percentile", "声明速率下首词元时延（p95）", "seconds"
+    ),
+    "stated_ttft_p95_ratio": figure(
+        "First token at the stated rate, 95th percentile, as a share of its limit",
+        "声明速率下首词元时延（p95）占上限的比例",
+        "share",
+    ),
+    "bottleneck_named": figure("Bottlenecks that a metric proves", "有指标证明的瓶颈数", "count"),
+    "num_refused_levels": figure(
+        "Rates refused because the client was the limit", "因受限于客户端而不予采用的速率数", "count"
+    ),
     "num_levels": figure("Rates tried", "测试的速率数", "count"),
     "client_ok": figure("The client kept its schedule", "客户端按计划发送", "share"),
     "dispatch_p99_s": figure("Delay of the client, 99th percentile", "客户端延迟（p99）", "seconds"),
@@ -275,7 +302,7 @@ SPEC = StageSpec(
     LoadtestConfig,
     LoadtestRecord,
     program="practicum_jobs.loadtest.stage",
-    exports={"schedule": Export("artifacts", "data")},
+    exports={"schedule": Export("artifacts", "data"), "samples": Export("samples.jsonl", "data")},
     samples=SampleSpec(LoadSample, group_requests, explain_no_failures),
     metrics=METRICS,
     failures=FAILURES,
