@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from practicum_cluster.api import wait_until
-from serving import ask, install_serving, make_key, uses_vllm
+from serving import ask, end_load, install_kserve, install_serving, make_key, start_load, uses_vllm
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(1200)]
 READY_S = 300 if uses_vllm() else 120
@@ -30,10 +30,14 @@ def serving(school):
     return school
 
 
+def wait_serving(serving, name, timeout_s):
+    wait_until(lambda: serving.read_status("student-01", name).get("phase") == "Serving", name, timeout_s, 1)
+
+
 def test_a_service_answers_its_student_alone(serving, tmp_path):
     secret = make_key(serving, "student-01", tmp_path)
     serving.apply("student-01", "service", **SERVICE)
-    wait_until(lambda: serving.read_status("student-01", "service").get("phase") == "Serving", "service", READY_S, 1)
+    wait_serving(serving, "service", READY_S)
     url, engine = (serving.read_stage("student-01", "service", step)["endpoint"] for step in ("gateway", "serve"))
     status, answer = ask(serving, "student-01", "asker", url, secret)
     assert status == 200, answer
@@ -51,3 +55,70 @@ def test_a_service_answers_its_student_alone(serving, tmp_path):
     serving.client.kubectl("delete", "weekjob", "service", "--namespace", "student-01")
     left = "/api/v1/namespaces/student-01/pods?labelSelector=practicum.dev/week-job=service"
     wait_until(lambda: not serving.api.get(left)["items"], "the end of its pods", 60)
+
+
+SCALED = SERVICE | {
+    "serving": {"engine": "kserve", "minReplicas": 0, "maxReplicas": 2, "requestsPerReplica": 4, "keep": True},
+    "resources": {"cpu": "500m", "memory": "5Gi"} if uses_vllm() else SIZE,
+}
+COURSE = "/apis/practicum.dev/v1alpha1/courses/llm-10"
+CLIENTS = 12
+
+
+def read_serve(serving, name="scaled"):
+    return serving.read_stage("student-01", name, "serve")
+
+
+def list_engines(serving, name="scaled"):
+    """Return the names of the pods that serve, the ready ones."""
+    marks = f"labelSelector=practicum.dev/week-job={name},practicum.dev/step=serve"
+    pods = serving.api.get(f"/api/v1/namespaces/student-01/pods?{marks}")["items"]
+    ready = [
+        pod
+        for pod in pods
+        if any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
+        and not pod["metadata"].get("deletionTimestamp")
+    ]
+    return [pod["metadata"]["name"] for pod in ready]
+
+
+def wait_engines(serving, number, timeout_s):
+    wait_until(lambda: len(list_engines(serving)) == number, f"{number} engines", timeout_s, 0.5)
+
+
+@pytest.fixture(scope="module")
+def scaled(serving, tmp_path_factory):
+    """A service of student-01 on KServe, told to wait while there was none, with a key and the gateway's address."""
+    room = 100 + 2 * 500 if uses_vllm() else 500
+    serving.api.patch(COURSE, {"spec": {"serving": {"idleSeconds": 15}, "queue": {"cpu": f"{room}m"}}})
+    secret = make_key(serving, "student-01", tmp_path_factory.mktemp("key"))
+    serving.apply("student-01", "scaled", **SCALED)
+    if not serving.api.find("/apis/serving.kserve.io/v1beta1"):
+        wait_until(
+            lambda: "no KServe and no KEDA" in read_serve(serving)["message"], "a week that says what it lacks", 30
+        )
+    install_kserve(serving)
+    wait_until(
+        lambda: serving.read_status("student-01", "scaled").get("phase") == "Serving", "service", READY_S + 90, 1
+    )
+    yield secret, serving.read_stage("student-01", "scaled", "gateway")["endpoint"]
+    serving.client.kubectl("delete", "weekjob", "scaled", "--namespace", "student-01")
+    serving.api.patch(COURSE, {"spec": {"serving": None, "queue": {"cpu": "8"}}})
+
+
+def test_a_service_scales_from_zero_to_two_and_back_without_losing_a_request(serving, scaled):
+    secret, url = scaled
+    wait_engines(serving, 0, 90)
+    wait_until(lambda: "scaled to zero" in read_serve(serving)["message"], "a step that says so", 30)
+    assert read_serve(serving)["phase"] == "Serving"
+    start_load(serving, "student-01", "load", url, secret, clients=CLIENTS, seconds=150 if uses_vllm() else 60)
+    wait_engines(serving, 1, READY_S)
+    # The class has no room for a second one until the teacher makes it.
+    waits = wait_until(lambda: "the next waits" in (said := read_serve(serving)["message"]) and said, "a wait", 60)
+    assert "insufficient unused quota for cpu" in waits
+    serving.api.patch(COURSE, {"spec": {"queue": {"cpu": "8"}}})
+    wait_engines(serving, 2, READY_S)
+    told = end_load(serving, "student-01", "load", 400)
+    assert told.keys() == {"ok"}, told
+    assert told["ok"] > CLIENTS
+    wait_engines(serving, 0, 120)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 import urllib.parse
+from importlib.util import find_spec
 from pathlib import Path
 
 from derived_images import derive_image
+from practicum_cluster.api import wait_until
 from practicum_cluster.shipping import build_shipments
 
 ENGINE_VARIABLE = "PRACTICUM_E2E_ENGINE"
 """``vllm`` has the tests serve SmolLM2 with vLLM in place of the fake engine; that needs minutes more."""
 _FAKE_IMAGE = "localhost/practicum-fake-serve:dev"
 _STAND = Path(__file__).parent
+_PACKAGE = "/opt/practicum/src"
+_ADAPTER = f"{_PACKAGE}/practicum_jobs/adapters/vllm_server.py"
 
 
 def uses_vllm():
@@ -24,12 +30,27 @@ def install_serving(school):
     school.cluster.ship(*build_shipments(["gateway"]))
     if uses_vllm():
         school.cluster.ship(*build_shipments(["serve"]))
+        school.install()
         return
-    package = "/opt/practicum/src"
-    fakes = {path: f"{package}/{path.name}" for path in _STAND.glob("fake_*.py")}
-    place = f"{package}/practicum_jobs/adapters/vllm_server.py"
-    school.cluster.ship(derive_image("train", _FAKE_IMAGE, fakes | {_STAND / "fake_serve/vllm_server.py": place}))
+    fakes = {path: f"{_PACKAGE}/{path.name}" for path in _STAND.glob("fake_*.py")}
+    # What the environment of the real image has and train's lacks, of what is imported before the engine.
+    fakes |= {Path(find_spec(name).origin).parent: f"{_PACKAGE}/{name}" for name in ("uvicorn", "h11")}
+    school.cluster.ship(derive_image("train", _FAKE_IMAGE, fakes | {_write_adapter(): _ADAPTER}))
     school.install("--set", f"images.names.serve={_FAKE_IMAGE}")
+
+
+def _write_adapter():
+    """Return a copy of the adapter of vLLM that takes the fake server; all else of it is as it was."""
+    real = Path(find_spec("practicum_jobs.adapters.vllm_server").origin)
+    path = Path(tempfile.mkdtemp()) / real.name
+    path.write_text(f"{real.read_text()}\n\nfrom fake_vllm_server import serve_until_stopped\n")
+    return path
+
+
+def install_kserve(school):
+    """Bring KServe and KEDA to the cluster, and KServe's runtime of Practicum."""
+    school.cluster.install_serving_operators()
+    school.install("--reuse-values", "--set", "serving.kserve.enabled=true")
 
 
 def make_key(school, student, folder):
@@ -39,6 +60,27 @@ def make_key(school, student, folder):
     return made.stdout.strip()
 
 
+_LOAD = """
+import collections, json, threading, time, urllib.error, urllib.request
+told, lock, end_s = collections.Counter(), threading.Lock(), time.monotonic() + {seconds}
+def ask():
+    while time.monotonic() < end_s:
+        request = urllib.request.Request({url!r}, json.dumps({body!r}).encode(), {headers!r})
+        try:
+            with urllib.request.urlopen(request, timeout=300) as answer:
+                is_whole = json.load(answer)["usage"]["completion_tokens"] == {tokens}
+                said = "ok" if is_whole else "short"
+        except urllib.error.HTTPError as error:
+            said = f"{{error.code}} {{json.load(error)['error']['code']}}"
+        except Exception as error:
+            said = repr(error)
+        with lock:
+            told[said] += 1
+threads = [threading.Thread(target=ask) for _ in range({clients})]
+[one.start() for one in threads]
+[one.join() for one in threads]
+print(json.dumps(told))
+"""
 _ASK = """
 import json, sys, urllib.error, urllib.request
 body = {body!r}
@@ -58,6 +100,25 @@ QUESTION = {
     "max_tokens": 8,
     "temperature": 0,
 }
+
+
+def start_load(school, student, name, url, secret, *, clients, seconds, tokens=40):
+    """Start a pod whose clients ask one request after the other; each answer has ``tokens`` tokens."""
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    body = QUESTION | {"max_tokens": tokens, "ignore_eos": True}
+    where = urllib.parse.urljoin(url, "/v1/chat/completions")
+    values = {"headers": headers, "url": where, "body": body, "seconds": seconds, "tokens": tokens, "clients": clients}
+    school.run_pod(student, name, _LOAD.format(**values))
+
+
+def end_load(school, student, name, timeout_s):
+    """Wait until a load has ended, and return how often each outcome was."""
+    path = f"/api/v1/namespaces/{student}/pods/{name}"
+    wait_until(lambda: school.api.get(path)["status"]["phase"] in ("Succeeded", "Failed"), name, timeout_s, 1)
+    try:
+        return json.loads(school.client.kubectl("logs", name, "--namespace", student))
+    finally:
+        school.client.kubectl("delete", "pod", name, "--namespace", student, "--grace-period=0", "--force")
 
 
 def ask(school, student, name, url, secret=None, timeout_s=60):

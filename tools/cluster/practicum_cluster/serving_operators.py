@@ -22,6 +22,7 @@ from practicum_cluster.operators import Client, find_module
 KSERVE_VERSION, KEDA_VERSION = "v0.20.0", "v2.18.1"
 KSERVE_NAMESPACE, KEDA_NAMESPACE = "kserve", "keda"
 _READY_S = 180.0
+_KSERVE_NAME = "kserve-controller-manager"
 _WEBHOOKS = "kserve-webhook-server-service"
 _EXTERNAL_METRICS = "/apis/external.metrics.k8s.io/v1beta1"
 _LIVE = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
@@ -53,12 +54,16 @@ def ensure_serving_archives() -> list[Path]:
 def install_serving(api: Api, kubeconfig: Path) -> None:
     """Install KEDA and KServe with the images of :func:`ensure_serving_archives`, and wait until both are ready.
 
+    What runs already is left alone: its webhooks have a certificate that a second one would not fit.
+
     Raises:
         TimeoutError: One did not become ready.
     """
     client = Client(kubeconfig)
-    install_keda(api, client)
-    install_kserve(api, client)
+    if not _is_available(api, KEDA_NAMESPACE, "keda-operator"):
+        install_keda(api, client)
+    if not _is_available(api, KSERVE_NAMESPACE, _KSERVE_NAME):
+        install_kserve(api, client)
 
 
 def install_keda(api: Api, client: Client) -> None:
@@ -94,7 +99,7 @@ def install_kserve(api: Api, client: Client) -> None:
     authority, secret = _issue_certificate()
     objects = [_adapt(one, authority) for one in rendered["items"]]
     _apply(client, [namespace, secret, *objects])
-    _wait_available(api, KSERVE_NAMESPACE, "kserve-controller-manager")
+    _wait_available(api, KSERVE_NAMESPACE, _KSERVE_NAME)
 
 
 def _to_json(client: Client, text: str) -> str:
@@ -147,7 +152,9 @@ def _issue_certificate() -> tuple[str, JSON]:
 
 
 def _wait_available(api: Api, namespace: str, name: str) -> None:
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
-    wait_until(
-        lambda: (api.find(path) or {}).get("status", {}).get("availableReplicas"), f"{name} to be ready", _READY_S
-    )
+    wait_until(lambda: _is_available(api, namespace, name), f"{name} to be ready", _READY_S)
+
+
+def _is_available(api: Api, namespace: str, name: str) -> bool:
+    found = api.find(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}") or {}
+    return bool(found.get("status", {}).get("availableReplicas"))

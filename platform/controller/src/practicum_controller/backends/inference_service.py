@@ -29,10 +29,13 @@ from practicum_controller.kinds import INFERENCE_SERVICES, SCALED_OBJECTS, SERVI
 
 MODEL_MOUNT = "/mnt/models"
 """Where KServe mounts the model of a claim."""
-MODEL_FORMAT = "practicum"
+MODEL_FORMAT = "huggingface"
+"""Of another format, KServe takes a model without an address for one that a sidecar of its own loads."""
 _CLAIM = "pvc://workspace/"
 _ANNOTATIONS = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "external"}
 """KServe makes a Deployment and no autoscaler, and leaves the number of replicas alone."""
+_LEAVE_S = 10
+"""Seconds that a replica answers on after its end was decided: until then no gateway sends it a new request."""
 _IDLE = "scaled to zero: no request waits; the gateway wakes it up"
 
 
@@ -52,7 +55,9 @@ class InferenceServiceBackend:
         pod = template["spec"]
         container = pod.pop("containers")[0]
         add_server(container, get_endpoint(request))
-        container["name"] = "kserve-container"
+        # Its name is the runtime's: KServe refuses another.
+        del container["name"]
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": _LEAVE_S}}}
         container["env"] += [
             {"name": "PRACTICUM_REPLICA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         ]

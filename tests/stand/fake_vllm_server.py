@@ -1,4 +1,4 @@
-"""The tests' fake engine in the place of vLLM's server: an image of the tests has this file over the adapter's.
+"""The tests' fake engine in the place of vLLM's server: in an image of the tests the adapter takes this function.
 
 All else of the stage is what it is with vLLM: its options, its probes, its stop, its record.
 """
@@ -16,18 +16,6 @@ from practicum_jobs.adapters.engine_server import Served
 POLL_S = 0.05
 
 
-class NamedEngine(FakeEngine):
-    """The fake engine with the names of the model that the stage serves."""
-
-    def __init__(self, settings, names):
-        super().__init__(settings)
-        self.names = names
-
-    async def list_models(self, request):
-        about = {"object": "model", "created": 0, "owned_by": "tests", "max_model_len": self.settings.max_model_tokens}
-        return web.json_response({"object": "list", "data": [{"id": name, **about} for name in self.names]})
-
-
 def serve_until_stopped(settings, is_stop_requested):
     """Serve until a stop is requested, then let open requests end."""
     return asyncio.run(_serve(settings, is_stop_requested))
@@ -35,7 +23,8 @@ def serve_until_stopped(settings, is_stop_requested):
 
 async def _serve(settings, is_stop_requested):
     started_s = time.monotonic()
-    engine = NamedEngine(Settings(step_s=0.05, max_running=settings.config.max_num_seqs), settings.names)
+    engine = FakeEngine(Settings(step_s=0.05, max_running=settings.config.max_num_seqs))
+    engine.models = list(settings.names)
     app = engine.build_app()
     for path in ("/readyz", "/healthz"):
         app.router.add_get(path, _tell_well)
