@@ -27,11 +27,20 @@ def draw(shape, rate=50.0, duration_s=400.0, seed=0):
 def test_arrivals_have_the_rate_and_the_spread_that_were_asked(shape, spread):
     times = draw(shape)
     gaps = np.diff(times)
-    assert len(times) / 400 == pytest.approx(50, rel=0.05)
+    assert len(times) == 50 * 400
     # The coefficient of variation of a gamma distribution is 1 / sqrt(shape).
     assert gaps.std() / gaps.mean() == pytest.approx(spread, abs=0.1)
     assert (gaps >= 0).all()
     assert times[-1] < 400
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_short_test_sends_the_rate_that_was_asked(seed):
+    times = draw(1.0, rate=1.0, duration_s=24.0, seed=seed)
+    assert len(times) == 24
+    assert (np.diff(times) > 0).all()
+    assert 0 < times[0] < times[-1] < 24
+    assert len(draw(0.25, rate=0.01, duration_s=1.0, seed=seed)) == 1
 
 
 def test_bursts_put_more_requests_into_one_second():

@@ -17,11 +17,15 @@ _MAX_ARRIVALS = 5_000_000
 
 
 def draw_arrivals(shape: float | None, rate: float, duration_s: float, rng: np.random.Generator) -> Times:
-    """Draw arrival times from 0 on.
+    """Draw arrival times from 0 on, exactly as many as the rate gives in that time, and one at least.
+
+    With a free number, twenty requests might be thirty, and the rate that was asked not the one that was sent. The
+    times of a Poisson process of which the number is known have the same distribution as these (Karlin and Taylor, A
+    First Course in Stochastic Processes, 1975, section 4.2).
 
     Args:
         shape: Of the gamma distribution of the times between them: 1 gives a Poisson process, less gives bursts;
-            ``None`` gives constant times. Whatever it is, the mean time between two is ``1 / rate``.
+            ``None`` gives constant times.
         rate: Requests per second.
         duration_s: No arrival is later.
         rng: Source of randomness.
@@ -36,15 +40,10 @@ def draw_arrivals(shape: float | None, rate: float, duration_s: float, rng: np.r
         raise ValueError(f"{rate:g} requests/s for {duration_s:g} s are more than {_MAX_ARRIVALS:,} requests")
     if shape is None:
         return np.arange(int(np.ceil(rate * duration_s)), dtype=np.float64) / rate
-    chunk = max(int(rate * duration_s), 16)
-    parts: list[Times] = []
-    end_s = 0.0
-    while end_s < duration_s:
-        times = end_s + np.cumsum(rng.gamma(shape, 1 / (shape * rate), chunk))
-        parts.append(times)
-        end_s = float(times[-1])
-    whole = np.concatenate(parts)
-    return whole[whole < duration_s]
+    num = max(round(rate * duration_s), 1)
+    # One more than needed: the time after the last arrival belongs to the whole as well.
+    gaps = rng.gamma(shape, 1.0, num + 1)
+    return np.asarray(np.cumsum(gaps)[:-1] / gaps.sum() * duration_s, dtype=np.float64)
 
 
 @dataclass(frozen=True)
