@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from practicum_core.agreement import Agreement, Execution, Finding, compare_executions, is_of_machine
 from practicum_core.errors import ConfigError
 from practicum_core.metrics import Metric
-from practicum_core.stages import STAGES
+from practicum_core.stages import STAGES, StageSpec
 from practicum_core.stages.base import Failure, get_uri_kind, list_reuse_options
 from practicum_core.stages.capstone import RerunCheck, parse_rerun
 from practicum_core.step_files import read_record
@@ -110,17 +110,23 @@ def _compare_options(executed: Execution, week: Week, of: str, now: Week) -> lis
 def _compare_speeds(recorded: Execution, executed: Execution, ratio: float) -> list[str]:
     """Name the key figures of the machine that differ by more than a ratio."""
     before, after = (read_record(one.run, one.step) for one in (recorded, executed))
-    titles = STAGES[after.stage].metrics
+    spec = STAGES[after.stage]
     present = {metric.name: metric for metric in after.metrics}
     return [
         f"{one.name}: {one.value:.4g} -> {present[one.name].value:.4g} {one.unit} (more than {ratio:g} times)"
         for one in before.metrics
-        if one.name in present
-        and one.name in titles
-        and titles[one.name].is_key
-        and is_of_machine(one.name, one.unit)
-        and _is_beyond(one, present[one.name], ratio)
+        if one.name in present and _is_speed(spec, one) and _is_beyond(one, present[one.name], ratio)
     ]
+
+
+def _is_speed(spec: StageSpec, metric: Metric) -> bool:
+    """Whether a metric is a key figure of the machine."""
+    title = spec.metrics.get(metric.name)
+    if title is None or not title.is_key:
+        return False
+    if spec.measures_speed:
+        return metric.name in spec.headlines or title.style == "seconds"
+    return is_of_machine(metric.name, metric.unit)
 
 
 def _is_beyond(one: Metric, other: Metric, ratio: float) -> bool:

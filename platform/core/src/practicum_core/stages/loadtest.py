@@ -302,6 +302,7 @@ SPEC = StageSpec(
     LoadtestConfig,
     LoadtestRecord,
     program="practicum_jobs.loadtest.stage",
+    measures_speed=True,
     exports={"schedule": Export("artifacts", "data"), "samples": Export("samples.jsonl", "data")},
     samples=SampleSpec(LoadSample, group_requests, explain_no_failures),
     metrics=METRICS,

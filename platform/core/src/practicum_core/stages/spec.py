@@ -130,6 +130,8 @@ class StageSpec:
         count_pods: How many pods compute at the same time with a given config.
         is_presentation: Whether it only draws what others measured. Such a stage sees every other step's end, and its
             own figures are no result: comparisons and ``verify`` leave them out.
+        measures_speed: Whether its figures are the machine's at that hour, and its samples too: repeated executions are
+            compared by the ratios of its headlines and key times alone.
         locks: Which lock files of the run directory it writes.
         metrics: Titles of its metrics by name; ``{rest}`` in a name stands for what varies.
         failures: Titles of the kinds of failure in its record; what follows a colon fills ``{rest}``.
@@ -158,6 +160,7 @@ class StageSpec:
     choose_runner: Callable[[Any], Runner] = _run_one_process
     count_pods: Callable[[Any], int] = _use_one_pod
     is_presentation: bool = False
+    measures_speed: bool = False
     locks: frozenset[LockKind] = frozenset()
     exports: Mapping[str, Export] = field(default_factory=dict)
     metrics: Mapping[str, MetricTitle] = field(default_factory=dict)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from practicum_core.gates import Comparison
+from practicum_core.units.serving import SERVING
 from practicum_core.units.shared_steps import MODEL, NO_LEAKAGE, REPORT, SNAPSHOT
 from practicum_core.units.unit import Step, Unit, build_gate
 
-_WEEKS = ("experiments", "data", "sft", "evaluate", "iterate", "quantize")
+_WEEKS = ("experiments", "data", "sft", "evaluate", "iterate", "quantize", "serving")
+_ANEW: Mapping[str, Any] = {"reuse_answers": False}
+"""Kept answers would make a repeated evaluation agree with itself."""
 
 CAPSTONE = Unit(
     "capstone",
     "Capstone",
     "Capstone 全链路答辩",
-    "Defend the whole chain: check every hash, evaluate again, and present effect, performance and risk.",
-    "为整条链路答辩：核对每个哈希，重跑评测，并呈现效果、性能与风险证据。",
+    "Defend the whole chain: check every hash, evaluate and load-test again, and present effect, performance and risk.",
+    "为整条链路答辩：核对每个哈希，重跑评测与压测，并呈现效果、性能与风险证据。",
     ("W10.1", "W10.2", "W10.3"),
     (
         MODEL,
         SNAPSHOT,
-        Step("baseline", "evaluate", quick={"limit": 60}),
+        Step("baseline", "evaluate", config=_ANEW, quick={"limit": 60}),
         Step(
             "evaluate",
             "evaluate",
-            config={"candidate": "latest:sft/merged", "control_split": "control", "repeat_rows": 200},
+            config={**_ANEW, "candidate": "latest:sft/merged", "control_split": "control", "repeat_rows": 200},
             quick={"limit": 100, "control_limit": 60, "repeat_rows": 40},
         ),
         Step("compare", "compare"),
+        *SERVING.steps[:-1],
         Step(
             "capstone",
             "capstone",
@@ -35,6 +42,7 @@ CAPSTONE = Unit(
                     "baseline=experiments/evaluate",
                     "evaluate=evaluate/evaluate",
                     "compare=evaluate/compare",
+                    "loadtest=serving/loadtest",
                 ],
             },
         ),

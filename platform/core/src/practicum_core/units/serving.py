@@ -72,4 +72,5 @@ SERVING = Unit(
             "测试了高于拐点的速率，且有指标表明它最先在等待什么",
         ),
     ),
+    proves="performance",
 )
