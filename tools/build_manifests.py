@@ -34,8 +34,6 @@ PRE_RUNNING_DEADLINE_S = 1800
 EXTRAS: Mapping[str, Mapping[str, Any]] = {
     "sft": {"resources": {"workers": 1, "gpu": {"slices": 0}}},
     "data-and-sft": {"resources": {"workers": 1, "gpu": {"slices": 0}}},
-    "availability": {"serving": {"engine": "kserve", "minReplicas": 1, "maxReplicas": 3}},
-    "availability-brief": {"serving": {"engine": "kserve", "minReplicas": 1, "maxReplicas": 2}},
 }
 """Additional fields in the week files of units: GPU slices for training, replicas for serving."""
 

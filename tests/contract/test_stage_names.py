@@ -53,6 +53,7 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/announcement.py": "a field of OpenAI's requests",
         "platform/cli/src/practicum_cli/commands/serve.py": "the argument of `practicum serve`",
         "services/gateway/src/practicum_gateway/prober.py": "a field of OpenAI's requests",
+        "jobs/src/practicum_jobs/chaos/world.py": "a field of OpenAI's requests",
         "services/gateway/src/practicum_gateway/shortening.py": "a field of OpenAI's requests",
         "services/gateway/src/practicum_gateway/stand_in.py": "a field of OpenAI's answers",
         "services/gateway/src/practicum_gateway/inspection.py": "a field of OpenAI's requests",

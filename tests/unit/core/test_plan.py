@@ -352,7 +352,7 @@ def test_invalid_option_fails_with_every_problem_named():
 
 
 def test_a_stage_of_a_later_version_says_so():
-    weekjob = WeekJob(metadata=Metadata(name="x"), spec=WeekJobSpec(unit="availability"))
+    weekjob = WeekJob(metadata=Metadata(name="x"), spec=WeekJobSpec(unit="performance"))
     assert plan(weekjob, Observed(), NOW).status.reason is Reason.STAGE_NOT_IMPLEMENTED
 
 

@@ -26,6 +26,7 @@ _KEEPALIVE_S = 2.0
 _SHOWN_BYTES = 300
 _GC_THRESHOLD = 100_000
 _EVENTS = "text/event-stream"
+_RUNG_HEADER = "x-practicum-degraded"
 
 
 class Client:
@@ -88,12 +89,13 @@ class Client:
     async def _send(self, session: aiohttp.ClientSession, number: int, due_s: float, prompt: int, body: bytes) -> Sent:
         sent_s = self._tell_s()
         reader = StreamReader()
-        status, kind, text = 0, "", ""
+        status, kind, text, rung = 0, "", "", ""
         try:
             async with session.post(
                 self._assignment.url, data=body, headers=self._headers, allow_redirects=False
             ) as response:
                 status = response.status
+                rung = response.headers.get(_RUNG_HEADER, "")
                 if status != HTTP_OK:
                     kind, text = f"http_{status}", _shorten(await response.content.read(_SHOWN_BYTES))
                 elif response.content_type != _EVENTS:
@@ -111,7 +113,7 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             kind, text = RequestError.LOST, str(error) or type(error).__name__
         ended_s = self._tell_s()
-        return _describe(reader, number, (due_s, sent_s, ended_s), prompt, (status, str(kind), text))
+        return _describe(reader, number, (due_s, sent_s, ended_s), prompt, (status, str(kind), text, rung))
 
     async def _watch_processor(self, seconds: list[tuple[float, float]]) -> None:
         wall_s, busy_s = time.monotonic(), time.process_time()
@@ -130,10 +132,10 @@ def _describe(
     number: int,
     times: tuple[float, float, float],
     prompt: int,
-    outcome: tuple[int, str, str],
+    outcome: tuple[int, str, str, str],
 ) -> Sent:
     due_s, sent_s, ended_s = times
-    status, kind, text = outcome
+    status, kind, text, rung = outcome
     came = reader.times_s
     gaps = sorted(second - first for first, second in pairwise(came))
     return Sent(
@@ -153,6 +155,7 @@ def _describe(
         itl_p50_s=_take_quantile(gaps, 0.5),
         itl_p99_s=_take_quantile(gaps, 0.99),
         itl_max_s=_take_quantile(gaps, 1.0),
+        rung=rung,
     )
 
 

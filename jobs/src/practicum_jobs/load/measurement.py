@@ -132,6 +132,7 @@ def build_samples(load: int, step: RateStep, sending: Sending) -> list[LoadSampl
             status=sent.status,
             error=sent.error,
             error_text=sent.error_text,
+            rung=sent.rung,
             prompt_index=sent.prompt_index,
             prompt_tokens=sent.prompt_tokens,
             completion_tokens=sent.completion_tokens,

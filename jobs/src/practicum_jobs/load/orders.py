@@ -96,6 +96,7 @@ class Sent(Line):
     itl_p50_s: float | None
     itl_p99_s: float | None
     itl_max_s: float | None
+    rung: str = ""
 
 
 @dataclass(frozen=True)

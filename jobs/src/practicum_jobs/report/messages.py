@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
 from practicum_jobs.render.chain import TEXTS as CHAIN
+from practicum_jobs.report.experiment_messages import EXPERIMENTS
 
 GAPS = {
     "missing": B("the file is missing", "文件缺失"),
@@ -31,6 +32,7 @@ SECTIONS = {
     "reruns": CHAIN["reruns"],
     "risk": B("Attacks, bias and compliance", "攻击、偏差与合规"),
     "load": B("The service under load", "负载下的服务"),
+    "experiments": EXPERIMENTS["title"],
     "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
@@ -48,6 +50,7 @@ SECTIONS = {
 }
 
 READING = {
+    "experiments": EXPERIMENTS["reading"],
     "chain": CHAIN["chain_reading"],
     "risk": B(
         "Each probe was asked twice, without and with a guardrail of rules, and judged by rules. A bias counts where "

@@ -8,6 +8,7 @@ from practicum_jobs.render.page import render_page
 from practicum_jobs.report.calibration import build_calibration_section
 from practicum_jobs.report.chain import build_chain_sections
 from practicum_jobs.report.course import build_reproduce_section, build_rows_section
+from practicum_jobs.report.experiments import build_experiments_section
 from practicum_jobs.report.findings import build_audit_section
 from practicum_jobs.report.lineage import build_lineage_section
 from practicum_jobs.report.load import build_load_section
@@ -44,6 +45,7 @@ def build_sections(pack: Pack) -> list[Section]:
         build_repair_section(pack),
         build_numbers_section(pack),
         build_load_section(pack),
+        build_experiments_section(pack),
         build_sheet_section(pack),
         build_risk_section(pack),
         build_audit_section(pack),

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from practicum_core.errors import ConfigError, Reason, suggest_similar
 from practicum_core.stages import STAGES, list_added_packages
 from practicum_core.units.alignment_risk import ALIGNMENT_RISK
+from practicum_core.units.availability import AVAILABILITY, AVAILABILITY_BRIEF
 from practicum_core.units.blind_test import BLIND_MAKE, BLIND_REVEAL
 from practicum_core.units.capstone import CAPSTONE
 from practicum_core.units.data import DATA
 from practicum_core.units.data_and_sft import DATA_AND_SFT
-from practicum_core.units.declared import OF_OTHER_LENGTHS, OF_TEN_WEEKS
+from practicum_core.units.declared import OF_OTHER_LENGTHS
 from practicum_core.units.dossier import DOSSIER, DOSSIER_STEP
 from practicum_core.units.evaluate import COMPARISON, COMPARISON_OF_FILES, EVALUATE
 from practicum_core.units.evaluate_and_iterate import EVALUATE_AND_ITERATE
@@ -38,12 +39,13 @@ _UNITS = (
     ITERATE,
     QUANTIZE,
     SERVING,
-    *OF_TEN_WEEKS,
+    AVAILABILITY,
     DOSSIER,
     CAPSTONE,
     ALIGNMENT_RISK,
     DATA_AND_SFT,
     EVALUATE_AND_ITERATE,
+    AVAILABILITY_BRIEF,
     *OF_OTHER_LENGTHS,
 )
 

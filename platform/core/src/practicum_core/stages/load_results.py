@@ -55,6 +55,7 @@ class LoadSample(Sample):
     status: int = Field(default=0, description="Of HTTP; 0 where no answer came.")
     error: str = Field(default="", description="RequestError, or http_STATUS; empty where it ended well.")
     error_text: str = Field(default="", description="What the server said, shortened.")
+    rung: str = Field(default="", description="Rung of the gateway's ladder that answered; empty for the best one.")
     prompt_index: int = Field(default=0, description="Line of prompts.jsonl.")
     prompt_tokens: int = Field(default=0, description="As the server counts them; 0 where it does not say.")
     completion_tokens: int = Field(

@@ -10,19 +10,7 @@ def declare_unit(name: str, en: str, zh: str, requirements: tuple[str, ...], sta
     return Unit(name, en, zh, en, zh, requirements, tuple(Step(stage, stage) for stage in stages))
 
 
-OF_TEN_WEEKS = (
-    declare_unit(
-        "availability",
-        "Observability, replay and degradation",
-        "线上可用性",
-        ("W8.1", "W8.2", "W8.3", "W8.4", "W8.5"),
-        ("serve", "loadtest", "chaos"),
-    ),
-)
-"""Units of the course of 10 weeks."""
-
 OF_OTHER_LENGTHS = (
-    declare_unit("availability-brief", "Minimal availability", "最小线上可用性", ("V8.3",), ("serve", "chaos")),
     declare_unit("performance", "Performance deep dive", "性能深挖", ("V12.2",), ("profile",)),
     declare_unit(
         "capstone-extended",

@@ -1,0 +1,129 @@
+"""What an experiment came to: its requests by outcome, its findings, its verdict and the time line. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+
+from practicum_core.rungs import Rung, RungChange
+from practicum_core.stages.experiments import Finding, Settings, TimePoint, Verdict
+from practicum_core.stages.load_results import LoadSample
+
+_OWN_SHAPE = ('{"error"', '{"message"')
+"""How the body of an error of OpenAI's API begins, and such an error inside a stream."""
+_TAIL = 0.99
+
+
+class Outcome(StrEnum):
+    """What a client got."""
+
+    FULL = "full"
+    DEGRADED = "degraded"
+    ERROR = "error"
+    """An error of the API's shape, which says what to do."""
+    LOST = "lost"
+    """No answer and no such error: a connection that ends, an answer that never does, or bytes that mean nothing."""
+
+
+def classify(sample: LoadSample) -> Outcome:
+    """Return what a client got.
+
+    >>> classify(LoadSample(load=0, rate=1, scheduled_s=0, sent_s=0, ended_s=1, error="lost")).value
+    'lost'
+    """
+    if sample.is_ok:
+        return Outcome.DEGRADED if sample.rung else Outcome.FULL
+    return Outcome.ERROR if sample.error_text.startswith(_OWN_SHAPE) else Outcome.LOST
+
+
+def count_returns(changes: Sequence[RungChange]) -> int:
+    """Return how often the ladder went up from the rung that it left upwards most often.
+
+    >>> pairs = (("full", "short"), ("short", "full"), ("full", "short"), ("short", "full"))
+    >>> count_returns([RungChange(at_s=0, before=before, after=after, reason="") for before, after in pairs])
+    2
+    """
+    ups = Counter(change.before for change in changes if change.after.depth < change.before.depth)
+    return max(ups.values(), default=0)
+
+
+def find_tail_s(samples: Sequence[LoadSample]) -> float:
+    """Return the time in which 99 of 100 requests ended, well or not, from their schedule; 0 for none.
+
+    >>> find_tail_s([LoadSample(load=0, rate=1, scheduled_s=1, sent_s=1, ended_s=3.5)])
+    2.5
+    """
+    ends = sorted(sample.e2e_s for sample in samples)
+    return ends[min(math.ceil(_TAIL * len(ends)), len(ends)) - 1] if ends else 0.0
+
+
+def list_findings(
+    samples: Sequence[LoadSample], changes: Sequence[RungChange], last_rung: Rung, settings: Settings
+) -> list[Finding]:
+    """List what was found against what must be.
+
+    Args:
+        samples: Requests of the experiment.
+        changes: Steps of the ladder in it.
+        last_rung: The rung at its end.
+        settings: What is expected.
+    """
+    num_lost = sum(classify(sample) is Outcome.LOST for sample in samples)
+    deepest = max((change.after for change in changes), key=lambda rung: rung.depth, default=Rung.FULL)
+    returns = count_returns(changes)
+    tail_s = find_tail_s(samples)
+    findings = [
+        Finding(name="lost", shown=str(num_lost), bound="0", is_met=num_lost == 0),
+        Finding(name="ladder_back", shown=last_rung, bound=Rung.FULL, is_met=last_rung is Rung.FULL),
+        Finding(name="returns", shown=str(returns), bound="<= 1", is_met=returns <= 1),
+        Finding(
+            name="end_p99",
+            shown=f"{tail_s:.2f} s",
+            bound=f"<= {settings.max_e2e_s:g} s",
+            is_met=tail_s <= settings.max_e2e_s,
+        ),
+    ]
+    if settings.lowest_rung is not Rung.FULL:
+        is_down = deepest.depth >= settings.lowest_rung.depth
+        findings.insert(1, Finding(name="ladder_down", shown=deepest, bound=settings.lowest_rung, is_met=is_down))
+    return findings
+
+
+def decide_verdict(findings: Sequence[Finding], *, was_steady: bool, left_behind: Sequence[str]) -> Verdict:
+    """Return the verdict: a fault that stays is worst, and without a steady state nothing can deviate."""
+    if left_behind:
+        return Verdict.NOT_UNDONE
+    if not was_steady:
+        return Verdict.NOT_STEADY
+    return Verdict.HELD if all(finding.is_met for finding in findings) else Verdict.DEVIATED
+
+
+def find_depth(changes: Sequence[RungChange], at_s: float) -> int:
+    """Return how far down the ladder was at a moment."""
+    before = [change for change in changes if change.at_s <= at_s]
+    return before[-1].after.depth if before else (changes[0].before.depth if changes else 0)
+
+
+def build_timeline(samples: Sequence[LoadSample], changes: Sequence[RungChange], end_s: float) -> list[TimePoint]:
+    """Build the time line, one point a second.
+
+    Args:
+        samples: All requests; each counts in the second in which it ended, and as sent in that of its schedule.
+        changes: All steps of the ladder, in order; times are seconds from the start of the stage.
+        end_s: Of the stage.
+    """
+    sent = Counter(int(sample.scheduled_s) for sample in samples)
+    ended = Counter((int(sample.ended_s), classify(sample)) for sample in samples)
+    return [
+        TimePoint(
+            at_s=second,
+            num_sent=sent[second],
+            num_full=ended[second, Outcome.FULL],
+            num_degraded=ended[second, Outcome.DEGRADED],
+            num_failed=ended[second, Outcome.ERROR] + ended[second, Outcome.LOST],
+            depth=max(find_depth(changes, second), find_depth(changes, second + 0.999)),
+        )
+        for second in range(int(end_s) + 1)
+    ]

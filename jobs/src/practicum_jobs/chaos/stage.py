@@ -1,0 +1,207 @@
+"""Runs the experiments of a configuration against the service of its run, and records what clients got."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from practicum_core.api_keys import KEY_FILE, KeyLimits, change_key_file, make_key
+from practicum_core.errors import ConfigError
+from practicum_core.metrics import Metric
+from practicum_core.stages.base import Failure
+from practicum_core.stages.chaos import ChaosConfig, ChaosRecord
+from practicum_core.stages.experiments import Experiment, ExperimentResult, Verdict
+from practicum_core.stages.load_results import LoadSample
+from practicum_jobs.chaos.files import read_experiment
+from practicum_jobs.chaos.outcome import (
+    Outcome,
+    build_timeline,
+    classify,
+    count_returns,
+    decide_verdict,
+    list_findings,
+)
+from practicum_jobs.chaos.runner import Course, Runner
+from practicum_jobs.chaos.traffic import Traffic
+from practicum_jobs.chaos.world import World
+from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.store import load_split
+from practicum_jobs.load.fleet import Target, start_fleet
+from practicum_jobs.load.prompts import build_row_prompts
+
+_KEY_WAIT_S = 1.5
+"""A gateway looks at its file of keys once a second."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An experiment and how it went."""
+
+    name: str
+    experiment: Experiment
+    course: Course
+    result: ExperimentResult
+
+
+def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
+    """Run the experiments, one after another.
+
+    Raises:
+        ConfigError: An experiment is not valid, has no target, or the gateway's ladder is off.
+        PlatformError: The gateway does not answer, or a client process died.
+        Stopped: A stop was requested; every fault was taken back first.
+    """
+    experiments = [(name, read_experiment(name)) for name in config.experiments]
+    zero_s = time.monotonic()
+    with _hold_key(ctx) as key:
+        trials = asyncio.run(_run_all(config, ctx, experiments, key, zero_s))
+    samples = [sample for trial in trials for sample in trial.course.samples]
+    changes = [change for trial in trials for change in trial.course.changes]
+    ctx.write_samples(samples)
+    end_s = time.monotonic() - zero_s
+    results = [trial.result for trial in trials]
+    return ChaosRecord(
+        url=config.url,
+        results=results,
+        timeline=build_timeline(samples, changes, end_s),
+        metrics=_build_metrics(trials),
+        failures=[
+            Failure(kind=one.verdict, where=one.name, text=_explain(one))
+            for one in results
+            if one.verdict is not Verdict.HELD
+        ],
+        **ctx.build_record_fields(),
+    )
+
+
+async def _run_all(
+    config: ChaosConfig, ctx: StageContext, experiments: Sequence[tuple[str, Experiment]], key: str, zero_s: float
+) -> list[Trial]:
+    prompts = build_row_prompts(load_split(ctx, config.split, config.num_prompts))
+    trials: list[Trial] = []
+    async with aiohttp.ClientSession(trust_env=False, timeout=aiohttp.ClientTimeout(total=30)) as session:
+        world = World(ctx.run, session, config.url, config.proxy_url, key, ctx.step)
+        models = await world.list_models()
+        if not models:
+            raise ConfigError(f"{config.url}: the gateway knows no model", "wait until a model is loaded behind it")
+        url = f"{config.url.rstrip('/').removesuffix('/v1')}/v1/chat/completions"
+        target = Target(url, key, models[0], is_chat=True, ignore_eos=True, timeout_s=config.timeout_s)
+        async with start_fleet(target, config.num_clients, zero_s) as fleet:
+            traffic = Traffic(fleet, prompts, config.rate, config.max_tokens, config.timeout_s, config.seed)
+            await traffic.start()
+            runner = Runner(world, traffic, config.steady_timeout_s, zero_s, lambda: ctx.is_stop_requested)
+            for number, (name, experiment) in enumerate(experiments):
+                ctx.progress(number / len(experiments), experiment.title)
+                course = await runner.run(number, experiment)
+                result = build_result(name, experiment, course, round(time.monotonic() - zero_s, 3))
+                trials.append(Trial(name, experiment, course, result))
+                print(f"{name}: {result.verdict}, {_explain(result)}", flush=True)  # noqa: T201 - the step's log
+                if result.verdict is Verdict.NOT_UNDONE:
+                    # Whatever came next would meet this fault too.
+                    break
+    return trials
+
+
+@contextlib.contextmanager
+def _hold_key(ctx: StageContext) -> Iterator[str]:
+    """Give a key of the gateway of this machine, revoked at the end."""
+    path = ctx.experiments / KEY_FILE
+    secret, key = make_key(f"{ctx.step} {ctx.run.root.name}", KeyLimits(), _now())
+    change_key_file(path, lambda file: file.add(key))
+    time.sleep(_KEY_WAIT_S)
+    try:
+        yield secret
+    finally:
+        change_key_file(path, lambda file: file.revoke(key.id, _now()))
+
+
+def build_result(name: str, experiment: Experiment, course: Course, end_s: float) -> ExperimentResult:
+    """Build what came out of an experiment."""
+    outcomes = Counter(classify(sample) for sample in course.samples)
+    findings = list(course.probed)
+    if course.was_steady:
+        findings = [
+            *list_findings(course.samples, course.changes, course.last_rung, experiment.configuration),
+            *findings,
+        ]
+    downs = [one for one in course.changes if one.after.depth > one.before.depth]
+    ups = [one for one in course.changes if one.after.depth == 0]
+    return ExperimentResult(
+        name=name,
+        title_en=experiment.names.en,
+        title_zh=experiment.names.zh,
+        verdict=decide_verdict(findings, was_steady=course.was_steady, left_behind=course.left_behind),
+        start_s=course.start_s,
+        fault_s=course.fault_s,
+        undone_s=course.undone_s,
+        end_s=end_s,
+        findings=findings,
+        num_requests=len(course.samples),
+        num_full=outcomes[Outcome.FULL],
+        num_degraded=outcomes[Outcome.DEGRADED],
+        num_errors=outcomes[Outcome.ERROR],
+        num_lost=outcomes[Outcome.LOST],
+        failures=dict(sorted(Counter(_name_failure(one) for one in course.samples if not one.is_ok).items())),
+        changes=course.changes,
+        down_s=_subtract(downs[0].at_s if downs else None, course.fault_s),
+        back_s=_subtract(ups[-1].at_s if ups else None, course.undone_s),
+        left_behind=course.left_behind,
+        repeat=f"practicum run availability --set 'chaos.experiments=[\"{name}\"]'",
+    )
+
+
+def _subtract(later_s: float | None, earlier_s: float | None) -> float | None:
+    return None if later_s is None or earlier_s is None else round(max(later_s - earlier_s, 0.0), 3)
+
+
+def _name_failure(sample: LoadSample) -> str:
+    """Name a failed request by its kind, and whether it was an error of the API's shape."""
+    return sample.error if classify(sample) is Outcome.ERROR else f"{sample.error} (lost)"
+
+
+def _explain(result: ExperimentResult) -> str:
+    """Say what came out of an experiment in one sentence."""
+    missed = [f"{one.name}: {one.shown}, not {one.bound}" for one in result.findings if not one.is_met]
+    counts = (
+        f"{result.num_requests} requests: {result.num_full} in full, {result.num_degraded} by lower rungs, "
+        f"{result.num_errors} errors, {result.num_lost} lost"
+    )
+    return "; ".join([*result.left_behind, *missed, counts])
+
+
+def _build_metrics(trials: Sequence[Trial]) -> list[Metric]:
+    results = [trial.result for trial in trials]
+    tried = [one for one in results if one.verdict is not Verdict.NOT_STEADY]
+    verdicts = Counter(one.verdict for one in results)
+    counts = {
+        "num_experiments": len(results),
+        "num_held": verdicts[Verdict.HELD],
+        "num_deviated": verdicts[Verdict.DEVIATED],
+        "num_not_steady": verdicts[Verdict.NOT_STEADY],
+        "num_not_undone": verdicts[Verdict.NOT_UNDONE],
+        "num_not_back": sum(one.name == "ladder_back" and not one.is_met for each in tried for one in each.findings),
+        "max_returns": max((count_returns(one.changes) for one in tried), default=0),
+        **{
+            name: sum(getattr(one, name) for one in results)
+            for name in ("num_requests", "num_full", "num_degraded", "num_errors", "num_lost")
+        },
+    }
+    seconds = {
+        name: max(found)
+        for name in ("down_s", "back_s")
+        if (found := [value for one in tried if (value := getattr(one, name)) is not None])
+    }
+    return [Metric(name=name, value=value) for name, value in counts.items()] + [
+        Metric(name=name, value=value, unit="s") for name, value in seconds.items()
+    ]
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

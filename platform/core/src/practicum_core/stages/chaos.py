@@ -1,0 +1,108 @@
+"""Configuration and record of the stage ``chaos``: faults in a service under load, and what becomes of its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field, field_validator, model_validator
+
+from practicum_core.metrics import Metric
+from practicum_core.stages.base import StageConfig
+from practicum_core.stages.experiments import ExperimentsRecord
+from practicum_core.stages.server_addresses import check_server_address, is_own_address
+from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.titles import figure, key_figure
+from practicum_core.texts import Bilingual
+
+
+class ChaosConfig(StageConfig):
+    """Which experiments, and the load beside them. Times are in seconds."""
+
+    url: str = Field(default="step:gateway", description="Address of the gateway, whose ladder is on.")
+    proxy_url: str = Field(default="step:faultproxy", description="Address of the fault proxy; none without it.")
+    experiments: tuple[str, ...] = Field(
+        default=("kill", "hang", "slow-first-token", "errors", "cut", "malformed"),
+        min_length=1,
+        max_length=64,
+        description="Names of experiments that come with Practicum, or paths of files.",
+    )
+    rate: float = Field(default=2.0, gt=0, le=1000, description="Requests per second beside the experiments.")
+    max_tokens: int = Field(default=24, ge=1, description="Tokens of an answer.")
+    split: str = Field(default="test", description="Split of the run's data whose prompts are sent.")
+    num_prompts: int = Field(default=64, ge=1, le=10_000, description="Prompts at most; they are sent in turn.")
+    num_clients: int = Field(default=1, ge=1, le=16, description="Client processes.")
+    timeout_s: float = Field(default=40.0, gt=0, description="For a request of the load.")
+    steady_timeout_s: float = Field(default=90.0, ge=0, description="Wait for the steady state before an experiment.")
+
+    @field_validator("url", "proxy_url")
+    @classmethod
+    def _check_address(cls, url: str) -> str:
+        return check_server_address(url, "url") if url else url
+
+    @model_validator(mode="after")
+    def _check_owner(self) -> ChaosConfig:
+        foreign = [url for url in (self.url, self.proxy_url) if url and not is_own_address(url)]
+        if foreign:
+            raise ValueError(f"{foreign[0]} is neither on this machine nor in the own cluster: faults are for your own")
+        return self
+
+    def list_splits(self) -> tuple[str, ...]:
+        """List the split whose prompts are sent."""
+        return (self.split,)
+
+
+class ChaosRecord(ExperimentsRecord):
+    """What the service did in each fault."""
+
+    url: str
+
+
+METRICS = {
+    "num_experiments": key_figure("Experiments", "实验数", "count"),
+    "num_held": key_figure("Experiments in which the service held", "服务经受住的实验数", "count"),
+    "num_deviated": figure("Experiments in which it did not", "未经受住的实验数", "count"),
+    "num_not_steady": figure("Experiments that did not start from a steady state", "起始状态不稳定的实验数", "count"),
+    "num_not_undone": figure("Faults that could not be taken back", "未能撤销的故障数", "count"),
+    "num_not_back": figure("Experiments after which the ladder did not come back", "降级未恢复的实验数", "count"),
+    "max_returns": figure("Most returns from one rung in one fault", "单次故障中同一级的最多恢复次数", "count"),
+    "num_requests": figure("Requests", "请求数", "count"),
+    "num_full": figure("Requests answered by the model as asked", "由模型完整回答的请求", "count"),
+    "num_degraded": figure("Requests answered by a lower rung", "由降级层回答的请求", "count"),
+    "num_errors": figure("Requests that got an error of the right kind", "得到规范错误的请求", "count"),
+    "num_lost": key_figure("Requests lost", "丢失的请求", "count"),
+    "down_s": figure("From a fault to the first step down, longest", "从故障到首次降级的最长时间", "seconds"),
+    "back_s": figure("From the end of a fault to the best rung, longest", "从故障结束到完全恢复的最长时间", "seconds"),
+}
+FAILURES: Mapping[str, Bilingual] = {
+    "deviated": Bilingual("the service did not hold in an experiment", "服务未经受住实验"),
+    "not_steady": Bilingual("no steady state before an experiment", "实验前状态不稳定"),
+    "not_undone": Bilingual("a fault could not be taken back", "故障未能撤销"),
+}
+
+
+def describe_result(metrics: Mapping[str, Metric]) -> str:
+    """Say how many experiments held.
+
+    >>> found = {name: Metric(name=name, value=value) for name, value in (("num_held", 5), ("num_experiments", 6))}
+    >>> describe_result(found)
+    'The service held in 5 of 6 experiments'
+    """
+    held, tried = metrics.get("num_held"), metrics.get("num_experiments")
+    if held is None or tried is None:
+        return ""
+    return f"The service held in {held.value:.0f} of {tried.value:.0f} experiments"
+
+
+SPEC = StageSpec(
+    "chaos",
+    Bilingual(
+        "breaks the service on purpose, under load, and measures what users get", "在负载下主动制造故障，测量用户体验"
+    ),
+    "base",
+    ChaosConfig,
+    ChaosRecord,
+    metrics=METRICS,
+    failures=FAILURES,
+    headlines=("num_held", "num_lost"),
+    describe_result=describe_result,
+)

@@ -1,0 +1,170 @@
+"""Experiments on a service: the file of one, in the format of chaostoolkit, and what came out of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from practicum_core.rungs import Rung, RungChange
+from practicum_core.stages.base import StageRecord
+from practicum_core.texts import Bilingual
+
+
+class Pauses(BaseModel):
+    """Seconds to wait around an activity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    before: float = Field(default=0.0, ge=0, le=3600)
+    after: float = Field(default=0.0, ge=0, le=3600)
+
+
+class Provider(BaseModel):
+    """What an activity calls: a function of practicum_jobs.chaos by its name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["python"] = "python"
+    module: Literal["practicum_jobs.chaos"] = "practicum_jobs.chaos"
+    func: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Activity(BaseModel):
+    """A step of an experiment: an action, or a probe with what it must find."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["action", "probe"] = "action"
+    name: str
+    provider: Provider
+    tolerance: Any = Field(default=None, description="Of a probe: a value, or {type: range, range: [low, high]}.")
+    pauses: Pauses = Pauses()
+
+
+class Hypothesis(BaseModel):
+    """The steady state: what must be found before the fault, and again at the end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    probes: list[Activity]
+
+
+class Settings(BaseModel):
+    """What an experiment says beside chaostoolkit's format, in its ``configuration``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title_zh: str = ""
+    steady_s: float = Field(default=5.0, ge=0, le=3600, description="Load before the method.")
+    recovery_s: float = Field(default=30.0, ge=0, le=3600, description="Load after the method.")
+    max_recovery_s: float = Field(
+        default=120.0, ge=0, le=3600, description="More load after that, until the best rung answers again."
+    )
+    lowest_rung: Rung = Field(default=Rung.FULL, description="The ladder must go down to this rung at least.")
+    max_e2e_s: float = Field(default=30.0, gt=0, description="Within which 99 of 100 requests must end, well or not.")
+
+
+class Experiment(BaseModel):
+    """An experiment as it is written. Fields of chaostoolkit that say nothing here are read over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    title: str
+    description: str = ""
+    configuration: Settings = Settings()
+    hypothesis: Hypothesis | None = Field(default=None, alias="steady-state-hypothesis")
+    method: list[Activity] = Field(min_length=1)
+    rollbacks: list[Activity] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check_activities(self) -> Experiment:
+        if any(one.type != "action" for one in self.rollbacks):
+            raise ValueError("rollbacks are actions")
+        if self.hypothesis is not None and any(one.type != "probe" for one in self.hypothesis.probes):
+            raise ValueError("a hypothesis has probes")
+        return self
+
+    @property
+    def method_s(self) -> float:
+        """Seconds that the pauses of the method take together."""
+        return sum(one.pauses.before + one.pauses.after for one in self.method)
+
+    @property
+    def names(self) -> Bilingual:
+        """Its title in both languages."""
+        return Bilingual(self.title, self.configuration.title_zh or self.title)
+
+
+class Verdict(StrEnum):
+    """How an experiment ended."""
+
+    HELD = "held"
+    """The service did what was expected, and the steady state is back."""
+    DEVIATED = "deviated"
+    """It did not."""
+    NOT_STEADY = "not_steady"
+    """The steady state did not hold before the fault, so nothing was tried."""
+    NOT_UNDONE = "not_undone"
+    """The fault could not be taken back."""
+
+
+class Finding(BaseModel):
+    """One thing that was measured against its bound."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    shown: str = Field(description="What was found.")
+    bound: str = Field(description="What must be.")
+    is_met: bool
+
+
+class ExperimentResult(BaseModel):
+    """What came out of one experiment. Times are seconds from the start of the stage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title_en: str
+    title_zh: str
+    verdict: Verdict
+    start_s: float
+    fault_s: float | None = Field(default=None, description="When its first action was done.")
+    undone_s: float | None = Field(default=None, description="When its last action was taken back.")
+    end_s: float
+    findings: list[Finding] = Field(default_factory=list)
+    num_requests: int = 0
+    num_full: int = Field(default=0, description="Answered by the model as asked.")
+    num_degraded: int = Field(default=0, description="Answered by a lower rung.")
+    num_errors: int = Field(default=0, description="Ended with an error of the API's shape.")
+    num_lost: int = Field(default=0, description="Ended without an answer and without such an error.")
+    failures: dict[str, int] = Field(default_factory=dict, description="Requests that did not end well, by kind.")
+    changes: list[RungChange] = Field(default_factory=list)
+    down_s: float | None = Field(default=None, description="From the fault to the first step down.")
+    back_s: float | None = Field(default=None, description="From the end of the fault to the best rung.")
+    left_behind: list[str] = Field(default_factory=list, description="What could not be undone, and how to remove it.")
+    repeat: str = Field(description="Command that does it again.")
+
+
+class TimePoint(BaseModel):
+    """One second of the time line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_s: float
+    num_sent: int
+    num_full: int
+    num_degraded: int
+    num_failed: int
+    depth: int = Field(description="How far down the ladder is.")
+
+
+class ExperimentsRecord(StageRecord):
+    """Base of records of stages that make experiments; the evidence pack has a section for them."""
+
+    results: list[ExperimentResult]
+    timeline: list[TimePoint] = Field(default_factory=list)

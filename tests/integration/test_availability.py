@@ -1,0 +1,94 @@
+"""The unit ``availability`` by the real command, with the fake engine for vLLM: killed, and its streams cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from practicum_core.layout import RunLayout
+from practicum_core.stages.chaos import ChaosRecord
+from practicum_core.stages.experiments import Verdict
+
+STAND = Path(__file__).parents[1] / "stand"
+KILL = """
+title: The engine is killed
+configuration: {steady_s: 2, recovery_s: 10, max_recovery_s: 60, lowest_rung: extract}
+method:
+  - name: kill it
+    provider: {func: kill, arguments: {step: serve}}
+"""
+CUT = """
+title: Streams break off
+configuration: {steady_s: 2, recovery_s: 8}
+method:
+  - name: cut every stream
+    provider: {func: break_answers, arguments: {kind: cut, after_chunks: 3}}
+    pauses: {after: 4}
+"""
+
+
+def run_unit(folder, *words):
+    path = os.pathsep.join(filter(None, [str(STAND), os.environ.get("PYTHONPATH", "")]))
+    variables = {**os.environ, "PRACTICUM_STAGE_PACKAGES": "faulty", "PYTHONPATH": path}
+    command = [sys.executable, "-m", "practicum_cli.main", "run", "faulty", "--profile", "quick", *words]
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=240, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two experiments: its folder and its record."""
+    folder = tmp_path_factory.mktemp("availability")
+    (folder / "kill.yaml").write_text(KILL)
+    (folder / "cut.yaml").write_text(CUT)
+    names = json.dumps([str(folder / "kill.yaml"), str(folder / "cut.yaml")])
+    code, out = run_unit(folder, "--set", f"chaos.experiments={names}", "--set", "chaos.rate=4")
+    assert code == 0, out
+    [root] = folder.glob("experiments/faulty/*-??????")
+    run = RunLayout(root)
+    return run, ChaosRecord.model_validate_json(run.stage("chaos").record.read_text())
+
+
+def test_a_killed_engine_takes_the_ladder_down_and_nobody_is_left_without_an_answer(finished):
+    _, record = finished
+    killed = record.results[0]
+    assert killed.verdict is Verdict.HELD
+    assert [change.after for change in killed.changes] == ["extract", "short", "full"]
+    assert killed.num_lost == 0
+    assert killed.num_full + killed.num_degraded + killed.num_errors == killed.num_requests
+    assert killed.num_degraded > 0
+    assert killed.num_full > killed.num_requests / 2
+    assert killed.back_s is not None
+
+
+def test_streams_that_break_off_end_with_an_error_of_the_apis_shape(finished):
+    _, record = finished
+    cut = record.results[1]
+    assert cut.verdict is Verdict.HELD
+    assert cut.num_lost == 0
+    assert cut.failures.keys() <= {"in_stream", "http_502", "http_503"}
+    assert cut.failures["in_stream"] > 0
+
+
+def test_the_gateway_recorded_the_same_steps(finished):
+    run, record = finished
+    gateway = json.loads(run.stage("gateway").record.read_text())
+    seen = [(one["before"], one["after"]) for one in gateway["rung_changes"]]
+    assert seen == [(one.before, one.after) for result in record.results for one in result.changes]
+    assert gateway["num_degraded"] >= sum(result.num_degraded for result in record.results)
+
+
+def test_the_report_has_the_time_line_and_says_so(finished):
+    run, record = finished
+    page = run.evidence_html.read_text(encoding="utf-8")
+    assert 'id="experiments"' in page
+    assert page.count("timeline-chaos-") >= 2
+    assert "The engine is killed" in page
+    assert "a sentence of the knowledge base" in page
+    assert sum(point.num_sent for point in record.timeline) == sum(one.num_requests for one in record.results)
+    assert max(point.depth for point in record.timeline) == 3

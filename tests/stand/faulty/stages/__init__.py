@@ -1,0 +1,1 @@
+"""What the platform knows of the stage that serves the fake engine."""

@@ -1,0 +1,132 @@
+"""The fault proxy between a client and a fake engine: what passes, and what each fault does to an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from fake_engine import FakeEngine, serve_engine
+from practicum_jobs.faultproxy.proxy import FaultProxy
+
+BODY = {"model": "fake", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 6, "stream": True}
+
+
+@contextlib.asynccontextmanager
+async def build_stand():
+    """Serve a proxy before an engine; gives the engine, the proxy's address and a session."""
+    engine = FakeEngine()
+    async with serve_engine(engine) as url, aiohttp.ClientSession() as session:
+        runner = web.AppRunner(FaultProxy(url).build_app(), handler_cancellation=True, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield engine, f"http://127.0.0.1:{runner.addresses[0][1]}", session
+        finally:
+            await runner.cleanup()
+
+
+async def ask(session, url):
+    async with session.post(f"{url}/v1/chat/completions", json=BODY) as answer:
+        return answer.status, await answer.text()
+
+
+async def set_fault(session, url, **fault):
+    async with session.put(f"{url}/faults", json=fault) as answer:
+        return answer.status
+
+
+def test_without_a_fault_everything_passes_as_it_is():
+    async def run():
+        async with build_stand() as (engine, url, session):
+            status, text = await ask(session, url)
+            assert status == 200
+            assert text.count("data: ") == 8
+            assert text.endswith("data: [DONE]\n\n")
+            assert engine.bodies[-1] == BODY
+            async with session.get(f"{url}/v1/models") as answer:
+                assert [one["id"] for one in (await answer.json())["data"]] == ["fake"]
+            async with session.get(f"{url}/metrics") as answer:
+                assert "vllm:num_requests_running" in await answer.text()
+
+    asyncio.run(run())
+
+
+def test_answers_begin_late():
+    async def run():
+        async with build_stand() as (_, url, session):
+            assert await set_fault(session, url, kind="slow_first_token", delay_s=0.5) == 200
+            started_s = time.monotonic()
+            assert (await ask(session, url))[0] == 200
+            assert time.monotonic() - started_s >= 0.5
+
+    asyncio.run(run())
+
+
+def test_every_second_request_fails_without_the_shape_of_an_error_until_the_fault_is_cleared():
+    async def run():
+        async with build_stand() as (_, url, session):
+            await set_fault(session, url, kind="errors", status=502, every=2)
+            assert [(await ask(session, url))[0] for _ in range(4)] == [200, 502, 200, 502]
+            async with session.delete(f"{url}/faults") as answer:
+                assert (await answer.json())["kind"] == "none"
+            assert [(await ask(session, url))[0] for _ in range(2)] == [200, 200]
+
+    asyncio.run(run())
+
+
+def test_streams_break_off():
+    async def run():
+        async with build_stand() as (_, url, session):
+            await set_fault(session, url, kind="cut", after_chunks=2)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await ask(session, url)
+
+    asyncio.run(run())
+
+
+def test_an_event_in_the_middle_is_half_a_json_text():
+    async def run():
+        async with build_stand() as (_, url, session):
+            await set_fault(session, url, kind="malformed", after_chunks=2)
+            events = [line[6:] for line in (await ask(session, url))[1].splitlines() if line.startswith("data: ")]
+            broken = [event for event in events if event != "[DONE]" and not _is_json(event)]
+            assert len(broken) == 1
+            assert events[-1] == "[DONE]"
+
+    asyncio.run(run())
+
+
+def _is_json(text):
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_a_fault_that_is_none_is_refused():
+    async def run():
+        async with build_stand() as (_, url, session):
+            assert await set_fault(session, url, kind="earthquake") == 400
+            assert (await ask(session, url))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_an_engine_that_is_gone_ends_the_connection():
+    async def run():
+        async with aiohttp.ClientSession() as session:
+            runner = web.AppRunner(FaultProxy("http://127.0.0.1:9").build_app(), access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            with pytest.raises(aiohttp.ServerDisconnectedError):
+                await ask(session, f"http://127.0.0.1:{runner.addresses[0][1]}")
+            await runner.cleanup()
+
+    asyncio.run(run())
