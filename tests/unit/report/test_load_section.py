@@ -101,11 +101,15 @@ def make_record(refused: str = "") -> LoadtestRecord:
 
 
 def build_load(run, record: LoadtestRecord):
+    return find_section(run, record, "load")
+
+
+def find_section(run, record: LoadtestRecord, slug: str):
     files = read_run(run.layout, "report")
     samples = tuple(sample for level in SAMPLES for sample in level)
     files = replace(files, steps=(StepFiles("loadtest", "loadtest", record, samples=samples),), data_lock=None)
     sections = build_sections(Pack(files, build_evidence(files), 12))
-    return next(section for section in sections if section.slug == "load")
+    return next(section for section in sections if section.slug == slug)
 
 
 def test_the_bottleneck_stands_first_with_its_proofs_and_what_helps(make_sft_run) -> None:
@@ -195,6 +199,10 @@ def test_an_earlier_test_is_compared_percentile_by_percentile(make_sft_run) -> N
     assert [row[1].text.en for row in table.cells[:3]] == ["first token p50", "first token p95", "first token p99"]
     assert table.cells[0][4].text == "500 ms"
     assert [row[5].text.en for row in table.cells[:3]] == ["slower", "too few requests", "too few requests"]
+
+
+def test_requests_are_not_introduced_as_answers_of_a_model(make_sft_run) -> None:
+    assert "failed" in find_section(make_sft_run(), make_record(), "samples").how_to_read.en
 
 
 def test_every_bottleneck_has_its_words() -> None:

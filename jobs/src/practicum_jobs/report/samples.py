@@ -20,7 +20,8 @@ MAX_TEXT = 1200
 
 def build_samples_section(pack: Pack) -> Section | None:
     """Build the section with recorded samples; ``None`` if no stage of the unit records samples."""
-    if not any(step.stage in STAGES and STAGES[step.stage].samples for step in pack.files.steps):
+    specs = [spec for step in pack.files.steps if step.stage in STAGES and (spec := STAGES[step.stage].samples)]
+    if not specs:
         return None
     blocks: list[Block] = []
     for step in reversed(pack.files.steps):
@@ -29,7 +30,8 @@ def build_samples_section(pack: Pack) -> Section | None:
             blocks += _build_step(step, pack.max_samples)
     if not blocks:
         blocks.append(Notice(SAMPLES["none"]))
-    return Section("samples", SECTIONS["samples"], blocks, READING["samples"])
+    readings = list(dict.fromkeys(spec.how_to_read or READING["samples"] for spec in specs))
+    return Section("samples", SECTIONS["samples"], blocks, readings[0] if len(readings) == 1 else None)
 
 
 def _build_step(step: StepFiles, limit: int) -> list[Block]:

@@ -262,6 +262,10 @@ class ClientCheck(BaseModel):
     max_cpu_share: float = Field(description="Of one core, of the busiest client process, in its busiest second.")
 
 
+HOW_TO_READ = Bilingual(
+    "Which requests failed, and which took longest: look for what they have in common, a moment, a length or an error.",
+    "哪些请求失败、哪些最慢：看它们有何共同点（时刻、长度或错误）。",
+)
 _REQUEST = Bilingual("Request", "请求")
 _TIMES = Bilingual("To the first token, and to the end, from the scheduled time", "自计划时刻至首个词元、至结束")
 _TOKENS = Bilingual("Tokens of the prompt and of the answer", "提示词与回答的词元数")

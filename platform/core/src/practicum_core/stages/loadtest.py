@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import OptionalDataUri, StageConfig, StageRecord
 from practicum_core.stages.load_results import (
+    HOW_TO_READ,
     Bottleneck,
     BottleneckName,
     ClientCheck,
@@ -252,8 +253,8 @@ METRICS: Mapping[str, MetricTitle] = {
     "knee_rate": key_figure("Highest rate within the SLO, requests/s", "满足 SLO 的最高速率（请求/秒）", "number"),
     "num_requests": key_figure("Requests", "请求数", "count"),
     "num_failed": key_figure("Failed requests", "失败请求数", "count"),
-    "num_failed_to_knee": figure("Failed requests up to that rate", "该速率及以下的失败请求数", "count"),
-    "knee_tokens_per_s": figure("Generated tokens per second at that rate", "该速率下每秒生成的词元", "number"),
+    "num_failed_to_knee": figure("Failed requests at rates up to the knee", "拐点及以下速率的失败请求数", "count"),
+    "knee_tokens_per_s": figure("Generated tokens per second at the knee", "拐点处每秒生成的词元", "number"),
     "stated_ttft_p95_s": key_figure(
         "First token at the stated rate, 95th percentile", "声明速率下首词元时延（p95）", "seconds"
     ),
@@ -304,7 +305,7 @@ SPEC = StageSpec(
     program="practicum_jobs.loadtest.stage",
     measures_speed=True,
     exports={"schedule": Export("artifacts", "data"), "samples": Export("samples.jsonl", "data")},
-    samples=SampleSpec(LoadSample, group_requests, explain_no_failures),
+    samples=SampleSpec(LoadSample, group_requests, explain_no_failures, HOW_TO_READ),
     metrics=METRICS,
     failures=FAILURES,
     headlines=("knee_rate",),

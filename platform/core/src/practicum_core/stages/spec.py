@@ -78,11 +78,13 @@ class SampleSpec:
     """The samples of a stage: the model of a line, and the groups that a page shows.
 
     ``explain_none_bad`` gives the sentence for samples of which no group is bad; ``None`` where that says nothing.
+    ``how_to_read`` is said above them; without it, what a page says of answers of a model.
     """
 
     model: type[Sample]
     group: Callable[[Sequence[Any]], list[SampleGroup]]
     explain_none_bad: Callable[[Sequence[Any]], Bilingual | None] = _explain_nothing
+    how_to_read: Bilingual | None = None
 
 
 def _run_one_process(config: Any) -> Runner:  # noqa: ANN401 - each stage has its own config type
