@@ -118,6 +118,17 @@ def test_a_table_has_each_name_once_and_no_more_than_all_requests():
         UpstreamTable(upstreams=[{**one, "canary_share": 0.6}, {**one, "name": "b", "canary_share": 0.6}])
 
 
+def test_an_upstream_may_be_one_line_as_options_of_a_week_job_are():
+    lines = ["step:serve weight=3", "http://h:8000/v1 name=new canary_share=0.1 models=a,b aliases=t:a discover=true"]
+    first, second = GatewayConfig(upstreams=lines).upstreams
+    assert first == UpstreamConfig(name="engine", url="step:serve", weight=3)
+    fields = {"canary_share": 0.1, "models": ("a", "b"), "aliases": {"t": "a"}, "discover": True}
+    assert second == UpstreamConfig(name="new", url="http://h:8000", **fields)
+    for line, said in (("", "upstreams"), ("step:serve weight", "FIELD=VALUE"), ("step:serve wait=3", "wait")):
+        with pytest.raises(ValidationError, match=said):
+            GatewayConfig(upstreams=[line])
+
+
 def test_a_broken_file_says_where_it_is(tmp_path):
     path = tmp_path / "upstreams.json"
     for text in ("{", json.dumps({"upstreams": []}), json.dumps({"upstreams": [{"name": "a"}]})):

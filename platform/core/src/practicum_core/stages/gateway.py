@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from practicum_core.metrics import Metric
 from practicum_core.rungs import RungChange
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.spec import Endpoint, PodSize, StageSpec
 from practicum_core.stages.titles import figure, key_figure
-from practicum_core.stages.upstreams import UpstreamConfig, check_upstreams
+from practicum_core.stages.upstreams import UpstreamConfig, check_upstreams, read_upstream
 from practicum_core.texts import Bilingual
 
 REDIS_PASSWORD_VARIABLE = "PRACTICUM_REDIS_PASSWORD"  # noqa: S105 - its name
@@ -28,7 +28,8 @@ class GatewayConfig(StageConfig):
     upstreams: tuple[UpstreamConfig, ...] = Field(
         default=(UpstreamConfig(name="engine", url="step:serve"),),
         min_length=1,
-        description="Services of engines: name, url, weight, canary_share, models, aliases, discover.",
+        description="Services of engines (name, url, weight, canary_share, models, aliases, discover), or a line each: "
+        "'step:serve weight=3', 'http://HOST:PORT name=new canary_share=0.1 models=a,b aliases=NAME:a discover=true'.",
     )
     upstreams_file: str = Field(
         default="",
@@ -123,6 +124,17 @@ class GatewayConfig(StageConfig):
     probe_s: float = Field(default=1.0, gt=0, description="Between two probes of an engine by the ladder.")
     probe_timeout_s: float = Field(default=5.0, gt=0, description="For the first token of a probe.")
     probe_misses: int = Field(default=2, ge=1, description="Failed probes in a row after which an engine is out.")
+
+    @field_validator("upstreams", mode="before")
+    @classmethod
+    def _read_lines(cls, value: object) -> object:
+        """Take upstreams in one line each, as a week job's options are texts."""
+        if not isinstance(value, list | tuple):
+            return value
+        return [
+            read_upstream(one, number) if isinstance(one, str) and one.strip() else one
+            for number, one in enumerate(value)
+        ]
 
     @model_validator(mode="after")
     def _check_concurrency(self) -> GatewayConfig:

@@ -75,6 +75,37 @@ class UpstreamTable(BaseModel):
         return self
 
 
+def read_upstream(text: str, number: int) -> dict[str, object]:
+    """Read an upstream in one line, as options of a week job are: an address, then ``FIELD=VALUE`` words.
+
+    Args:
+        text: The line; models and aliases (``NAME:OWN_NAME``) are separated by commas.
+        number: Its place, from 0, for its name where the line has none.
+
+    Raises:
+        ValueError: A word is no ``FIELD=VALUE``.
+
+    >>> read_upstream("step:serve weight=3", 0)
+    {'name': 'engine', 'url': 'step:serve', 'weight': '3'}
+    >>> read_upstream("http://10.0.0.5:8000 name=new canary_share=0.1 aliases=tickets:v2", 1)
+    {'name': 'new', 'url': 'http://10.0.0.5:8000', 'canary_share': '0.1', 'aliases': {'tickets': 'v2'}}
+    """
+    url, *words = text.split()
+    fields: dict[str, object] = {"name": "engine" if number == 0 else f"engine-{number}", "url": url}
+    for word in words:
+        field, sign, value = word.partition("=")
+        if not sign:
+            raise ValueError(f"expected ADDRESS FIELD=VALUE ..., got {word!r}")
+        if field == "models":
+            fields[field] = value.split(",")
+        elif field == "aliases":
+            pairs = [pair.partition(":") for pair in value.split(",")]
+            fields[field] = {alias: own for alias, _, own in pairs}
+        else:
+            fields[field] = value
+    return fields
+
+
 def check_upstreams(upstreams: tuple[UpstreamConfig, ...]) -> None:
     """Check what no upstream says alone.
 
