@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-serve bench-controller fuzz-gateway peer-clients cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-serve bench-loadgen bench-controller fuzz-gateway peer-clients cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -39,7 +39,7 @@ format: ## format the code
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-bench: bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-serve bench-controller ## every bench
+bench: bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-serve bench-loadgen bench-controller ## every bench
 
 bench-audit: ## the data audit compared with datasketch and Presidio
 	tests/bench/bench-audit.sh
@@ -73,6 +73,9 @@ fuzz-gateway: ## requests that schemathesis makes of the gateway's description
 
 peer-clients: ## clients of other projects against a gateway before vLLM: OpenAI's, guidellm, vLLM's bench, lm-evaluation-harness
 	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)) $(DEV)/python tests/bench/peer_clients.py
+
+bench-loadgen: ## the load generator beside guidellm: delay of requests, highest rate
+	tests/bench/bench-loadgen.sh
 
 cluster-up: ## a bare cluster with Kueue and KubeRay (root); uses $$KUBECONFIG or kind if there is one
 	$(CLUSTER) up

@@ -24,6 +24,7 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.load.bottleneck import find_bottleneck
 from practicum_jobs.load.comparison import compare_tests, read_samples
+from practicum_jobs.load.exports import write_exports
 from practicum_jobs.load.fleet import Target
 from practicum_jobs.load.knee import Level, find_knee, propose_rate
 from practicum_jobs.load.levels import build_level
@@ -75,7 +76,7 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
     base = read_samples(config.base_samples, _find_path(config.base_samples, ctx)) if config.base_samples else []
     bottleneck = find_bottleneck(levels, result.samples, result.metrics, config.objective)
     outcome = Outcome(levels, check, knee_rate, bottleneck, config.objective, config.stated_rate or config.rates[0])
-    return LoadtestRecord(
+    record = LoadtestRecord(
         url=config.url,
         model=target.model,
         endpoint=config.endpoint,
@@ -93,9 +94,12 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
         differences=compare_tests(base, result.samples, Bootstrap(_NUM_RESAMPLES, config.seed)),
         metrics=build_metrics(outcome),
         failures=build_failures(outcome),
-        artifacts=[ctx.describe_artifact(ctx.layout.artifacts, "schedule and prompts")],
         **ctx.build_record_fields(),
     )
+    for name in config.export:
+        write_exports(name, ctx.layout.artifacts, record, result.samples)
+    kept = ctx.describe_artifact(ctx.layout.artifacts, "schedule, prompts and exports")
+    return record.model_copy(update={"artifacts": [kept]})
 
 
 def _build_plan(config: LoadtestConfig, ctx: StageContext) -> Plan:

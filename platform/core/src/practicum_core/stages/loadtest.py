@@ -54,6 +54,7 @@ KneeBasis = Literal["bracketed", "none_failed", "none_held"]
 """How the knee was found: below a rate that fails; all rates held, so it is higher; none held, so it is lower."""
 LoadProfile = Literal["constant", "poisson", "gamma", "trace"]
 Endpoint = Literal["chat", "completions"]
+ExportName = Literal["vllm"]
 MAX_RATE = 100_000.0
 SCHEDULE = "schedule.json"
 """Below ``artifacts``: what was sent when, for a replay."""
@@ -141,6 +142,9 @@ class LoadtestConfig(StageConfig):
     max_tokens: int = Field(default=32, ge=1, le=1_000_000, description="Tokens of an answer at most.")
     ignore_eos: bool = Field(
         default=True, description="Answers of exactly max_tokens, with engines that know the option of that name."
+    )
+    export: tuple[ExportName, ...] = Field(
+        default=(), description="Other tools in whose form the result is written too, below artifacts."
     )
     num_clients: int = Field(default=2, ge=1, le=64, description="Client processes, between which requests go around.")
     timeout_s: float = Field(default=120.0, gt=0, le=3_600, description="For a whole request, from its sending.")
