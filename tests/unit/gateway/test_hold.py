@@ -78,7 +78,7 @@ def test_an_engines_queue_is_read_by_vllms_and_llama_cpps_names():
 def test_the_demand_counts_what_waits_here_and_at_the_engines_once():
     loads = [EngineLoad(4, 8), EngineLoad(0, 6)]
     document = build_scaling_document(Demand(1, 2, 10), loads, 2)
-    assert (document["load"], document["waiting"], document["ready"]) == (21, 7, 2)
+    assert (document["load"], document["own_load"], document["waiting"], document["ready"]) == (21, 13, 7, 2)
     # Engines that tell nothing: the gateway knows what it sent.
     assert build_scaling_document(Demand(0, 0, 10), [], 1)["load"] == 10
     assert build_scaling_document(Demand(0, 0, 0), [EngineLoad(0, 0)], 1)["load"] == 0

@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import aiohttp
 import openai
 import pytest
 
+import fake_engine
 from fake_engine import MODEL, FakeEngine, Settings, serve_engine
 from gateway_stand import HELLO, build_stand, find_port
+from practicum_gateway.discovery import resolve_host
 
 HOLD = {"hold_timeout_s": 20}
 
@@ -184,6 +190,56 @@ def test_a_new_version_takes_over_under_load_without_a_failed_request(tmp_path):
     asyncio.run(run())
     assert {body["model"] for body in new.bodies} == {"v2"}
     assert set(answers) == {4}
+
+
+def test_an_engine_that_is_killed_costs_no_more_than_the_requests_that_it_had(tmp_path):
+    outcomes, lost_at_once = [], []
+
+    def start(port):
+        command = [sys.executable, Path(fake_engine.__file__), str(port), "0.01"]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    async def ask(client, number, ends_s):
+        while time.monotonic() < ends_s:
+            messages = [{"role": "user", "content": f"{number} {len(outcomes)} hello"}]
+            try:
+                stream = await client.chat.completions.create(
+                    model=MODEL, messages=messages, max_tokens=20, stream=True
+                )
+                outcomes.append(len([chunk async for chunk in stream]))
+            except openai.APIError as error:
+                outcomes.append(error.code)
+
+    async def run():
+        ports = [find_port(), find_port()]
+        engines = [start(port) for port in ports]
+        try:
+            upstreams = [{"name": f"e{port}", "url": f"http://127.0.0.1:{port}"} for port in ports]
+            async with build_stand(tmp_path, num_engines=0, upstreams=upstreams) as stand:
+                pool, client = stand.gateway.pool, stand.client()
+                await wait_for(lambda: all(one.is_known for one in pool.upstreams), 20)
+                clients = [asyncio.create_task(ask(client, number, time.monotonic() + 3)) for number in range(16)]
+                await wait_for(lambda: len(outcomes) > 40)
+                engines[0].kill()
+                lost_at_once.append(pool.upstreams[0].num_open)
+                await asyncio.gather(*clients)
+                assert not pool.upstreams[0].num_open
+        finally:
+            for engine in engines:
+                engine.kill()
+                engine.wait()
+
+    asyncio.run(run())
+    failed = [outcome for outcome in outcomes if outcome != 21]
+    # Those that had begun, and of the others what the budget of retries left over.
+    assert set(failed) <= {"upstream_broke_off", "upstream_unreachable"}
+    assert len(failed) <= lost_at_once[0]
+    assert len(outcomes) > 80
+
+
+def test_a_host_is_looked_up_by_the_system():
+    assert "127.0.0.1" in asyncio.run(resolve_host("localhost"))
+    assert asyncio.run(resolve_host("10.1.2.3")) == ["10.1.2.3"]
 
 
 def test_an_unknown_service_has_no_demand(tmp_path):

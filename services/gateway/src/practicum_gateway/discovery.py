@@ -30,6 +30,7 @@ _ASK_UNTIL_KNOWN_S = 0.25
 _MAX_MODELS_BYTES = 4 << 20
 _RESOLVE_S = 1.0
 _LOOK_AT_FILE_S = 0.5
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _NO_ADDRESS = {socket.EAI_NONAME, socket.EAI_NODATA}
 _LOG = logging.getLogger(__name__)
 
@@ -169,7 +170,9 @@ async def resolve_host(host: str) -> list[str]:
         if error.errno in _NO_ADDRESS:
             return []
         raise
-    return sorted({str(address[0]) for *_, address in found})
+    addresses = {family: {str(address[0]) for kind, *_, address in found if kind == family} for family in _FAMILIES}
+    # A pod of a cluster with both protocols has an address of each, and is one engine.
+    return sorted(next((some for some in addresses.values() if some), set()))
 
 
 def build_url(address: str, port: int, path: str = "") -> str:

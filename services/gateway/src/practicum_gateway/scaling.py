@@ -58,7 +58,8 @@ def build_scaling_document(demand: Demand, engines: Sequence[EngineLoad], num_re
     """Build what ``/scaling/NAME`` tells.
 
     ``waiting`` is all that waits somewhere; ``load`` is all that waits or runs, as the engines or the gateway know it,
-    whichever is more: engines are asked a moment later, and not every engine tells its queue.
+    whichever is more: engines are asked a moment later, and not every engine tells its queue. ``own_load`` is of this
+    gateway alone, and may be added up over several.
 
     >>> build_scaling_document(Demand(2, 1, 8), [EngineLoad(5, 3)], 1)["load"]
     11
@@ -68,6 +69,7 @@ def build_scaling_document(demand: Demand, engines: Sequence[EngineLoad], num_re
     here = demand.num_held + demand.num_queued
     return {
         "load": here + max(demand.num_open, engine_waiting + engine_running),
+        "own_load": here + demand.num_open,
         "waiting": here + engine_waiting,
         "held": demand.num_held,
         "queued": demand.num_queued,
