@@ -87,7 +87,7 @@ def test_more_requests_than_places_wait_in_the_engine(load) -> None:
     assert record.bottleneck.name == "engine_queue", record.bottleneck
     running = next(one for one in record.bottleneck.proofs if one.metric == "vllm:num_requests_running")
     assert running.limit == PLACES
-    assert running.value >= 0.9 * PLACES
+    assert running.value >= 0.75 * PLACES
 
 
 def test_long_answers_lose_their_cache_and_are_computed_again(load) -> None:

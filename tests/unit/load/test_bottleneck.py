@@ -42,6 +42,12 @@ LATE = "the client sent requests 50 ms late"
         (replace(QUEUED, num_preemptions=9.0), "kv_cache", "vllm:num_preemptions_total"),
         (replace(QUEUED, engine_running=4.0, kv_usage=0.85), "kv_cache", "vllm:kv_cache_usage_perc"),
         (QUEUED, "engine_queue", "vllm:num_requests_waiting"),
+        # Measured with vLLM: where several requests end in one step, its gauge says fewer for a moment.
+        (
+            replace(QUEUED, engine_running=14.2, engine_places=16.0, gateway_waiting=13.6, kv_usage=0.04),
+            "engine_queue",
+            "vllm:num_requests_waiting",
+        ),
         (replace(QUEUED, gateway_waiting=20.0), "engine_queue", "vllm:num_requests_waiting"),
         (replace(CALM, gateway_waiting=20.0), "gateway_queue", "practicum_gateway_waiting_requests"),
         (replace(CALM, gateway_waiting=0.5, num_turned_away=40), "gateway_queue", "practicum_gateway_waiting_requests"),
