@@ -26,7 +26,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
-from bench_gateway import answer_as_engine
+from gateway_ways import answer_as_engine
 
 from gateway_stand import find_port
 from practicum_core.stages.loadtest import LoadtestConfig

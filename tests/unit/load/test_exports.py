@@ -68,3 +68,23 @@ def test_vllm_bench_serve(tmp_path, record):
     assert result["p99_e2el_ms"] == pytest.approx(500 + 0.98 * (1590 - 500))
     assert result["errors"] == ["", "", "", "http_503: full"]
     assert result["max_concurrent_requests"] == 2
+
+
+def test_guidellm(tmp_path, record):
+    write_exports("guidellm", tmp_path, record, SAMPLES)
+    report = json.loads((tmp_path / "guidellm.json").read_text())
+    assert report["metadata"] == {"version": 2, "guidellm_version": "0.8.1"}
+    [benchmark] = report["benchmarks"]
+    metrics = benchmark["metrics"]
+    assert metrics["request_totals"] == {"successful": 3, "errored": 1, "incomplete": 0, "total": 4}
+    assert metrics["time_to_first_token_ms"]["successful"]["median"] == pytest.approx(100)
+    assert metrics["inter_token_latency_ms"]["successful"]["median"] == pytest.approx(100)
+    assert metrics["time_per_output_token_ms"]["successful"]["median"] == pytest.approx(100)
+    assert metrics["request_dispatch_delay"]["total"]["percentiles"]["p99"] == pytest.approx(0.01)
+    assert metrics["request_latency"]["successful"]["max"] == pytest.approx(1.59)
+    assert metrics["requests_per_second"]["successful"]["mean"] == 0.75
+    assert metrics["output_tokens_per_second"]["successful"]["total_sum"] == 15
+    [failed] = benchmark["requests"]["errored"]
+    assert (failed["info"]["status"], failed["info"]["error"]) == ("errored", "http_503: full")
+    timings = benchmark["requests"]["successful"][0]["info"]["timings"]
+    assert timings["request_start"] - timings["targeted_start"] == pytest.approx(0.01, abs=1e-5)

@@ -54,7 +54,7 @@ KneeBasis = Literal["bracketed", "none_failed", "none_held"]
 """How the knee was found: below a rate that fails; all rates held, so it is higher; none held, so it is lower."""
 LoadProfile = Literal["constant", "poisson", "gamma", "trace"]
 Endpoint = Literal["chat", "completions"]
-ExportName = Literal["vllm"]
+ExportName = Literal["vllm", "guidellm"]
 MAX_RATE = 100_000.0
 SCHEDULE = "schedule.json"
 """Below ``artifacts``: what was sent when, for a replay."""
