@@ -60,6 +60,7 @@ class ReadinessProbe:
         path: What is asked for.
         host: Its address.
         period_s: Seconds from one answer to the next question.
+        start_period_s: The same while it is not ready: who waits for it should not wait for the probe too.
         timeout_s: Seconds that an answer may take.
         max_misses: After so many misses in a row a server that was ready is not ready any more.
     """
@@ -71,11 +72,13 @@ class ReadinessProbe:
         *,
         host: str = LOOPBACK,
         period_s: float = 0.5,
+        start_period_s: float = 0.1,
         timeout_s: float = 2.0,
         max_misses: int = 3,
     ) -> None:
         self._address = (port, path, timeout_s, host)
         self._period_s = period_s
+        self._start_period_s = start_period_s
         self._max_misses = max_misses
         self._num_misses = 0
         self._is_closed = threading.Event()
@@ -93,7 +96,7 @@ class ReadinessProbe:
     def _ask_until_closed(self) -> None:
         while not self._is_closed.is_set():
             self._note(ask_readiness(*self._address))
-            self._is_closed.wait(self._period_s)
+            self._is_closed.wait(self._period_s if self._latest.is_ready else self._start_period_s)
 
     def _note(self, answer: Readiness) -> None:
         self._num_misses = 0 if answer.is_ready else self._num_misses + 1
