@@ -60,16 +60,16 @@ bench-eval: ## an evaluation: its statistics, and 500 items by vLLM beside the b
 	tests/bench/bench-eval.sh
 
 bench-gateway: ## what the gateway adds to a request, beside a bare pass-through and LiteLLM
-	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_gateway.py $(BENCH_ARGS)
+	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:jobs/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_gateway.py $(BENCH_ARGS)
 
 bench-serve: ## from `practicum serve` to the first token beside bare vLLM, and how load slows vLLM and the tests' engine
 	tests/bench/bench-serve.sh
 
 bench-limits: ## a token limit under racing clients in real time: this gateway, two over Redis, and LiteLLM
-	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_limits.py
+	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:jobs/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_limits.py
 
 fuzz-gateway: ## requests that schemathesis makes of the gateway's description
-	FUZZ=$$(tools/ensure-env.sh fuzz) PYTHONPATH=platform/core/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/fuzz_gateway.py
+	FUZZ=$$(tools/ensure-env.sh fuzz) PYTHONPATH=platform/core/src:jobs/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/fuzz_gateway.py
 
 peer-clients: ## clients of other projects against a gateway before vLLM: OpenAI's, guidellm, vLLM's bench, lm-evaluation-harness
 	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)) $(DEV)/python tests/bench/peer_clients.py
