@@ -53,21 +53,13 @@ def test_a_command_of_the_handbook_is_understood(words):
     while isinstance(command, click.Group):
         name, command, arguments = command.resolve_command(context, arguments)
     parsed = command.make_context(name, arguments, parent=context)
-    if name == "run" and not parsed.params["resume"]:
+    if words[1] == "run" and not parsed.params["resume"]:
         given = parsed.params
         variant = int(given["variant"]) if given["variant"] else None
         request = RunRequest(overrides=given["overrides"], profile="quick", seed=given["seed"], variant=variant)
         assert build_weekjobs(given["weeks"], request)
 
 
-def test_every_week_of_ten_that_runs_is_in_the_handbook_or_named_here():
-    missing = {
-        f"week-{number:02d}"
-        for number, unit in enumerate(VARIANTS[10], start=1)
-        if UNITS[unit].is_implemented and Path(f"week-{number:02d}.md") not in PAGES
-    }
-    assert missing <= WITHOUT_PAGE
-
-
-WITHOUT_PAGE = {"week-07", "week-08", "week-09"}
-"""Weeks that run and have no page yet."""
+def test_every_week_of_ten_is_in_the_handbook():
+    weeks = [f"week-{number:02d}" for number, _ in enumerate(VARIANTS[10], start=1)]
+    assert [week for week in weeks if Path(f"{week}.md") not in PAGES] == []

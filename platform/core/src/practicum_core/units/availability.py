@@ -111,4 +111,5 @@ AVAILABILITY_BRIEF = Unit(
     ("V8.3",),
     _list_steps(experiments=["kill", "errors"]),
     _GATES,
+    merges=("availability",),
 )

@@ -10,7 +10,7 @@ from practicum_core.units.serving import SERVING
 from practicum_core.units.shared_steps import MODEL, NO_LEAKAGE, REPORT, SNAPSHOT
 from practicum_core.units.unit import Step, Unit, build_gate
 
-_WEEKS = ("experiments", "data", "sft", "evaluate", "iterate", "quantize", "serving")
+_WEEKS = ("experiments", "data", "sft", "evaluate", "iterate", "quantize", "serving", "availability")
 _ANEW: Mapping[str, Any] = {"reuse_answers": False}
 """Kept answers would make a repeated evaluation agree with itself."""
 
