@@ -110,6 +110,24 @@ def _is_json(text):
     return True
 
 
+def test_faults_need_the_key_where_there_is_one():
+    async def run():
+        proxy = FaultProxy("http://127.0.0.1:9", "the key")
+        async with aiohttp.ClientSession() as session:
+            runner = web.AppRunner(proxy.build_app(), access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            assert await set_fault(session, url, kind="errors") == 401
+            assert proxy.fault.kind == "none"
+            session.headers["authorization"] = "Bearer the key"
+            assert await set_fault(session, url, kind="errors") == 200
+            assert proxy.fault.kind == "errors"
+            await runner.cleanup()
+
+    asyncio.run(run())
+
+
 def test_a_fault_that_is_none_is_refused():
     async def run():
         async with build_stand() as (_, url, session):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_si
 from practicum_core.faults import FAULT_PATH, Fault
 from practicum_core.layout import RunLayout
 from practicum_core.rungs import RungChange
+from practicum_core.stage_process import find_server_key
 from practicum_runtime.child_note import read_child_note
 from practicum_runtime.process_tree import find_process
 
@@ -89,8 +91,10 @@ class World:
         address = f"{self._proxy_url}{FAULT_PATH}"
         body = None if fault is None else fault.model_dump_json().encode()
         method = "DELETE" if fault is None else "PUT"
+        key = find_server_key(self._proxy_url, os.environ)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
         try:
-            async with self._session.request(method, address, data=body) as answer:
+            async with self._session.request(method, address, data=body, headers=headers) as answer:
                 if not answer.ok:
                     raise _build_error(f"{address} answered {answer.status}")
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 
 import aiohttp
@@ -21,6 +22,7 @@ class FaultProxy:
 
     Args:
         upstream: Address of the engine.
+        key: Bearer token of whoever may set a fault; empty where anybody may. Engines check their requests themselves.
 
     Attributes:
         fault: What it does now.
@@ -28,11 +30,12 @@ class FaultProxy:
         num_hit: Requests that a fault hit.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, key: str = "") -> None:
         self.fault = Fault()
         self.num_passed = 0
         self.num_hit = 0
         self._upstream = upstream.rstrip("/").removesuffix("/v1")
+        self._key = key
         self._num_posts = 0
         self._session: aiohttp.ClientSession | None = None
 
@@ -70,6 +73,7 @@ class FaultProxy:
         return web.json_response(self.fault.model_dump(mode="json"))
 
     async def _set_fault(self, request: web.Request) -> web.Response:
+        self._require_key(request)
         try:
             self.fault = Fault.model_validate_json(await request.read())
         except ValidationError as error:
@@ -78,8 +82,14 @@ class FaultProxy:
         return await self._tell_fault(request)
 
     async def _clear_fault(self, request: web.Request) -> web.Response:
+        self._require_key(request)
         self.fault = Fault()
         return await self._tell_fault(request)
+
+    def _require_key(self, request: web.Request) -> None:
+        sent = request.headers.get("authorization", "")
+        if self._key and not hmac.compare_digest(sent.encode(), f"Bearer {self._key}".encode()):
+            raise web.HTTPUnauthorized(text="faults need the key of this run's servers")
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         fault = self._choose_fault(request)

@@ -8,7 +8,7 @@ import os
 from aiohttp import web
 
 from practicum_core.metrics import Metric
-from practicum_core.stage_process import HOST_VARIABLE, PORT_VARIABLE
+from practicum_core.stage_process import HOST_VARIABLE, PORT_VARIABLE, SERVER_KEY_VARIABLE
 from practicum_core.stages.faultproxy import FaultproxyConfig, FaultproxyRecord
 from practicum_jobs.context import StageContext
 from practicum_jobs.faultproxy.proxy import FaultProxy
@@ -19,7 +19,7 @@ _SHUTDOWN_S = 1.0
 
 def run(config: FaultproxyConfig, ctx: StageContext) -> FaultproxyRecord:
     """Pass requests on until a stop is requested."""
-    proxy = FaultProxy(config.upstream)
+    proxy = FaultProxy(config.upstream, os.environ.get(SERVER_KEY_VARIABLE, ""))
     asyncio.run(_serve(proxy, ctx))
     counts = {"num_passed": proxy.num_passed, "num_hit": proxy.num_hit}
     metrics = [Metric(name=name, value=value) for name, value in counts.items()]

@@ -236,7 +236,7 @@ class Gateway:
             ApiError: No engine has its model, or none is ready and none is waited for.
         """
         route = (self.small_pool if rung is Rung.SMALL else self.pool).find_route(inspected.model)
-        if not route.engines and rung.uses_engine and not self._config.hold_timeout_s:
+        if not (route.engines or self._config.hold_timeout_s or self.degradation is not None):
             raise NoReplica(route.service)
         return route
 

@@ -35,7 +35,10 @@ _WAITED_IN_VAIN = frozenset({"queue_full", "queue_timeout", "hold_full", "hold_t
 _FAILED = frozenset(
     {
         "deadline_exceeded",
+        "hold_full",
+        "hold_timeout",
         "no_upstream",
+        "not_ready",
         "upstream_broke_off",
         "upstream_failed",
         "upstream_invalid",

@@ -90,6 +90,8 @@ class Dispatcher:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
+                    if missing is not None and not config.hold_timeout_s:
+                        raise NoReplica(missing)
                     if missing is not None:
                         await self._hold.wait(missing, turn.owner, turn.priority, held_until_s - self._clock())
                         # All that were held come at once now, and none shall be lost to the queue's shorter wait.
@@ -97,8 +99,6 @@ class Dispatcher:
                     try:
                         await self._take_turn(exchange, passage, turn)
                     except NoReplica as error:
-                        if not config.hold_timeout_s:
-                            raise
                         missing = error.service
                     else:
                         return
