@@ -190,5 +190,20 @@ def test_few_requests_prove_no_errors_and_probes_in_a_row_prove_an_outage():
     assert signals.read(are_all_left_out=True).is_engine_out
 
 
+def test_a_fault_that_hits_every_third_request_brings_one_return_however_few_requests_there_are():
+    clock = ManualClock()
+    signals = Signals(5.0, 5, 2, clock)
+    ladder = build(clock, (Rung.FULL, Rung.SHORT), up_s=3, settle_s=10)
+    for tick in range(round(90 / TICK_S)):
+        clock.now_s += TICK_S
+        # Two requests in three seconds, and the fault lasts for forty.
+        if tick % 6 == 0:
+            signals.observe_end(has_failed=clock.now_s < 40 and tick % 18 == 0)
+            signals.observe_end(has_failed=clock.now_s < 40 and tick % 12 == 0)
+        ladder.decide(signals.read())
+    assert ladder.rung is Rung.FULL
+    assert [change.after for change in ladder.changes] == ["short", "full"]
+
+
 def test_every_rung_has_a_title():
     assert set(RUNG_TITLES) == set(Rung)

@@ -28,6 +28,7 @@ from practicum_gateway.hold import Hold
 from practicum_gateway.inspection import Inspected, insert_fields, inspect_body
 from practicum_gateway.key_ring import Caller, KeyRing
 from practicum_gateway.limits import Denial, Grant
+from practicum_gateway.log_lines import log_request
 from practicum_gateway.pages import MODELS, SCALING, STATE_PATHS, Pages, build_draining_error
 from practicum_gateway.queue import FairQueue
 from practicum_gateway.relay import Passage, Relay
@@ -161,6 +162,7 @@ class Gateway:
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
         exchange = Exchange(scope, receive, send)
+        started_s = self._clock()
         path = _get_shown_path(exchange.path)
         try:
             await self._route(exchange)
@@ -175,6 +177,8 @@ class Gateway:
             status = fault.status
             await exchange.respond_error(fault)
         self.counters.count_answer(path, status, is_probe=path in _PROBED)
+        if path not in _PROBED:
+            log_request(exchange, path, status, self._clock() - started_s)
 
     async def _route(self, exchange: Exchange) -> None:
         path = exchange.path
@@ -220,6 +224,7 @@ class Gateway:
                     await degradation.guide(exchange, passage, pass_on)
         finally:
             grant.settle(passage.used_tokens)
+            exchange.facts = {"key": caller.key.id, **passage.list_facts(), **exchange.facts}
             if passage.usage is not None:
                 self.counters.count_tokens(caller.key.id, passage.usage)
             if passage.first_byte_s is not None:

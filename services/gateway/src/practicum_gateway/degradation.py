@@ -144,6 +144,7 @@ class Degradation:
         finally:
             headers = dict(exchange.extra_headers)
             if HEADER in headers:
+                exchange.facts |= {"rung": headers[HEADER].decode(), "reason": headers[REASON_HEADER].decode()}
                 self.history.count_answer(headers[HEADER].decode(), headers[REASON_HEADER].decode())
 
     def _mark(self, exchange: Exchange, rung: Rung, reason: str) -> None:

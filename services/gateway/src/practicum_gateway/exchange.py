@@ -76,6 +76,7 @@ class Exchange:
         extra_headers: Of the answer, whatever it is.
         status: Of the answer; 0 before it has begun.
         is_ended: Whether the answer is complete.
+        facts: What the log says of it.
     """
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -88,6 +89,7 @@ class Exchange:
         self.extra_headers: Headers = [(b"x-request-id", self.request_id)]
         self.status = 0
         self.is_ended = False
+        self.facts: dict[str, object] = {}
         self._receive = receive
         self._send = send
         self._watch: ClientWatch = scope.get(WATCH) or ClientWatch()

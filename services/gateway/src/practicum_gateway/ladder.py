@@ -102,6 +102,10 @@ class Ladder:
             ("error_share", settings.error_share),
             ("kv_use", settings.kv_use),
         )
+        self._calm = (
+            *((name, threshold.calm) for name, threshold in self._thresholds),
+            ("recent_error_share", settings.error_share.calm),
+        )
 
     @property
     def rungs(self) -> Sequence[Rung]:
@@ -142,9 +146,7 @@ class Ladder:
 
     def _measure_calm(self, reading: Reading, now_s: float) -> float | None:
         """Return the seconds since all signals are calm; ``None`` where they are not."""
-        is_calm = not reading.is_engine_out and all(
-            getattr(reading, name) <= threshold.calm for name, threshold in self._thresholds
-        )
+        is_calm = not reading.is_engine_out and all(getattr(reading, name) <= bound for name, bound in self._calm)
         if not is_calm:
             self._calm_since_s = None
             return None

@@ -60,6 +60,20 @@ class Passage:
     first_byte_s: float | None = None
     end_s: float | None = None
 
+    def list_facts(self) -> dict[str, object]:
+        """List what a log says of it; durations are seconds from its sending."""
+        facts: dict[str, object] = {"rung": str(self.rung), "is_streamed": self.is_streamed}
+        if self.first_byte_s is not None:
+            facts["first_byte_s"] = round(self.first_byte_s - self.sent_s, 6)
+        if self.end_s is not None:
+            facts["engine_s"] = round(self.end_s - self.sent_s, 6)
+        if self.usage is not None:
+            facts |= {
+                "prompt_tokens": self.usage.prompt_tokens,
+                "completion_tokens": self.usage.completion_tokens,
+            }
+        return facts
+
     @property
     def used_tokens(self) -> int | None:
         """Tokens that it used; ``None`` where nobody knows."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from practicum_gateway.clock import Clock
 
 _NUM_BUCKETS = 10
+_RECENT = 4
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Reading:
         queue_wait_s: Mean wait for an engine.
         first_token_s: Mean time to the first byte of a streamed answer, of requests and probes.
         error_share: Share of requests that an engine failed; 0 where too few ended.
+        recent_error_share: The same over a window four times as long, however few ended: a fault that hits every second
+            request leaves short windows without an error, and without requests nothing is proved to be well.
         kv_use: Share of the KV cache in use; 0 where no engine says it.
         is_engine_out: Whether no engine can answer: breakers leave out all, or probes failed in a row.
         is_small_out: Whether the same holds for the engine of the smaller model.
@@ -26,6 +29,7 @@ class Reading:
     queue_wait_s: float = 0.0
     first_token_s: float = 0.0
     error_share: float = 0.0
+    recent_error_share: float = 0.0
     kv_use: float = 0.0
     is_engine_out: bool = False
     is_small_out: bool = False
@@ -104,6 +108,7 @@ class Signals:
         self.kv_use = 0.0
         self.is_retrieval_out = False
         self._errors = WindowedMean(window_s, clock)
+        self._recent_errors = WindowedMean(_RECENT * window_s, clock)
         self._min_requests = min_requests
         self._max_misses = max_misses
         self._misses = 0
@@ -112,6 +117,7 @@ class Signals:
     def observe_end(self, *, has_failed: bool) -> None:
         """Take in the end of a request at an engine; one whose client went away or was wrong is none."""
         self._errors.observe(float(has_failed))
+        self._recent_errors.observe(float(has_failed))
 
     def observe_probe(self, first_token_s: float | None, *, is_small: bool = False) -> None:
         """Take in a probe.
@@ -137,6 +143,7 @@ class Signals:
         return Reading(
             queue_wait_s=self.queue_wait.read(),
             first_token_s=self.first_token.read(),
+            recent_error_share=self._recent_errors.read(),
             error_share=self._errors.read() if self._errors.count >= self._min_requests else 0.0,
             kv_use=self.kv_use,
             is_engine_out=are_all_left_out or self._misses >= self._max_misses,

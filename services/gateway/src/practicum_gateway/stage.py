@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import os
 import resource
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from practicum_core.stages.gateway import REDIS_PASSWORD_VARIABLE, GatewayConfig
 from practicum_gateway.admission import Admission, LocalAdmission, SharedAdmission
 from practicum_gateway.app import Gateway
 from practicum_gateway.connection import build_protocol
+from practicum_gateway.log_lines import configure_log
 
 _POLL_S = 0.05
 _KEEPALIVE_S = 75
@@ -62,6 +64,7 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         DataError: The file of keys, or the knowledge base, is broken.
     """
     raise_file_limit()
+    configure_log(sys.stderr, has_requests=config.request_log)
     keys = Path(config.keys or os.environ.get(KEYS_VARIABLE) or ctx.experiments / KEY_FILE)
     gateway = Gateway(
         config,

@@ -61,6 +61,9 @@ class GatewayConfig(StageConfig):
     session_key: str = Field(
         default="", description="Id of a key that is revoked at the end where the command that made it was killed."
     )
+    request_log: bool = Field(
+        default=False, description="One line of JSON in the step's log for each request, without its content."
+    )
     default_max_tokens: int = Field(
         default=512, ge=1, description="max_tokens of a request that names none, where its key has a token limit."
     )
