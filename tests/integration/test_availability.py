@@ -62,7 +62,7 @@ def test_a_killed_engine_takes_the_ladder_down_and_nobody_is_left_without_an_ans
     assert killed.num_lost == 0
     assert killed.num_full + killed.num_degraded + killed.num_errors == killed.num_requests
     assert killed.num_degraded > 0
-    assert killed.num_full > killed.num_requests / 2
+    assert killed.num_full > 0
     assert killed.back_s is not None
 
 

@@ -11,7 +11,7 @@ _FAST = {
     "ladder_down_s": 0.5,
     "ladder_up_s": 1.0,
     "ladder_settle_s": 8.0,
-    "ladder_window_s": 4.0,
+    "ladder_window_s": 2.0,
     "probe_s": 0.2,
     "probe_timeout_s": 2.0,
     "breaker_open_s": 0.3,

@@ -31,6 +31,7 @@ LADDER = {
     "ladder": True,
     "knowledge": "builtin:tickets",
     "ladder_up_s": 0.3,
+    "ladder_window_s": 0.5,
     "ladder_settle_s": 0.5,
     "probe_s": 0.1,
     "probe_timeout_s": 0.5,

@@ -21,6 +21,7 @@ FAST = {
     "knowledge": "builtin:tickets",
     "ladder_down_s": 0.2,
     "ladder_up_s": 0.3,
+    "ladder_window_s": 0.5,
     "probe_s": 0.1,
     "probe_timeout_s": 0.5,
     "breaker_open_s": 0.2,
