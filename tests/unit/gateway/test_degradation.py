@@ -110,7 +110,7 @@ def test_an_engine_that_dies_and_comes_back_takes_the_ladder_down_and_up(tmp_pat
 
 def test_a_request_that_finds_no_engine_ready_is_answered_by_a_lower_rung_too(tmp_path):
     async def run():
-        async with build_stand(tmp_path, **FAST) as stand:
+        async with build_stand(tmp_path, **{**FAST, "probe_s": 60}) as stand:
             [upstream] = stand.gateway.pool.upstreams
             # As where it takes no connections any more, and no probe has told the ladder yet.
             stand.gateway.pool.learn(upstream, None)
