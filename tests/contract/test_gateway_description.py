@@ -15,7 +15,7 @@ def test_the_description_has_the_paths_and_methods_of_the_program():
     paths = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))["paths"]
     described = {(path.partition("{")[0], method) for path, item in paths.items() for method in item}
     told = (pages.MODELS, f"{pages.MODELS}/", pages.SCALING, *pages.STATE_PATHS)
-    served = {(path, "post") for path in app._POST_PATHS} | {(path, "get") for path in told}
+    served = {(path, "post") for path in (*app._POST_PATHS, app.SEARCH)} | {(path, "get") for path in told}
     assert described == served, "describe each path of the gateway in services/gateway/openapi.yaml"
 
 

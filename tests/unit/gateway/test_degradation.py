@@ -85,6 +85,8 @@ def test_an_engine_that_dies_and_comes_back_takes_the_ladder_down_and_up(tmp_pat
             assert answer.model == "practicum-extract"
             await wait_for(stand, Rung.EXTRACT)
             assert (await ask(stand))[1:] == ("extract", "engine_out")
+            # Taken out for the engine's sake, it could give nobody the lower rungs.
+            assert (await fetch(f"{stand.url}/readyz"))[0] == 200
             page = json.loads((await fetch(f"{stand.url}/ladder"))[1])
             assert (page["rung"], page["signals"]["is_engine_out"]) == ("extract", True)
             async with serve_engine(engine, port):

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -38,10 +39,14 @@ from practicum_gateway.server_key import build_middlewares
 from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import NoReplica, Route, UpstreamPool
 
+if TYPE_CHECKING:
+    from practicum_gateway.search import Search
+
+SEARCH = "/v1/knowledge/search"
 GENERATING = {"/v1/chat/completions": ("max_tokens", "max_completion_tokens"), "/v1/completions": ("max_tokens",)}
 """Paths whose engine generates tokens, and the fields in which it reads their bound; the first is put in."""
 _POST_PATHS = (*GENERATING, "/v1/embeddings")
-_SHOWN = (*_POST_PATHS, MODELS, *STATE_PATHS)
+_SHOWN = (*_POST_PATHS, SEARCH, MODELS, *STATE_PATHS)
 _PROBED = (*STATE_PATHS, SCALING)
 _KEEPALIVE_S = 4.0
 """Shorter than uvicorn keeps an idle connection open, on which a request would be lost otherwise."""
@@ -106,6 +111,7 @@ class Gateway:
             self.dispatcher.wait_observers.append(self.degradation.signals.queue_wait.observe)
         self.pages = Pages(self.pool, self.counters, self.dispatcher, needs_engine=not holds)
         self.pages.ladder = self.degradation.history if self.degradation is not None else None
+        self._search = _build_search(config)
         self._budget = RetryBudget(config.retry_share)
         self._session: aiohttp.ClientSession | None = None
         self._discoveries: list[Discovery] = []
@@ -189,6 +195,9 @@ class Gateway:
             _require_method(exchange, "GET")
             self._keys.authenticate(exchange.headers.get(b"authorization"))
             await self.pages.tell_models(exchange)
+        elif path == SEARCH and self._search is not None:
+            _require_method(exchange, "POST")
+            await self._find(exchange, self._search)
         elif path in STATE_PATHS:
             _require_method(exchange, "GET")
             await self.pages.tell_state(exchange)
@@ -197,6 +206,16 @@ class Gateway:
             await self.pages.tell_demand(exchange)
         else:
             raise ApiError(404, "unknown_path", f"the gateway has no {path[:200]}")
+
+    async def _find(self, exchange: Exchange, search: Search) -> None:
+        """Answer a search; it counts as a request of its key, and uses no tokens."""
+        caller = self._keys.authenticate(exchange.headers.get(b"authorization"))
+        body = await exchange.read_body(self._config.max_body_bytes, self._config.body_timeout_s)
+        grant = await self._take_grant(exchange, caller, 0)
+        try:
+            await search.answer(exchange, body)
+        finally:
+            grant.settle(0)
 
     async def _generate(self, exchange: Exchange) -> None:
         config = self._config
@@ -249,7 +268,9 @@ class Gateway:
         self, exchange: Exchange, caller: Caller, inspected: Inspected, route: Route, *, generates: bool
     ) -> Grant:
         new_tokens = self._get_new_tokens(inspected) if generates else 0
-        tokens = inspected.count_tokens(new_tokens, route.max_model_tokens)
+        return await self._take_grant(exchange, caller, inspected.count_tokens(new_tokens, route.max_model_tokens))
+
+    async def _take_grant(self, exchange: Exchange, caller: Caller, tokens: int) -> Grant:
         grant, headers = await self.admission.admit(caller, tokens)
         exchange.extra_headers += headers
         if isinstance(grant, Denial):
@@ -283,6 +304,14 @@ class Gateway:
             key=hash_text(inspected.beginning) if inspected.beginning else None,
             slow_after_s=self._config.slow_first_token_s + self._config.slow_token_s * new_tokens,
         )
+
+
+def _build_search(config: GatewayConfig) -> Search | None:
+    if not config.search:
+        return None
+    from practicum_gateway.search import Search  # noqa: PLC0415 - NumPy, only where it is used
+
+    return Search(config.knowledge)
 
 
 def _build_headers(exchange: Exchange) -> dict[str, str]:

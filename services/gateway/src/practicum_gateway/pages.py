@@ -43,6 +43,7 @@ class Pages:
         self._counters = counters
         self._dispatcher = dispatcher
         self._needs_engine = needs_engine
+        self._was_ready = False
         self.is_draining = False
         self.ladder: LadderHistory | None = None
         self.session: aiohttp.ClientSession | None = None
@@ -65,8 +66,11 @@ class Pages:
         if exchange.path in ("/readyz", "/health"):
             if self.is_draining:
                 raise build_draining_error()
-            if self._needs_engine and not self._pool.is_known:
+            # With a ladder, a gateway that was ready answers without an engine too, and must not be taken out.
+            answers = self._pool.is_known or (self.ladder is not None and self._was_ready)
+            if self._needs_engine and not answers:
                 raise _build_unknown_error()
+            self._was_ready = True
         await exchange.respond(200, [JSON], b'{"status":"ok"}')
 
     async def tell_models(self, exchange: Exchange) -> None:

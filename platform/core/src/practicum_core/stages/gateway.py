@@ -103,7 +103,11 @@ class GatewayConfig(StageConfig):
     ladder: bool = Field(default=False, description="Answer by lower rungs while the engines are in trouble.")
     small_upstream: str = Field(default="", description="Address of an engine with a smaller model; a rung.")
     knowledge: str = Field(
-        default="", description="Knowledge base of the ladder: builtin:tickets or a file. Without it, no extracts."
+        default="",
+        description="Knowledge base of the ladder and the search: builtin:tickets or a file. Without it, no extracts.",
+    )
+    search: bool = Field(
+        default=False, description="Let keys search the knowledge base at /v1/knowledge/search; off without it."
     )
     rung_file: str = Field(
         default="", description="File that pins a rung; gateway-rung.json in the folder of all runs without it."
@@ -144,6 +148,12 @@ class GatewayConfig(StageConfig):
         if not self.min_concurrency <= self.initial_concurrency <= self.max_concurrency:
             raise ValueError("expected min_concurrency <= initial_concurrency <= max_concurrency")
         check_upstreams(self.upstreams)
+        return self
+
+    @model_validator(mode="after")
+    def _check_search(self) -> GatewayConfig:
+        if self.search and not self.knowledge:
+            raise ValueError("search needs a knowledge base: set knowledge, such as builtin:tickets")
         return self
 
     @model_validator(mode="after")
