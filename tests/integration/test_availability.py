@@ -92,3 +92,5 @@ def test_the_report_has_the_time_line_and_says_so(finished):
     assert "a sentence of the knowledge base" in page
     assert sum(point.num_sent for point in record.timeline) == sum(one.num_requests for one in record.results)
     assert max(point.depth for point in record.timeline) == 3
+    assert {use.rung for use in record.rungs} >= {"full", "extract"}
+    assert "What the answers of each rung took" in page

@@ -15,6 +15,7 @@ from practicum_jobs.chaos.outcome import (
     decide_verdict,
     find_tail_s,
     list_findings,
+    measure_rungs,
 )
 
 OWN_ERROR = '{"error":{"message":"later","code":"degraded"}}'
@@ -91,6 +92,20 @@ def test_the_tail_is_the_time_of_the_99th_of_100():
     samples = [build_sample(took_s=float(number)) for number in range(1, 101)]
     assert find_tail_s(samples) == 99.0
     assert find_tail_s([]) == 0.0
+
+
+def test_each_rung_that_answered_is_measured_and_failed_requests_are_not_its_answers():
+    samples = [
+        *(build_sample(took_s=took_s, status=200, first_token_s=0.25) for took_s in (1.0, 2.0, 3.0)),
+        build_sample(took_s=9.0, status=200, error="in_stream", error_text='{"message": "broke off"}'),
+        build_sample(took_s=0.1, status=200, rung="extract"),
+        build_sample(took_s=0.2, status=503, error="http_503", error_text=OWN_ERROR, rung="apology"),
+    ]
+    full, extract, apology = measure_rungs(samples)
+    assert (full.rung, full.num_requests, full.first_token_p50_s, full.e2e_p50_s) == ("full", 3, 0.25, 2.0)
+    assert (extract.rung, extract.num_requests, extract.first_token_p50_s) == ("extract", 1, None)
+    assert (apology.rung, apology.e2e_p95_s) == ("apology", 0.2)
+    assert measure_rungs([]) == []
 
 
 def test_the_time_line_has_every_second_with_the_deepest_rung_in_it():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from practicum_core.rungs import Rung, RungChange
-from practicum_core.stages.experiments import Finding, Settings, TimePoint, Verdict
+from practicum_core.stages.experiments import Finding, RungUse, Settings, TimePoint, Verdict
 from practicum_core.stages.load_results import LoadSample
 
 _OWN_SHAPE = ('{"error"', '{"message"')
@@ -98,6 +98,37 @@ def decide_verdict(findings: Sequence[Finding], *, was_steady: bool, left_behind
     if not was_steady:
         return Verdict.NOT_STEADY
     return Verdict.HELD if all(finding.is_met for finding in findings) else Verdict.DEVIATED
+
+
+def measure_rungs(samples: Sequence[LoadSample]) -> list[RungUse]:
+    """Measure what the answers of each rung took; of ``APOLOGY``, the errors that it is."""
+    uses = []
+    for rung in Rung:
+        of_it = [one for one in samples if (one.rung or Rung.FULL) == rung and (one.is_ok or rung is Rung.APOLOGY)]
+        if not of_it:
+            continue
+        first = [one.ttft_s for one in of_it if one.ttft_s is not None]
+        ends = [one.e2e_s for one in of_it]
+        uses.append(
+            RungUse(
+                rung=rung,
+                num_requests=len(of_it),
+                first_token_p50_s=_take_quantile(first, 0.5) if first else None,
+                e2e_p50_s=_take_quantile(ends, 0.5),
+                e2e_p95_s=_take_quantile(ends, 0.95),
+            )
+        )
+    return uses
+
+
+def _take_quantile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that so large a share does not exceed.
+
+    >>> _take_quantile([3.0, 1.0, 2.0, 4.0], 0.5)
+    2.0
+    """
+    ordered = sorted(values)
+    return round(ordered[max(math.ceil(share * len(ordered)), 1) - 1], 4)
 
 
 def find_depth(changes: Sequence[RungChange], at_s: float) -> int:

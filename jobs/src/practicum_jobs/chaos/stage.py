@@ -27,6 +27,7 @@ from practicum_jobs.chaos.outcome import (
     count_returns,
     decide_verdict,
     list_findings,
+    measure_rungs,
 )
 from practicum_jobs.chaos.runner import Course, Runner
 from practicum_jobs.chaos.traffic import Traffic
@@ -71,6 +72,7 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
         url=config.url,
         results=results,
         timeline=build_timeline(samples, changes, end_s),
+        rungs=measure_rungs(samples),
         metrics=_build_metrics(trials),
         failures=[
             Failure(kind=one.verdict, where=one.name, text=_explain(one))

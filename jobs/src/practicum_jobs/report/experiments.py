@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from practicum_core.rungs import RUNG_TITLES, Rung
-from practicum_core.stages.experiments import ExperimentResult, ExperimentsRecord, Finding, TimePoint, Verdict
+from practicum_core.stages.experiments import (
+    ExperimentResult,
+    ExperimentsRecord,
+    Finding,
+    RungUse,
+    TimePoint,
+    Verdict,
+)
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Charts, Column, Command, Disclosure, Notice, Section, Table
 from practicum_jobs.render.charts import Chart, Mark, Series, Tone, line_chart
@@ -15,6 +22,7 @@ from practicum_jobs.report.messages import READING, SECTIONS
 from practicum_jobs.report.verdict import Pack
 
 _PROBE = "probe:"
+_RUNG_COLUMNS = ("requests", "first_token", "e2e_p50", "e2e_p95")
 _TONES: dict[Verdict, Tone] = {
     Verdict.HELD: "good",
     Verdict.DEVIATED: "bad",
@@ -49,6 +57,9 @@ def _build_blocks(record: ExperimentsRecord) -> list[Block]:
         Column(EXPERIMENTS["back"], "number"),
     ]
     blocks.append(Table(EXPERIMENTS["table"], columns, [_build_row(one) for one in record.results]))
+    if record.rungs:
+        columns = [Column(EXPERIMENTS["rung"]), *(Column(EXPERIMENTS[name], "number") for name in _RUNG_COLUMNS)]
+        blocks.append(Table(EXPERIMENTS["rungs"], columns, [_build_rung(one) for one in record.rungs]))
     for one in record.results:
         blocks += [Notice(EXPERIMENTS["left"].format(what=what), "bad") for what in one.left_behind]
     details = [block for one in record.results for block in _build_details(one)]
@@ -72,6 +83,12 @@ def build_timeline_chart(name: str, timeline: Sequence[TimePoint], result: Exper
     )
     marks = [Mark(at_s, label, tone) for at_s, label, tone in moments if at_s is not None]
     return line_chart(name, _get_title(result), series, x_label=EXPERIMENTS["seconds"], marks=marks)
+
+
+def _build_rung(use: RungUse) -> list[Cell | Text]:
+    first = "–" if use.first_token_p50_s is None else format_duration(use.first_token_p50_s)
+    spans = [format_duration(one) for one in (use.e2e_p50_s, use.e2e_p95_s)]
+    return [RUNG_TITLES[use.rung], f"{use.num_requests:,}", first, *spans]
 
 
 def _build_row(result: ExperimentResult) -> list[Cell | Text]:

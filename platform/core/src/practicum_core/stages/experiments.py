@@ -163,8 +163,21 @@ class TimePoint(BaseModel):
     depth: int = Field(description="How far down the ladder is.")
 
 
+class RungUse(BaseModel):
+    """What the answers of one rung took, over all experiments; seconds from the scheduled time of a request."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rung: Rung
+    num_requests: int
+    first_token_p50_s: float | None = Field(default=None, description="Median; none where no answer had a token.")
+    e2e_p50_s: float
+    e2e_p95_s: float
+
+
 class ExperimentsRecord(StageRecord):
     """Base of records of stages that make experiments; the evidence pack has a section for them."""
 
     results: list[ExperimentResult]
     timeline: list[TimePoint] = Field(default_factory=list)
+    rungs: list[RungUse] = Field(default_factory=list, description="By the rungs that answered, best first.")
