@@ -72,7 +72,7 @@ async def wait_until_stopped(process):
 
 
 @contextlib.asynccontextmanager
-async def build_runner(tmp_path, run_layout, is_stop_requested=lambda: False, steady_timeout_s=3.0):
+async def build_runner(tmp_path, run_layout, is_stop_requested=lambda: False, steady_timeout_s=30.0):
     engine = FakeEngine()
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(serve_engine(engine))

@@ -42,7 +42,7 @@ async def pin(tmp_path, stand, rung):
     await wait_for(stand, rung)
 
 
-async def wait_for(stand, rung, timeout_s=5.0):
+async def wait_for(stand, rung, timeout_s=20.0):
     async with asyncio.timeout(timeout_s):
         while stand.gateway.degradation.ladder.rung != rung:  # noqa: ASYNC110 - the ladder wakes nobody
             await asyncio.sleep(0.02)
