@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
+import random
 import time
 
 import aiohttp
@@ -15,7 +17,7 @@ from gateway_stand import HELLO, build_stand
 from limit_race import LIMIT, MINUTE_S, START_S, assert_exact, build_caller, race
 from manual_clock import ManualClock
 from practicum_core.api_keys import KeyLimits
-from practicum_gateway.admission import SharedAdmission
+from practicum_gateway.admission import LocalAdmission, SharedAdmission
 from practicum_gateway.limits import Denial, Grant, divide_limits
 from redis_server import serve_redis
 
@@ -93,6 +95,40 @@ def test_each_gateway_sees_what_the_other_let_in(redis):
             clock.now_s += 50.1
             assert isinstance((await admit(one, 50))[0], Grant)
             assert (await admit(two, 101))[0].retry_after_s is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_script_decides_as_the_process_does(redis, seed):
+    async def run():
+        rng, clock = random.Random(seed), ManualClock(START_S + 0.03)
+        limits = {"tokens_per_minute": 500, "requests_per_minute": 40, "concurrent_requests": 6}
+        async with build_pair(redis, f"alike-{seed}", clock, lease_s=10**6, **limits) as pair:
+            alone = (LocalAdmission(), build_caller(KeyLimits(**limits), clock))
+            open_requests, kinds = [], collections.Counter()
+            for _ in range(600):
+                clock.now_s += rng.choice((0, 0.1, 0.4, 3.0))
+                if open_requests and rng.random() < 0.5:
+                    gateway, shared, local = open_requests.pop(rng.randrange(len(open_requests)))
+                    used = rng.choice((None, 0, rng.randrange(shared.reserved + 1)))
+                    await settle(gateway, shared, used)
+                    local.settle(used)
+                    continue
+                tokens, gateway = rng.choice((0, 5, 60, 200, 501)), rng.choice(pair)
+                (shared, shared_headers), (local, local_headers) = (
+                    await admit(gateway, tokens),
+                    await admit(alone, tokens),
+                )
+                assert shared_headers == local_headers
+                assert type(shared) is type(local)
+                kinds[getattr(shared, "code", "granted")] += 1
+                if isinstance(shared, Grant):
+                    open_requests.append((gateway, shared, local))
+                    continue
+                assert (shared.code, shared.message) == (local.code, local.message)
+                assert shared.retry_after_s == pytest.approx(local.retry_after_s, abs=0.002)
+            assert len(kinds) == 4, kinds
 
     asyncio.run(run())
 

@@ -221,8 +221,8 @@ class SharedAdmission:
             await self._call(key, "settle", gateway, since, reserved, used)
 
     async def _call(self, key: str, action: str, gateway: str, *arguments: int | str) -> list[Any]:
-        now_ms = _NO_LIMIT if self._read_now_s is None else int(1000 * self._read_now_s())
-        spans = (int(1000 * seconds) for seconds in (WINDOW_S, SLOT_S, self._lease_s))
+        now_ms = _NO_LIMIT if self._read_now_s is None else round(1000 * self._read_now_s())
+        spans = (round(1000 * seconds) for seconds in (WINDOW_S, SLOT_S, self._lease_s))
         # Braces keep the three in one slot of a Redis cluster.
         names = [f"practicum:limits:{{{key}}}{suffix}" for suffix in ("", ":tokens", ":requests")]
         try:

@@ -18,7 +18,8 @@ if now < 0 then
 end
 
 local function whole(number)
-  return string.format('%.0f', number)
+  -- Lua writes -0 as "-0", which Redis takes for no number.
+  return string.format('%.0f', number == 0 and 0 or number)
 end
 
 local function read_slot(text)
