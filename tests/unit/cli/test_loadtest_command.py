@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from practicum_cli.load_table import describe_load
+from practicum_cli.request import RunRequest, build_weekjobs
+from practicum_core.resolve import resolve_steps
 from practicum_core.stages.loadtest import (
     Bottleneck,
     BottleneckName,
@@ -96,3 +98,11 @@ def test_a_refused_rate_shows_no_latency():
     assert text.splitlines()[1].split() == ["2", "2.00", "19", "1", *["-"] * 8, "refused"]
     assert "refused at 2/s: the client sent requests 900 ms late" in text
     assert "the client was the limit" in text
+
+
+def test_rates_are_given_as_numbers():
+    options = {"week-06": "quantcheck.concurrency=[1, 4]", "week-07": "loadtest.rates=[2, 4.5, 8]"}
+    weekjobs = [build_weekjobs((week,), RunRequest(overrides=(option,)))[0] for week, option in options.items()]
+    configs = {step.name: step.config for weekjob in weekjobs for step in resolve_steps(weekjob)}
+    assert configs["loadtest"].rates == (2.0, 4.5, 8.0)
+    assert configs["quantcheck"].concurrency == (1, 4)

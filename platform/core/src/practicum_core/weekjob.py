@@ -107,7 +107,7 @@ class Serving(Resource):
     max_restarts: int = Field(default=3, ge=0, le=100, description="Times that a server which died is started again.")
 
 
-SetValue = str | int | float | bool | list[str] | None
+SetValue = str | int | float | bool | list[str | int | float] | None
 
 
 class WeekJobSpec(Resource):

@@ -92,16 +92,13 @@ def _build_options(url: str, given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _read_rates(text: str | None) -> list[str] | None:
-    """Return the rates as texts: a week job holds no lists of numbers."""
+def _read_rates(text: str | None) -> list[float] | None:
     if text is None:
         return None
-    words = [word.strip() for word in text.split(",")]
     try:
-        [float(word) for word in words]
+        return [float(word) for word in text.split(",")]
     except ValueError as error:
         raise click.UsageError(f"--rate {text}: expected numbers with commas between, such as 1,2,4") from error
-    return words
 
 
 def _find_file(path: str | None) -> str | None:
