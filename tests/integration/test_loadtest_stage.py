@@ -143,6 +143,30 @@ def test_a_client_that_cannot_keep_the_schedule_is_found_out(engine, tmp_path):
     assert {one.kind for one in record.failures} == {"client_limited"}
 
 
+def test_a_machine_without_open_files_is_no_fault_of_the_server(engine, tmp_path):
+    """Each client process may have 30 files, and the server takes a second for each first token."""
+    url = engine()
+    httpx.post(f"{url}/fake/fault", json={"fault": "slow", "share": 1.0}).raise_for_status()
+    config = tmp_path / "config.yaml"
+    options = {**QUICK, "url": url, "rates": [80]}
+    config.write_text(json.dumps(options))
+    code = (
+        "import resource, sys; from practicum_jobs.load import fleet; start = fleet._start\n"
+        "async def limited():\n"
+        "    process = await start()\n"
+        "    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (30, 30))\n"
+        "    return process\n"
+        "fleet._start = limited; from practicum_jobs.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "loadtest", "--config", str(config), "--run-dir", str(tmp_path / "run")]
+    subprocess.run(command, check=True, timeout=60)
+    record = json.loads((tmp_path / "run/stages/loadtest/record.json").read_text())
+    assert "ulimit" in record["client_check"]["why"]
+    [level] = record["levels"]
+    assert level["refused"] == record["client_check"]["why"]
+    assert level["failures"]["client"] > 0
+
+
 def test_rates_are_searched_for_the_knee(engine, tmp_path):
     url = engine(0.02, "--max-running", 2)  # two answers of 4 tokens in 80 ms: 25 a second at most
     record, _, _ = load(url, tmp_path, rates=(8.0,), search_steps=2, slo_ttft_s=0.3, load="constant", rate_s=2.0)

@@ -7,8 +7,11 @@ written while requests are under way. When its input ends, it stops.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import gc
 import json
+import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +29,9 @@ _KEEPALIVE_S = 2.0
 _SHOWN_BYTES = 300
 _GC_THRESHOLD = 100_000
 _EVENTS = "text/event-stream"
+_DNS_TTL_S = 300
+_OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
+"""What the system says of a connection for which this machine has nothing left."""
 _RUNG_HEADER = "x-practicum-degraded"
 
 
@@ -54,7 +60,7 @@ class Client:
             stdin: Where orders come from; its end stops the rate.
         """
         seconds: list[tuple[float, float]] = []
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=_DNS_TTL_S)
         timeout = aiohttp.ClientTimeout(total=self._assignment.timeout_s)
         loop = asyncio.get_running_loop()
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
@@ -109,7 +115,8 @@ class Client:
         except TimeoutError:
             kind, text = RequestError.TIMEOUT, f"no end within {self._assignment.timeout_s:g} s"
         except aiohttp.ClientConnectorError as error:
-            kind, text = RequestError.CONNECT, str(error)
+            is_own = error.os_error.errno in _OWN_FAULTS
+            kind, text = RequestError.CLIENT if is_own else RequestError.CONNECT, str(error)
         except (aiohttp.ClientError, OSError) as error:
             kind, text = RequestError.LOST, str(error) or type(error).__name__
         ended_s = self._tell_s()
@@ -175,6 +182,13 @@ def _stop() -> None:
     sys.exit(1)
 
 
+def _raise_file_limit() -> None:
+    """Allow as many open connections as the system does: the usual limit is 1,024 files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def _say_ready(stdout: BinaryIO) -> None:
     stdout.write(b"ready\n")
     stdout.flush()
@@ -186,6 +200,7 @@ def main() -> None:
     line = stdin.readline()
     if not line:
         return
+    _raise_file_limit()
     client = Client(Assignment.decode(line))
     _say_ready(stdout)
     gc.collect()

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from practicum_core.stages.loadtest import ClientCheck, LoadSample, ServerMetrics
+from practicum_core.stages.loadtest import ClientCheck, LoadSample, RequestError, ServerMetrics
 from practicum_jobs.load.fleet import Fleet, Sending, Target, start_fleet
 from practicum_jobs.load.prompts import Prompt
 from practicum_jobs.load.schedule import RateStep
@@ -104,8 +104,11 @@ class SelfCheck:
         delays = sorted(one.dispatch_s for one in samples if one.phase == "measured")
         p50, p99 = (delays[min(int(share * len(delays)), len(delays) - 1)] for share in (0.5, 0.99))
         cpu_share = max(cpu_shares, default=0.0)
+        num_own = sum(one.error == RequestError.CLIENT for one in samples)
         why = ""
-        if p99 > self.max_dispatch_s:
+        if num_own:
+            why = f"this machine had no open file or port left for {num_own} requests; raise its limit (ulimit -n)"
+        elif p99 > self.max_dispatch_s:
             why = (
                 f"the client sent requests {1000 * p99:.0f} ms late (99th percentile); "
                 f"{1000 * self.max_dispatch_s:.0f} ms are allowed"

@@ -24,6 +24,8 @@ class RequestError(StrEnum):
 
     CONNECT = "connect"
     """No connection was made."""
+    CLIENT = "client"
+    """The client's machine had no open file, port or memory left for a connection."""
     LOST = "lost"
     """The connection ended before the answer."""
     TIMEOUT = "timeout"
