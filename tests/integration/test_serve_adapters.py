@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ import yaml
 from gateway_stand import find_port
 from lora_adapters import NUM_TOKENS, QUESTION, train_all
 from practicum_core.stage_process import PORT_VARIABLE
+from practicum_jobs.serve.preflight import CPU_HEAD_SIZES
 from tiny_models import make_model
 from training_stand import MARKS
 
@@ -100,6 +102,13 @@ def test_each_adapter_answers_as_its_own_merged_model(trained, served):
     base = ask(served, "base")
     assert base not in expected.values()
     assert together == [expected.get(name, base) for name in names]
+
+
+def test_the_sizes_of_heads_are_those_of_this_vllm(served):
+    made = subprocess.run([ROOT / "tools/ensure-env.sh", "serve"], check=True, capture_output=True, text=True)
+    [source] = Path(made.stdout.strip()).glob("lib/python*/site-packages/vllm/v1/attention/backends/cpu_attn.py")
+    body = source.read_text().partition("def get_supported_head_sizes")[2]
+    assert json.loads(re.search(r"return (\[[\d, ]+\])", body)[1]) == list(CPU_HEAD_SIZES)
 
 
 def test_the_adapters_are_listed_with_their_base(trained, served):

@@ -20,6 +20,7 @@ from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.serve.adapters import ServedAdapter, choose_rank, ensure_adapters
 from practicum_jobs.serve.memory import check_memory, estimate_memory
 from practicum_jobs.serve.names import list_served_names
+from practicum_jobs.serve.preflight import check_head_size, check_template
 from practicum_jobs.serve.slots import plan_slots
 from practicum_jobs.training.facts import count_threads
 
@@ -70,6 +71,8 @@ def _serve_vllm(uri: str, file: Path | None, settings: ServerSettings, ctx: Stag
     started_s = time.monotonic()
     folder = ensure_model(uri, ctx.cache_dir).path
     ctx.raise_if_stopped()
+    check_template(folder, config.model)
+    check_head_size(folder, config.model)
     adapters = ensure_adapters(config, folder, settings.names, ctx)
     check_memory(estimate_memory(folder, config, adapters), config.model)
     files_s = time.monotonic() - started_s
