@@ -5,6 +5,8 @@ The tests' fake engine stands in the place of vLLM; ``PRACTICUM_E2E_ENGINE=vllm`
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from practicum_cluster.api import wait_until
@@ -57,7 +59,9 @@ def test_a_service_answers_its_student_alone(serving, tmp_path):
     wait_until(lambda: not serving.api.get(left)["items"], "the end of its pods", 60)
 
 
+UPSTREAMS = "upstreams.json"
 SCALED = SERVICE | {
+    "set": SERVICE["set"] | {"gateway.upstreams_file": f"/workspace/{UPSTREAMS}"},
     "serving": {"engine": "kserve", "minReplicas": 0, "maxReplicas": 2, "requestsPerReplica": 4, "keep": True},
     "resources": {"cpu": "500m", "memory": "5Gi"} if uses_vllm() else SIZE,
 }
@@ -82,8 +86,24 @@ def list_engines(serving, name="scaled"):
     return [pod["metadata"]["name"] for pod in ready]
 
 
+def write_upstreams(serving, **services):
+    """Write the table of engines that the gateway of ``scaled`` follows, by name, each with its share."""
+    names = {"engine": "scaled-serve-1", "canary": "canary-serve-1"}
+    rows = [
+        {"name": name, "url": f"http://{names[name]}.student-01.svc:8000", "discover": True, **shares}
+        for name, shares in services.items()
+    ]
+    serving.write_workspace("student-01", UPSTREAMS, json.dumps({"upstreams": rows}))
+
+
 def wait_engines(serving, number, timeout_s):
     wait_until(lambda: len(list_engines(serving)) == number, f"{number} engines", timeout_s, 0.5)
+
+
+def count_running(serving):
+    """Return how many requests the engines compute, as the gateway tells KEDA."""
+    page = "/api/v1/namespaces/student-01/services/scaled-serve-1-load:http/proxy/scaling/engine"
+    return serving.api.get(page)["engine_running"]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +112,7 @@ def scaled(serving, tmp_path_factory):
     room = 100 + 2 * 500 if uses_vllm() else 500
     serving.api.patch(COURSE, {"spec": {"serving": {"idleSeconds": 15}, "queue": {"cpu": f"{room}m"}}})
     secret = make_key(serving, "student-01", tmp_path_factory.mktemp("key"))
+    write_upstreams(serving, engine={})
     serving.apply("student-01", "scaled", **SCALED)
     if not serving.api.find("/apis/serving.kserve.io/v1beta1"):
         wait_until(
@@ -111,7 +132,7 @@ def test_a_service_scales_from_zero_to_two_and_back_without_losing_a_request(ser
     wait_engines(serving, 0, 90)
     wait_until(lambda: "scaled to zero" in read_serve(serving)["message"], "a step that says so", 30)
     assert read_serve(serving)["phase"] == "Serving"
-    start_load(serving, "student-01", "load", url, secret, clients=CLIENTS, seconds=150 if uses_vllm() else 60)
+    start_load(serving, "student-01", "load", url, secret, clients=CLIENTS, seconds=150 if uses_vllm() else 45)
     wait_engines(serving, 1, READY_S)
     # The class has no room for a second one until the teacher makes it.
     waits = wait_until(lambda: "the next waits" in (said := read_serve(serving)["message"]) and said, "a wait", 60)
@@ -122,3 +143,52 @@ def test_a_service_scales_from_zero_to_two_and_back_without_losing_a_request(ser
     assert told.keys() == {"ok"}, told
     assert told["ok"] > CLIENTS
     wait_engines(serving, 0, 120)
+
+
+def test_an_update_loses_no_request_and_a_killed_engine_its_own_streams_alone(serving, scaled):
+    secret, url = scaled
+    # The new pod of an update takes room beside the old one.
+    serving.api.patch(COURSE, {"spec": {"queue": {"cpu": "8"}}})
+    start_load(serving, "student-01", "load", url, secret, clients=2, seconds=150 if uses_vllm() else 45)
+    [before] = wait_until(lambda: count_running(serving) > 0 and list_engines(serving), "streams", READY_S, 0.5)
+    # As KServe's own users change a service: a new pod is made and ready before the old one goes.
+    path = "/apis/serving.kserve.io/v1beta1/namespaces/student-01/inferenceservices/scaled-serve-1"
+    serving.api.patch(path, {"spec": {"predictor": {"annotations": {"practicum.dev/changed": "yes"}}}})
+    wait_until(lambda: list_engines(serving) not in ([], [before]), "the new pod", READY_S, 0.5)
+    wait_until(lambda: before not in list_engines(serving) and list_engines(serving), "the old pod's end", 60, 0.5)
+    assert end_load(serving, "student-01", "load", 300).keys() == {"ok"}
+
+    start_load(serving, "student-01", "load", url, secret, clients=4, seconds=20, tokens=200)
+    [name] = wait_until(lambda: count_running(serving) == 4 and list_engines(serving), "four streams", READY_S, 0.5)
+    serving.client.kubectl("delete", "pod", name, "--namespace", "student-01", "--force", "--grace-period=0")
+    told = end_load(serving, "student-01", "load", 300)
+    lost = {said: number for said, number in told.items() if said != "ok"}
+    assert sum(lost.values()) <= 4, told
+    assert set(lost) <= {"stream upstream_broke_off"}, told
+
+
+def test_a_canary_gets_its_share_and_goes_without_a_failed_request(serving, scaled):
+    secret, url = scaled
+    serving.api.patch(COURSE, {"spec": {"queue": {"cpu": "8"}}})
+    canary = SCALED | {"serving": {"engine": "kserve", "keep": True}, "set": SERVICE["set"]}
+    serving.apply("student-01", "canary", **canary)
+    wait_serving(serving, "canary", READY_S)
+    [name] = list_engines(serving, "canary")
+    start_load(serving, "student-01", "load", url, secret, clients=3, seconds=45, tokens=10)
+    wait_until(lambda: count_running(serving) > 0, "streams", READY_S, 0.5)
+    write_upstreams(serving, engine={}, canary={"canary_share": 0.3})
+    wait_until(lambda: count_answers(serving, name) > 15, "answers of the canary", 60, 0.5)
+    write_upstreams(serving, engine={}, canary={"weight": 0})
+    share = count_answers(serving, name)
+    serving.client.kubectl("delete", "weekjob", "canary", "--namespace", "student-01")
+    write_upstreams(serving, engine={})
+    told = end_load(serving, "student-01", "load", 300)
+    assert told.keys() == {"ok"}, told
+    assert 15 < share < 0.5 * told["ok"]
+
+
+def count_answers(serving, pod):
+    """Return how many requests an engine answered, by its own count."""
+    page = serving.api.send("GET", f"/api/v1/namespaces/student-01/pods/{pod}:8000/proxy/metrics")[1]
+    counts = [line.rpartition(" ")[2] for line in page.splitlines() if line.startswith("vllm:request_success_total")]
+    return sum(map(float, counts))

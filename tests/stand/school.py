@@ -129,10 +129,14 @@ class Class:
         return build_run_id(created_at, bytes.fromhex(metadata["uid"][:6]))
 
     def set_pointer(self, student, name, run):
-        """Point to a run in the student's volume, as an administrator copies a file there."""
-        folder = f"{self._find_workspace(student)}/experiments/pointers"
-        text = json.dumps({"name": name, "run": run})
-        self.cluster.sandbox.enter(["sh", "-c", f"mkdir -p {folder} && echo '{text}' > {folder}/{name}.json"])
+        """Point to a run in the student's volume."""
+        self.write_workspace(student, f"experiments/pointers/{name}.json", json.dumps({"name": name, "run": run}))
+
+    def write_workspace(self, student, path, text):
+        """Write a file of the student's volume, as an administrator copies one there."""
+        place = f"{self._find_workspace(student)}/{path}"
+        move = f"mkdir -p {place.rpartition('/')[0]} && echo '{text}' > {place}.new && mv {place}.new {place}"
+        self.cluster.sandbox.enter(["sh", "-c", move])
 
     def _find_workspace(self, student):
         if not self.is_own:

@@ -63,13 +63,20 @@ def make_key(school, student, folder):
 _LOAD = """
 import collections, json, threading, time, urllib.error, urllib.request
 told, lock, end_s = collections.Counter(), threading.Lock(), time.monotonic() + {seconds}
+def read(answer):
+    last = {{}}
+    for line in answer:
+        if line.startswith(b"data: [DONE]"):
+            return "ok"
+        if line.startswith(b"data: "):
+            last = json.loads(line[6:])
+    return f"stream {{last.get('error', {{}}).get('code', 'cut off')}}"
 def ask():
     while time.monotonic() < end_s:
         request = urllib.request.Request({url!r}, json.dumps({body!r}).encode(), {headers!r})
         try:
             with urllib.request.urlopen(request, timeout=300) as answer:
-                is_whole = json.load(answer)["usage"]["completion_tokens"] == {tokens}
-                said = "ok" if is_whole else "short"
+                said = read(answer)
         except urllib.error.HTTPError as error:
             said = f"{{error.code}} {{json.load(error)['error']['code']}}"
         except Exception as error:
@@ -103,11 +110,11 @@ QUESTION = {
 
 
 def start_load(school, student, name, url, secret, *, clients, seconds, tokens=40):
-    """Start a pod whose clients ask one request after the other; each answer has ``tokens`` tokens."""
+    """Start a pod whose clients read one stream of ``tokens`` tokens after the other."""
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-    body = QUESTION | {"max_tokens": tokens, "ignore_eos": True}
+    body = QUESTION | {"max_tokens": tokens, "ignore_eos": True, "stream": True}
     where = urllib.parse.urljoin(url, "/v1/chat/completions")
-    values = {"headers": headers, "url": where, "body": body, "seconds": seconds, "tokens": tokens, "clients": clients}
+    values = {"headers": headers, "url": where, "body": body, "seconds": seconds, "clients": clients}
     school.run_pod(student, name, _LOAD.format(**values))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -322,3 +324,39 @@ def test_the_state_of_an_inference_service():
         Standing.READY,
         "1 of 2 replicas are ready; the next waits: waits for Kueue to take note of it",
     )
+
+
+def build_ray_service(**serving):
+    request = build_request("serve", unit="service", serving={"engine": "rayserve", **serving})
+    with_meter = replace(request, meter=Meter("gateway", 8080, "/scaling/engine"))
+    return choose_backend(with_meter).build(with_meter), choose_backend(with_meter).get_needs(with_meter)
+
+
+def test_a_ray_service_has_a_pod_for_each_replica_that_it_may_have():
+    (service, address), needs = build_ray_service(minReplicas=1, maxReplicas=3, requestsPerReplica=5)
+    assert (service["kind"], service["metadata"]["labels"][labels.QUEUE_NAME]) == ("RayService", "llm-student-01")
+    cluster = service["spec"]["rayClusterConfig"]
+    assert (cluster["suspend"], cluster["workerGroupSpecs"][0]["replicas"], needs.num_pods) == (True, 2, 3)
+    config = json.loads(service["spec"]["serveConfigV2"])
+    [application] = config["applications"]
+    assert application["args"] == {"fewest": 1, "most": 3, "requests_per_replica": 5, "num_gpus": 0}
+    module, _, function = application["import_path"].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    # Each pod has a proxy, of which KubeRay labels those that answer.
+    assert address["spec"]["selector"]["ray.io/serve"] == "true"
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        [container] = group["template"]["spec"]["containers"]
+        assert container["ports"][0]["containerPort"] == config["http_options"]["port"]
+        assert "httpGet" in container["readinessProbe"]
+
+
+def test_the_state_of_a_ray_service():
+    backend = choose_backend(build_request("serve", unit="service", serving={"engine": "rayserve"}))
+    main = {"kind": "RayService", "metadata": {"name": "x", "uid": "u", "labels": {}}, "spec": {"suspend": True}}
+    assert backend.read_state(Sight(main)).standing is Standing.WAITING
+    main |= {"spec": {"suspend": False}, "status": {"conditions": []}}
+    ready = {"type": "Ready", "status": "True"}
+    pod = {"metadata": {"name": "p", "uid": "p"}, "status": {"phase": "Running", "conditions": [ready]}}
+    assert "loads the model" in backend.read_state(Sight(main, [pod])).message
+    main["status"]["conditions"].append(ready)
+    assert backend.read_state(Sight(main, [pod])).standing is Standing.READY

@@ -170,7 +170,9 @@ def build_kueue_configuration() -> dict[str, object]:
         },
         "clientConnection": {"qps": 100, "burst": 200},
         "manageJobsWithoutQueueName": False,
-        "integrations": {"frameworks": ["batch/job", "ray.io/rayjob", "ray.io/raycluster", "pod", "deployment"]},
+        "integrations": {
+            "frameworks": ["batch/job", "ray.io/rayjob", "ray.io/rayservice", "ray.io/raycluster", "pod", "deployment"]
+        },
         "admissionFairSharing": {"usageHalfLifeTime": "168h", "usageSamplingInterval": "1m"},
     }
 

@@ -45,10 +45,7 @@ def serve_until_stopped(settings: ServerSettings, is_stop_requested: Callable[[]
         Stopped: A stop was requested before it was ready.
     """
     served = Served()
-    os.environ.update(_SETTINGS)
-    if settings.config.enforce_eager:
-        # A rank of log-probabilities is compiled on first use, which would hold every request for 18 s on two cores.
-        os.environ["TORCHDYNAMO_DISABLE"] = "1"
+    prepare_environment(settings.config)
     with interrupted_by_stop(), timed(served, "import_s"):
         import vllm.entrypoints.launchers.api_server.entry  # noqa: F401, PLC0415 - reads the environment; takes seconds
     register_host_metrics(settings.config.max_num_seqs)
@@ -56,12 +53,20 @@ def serve_until_stopped(settings: ServerSettings, is_stop_requested: Callable[[]
     return served
 
 
+def prepare_environment(config: ServeConfig) -> None:
+    """Set what vLLM reads from the environment when it is imported."""
+    os.environ.update(_SETTINGS)
+    if config.enforce_eager:
+        # A rank of log-probabilities is compiled on first use, which would hold every request for 18 s on two cores.
+        os.environ["TORCHDYNAMO_DISABLE"] = "1"
+
+
 async def _serve(settings: ServerSettings, is_stop_requested: Callable[[], bool], served: Served) -> None:
     from vllm.entrypoints.launchers.api_server import entry  # noqa: PLC0415 - as above
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state  # noqa: PLC0415 - as above
     from vllm.entrypoints.launchers.app import build_app  # noqa: PLC0415 - as above
 
-    args = _build_args(settings)
+    args = build_arguments(settings)
     async with contextlib.AsyncExitStack() as stack:
         with interrupted_by_stop(), timed(served, "engine_s"), _explained(settings):
             engine = await stack.enter_async_context(entry.build_async_engine_client(args))
@@ -79,7 +84,8 @@ async def _serve(settings: ServerSettings, is_stop_requested: Callable[[], bool]
             _count_requests(served)
 
 
-def _build_args(settings: ServerSettings) -> Any:  # noqa: ANN401 - untyped library object
+def build_arguments(settings: ServerSettings) -> Any:  # noqa: ANN401 - untyped library object
+    """Build what vLLM's parser makes of its command line."""
     from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args  # noqa: PLC0415 - as above
     from vllm.utils.argparse_utils import FlexibleArgumentParser  # noqa: PLC0415 - as above
 

@@ -45,25 +45,35 @@ def trim(document: Mapping[str, Any]) -> Document:
     owners = [owner["uid"] for owner in metadata.get("ownerReferences") or ()]
     if owners:
         trimmed["owners"] = owners
-    status = _read_mapping(document, "status")
+    return trimmed | _trim_parts(kind, document)
+
+
+def _trim_parts(kind: str, document: Mapping[str, Any]) -> Document:
+    """Keep what is read of an object's specification and status, by its kind."""
+    spec, status = _read_mapping(document, "spec"), _read_mapping(document, "status")
+    conditions = {"conditions": _list_conditions(status)}
+    parts: Document = {}
     match kind:
         case "WeekJob" | "Course":
-            trimmed |= {name: _read_mapping(document, name) for name in ("spec", "status") if name in document}
+            parts = {name: _read_mapping(document, name) for name in ("spec", "status") if name in document}
         case "Pod":
-            trimmed["status"] = _trim_pod_status(status)
+            parts["status"] = _trim_pod_status(status)
         case "Event":
-            trimmed |= {name: document.get(name) for name in ("reason", "message", "type")}
-            trimmed["involvedObject"] = _read_mapping(document, "involvedObject")
+            parts = {name: document.get(name) for name in ("reason", "message", "type")}
+            parts["involvedObject"] = _read_mapping(document, "involvedObject")
         case "Job" | "RayJob":
-            trimmed["spec"] = {"suspend": _read_mapping(document, "spec").get("suspend", False) is True}
-            trimmed["status"] = _keep_texts(status, _CHILD_TEXTS) | {"conditions": _list_conditions(status)}
-        case "InferenceService" | "ScaledObject":
-            trimmed["status"] = {"conditions": _list_conditions(status)}
+            parts = {"spec": _read_suspension(spec), "status": _keep_texts(status, _CHILD_TEXTS) | conditions}
+        case "RayService":
+            parts = {"spec": _read_suspension(_read_mapping(spec, "rayClusterConfig")), "status": conditions}
         case "Service":
-            trimmed["spec"] = {"ports": _read_mapping(document, "spec").get("ports") or []}
-        case "Workload":
-            trimmed["status"] = {"conditions": _list_conditions(status)}
-    return trimmed
+            parts["spec"] = {"ports": spec.get("ports") or []}
+        case "Workload" | "InferenceService" | "ScaledObject":
+            parts["status"] = conditions
+    return parts
+
+
+def _read_suspension(spec: Mapping[str, Any]) -> Document:
+    return {"suspend": spec.get("suspend", False) is True}
 
 
 _CONTAINER_STATUS = ("name", "state", "lastState", "restartCount")

@@ -59,11 +59,11 @@ class Reflector:
             try:
                 await self._reflect()
             except ApiFault as fault:
-                self.is_absent = fault.status == _NOT_FOUND
+                was_absent, self.is_absent = self.is_absent, fault.status == _NOT_FOUND
                 if self.is_absent:
                     # The kind is not installed: nothing of it can be there.
                     self.is_synced.set()
-                if not fault.is_too_old:
+                if not (fault.is_too_old or (was_absent and self.is_absent)):
                     LOGGER.warning("watch of %s ended: %s", self._resource.plural, fault.detail)
                 await asyncio.sleep(_ABSENT_PAUSE_S if self.is_absent else _PAUSE_S)
 

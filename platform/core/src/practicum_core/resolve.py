@@ -135,6 +135,9 @@ def _refuse_serving(weekjob: WeekJob, unit: Unit, stages: Mapping[str, StageSpec
     fewest, most = serving.min_replicas, serving.max_replicas
     if serving.engine == "local" and any(count not in (None, 1) for count in (fewest, most)):
         problems.append("serving: a local server has one replica; leave minReplicas and maxReplicas out")
+    if serving.engine == "rayserve" and fewest == 0:
+        # The gateway asks its engines for their models every few seconds, and Ray Serve counts that.
+        problems.append("serving: a service of rayserve behind a gateway has one replica at least")
     if fewest is not None and most is not None and fewest > most:
         problems.append(f"serving: minReplicas {fewest} is more than maxReplicas {most}")
     return problems

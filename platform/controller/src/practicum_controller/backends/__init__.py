@@ -10,13 +10,16 @@ from practicum_controller.backends.deployment import DeploymentBackend
 from practicum_controller.backends.inference_service import InferenceServiceBackend
 from practicum_controller.backends.job import JobBackend
 from practicum_controller.backends.ray_job import RayJobBackend
+from practicum_controller.backends.ray_service import RayServiceBackend
 from practicum_controller.backends.request import ChildRequest
 from practicum_core.stages.spec import Runner
 
 __all__ = ["BACKENDS", "CHILD_KINDS", "ChildRequest", "choose_backend", "get_backend"]
 
 _RUNNERS: Mapping[Runner, Backend] = MappingProxyType({Runner.PROCESS: JobBackend(), Runner.RAY: RayJobBackend()})
-_SERVERS: Mapping[str, Backend] = MappingProxyType({"local": DeploymentBackend(), "kserve": InferenceServiceBackend()})
+_SERVERS: Mapping[str, Backend] = MappingProxyType(
+    {"local": DeploymentBackend(), "kserve": InferenceServiceBackend(), "rayserve": RayServiceBackend()}
+)
 """``spec.serving.engine`` -> what runs servers of models."""
 _ALL = (*_RUNNERS.values(), *_SERVERS.values())
 BACKENDS: Mapping[str, Backend] = MappingProxyType({backend.resources[0].kind: backend for backend in _ALL})

@@ -1,13 +1,11 @@
 """KubeRay RayJobs for steps that train on Ray: a head alone for one worker, head and workers for several.
 
-The head's container is the stage's own; KubeRay puts `ray start` in place of its command, and the entrypoint runs the
-stage. GPU counts are set here: KubeRay does not recognise the resource names of shared GPUs.
+The entrypoint runs the stage on the cluster of :mod:`practicum_controller.backends.ray_pods`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from typing import Any
 
 from practicum_controller.backends.backend import ChildState, Document, Needs, Sight, Standing
@@ -18,21 +16,17 @@ from practicum_controller.backends.pod_status import (
     read_pods_start,
     read_pods_stop,
 )
-from practicum_controller.backends.pods import build_pod_template, get_needs
+from practicum_controller.backends.pods import get_needs
 from practicum_controller.backends.queueing import explain_pods_on_their_way, explain_queue, explain_start
+from practicum_controller.backends.ray_pods import build_ray_cluster
 from practicum_controller.backends.request import ChildRequest
 from practicum_controller.documents import read_time
 from practicum_controller.kinds import RAY_JOBS, Resource
 from practicum_core.errors import Reason
 
-WORKER_GROUP = "workers"
 ENTRYPOINT = "python -m practicum_jobs.agent"
 _FINISHED_TTL_S = 0
 """Its pods would hold the namespace's quota while the next step waits for it."""
-_GRACE_S = 300
-"""Seconds for a checkpoint: `ray start`, the container's first process, does not pass SIGTERM on, the hook does."""
-_STOP = ("python", "-m", "practicum_jobs.agent", "--stop")
-_CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 _RAY_CLUSTER = "ray.io/cluster"
 _UNSEEN = frozenset({None, "", "Suspended"})
 """What stands in a RayJob that was let out of its queue until the operator looks at it."""
@@ -59,7 +53,7 @@ class RayJobBackend:
                 "shutdownAfterJobFinishes": True,
                 "ttlSecondsAfterFinished": _FINISHED_TTL_S,
                 "backoffLimit": 0,
-                "rayClusterSpec": _build_cluster(request),
+                "rayClusterSpec": build_ray_cluster(request, request.num_pods),
             },
         }
         return [job]
@@ -103,60 +97,3 @@ class RayJobBackend:
     def read_stop(self, sight: Sight) -> dt.datetime | None:
         """Return when the job ended: a Ray cluster outlives its job, and a worker may end before it."""
         return read_time(sight.main.get("status", {}).get("endTime")) or read_pods_stop(sight.pods)
-
-
-def _build_cluster(request: ChildRequest) -> dict[str, Any]:
-    cluster: dict[str, Any] = {
-        "rayVersion": request.settings.ray_version,
-        "enableInTreeAutoscaling": False,
-        "headGroupSpec": {
-            "rayStartParams": _build_start_params(request, is_head=True),
-            "template": _build_ray_pod(request),
-        },
-    }
-    if request.num_pods > 1:
-        cluster["workerGroupSpecs"] = [
-            {
-                "groupName": WORKER_GROUP,
-                "replicas": request.num_pods - 1,
-                "minReplicas": request.num_pods - 1,
-                "maxReplicas": request.num_pods - 1,
-                "rayStartParams": _build_start_params(request, is_head=False),
-                "template": _build_ray_pod(request),
-            }
-        ]
-    return cluster
-
-
-def _build_ray_pod(request: ChildRequest) -> dict[str, Any]:
-    template = build_pod_template(request, is_restartable=True)
-    template["spec"]["terminationGracePeriodSeconds"] = _GRACE_S
-    container = template["spec"]["containers"][0]
-    del container["command"]
-    container["lifecycle"] = {"preStop": {"exec": {"command": list(_STOP)}}}
-    return template
-
-
-def _build_start_params(request: ChildRequest, *, is_head: bool) -> dict[str, str]:
-    """Tell Ray what it has: it would count the node's, or not know the name of a shared GPU."""
-    params = {"num-gpus": str(request.slices), "num-cpus": str(count_cpus(_get_cpu(request)))}
-    if is_head:
-        params["dashboard-host"] = "0.0.0.0"  # noqa: S104 - of the pod; the network policy says who reaches it
-    return params
-
-
-def _get_cpu(request: ChildRequest) -> str:
-    return request.weekjob.spec.resources.cpu or request.course.stage_resources.cpu
-
-
-def count_cpus(quantity: str) -> int:
-    """Return whole CPUs, one at least.
-
-    >>> count_cpus("500m"), count_cpus("2"), count_cpus("3500m")
-    (1, 2, 3)
-    """
-    match = _CPU.fullmatch(quantity)
-    if match is None:
-        return 1
-    amount = float(match[1]) / (1000 if match[2] else 1)
-    return max(int(amount), 1)

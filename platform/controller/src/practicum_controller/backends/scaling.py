@@ -82,6 +82,8 @@ def build_scaled_object(request: ChildRequest, deployment: str) -> dict[str, Any
             "maxReplicaCount": scale.most,
             "pollingInterval": _POLL_S,
             "cooldownPeriod": request.course.serving.idle_seconds,
+            # Else it is stopped as soon as KEDA asks for the first time.
+            "initialCooldownPeriod": request.course.serving.idle_seconds,
             "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": calm}}},
             "triggers": [
                 {
