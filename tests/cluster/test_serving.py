@@ -12,7 +12,7 @@ import pytest
 from practicum_cluster.api import wait_until
 from serving import ask, end_load, install_kserve, install_serving, make_key, start_load, uses_vllm
 
-pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(2400)]
 READY_S = 300 if uses_vllm() else 120
 SIZE = {"cpu": "900m", "memory": "5Gi"} if uses_vllm() else {"cpu": "200m", "memory": "4Gi"}
 MAY_WRITE = ("auth", "can-i", "patch")
@@ -135,8 +135,8 @@ def test_a_service_scales_from_zero_to_two_and_back_without_losing_a_request(ser
     start_load(serving, "student-01", "load", url, secret, clients=CLIENTS, seconds=150 if uses_vllm() else 45)
     wait_engines(serving, 1, READY_S)
     # The class has no room for a second one until the teacher makes it.
-    waits = wait_until(lambda: "the next waits" in (said := read_serve(serving)["message"]) and said, "a wait", 60)
-    assert "insufficient unused quota for cpu" in waits
+    parts = ("1 of 2 replicas are ready; the next waits", "insufficient unused quota for cpu")
+    wait_until(lambda: all(part in read_serve(serving)["message"] for part in parts), "a wait with its reason", 60)
     serving.api.patch(COURSE, {"spec": {"queue": {"cpu": "8"}}})
     wait_engines(serving, 2, READY_S)
     told = end_load(serving, "student-01", "load", 400)

@@ -30,7 +30,8 @@ def install_serving(school):
     school.cluster.ship(*build_shipments(["gateway"]))
     if uses_vllm():
         school.cluster.ship(*build_shipments(["serve"]))
-        school.install()
+        # Without values, helm keeps those of the release before, and so the fake engine's image.
+        school.install("--reset-values")
         return
     fakes = {path: f"{_PACKAGE}/{path.name}" for path in _STAND.glob("fake_*.py")}
     # What the environment of the real image has and train's lacks, of what is imported before the engine.
