@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from practicum_core.rungs import Rung, RungChange
-from practicum_core.stages.experiments import Settings, Verdict
+from practicum_core.stages.experiments import ExperimentResult, Settings, Verdict
 from practicum_core.stages.load_results import LoadSample
 from practicum_jobs.chaos.outcome import (
     Outcome,
@@ -15,6 +15,7 @@ from practicum_jobs.chaos.outcome import (
     decide_verdict,
     find_tail_s,
     list_findings,
+    list_unlike_repeats,
     measure_rungs,
 )
 
@@ -86,6 +87,18 @@ def test_only_steps_up_from_the_same_rung_are_returns():
     assert count_returns(DOWN_AND_UP) == 1
     assert count_returns([]) == 0
     assert count_returns(build_changes((1, "full", "short"), (2, "short", "extract"), (3, "extract", "short"))) == 1
+
+
+def test_repeats_of_an_experiment_are_compared_by_the_steps_of_the_ladder():
+    def build(name, changes):
+        return ExperimentResult(
+            name=name, title_en=name, title_zh=name, verdict="held", start_s=0, end_s=1, changes=changes, repeat=""
+        )
+
+    later = build_changes((12.5, "full", "extract"), (19.5, "extract", "short"), (21.0, "short", "full"))
+    alike = [build("errors", DOWN_AND_UP), build("errors", later), build("kill", DOWN_AND_UP[:1])]
+    assert list_unlike_repeats(alike) == []
+    assert list_unlike_repeats([*alike, build("errors", DOWN_AND_UP[:2])]) == ["errors"]
 
 
 def test_the_tail_is_the_time_of_the_99th_of_100():

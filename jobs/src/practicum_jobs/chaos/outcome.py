@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from practicum_core.rungs import Rung, RungChange
-from practicum_core.stages.experiments import Finding, RungUse, Settings, TimePoint, Verdict
+from practicum_core.stages.experiments import ExperimentResult, Finding, RungUse, Settings, TimePoint, Verdict
 from practicum_core.stages.load_results import LoadSample
 
 _OWN_SHAPE = ('{"error"', '{"message"')
@@ -47,6 +47,18 @@ def count_returns(changes: Sequence[RungChange]) -> int:
     """
     ups = Counter(change.before for change in changes if change.after.depth < change.before.depth)
     return max(ups.values(), default=0)
+
+
+def list_unlike_repeats(results: Sequence[ExperimentResult]) -> list[str]:
+    """List the experiments that were made several times and moved the ladder in different steps.
+
+    The steps are compared in their order, by the rungs before and after; when they were made is not.
+    """
+    seen: dict[str, set[tuple[tuple[Rung, Rung], ...]]] = {}
+    for result in results:
+        steps = tuple((change.before, change.after) for change in result.changes)
+        seen.setdefault(result.name, set()).add(steps)
+    return sorted(name for name, ways in seen.items() if len(ways) > 1)
 
 
 def find_tail_s(samples: Sequence[LoadSample]) -> float:

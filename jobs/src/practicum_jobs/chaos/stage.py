@@ -27,6 +27,7 @@ from practicum_jobs.chaos.outcome import (
     count_returns,
     decide_verdict,
     list_findings,
+    list_unlike_repeats,
     measure_rungs,
 )
 from practicum_jobs.chaos.runner import Course, Runner
@@ -189,6 +190,7 @@ def _build_metrics(trials: Sequence[Trial]) -> list[Metric]:
         "num_not_steady": verdicts[Verdict.NOT_STEADY],
         "num_not_undone": verdicts[Verdict.NOT_UNDONE],
         "num_not_back": sum(one.name == "ladder_back" and not one.is_met for each in tried for one in each.findings),
+        "num_unlike_repeats": len(list_unlike_repeats(tried)),
         "max_returns": max((count_returns(one.changes) for one in tried), default=0),
         **{
             name: sum(getattr(one, name) for one in results)

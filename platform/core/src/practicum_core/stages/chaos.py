@@ -64,6 +64,9 @@ METRICS = {
     "num_not_steady": figure("Experiments that did not start from a steady state", "起始状态不稳定的实验数", "count"),
     "num_not_undone": figure("Faults that could not be taken back", "未能撤销的故障数", "count"),
     "num_not_back": figure("Experiments after which the ladder did not come back", "降级未恢复的实验数", "count"),
+    "num_unlike_repeats": figure(
+        "Repeated experiments with other steps of the ladder", "重复实验中降级过程不一致的实验数", "count"
+    ),
     "max_returns": figure("Most returns from one rung in one fault", "单次故障中同一级的最多恢复次数", "count"),
     "num_requests": figure("Requests", "请求数", "count"),
     "num_full": figure("Requests answered by the model as asked", "由模型完整回答的请求", "count"),
