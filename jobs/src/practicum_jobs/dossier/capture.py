@@ -10,10 +10,13 @@ from pathlib import Path
 from practicum_core.atomic import write_json_atomic
 from practicum_core.dossier_files import DOSSIER_NAME, Dossier, Event, Symptom, write_dossier
 from practicum_core.errors import ConfigError
+from practicum_core.layout import RunLayout
 from practicum_core.stage_process import hash_stage_sources
 from practicum_jobs.context import utc_now
 from practicum_jobs.dossier import texts
 from practicum_jobs.dossier.exercises import FOLDER, SCHEME, read_exercise
+from practicum_jobs.dossier.material import ROWS
+from practicum_jobs.dossier.stage_scene import copy_failed_run, read_stage_symptom, write_repro
 from practicum_jobs.dossier.steps import CAPTURED, GOOD, REPRO, Workbench, capture_symptom
 
 
@@ -47,6 +50,42 @@ def begin_exercise(bench: Workbench, name: str) -> Dossier:
         created_at=utc_now(),
         symptom=symptom,
         repro=exercise.repro,
+    )
+    return finish_capture(bench, dossier)
+
+
+def begin_run(bench: Workbench, run: Path, step: str, good: Path | None) -> Dossier:
+    """Begin the dossier of a failed run: copy its error, options, environment, locks, log and rows.
+
+    Args:
+        bench: Where the dossier is made.
+        run: Directory of the failed run.
+        step: The step that failed.
+        good: Directory of a run whose step of that name ended well, for the search over options.
+
+    Raises:
+        ConfigError: A dossier lies there already, or the step did not fail.
+    """
+    refuse_existing(bench.folder)
+    layout = RunLayout(run)
+    if layout.stage(step).record.exists():
+        raise ConfigError(f"{run}: step {step} ended well", "name the step that failed with --step")
+    repro = write_repro(layout, step, bench.folder / REPRO)
+    copy_failed_run(layout, step, bench.folder / CAPTURED)
+    if good is not None:
+        write_repro(RunLayout(good), step, bench.folder / GOOD)
+        (bench.folder / GOOD / ROWS).unlink(missing_ok=True)
+    log = bench.folder / CAPTURED / layout.stage(step).log.name
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    symptom = read_stage_symptom(layout, step, text) or capture_symptom(bench, repro)
+    dossier = Dossier(
+        name=bench.folder.name,
+        title_en=f"{run.parent.name}: {step} failed ({symptom.reason})",
+        title_zh=f"{run.parent.name}：{step} 失败（{symptom.reason}）",
+        source=f"{run.parent.name}/{run.name}",
+        created_at=utc_now(),
+        symptom=symptom,
+        repro=repro,
     )
     return finish_capture(bench, dossier)
 

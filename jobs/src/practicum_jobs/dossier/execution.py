@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from practicum_core.dossier_files import Outcome, Repro, Symptom
@@ -24,6 +24,7 @@ from practicum_core.errors import Stopped
 from practicum_core.machine import get_cache_dir
 from practicum_core.stage_process import find_stage_packages
 from practicum_jobs.dossier.material import Edit, Material, build_tree
+from practicum_jobs.dossier.stage_scene import StageScene
 from practicum_runtime.process_tree import kill_tree
 
 PROGRAM = "program.py"
@@ -42,6 +43,8 @@ class Ending:
     stdout: str
     stderr: str
     duration_s: float
+    told: Symptom | None = None
+    """How a stage said that it failed."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ class CleanRoom:
         self._is_stop_requested = is_stop_requested
         self._trees: dict[tuple[Edit, ...], Path] = {}
 
-    def execute(self, material: Material, arguments: Sequence[str], timeout_s: float) -> Ending:
+    def execute(
+        self, material: Material, arguments: Sequence[str], timeout_s: float, scene: StageScene | None = None
+    ) -> Ending:
         """Run the interpreter with ``arguments`` in a folder with the material.
 
         A program of that folder may import what lies beside it; one from elsewhere needs ``-P``.
@@ -79,23 +84,27 @@ class CleanRoom:
         try:
             material.write(place)
             variables = self._build_variables(material, place)
-            return self._wait([sys.executable, *arguments], place, variables, timeout_s)
+            if scene is None:
+                return self._wait([sys.executable, *arguments], place, variables, timeout_s)
+            scene.prepare(place)
+            variables |= scene.build_variables(place)
+            ending = self._wait([sys.executable, *arguments], place, variables, timeout_s)
+            return replace(ending, told=scene.read_symptom(place, ending.stdout + ending.stderr))
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
     def _build_variables(self, material: Material, place: Path) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-        tree = material.tree or (self._get_tree(edits) if (edits := material.package_edits) else None)
-        packages = (
-            [str(tree)] if tree else list(dict.fromkeys(str(path.parent) for path in find_stage_packages().values()))
-        )
+        edits = [] if material.sources else material.package_edits
+        installed = [path.parent for path in find_stage_packages().values()]
+        packages = [self._get_tree(edits)] if edits else list(dict.fromkeys([*material.sources, *installed]))
         overlay = [str(material.overlay)] if material.overlay else []
         return {
             **kept,
             "HOME": str(place),
             "TMPDIR": str(place),
             "PRACTICUM_CACHE": str(get_cache_dir()),
-            "PYTHONPATH": os.pathsep.join([*overlay, *packages]),
+            "PYTHONPATH": os.pathsep.join(map(str, [*overlay, *packages])),
             "PYTHONHASHSEED": "0",
             "PYTHONIOENCODING": "utf-8",
             "HF_HUB_OFFLINE": "1",
@@ -135,7 +144,11 @@ class CleanRoom:
 
 def execute_repro(room: CleanRoom, repro: Repro, material: Material) -> tuple[Symptom | None, Ending]:
     """Execute the repro once and return its failure; ``None`` where it ended well."""
-    ending = room.execute(material, [PROGRAM], repro.timeout_s)
+    if repro.kind == "stage":
+        scene = StageScene(repro)
+        ending = room.execute(material, scene.build_arguments(), repro.timeout_s, scene)
+    else:
+        ending = room.execute(material, [PROGRAM], repro.timeout_s)
     return find_symptom(ending, repro.timeout_s), ending
 
 
@@ -156,8 +169,8 @@ def find_symptom(ending: Ending, timeout_s: float) -> Symptom | None:
     >>> find_symptom(Ending(None, "", "", 9.0), 9)
     Symptom(reason='Timeout', text='no end within 9 s')
     """
-    if ending.status == 0:
-        return None
+    if ending.status == 0 or ending.told:
+        return ending.told
     if ending.status is None:
         return Symptom(reason="Timeout", text=f"no end within {timeout_s:g} s")
     if ending.status < 0:

@@ -60,7 +60,7 @@ class Material:
         rows: Lines of JSON, by id of the row.
         edits: Changes to code.
         files: Every other file, by name.
-        tree: Folder to import the platform's packages from, in place of the installed ones with the edits.
+        sources: Folders to import from first; edits to the platform's packages are not made then.
         overlay: Folder of packages that come before those of the environment.
     """
 
@@ -68,7 +68,7 @@ class Material:
     rows: Mapping[str, str] = field(default_factory=dict)
     edits: Sequence[Edit] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
-    tree: Path | None = None
+    sources: Sequence[Path] = ()
     overlay: Path | None = None
 
     def with_rows(self, ids: Sequence[str]) -> Material:

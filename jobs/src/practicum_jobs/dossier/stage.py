@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from practicum_core.dossier_files import PAGE_NAME, Closing, Dossier, State, Verdict, read_dossier
+from practicum_core.dossier_files import PAGE_NAME, Axis, Closing, Dossier, State, Verdict, read_dossier
 from practicum_core.errors import ConfigError
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Failure
 from practicum_core.stages.dossier import DossierConfig, DossierRecord, DossierSample, DossierSummary
 from practicum_jobs.context import StageContext
-from practicum_jobs.dossier.capture import begin_exercise, describe_symptom
+from practicum_jobs.dossier.capture import begin_exercise, begin_run, describe_symptom
+from practicum_jobs.dossier.commits import History
 from practicum_jobs.dossier.execution import CleanRoom
 from practicum_jobs.dossier.exercises import FOLDER, SCHEME, Exercise, list_exercises, read_exercise
 from practicum_jobs.dossier.page import write_page
@@ -106,29 +107,36 @@ def _work_on_folder(config: DossierConfig, ctx: StageContext) -> Dossier:
 
 def _act(bench: Workbench, config: DossierConfig) -> Dossier:
     if config.action == "new":
-        return _begin(bench, config.source)
+        return _begin(bench, config)
     dossier = read_dossier(bench.folder)
     _check_environment(dossier, config)
     match config.action:
         case "run":
             return execute(bench, dossier)
         case "bisect":
-            return bisect(bench, dossier, config.axis)
+            return bisect(bench, dossier, config.axis, _get_history(config))
         case "close":
             return close(bench, dossier)
         case _:
             return _repeat_all(bench, dossier)
 
 
-def _begin(bench: Workbench, source: str) -> Dossier:
-    if source.startswith(SCHEME):
-        return begin_exercise(bench, source.removeprefix(SCHEME))
-    raise ConfigError(f"{source}: not the source of a dossier", f"give {SCHEME}NAME")
+def _get_history(config: DossierConfig) -> History | None:
+    if not config.repository:
+        return None
+    return History(Path(config.repository), config.good_commit, config.bad_commit)
+
+
+def _begin(bench: Workbench, config: DossierConfig) -> Dossier:
+    if config.source.startswith(SCHEME):
+        return begin_exercise(bench, config.source.removeprefix(SCHEME))
+    return begin_run(bench, Path(config.source), config.step, Path(config.good) if config.good else None)
 
 
 def _repeat_all(bench: Workbench, dossier: Dossier) -> Dossier:
     """Measure everything that a dossier claims anew."""
-    axes = [one.axis for one in dossier.searches]
+    # Commits are judged again by `bisect` alone: a dossier does not hold the repository.
+    axes = [one.axis for one in dossier.searches if one.axis is not Axis.COMMITS]
     dossier = execute(bench, dossier.model_copy(update={"searches": [], "closing": None}))
     for axis in axes:
         dossier = bisect(bench, dossier, axis)

@@ -26,6 +26,7 @@ from practicum_core.errors import ConfigError
 from practicum_core.texts import Bilingual
 from practicum_jobs.context import utc_now
 from practicum_jobs.dossier import texts
+from practicum_jobs.dossier.commits import CommitSearch, History
 from practicum_jobs.dossier.execution import CleanRoom, Trial, execute_repro, judge
 from practicum_jobs.dossier.material import CONFIG, Material, read_material
 from practicum_jobs.dossier.regression import check_material, list_problems
@@ -109,8 +110,14 @@ def _minimize(bench: Workbench, dossier: Dossier, material: Material) -> Dossier
     return add_event(dossier.model_copy(update={"minimal": seen}), line)
 
 
-def bisect(bench: Workbench, dossier: Dossier, axis: Axis) -> Dossier:
+def bisect(bench: Workbench, dossier: Dossier, axis: Axis, history: History | None = None) -> Dossier:
     """Search for the cause along one axis, and log every execution in ``bisect/AXIS.jsonl``.
+
+    Args:
+        bench: Where the dossier lies.
+        dossier: The dossier.
+        axis: Where to search.
+        history: Repository and commits, for a search over commits.
 
     Raises:
         ConfigError: The dossier lacks what the search along this axis needs.
@@ -123,8 +130,17 @@ def bisect(bench: Workbench, dossier: Dossier, axis: Axis) -> Dossier:
         line = {"at": utc_now(), "chosen": list(chosen), "outcome": trial.outcome, "seen": seen}
         append_json_line(log, line | {"duration_s": trial.duration_s})
 
-    space = _build_space(bench, axis)
-    search = Investigation(space, lambda material: bench.execute(dossier, material), note, bench.repeats).run()
+    def run_once(material: Material) -> Trial:
+        return bench.execute(dossier, material)
+
+    if axis is Axis.COMMITS:
+        if history is None:
+            raise ConfigError(
+                "a search over commits needs a repository", "give --repository, --good-commit, --bad-commit"
+            )
+        search = CommitSearch(history, bench.read_repro(), run_once, note, bench.repeats).run()
+    else:
+        search = Investigation(_build_space(bench, axis), run_once, note, bench.repeats).run()
     return add_search(bench, dossier, search)
 
 
@@ -156,7 +172,7 @@ def _build_space(bench: Workbench, axis: Axis) -> Space:
         return build_config_space(material, read_good(bench))
     if axis is Axis.EDITS:
         return build_edit_space(material)
-    raise ConfigError(f"a search over {axis} is not in this version", "axes: rows, config, edits")
+    raise ConfigError(f"a search over {axis} is not in this version", "axes: rows, config, edits, commits")
 
 
 def read_good(bench: Workbench) -> Mapping[str, Any]:

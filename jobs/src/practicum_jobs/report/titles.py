@@ -28,7 +28,9 @@ COURSE_ROWS: dict[str, B] = {
     "W6.2": B("A sheet of formats with their costs and losses", "各格式成本与损失的对照表"),
     "W6.3": B("A recommendation per task, with its reason", "按任务给出建议及理由"),
     "W9.1": B("Places in the source from which to read on, by bug", "每个缺陷对应的源码阅读起点"),
-    "W9.2": B("Minimal repro, and bisection over rows and options", "最小复现，以及在数据行与配置项上的二分查找"),
+    "W9.2": B(
+        "Minimal repro, and bisection over rows, options and code", "最小复现，以及在数据行、配置项与代码上的二分查找"
+    ),
     "W9.3": B("Dossiers: repro, cause, fix, regression test", "问题档案：复现、原因、修复与回归测试"),
     "W10.1": B("Technical document, model card and data card", "技术方案文档、模型卡与数据卡"),
     "W10.2": B("Evaluations executed again and compared with their records", "重跑评测并与记录比较"),

@@ -98,6 +98,8 @@ class Repro(_Part):
     environment: str = Field(default="base", description="Named set of packages that it runs in.")
     stage: str = Field(default="", description="Stage and step of the failed run, where it is a stage.")
     step: str = ""
+    run: str = Field(default="", description="Directory of the failed run, for the inputs that were not copied.")
+    split: str = Field(default="", description="Split whose rows are in rows.jsonl, where the stage reads one.")
     timeout_s: float = Field(default=60.0, gt=0, description="After that an execution counts as hung.")
 
 

@@ -10,15 +10,20 @@ from practicum_cli.commands.options import experiments_option
 from practicum_cli.commands.single_run import execute_unit, tell_fault
 from practicum_cli.conclusion import describe_end
 from practicum_cli.request import RunRequest
+from practicum_cli.runs import Run, find_run, read_run, read_step_config
 from practicum_cli.session import Outcome, describe_outcome
 from practicum_cli.streams import tell, tell_json
+from practicum_core.curriculum import get_unit
 from practicum_core.dossier_files import PAGE_NAME, Dossier, SearchVerdict, State, Verdict, read_dossier
 from practicum_core.errors import EXIT_GATE, EXIT_OK, ConfigError
 from practicum_core.layout import is_safe_name
+from practicum_core.phases import Phase
+from practicum_core.stages import STAGES
 from practicum_core.weekjob import SetValue
 
 FOLDER = "dossiers"
 """Where dossiers lie, below the folder of all runs."""
+_EXERCISE = "exercise:"
 _UNIT, _STEP = "dossier-step", "dossier"
 _repeats_option = click.option(
     "--repeats", type=click.IntRange(2, 100), default=5, show_default=True, help="Executions that must agree."
@@ -31,7 +36,7 @@ def dossier() -> None:
     """Take a failure from its symptom to a cause, a fix and a regression test.
 
     \b
-    practicum dossier new exercise:nan-row     begin: capture error, environment and data
+    practicum dossier new exercise:nan-row     begin: capture error, environment and data (or RUN)
     practicum dossier run nan-row              does it come back in a clean environment, each time?
     practicum dossier bisect nan-row --axis rows
     practicum dossier close nan-row            after fix/ and regression/test_*.py were written
@@ -41,17 +46,44 @@ def dossier() -> None:
 
 
 @dossier.command()
-@click.argument("source", metavar="exercise:NAME")
-@click.option("--name", help="Name of the dossier; the exercise's without it.")
+@click.argument("source", metavar="RUN|exercise:NAME")
+@click.option("--name", help="Name of the dossier; that of the exercise, or of step and run, without it.")
+@click.option("--step", help="Step of the run that failed; found without it.")
+@click.option("--good", metavar="RUN", help="Run whose step of that name ended well; bisect over config needs it.")
 @experiments_option
 @_json_option
-def new(*, source: str, name: str | None, experiments: Path, as_json: bool) -> int:
-    """Begin a dossier: capture what failed, how it failed, and in which environment."""
-    chosen = name or source.rpartition(":")[2]
+def new(*, source: str, name: str | None, step: str | None, good: str | None, experiments: Path, as_json: bool) -> int:
+    """Begin a dossier: capture what failed, how it failed, with which data, and in which environment."""
+    options: dict[str, SetValue] = {"action": "new", "source": source}
+    if source.startswith(_EXERCISE):
+        chosen = name or source.removeprefix(_EXERCISE)
+    else:
+        run = read_run(find_run(source, experiments))
+        failed = step or _find_failed_step(run)
+        options |= {"source": str(run.layout.root), "step": failed, "environment": _find_environment(run, failed)}
+        options |= {"good": str(find_run(good, experiments))} if good else {}
+        chosen = name or f"{failed}-{run.id}"
     if not is_safe_name(chosen):
         raise ConfigError(f"--name {chosen}: not a name", "use lower case, digits and dashes")
-    folder = experiments / FOLDER / chosen
-    return _act(folder, experiments, {"action": "new", "source": source}, as_json=as_json)
+    return _act(experiments / FOLDER / chosen, experiments, options, as_json=as_json)
+
+
+def _find_failed_step(run: Run) -> str:
+    failed = [stage.name for stage in run.status.stages if stage.phase is Phase.FAILED]
+    if not failed:
+        raise ConfigError(
+            f"{run.name}: no step of it failed", "a dossier is about a failure; name the step with --step"
+        )
+    return failed[0]
+
+
+def _find_environment(run: Run, step: str) -> str:
+    """Return the environment that a step of a run ran in."""
+    stages = {one.name: one.stage for one in get_unit(run.weekjob.spec.unit, run.weekjob.spec.variant).steps}
+    if step not in stages or stages[step] not in STAGES:
+        raise ConfigError(f"--step {step}: no step of {run.name}", f"steps: {', '.join(stages)}")
+    spec = STAGES[stages[step]]
+    return spec.find_environment(spec.config.model_validate(read_step_config(run.layout, step)))
 
 
 @dossier.command()
@@ -69,17 +101,35 @@ def run(*, name: str, repeats: int, experiments: Path, as_json: bool) -> int:
 
 @dossier.command()
 @click.argument("name", metavar="NAME|FOLDER")
-@click.option("--axis", type=click.Choice(["rows", "config", "edits"]), default="rows", show_default=True)
+@click.option("--axis", type=click.Choice(["rows", "config", "edits", "commits"]), default="rows", show_default=True)
+@click.option(
+    "--repository", type=click.Path(path_type=Path, exists=True, file_okay=False), help="For commits: a git work tree."
+)
+@click.option("--good-commit", default="", help="For commits: one that is known to be good.")
+@click.option("--bad-commit", default="HEAD", show_default=True, help="For commits: one that fails.")
 @_repeats_option
 @experiments_option
 @_json_option
-def bisect(*, name: str, axis: str, repeats: int, experiments: Path, as_json: bool) -> int:
+def bisect(  # noqa: PLR0913 - one parameter per option of the command
+    *,
+    name: str,
+    axis: str,
+    repository: Path | None,
+    good_commit: str,
+    bad_commit: str,
+    repeats: int,
+    experiments: Path,
+    as_json: bool,
+) -> int:
     """Search for the cause along one axis; exit 1 where none was found there.
 
     rows narrows the data down to the rows that make it fail; config narrows the options in which repro/config.yaml and
     good/config.yaml differ; edits narrows the changes to code in repro/edits.yaml.
+    commits is `git bisect` in a worktree of its own, with the repro as the judge of each commit.
     """
     options: dict[str, SetValue] = {"action": "bisect", "axis": axis, "repeats": repeats}
+    if repository is not None:
+        options |= {"repository": str(repository.absolute()), "good_commit": good_commit, "bad_commit": bad_commit}
     return _act(_find(name, experiments), experiments, options, as_json=as_json)
 
 

@@ -25,11 +25,18 @@ class DossierConfig(StageConfig):
     folder: str = Field(default="", description="Folder of a dossier to work on in place of exercises.")
     action: Action = Field(default="all", description="What to do with the dossier in the folder.")
     source: str = Field(default="", description="For new: exercise:NAME, or the directory of a failed run.")
+    step: str = Field(default="", description="For new: the step of that run that failed.")
+    good: str = Field(default="", description="For new: directory of a run whose step of that name ended well.")
     axis: Axis = Field(default=Axis.ROWS, description="For bisect: where to search.")
+    repository: str = Field(default="", description="For bisect over commits: folder of a git repository.")
+    good_commit: str = Field(default="", description="For bisect over commits: one that is known to be good.")
+    bad_commit: str = Field(default="HEAD", description="For bisect over commits: one that fails.")
     repeats: int = Field(
         default=5, ge=2, le=100, description="Executions of a case that a conclusion stands on; they must all agree."
     )
-    environment: Literal["base", "train"] = Field(default="base", description="Environment that repros run in.")
+    environment: Literal["base", "train", "quantize", "serve"] = Field(
+        default="base", description="Environment that repros run in."
+    )
 
     @model_validator(mode="after")
     def _check_action(self) -> DossierConfig:
@@ -37,6 +44,8 @@ class DossierConfig(StageConfig):
             raise ValueError(f"action {self.action} needs the folder of a dossier")
         if (self.action == "new") != bool(self.source):
             raise ValueError("source belongs to action new")
+        if bool(self.repository) != bool(self.good_commit):
+            raise ValueError("a search over commits needs repository and good_commit")
         return self
 
 
@@ -132,7 +141,7 @@ SPEC = StageSpec(
     "base",
     DossierConfig,
     DossierRecord,
-    other_environments=("train",),
+    other_environments=("train", "quantize", "serve"),
     choose_environment=_choose_environment,
     metrics=METRICS,
     failures=FAILURES,
