@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from practicum_core.dossier_files import Axis, State
+from practicum_core.environments import ENVIRONMENTS
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.samples import Sample, SampleGroup, SampleText, judge, list_nonempty
@@ -15,6 +16,7 @@ from practicum_core.stages.spec import SampleSpec, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
+_ENVIRONMENT = "base"
 Action = Literal["all", "new", "run", "bisect", "close"]
 
 
@@ -34,9 +36,14 @@ class DossierConfig(StageConfig):
     repeats: int = Field(
         default=5, ge=2, le=100, description="Executions of a case that a conclusion stands on; they must all agree."
     )
-    environment: Literal["base", "train", "quantize", "serve"] = Field(
-        default="base", description="Environment that repros run in."
-    )
+    environment: str = Field(default=_ENVIRONMENT, description="Environment that repros run in.")
+
+    @field_validator("environment")
+    @classmethod
+    def _check_environment(cls, environment: str) -> str:
+        if environment not in ENVIRONMENTS:
+            raise ValueError(f"no such environment; there are {', '.join(ENVIRONMENTS)}")
+        return environment
 
     @model_validator(mode="after")
     def _check_action(self) -> DossierConfig:
@@ -141,7 +148,7 @@ SPEC = StageSpec(
     "base",
     DossierConfig,
     DossierRecord,
-    other_environments=("train", "quantize", "serve"),
+    other_environments=tuple(name for name in ENVIRONMENTS if name != _ENVIRONMENT),
     choose_environment=_choose_environment,
     metrics=METRICS,
     failures=FAILURES,
