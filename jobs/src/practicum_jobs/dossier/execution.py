@@ -20,10 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from practicum_core.dossier_files import Outcome, Repro, Symptom
-from practicum_core.errors import Stopped
+from practicum_core.errors import PlatformError, Stopped
 from practicum_core.machine import get_cache_dir
 from practicum_core.stage_process import find_stage_packages
 from practicum_jobs.dossier.material import Edit, Material, build_tree
+from practicum_jobs.dossier.packages import PackageFolders
 from practicum_jobs.dossier.stage_scene import StageScene
 from practicum_runtime.process_tree import kill_tree
 
@@ -67,6 +68,7 @@ class CleanRoom:
     def __init__(self, folder: Path, is_stop_requested: Callable[[], bool] = lambda: False) -> None:
         self._folder = folder
         self._is_stop_requested = is_stop_requested
+        self._packages = PackageFolders(folder)
         self._trees: dict[tuple[Edit, ...], Path] = {}
 
     def execute(
@@ -98,7 +100,7 @@ class CleanRoom:
         edits = [] if material.sources else material.package_edits
         installed = [path.parent for path in find_stage_packages().values()]
         packages = [self._get_tree(edits)] if edits else list(dict.fromkeys([*material.sources, *installed]))
-        overlay = [str(material.overlay)] if material.overlay else []
+        overlay = [self._packages.ensure(material.pins, material.wheels)] if material.pins else []
         return {
             **kept,
             "HOME": str(place),
@@ -154,7 +156,10 @@ def execute_repro(room: CleanRoom, repro: Repro, material: Material) -> tuple[Sy
 
 def judge(room: CleanRoom, repro: Repro, material: Material, symptom: Symptom) -> Trial:
     """Execute the repro once and hold what it showed against the dossier's symptom."""
-    seen, ending = execute_repro(room, repro, material)
+    try:
+        seen, ending = execute_repro(room, repro, material)
+    except PlatformError as error:  # versions that cannot be installed say nothing about the failure
+        return Trial(Outcome.UNCLEAR, Symptom(reason=error.reason, text=error.detail[:_MAX_LINE]), 0.0)
     if seen is None:
         return Trial(Outcome.GOOD, None, ending.duration_s)
     is_same = ending.status != CANNOT_JUDGE and seen.is_same_as(symptom)

@@ -1,8 +1,9 @@
 """The material of a repro: its program, its configuration, its rows, and changes to code.
 
 A folder of material holds some of: ``program.py`` and files that it reads, ``config.yaml``, ``rows.jsonl``, and
-``edits.yaml``, changes to those files or to the packages of the platform as ``[{name, file, find, replace}]``. What
-lies in the folder of a fix goes over it: options one by one, files whole, edits after those that are there.
+``edits.yaml``, changes to those files or to the packages of the platform as ``[{name, file, find, replace}]``, and
+``packages.txt``, versions of packages beside those of the environment. What lies in the folder of a fix goes over it:
+options and versions one by one, files whole, edits after those that are there.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import yaml
 from practicum_core.errors import DataError
 from practicum_core.layout import resolve_inside
 from practicum_core.stage_process import find_stage_packages
+from practicum_jobs.dossier.packages import PACKAGES, WHEELS, read_pins
 
 CONFIG, ROWS, EDITS = "config.yaml", "rows.jsonl", "edits.yaml"
-_OWN = frozenset({CONFIG, ROWS, EDITS})
+_OWN = frozenset({CONFIG, ROWS, EDITS, PACKAGES})
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Material:
         edits: Changes to code.
         files: Every other file, by name.
         sources: Folders to import from first; edits to the platform's packages are not made then.
-        overlay: Folder of packages that come before those of the environment.
+        pins: Versions of packages that come before those of the environment.
+        wheels: Folder that they are installed from; the package index without it.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -69,7 +72,8 @@ class Material:
     edits: Sequence[Edit] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     sources: Sequence[Path] = ()
-    overlay: Path | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
+    wheels: Path | None = None
 
     def with_rows(self, ids: Sequence[str]) -> Material:
         """Keep the rows with these ids alone."""
@@ -108,6 +112,9 @@ class Material:
             if path.parent != folder:
                 shutil.copyfile(path, folder / name)
         self._write_inputs(folder)
+        if self.pins:
+            lines = "".join(f"{name}=={version}\n" for name, version in self.pins.items())
+            (folder / PACKAGES).write_text(lines, encoding="utf-8")
         if self.edits:
             text = yaml.safe_dump([asdict(edit) for edit in self.edits], sort_keys=False, allow_unicode=True)
             (folder / EDITS).write_text(text, encoding="utf-8")
@@ -124,7 +131,12 @@ def read_material(folder: Path, fix: Path | None = None) -> Material:
         DataError: A file is malformed.
     """
     material = Material(
-        _read_config(folder / CONFIG), _read_rows(folder / ROWS), _read_edits(folder / EDITS), _list_files(folder)
+        _read_config(folder / CONFIG),
+        _read_rows(folder / ROWS),
+        _read_edits(folder / EDITS),
+        _list_files(folder),
+        pins=read_pins(folder / PACKAGES),
+        wheels=folder / WHEELS if (folder / WHEELS).is_dir() else None,
     )
     if fix is None:
         return material
@@ -134,6 +146,7 @@ def read_material(folder: Path, fix: Path | None = None) -> Material:
         rows=_read_rows(fix / ROWS) if (fix / ROWS).exists() else material.rows,
         edits=[*material.edits, *_read_edits(fix / EDITS)],
         files=dict(material.files) | _list_files(fix),
+        pins=dict(material.pins) | read_pins(fix / PACKAGES),
     )
 
 

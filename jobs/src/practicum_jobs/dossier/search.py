@@ -6,7 +6,7 @@ A culprit counts as found if the case fails each time with it, and ends well eac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from practicum_core.dossier_files import Axis, Outcome, Reproduction, Search, SearchVerdict, Verdict
@@ -50,6 +50,19 @@ def build_config_space(material: Material, good: Mapping[str, Any]) -> Space:
 def build_edit_space(material: Material) -> Space:
     """Return the changes to code as candidates; the code without any of them is known to be good."""
     return Space(Axis.EDITS, [edit.name for edit in material.edits], material.with_edits, has_baseline=True)
+
+
+def build_package_space(material: Material, good: Mapping[str, str]) -> Space:
+    """Return the packages in whose versions a material differs from versions that are known to be good."""
+    names = sorted(name for name in {**material.pins, **good} if material.pins.get(name) != good.get(name))
+
+    def choose(chosen: Sequence[str]) -> Material:
+        own = {name: material.pins[name] for name in chosen if name in material.pins}
+        others = {name: version for name, version in good.items() if name not in chosen}
+        shared = {name: version for name, version in material.pins.items() if name not in names}
+        return replace(material, pins={**shared, **others, **own})
+
+    return Space(Axis.PACKAGES, names, choose, has_baseline=True)
 
 
 class Investigation:

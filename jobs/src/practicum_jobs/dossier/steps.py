@@ -31,7 +31,14 @@ from practicum_jobs.dossier.execution import CleanRoom, Trial, execute_repro, ju
 from practicum_jobs.dossier.material import CONFIG, Material, read_material
 from practicum_jobs.dossier.regression import check_material, list_problems
 from practicum_jobs.dossier.repetition import repeat
-from practicum_jobs.dossier.search import Investigation, Space, build_config_space, build_edit_space, build_row_space
+from practicum_jobs.dossier.search import (
+    Investigation,
+    Space,
+    build_config_space,
+    build_edit_space,
+    build_package_space,
+    build_row_space,
+)
 
 REPRO, GOOD, MINIMAL, FIX, REGRESSION, BISECT, CAPTURED = (
     "repro",
@@ -100,6 +107,8 @@ def _minimize(bench: Workbench, dossier: Dossier, material: Material) -> Dossier
         reduced = reduced.with_options(read_good(bench), culprits[Axis.CONFIG])
     if Axis.EDITS in culprits:
         reduced = reduced.with_edits(culprits[Axis.EDITS])
+    if Axis.PACKAGES in culprits:
+        reduced = build_package_space(reduced, read_material(bench.folder / GOOD).pins).choose(culprits[Axis.PACKAGES])
     seen = repeat(lambda: bench.execute(dossier, reduced), bench.repeats)
     shutil.rmtree(bench.folder / MINIMAL, ignore_errors=True)
     if seen.verdict is Verdict.REPRODUCED:
@@ -172,7 +181,9 @@ def _build_space(bench: Workbench, axis: Axis) -> Space:
         return build_config_space(material, read_good(bench))
     if axis is Axis.EDITS:
         return build_edit_space(material)
-    raise ConfigError(f"a search over {axis} is not in this version", "axes: rows, config, edits, commits")
+    if axis is Axis.PACKAGES:
+        return build_package_space(material, read_material(bench.folder / GOOD).pins)
+    raise ConfigError(f"a search over {axis} is not in this version", "axes: rows, config, edits, commits, packages")
 
 
 def read_good(bench: Workbench) -> Mapping[str, Any]:

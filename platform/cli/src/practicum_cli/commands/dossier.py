@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -9,12 +10,13 @@ import click
 from practicum_cli.commands.options import experiments_option
 from practicum_cli.commands.single_run import execute_unit, tell_fault
 from practicum_cli.conclusion import describe_end
+from practicum_cli.environments import find_uv
 from practicum_cli.request import RunRequest
 from practicum_cli.runs import Run, find_run, read_run, read_step_config
 from practicum_cli.session import Outcome, describe_outcome
 from practicum_cli.streams import tell, tell_json
 from practicum_core.curriculum import get_unit
-from practicum_core.dossier_files import PAGE_NAME, Dossier, SearchVerdict, State, Verdict, read_dossier
+from practicum_core.dossier_files import PAGE_NAME, Axis, Dossier, SearchVerdict, State, Verdict, read_dossier
 from practicum_core.errors import EXIT_GATE, EXIT_OK, ConfigError
 from practicum_core.layout import is_safe_name
 from practicum_core.phases import Phase
@@ -101,7 +103,9 @@ def run(*, name: str, repeats: int, experiments: Path, as_json: bool) -> int:
 
 @dossier.command()
 @click.argument("name", metavar="NAME|FOLDER")
-@click.option("--axis", type=click.Choice(["rows", "config", "edits", "commits"]), default="rows", show_default=True)
+@click.option(
+    "--axis", type=click.Choice(["rows", "config", "edits", "commits", "packages"]), default="rows", show_default=True
+)
 @click.option(
     "--repository", type=click.Path(path_type=Path, exists=True, file_okay=False), help="For commits: a git work tree."
 )
@@ -125,9 +129,12 @@ def bisect(  # noqa: PLR0913 - one parameter per option of the command
 
     rows narrows the data down to the rows that make it fail; config narrows the options in which repro/config.yaml and
     good/config.yaml differ; edits narrows the changes to code in repro/edits.yaml.
+    packages narrows the versions in which repro/packages.txt and good/packages.txt differ.
     commits is `git bisect` in a worktree of its own, with the repro as the judge of each commit.
     """
     options: dict[str, SetValue] = {"action": "bisect", "axis": axis, "repeats": repeats}
+    if axis == Axis.PACKAGES:  # the stage's environment has no uv of its own
+        os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(find_uv().parent)])
     if repository is not None:
         options |= {"repository": str(repository.absolute()), "good_commit": good_commit, "bad_commit": bad_commit}
     return _act(_find(name, experiments), experiments, options, as_json=as_json)
