@@ -317,6 +317,8 @@ async def test_state_and_metrics_are_told(stand):
                 assert answer.status == 200
         async with session.get(stand.url + "/metrics") as answer:
             page = await answer.text()
+    assert 'practicum_gateway_upstream_requests_total{upstream="engine-0"} 1.0' in page
+    assert 'practicum_gateway_upstream_ready{upstream="engine-0"} 1.0' in page
     assert 'practicum_gateway_requests_total{path="/v1/chat/completions",status="200"} 1.0' in page
     assert f'practicum_gateway_tokens_total{{key="{stand.key_id}",kind="completion"}} 5.0' in page
 

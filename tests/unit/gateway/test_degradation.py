@@ -231,3 +231,23 @@ def test_a_broken_file_moves_nothing_and_without_one_the_signals_choose(tmp_path
             await wait_for(stand, Rung.FULL)
 
     asyncio.run(run())
+
+
+def test_a_model_whose_engine_went_is_answered_without_one(tmp_path):
+    """Another engine stays, which has another model."""
+
+    async def run():
+        ports, others = (find_port(), find_port()), FakeEngine()
+        others.models = ["other"]
+        async with serve_engine(others, ports[1]) as other_url, contextlib.AsyncExitStack() as first:
+            url = await first.enter_async_context(serve_engine(FakeEngine(), ports[0]))
+            upstreams = [{"name": "a", "url": url}, {"name": "b", "url": other_url}]
+            async with build_stand(tmp_path, num_engines=0, upstreams=upstreams, **FAST) as stand:
+                while len(stand.gateway.pool.list_models()) < 2:  # noqa: ASYNC110 - the engines tell nobody
+                    await asyncio.sleep(0.02)
+                assert (await ask(stand))[1] is None
+                await first.aclose()
+                for _ in range(3):
+                    assert (await ask(stand))[1] == "extract"
+
+    asyncio.run(run())

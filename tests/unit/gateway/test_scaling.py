@@ -32,7 +32,7 @@ async def read_demand(stand, name="engine-0"):
         return await answer.json()
 
 
-async def wait_for(claim, timeout_s=5.0):
+async def wait_for(claim, timeout_s=30.0):
     async with asyncio.timeout(timeout_s):
         while not claim():  # noqa: ASYNC110 - engines and gateway tell nobody
             await asyncio.sleep(0.02)
@@ -175,9 +175,9 @@ def test_a_new_version_takes_over_under_load_without_a_failed_request(tmp_path):
                 await wait_for(lambda: len(old.bodies) > 50)
                 await change(first, {**second, "canary_share": 0.1})
                 num_old, num_new = len(old.bodies), len(new.bodies)
-                await wait_for(lambda: len(old.bodies) > num_old + 200)
+                await wait_for(lambda: len(old.bodies) > num_old + 100)
                 share = (len(new.bodies) - num_new) / (len(new.bodies) - num_new + len(old.bodies) - num_old)
-                assert share == pytest.approx(0.1, abs=0.02)
+                assert share == pytest.approx(0.1, abs=0.03)
                 path.write_text("{")
                 await change({**first, "weight": 0}, second)
                 num_old = len(old.bodies)
@@ -192,8 +192,8 @@ def test_a_new_version_takes_over_under_load_without_a_failed_request(tmp_path):
     assert set(answers) == {4}
 
 
-def test_an_engine_that_is_killed_costs_no_more_than_the_requests_that_it_had(tmp_path):
-    outcomes, lost_at_once = [], []
+def test_an_engine_that_is_killed_costs_no_more_than_the_answers_that_it_had_begun(tmp_path):
+    outcomes, num_before, num_lost = [], 0, 0
 
     def start(port):
         command = [sys.executable, Path(fake_engine.__file__), str(port), "0.01"]
@@ -211,6 +211,7 @@ def test_an_engine_that_is_killed_costs_no_more_than_the_requests_that_it_had(tm
                 outcomes.append(error.code)
 
     async def run():
+        nonlocal num_before, num_lost
         ports = [find_port(), find_port()]
         engines = [start(port) for port in ports]
         try:
@@ -220,8 +221,8 @@ def test_an_engine_that_is_killed_costs_no_more_than_the_requests_that_it_had(tm
                 await wait_for(lambda: all(one.is_known for one in pool.upstreams), 20)
                 clients = [asyncio.create_task(ask(client, number, time.monotonic() + 3)) for number in range(16)]
                 await wait_for(lambda: len(outcomes) > 40)
+                num_before, num_lost = len(outcomes), pool.upstreams[0].num_open
                 engines[0].kill()
-                lost_at_once.append(pool.upstreams[0].num_open)
                 await asyncio.gather(*clients)
                 assert not pool.upstreams[0].num_open
         finally:
@@ -231,10 +232,10 @@ def test_an_engine_that_is_killed_costs_no_more_than_the_requests_that_it_had(tm
 
     asyncio.run(run())
     failed = [outcome for outcome in outcomes if outcome != 21]
-    # Those that had begun, and of the others what the budget of retries left over.
-    assert set(failed) <= {"upstream_broke_off", "upstream_unreachable"}
-    assert len(failed) <= lost_at_once[0]
-    assert len(outcomes) > 80
+    # The others were answered by the other engine.
+    assert set(failed) <= {"upstream_broke_off"}
+    assert len(failed) <= num_lost
+    assert len(outcomes) > num_before + 16
 
 
 def test_a_host_is_looked_up_by_the_system():

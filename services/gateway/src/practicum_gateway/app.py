@@ -102,7 +102,7 @@ class Gateway:
         self.turnstile = Turnstile(limiter, FairQueue(config.queue_size, clock), config.queue_timeout_s, clock)
         self.hold = Hold(config.hold_size, clock, lambda name: self.pool.services[name].num_ready > 0)
         self.pool.listeners.append(self.hold.release)
-        self.counters = Counters(self.turnstile, self.pool, self.admission)
+        self.counters = Counters(self.turnstile, self.hold, self.pool, self.admission)
         self.dispatcher = Dispatcher(config, self.hold, self.turnstile, self.counters, clock)
         self.degradation: Degradation | None = None
         if config.ladder:
@@ -254,7 +254,7 @@ class Gateway:
         return inspect_body(body, self._config.max_choices, GENERATING.get(exchange.path, ()), sticky_bytes)
 
     def _find_route(self, inspected: Inspected, rung: Rung) -> Route:
-        """Find the engines for a request; none for one that is held.
+        """Find the engines for a request; none for one that is held, or that the ladder answers.
 
         Raises:
             ApiError: No engine has its model, or none is ready and none is waited for.

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from practicum_gateway.admission import Admission, SharedAdmission
 from practicum_gateway.event_stream import Usage
+from practicum_gateway.hold import Hold
 from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import UpstreamPool
 
@@ -66,6 +67,7 @@ class Counters:
 
     Args:
         turnstile: Whose queue is shown.
+        hold: Whose requests are shown.
         pool: Whose engines are shown.
         admission: Shown where it shares limits with other gateways.
 
@@ -76,12 +78,13 @@ class Counters:
         num_retries: Requests that were tried again.
     """
 
-    def __init__(self, turnstile: Turnstile, pool: UpstreamPool, admission: Admission) -> None:
+    def __init__(self, turnstile: Turnstile, hold: Hold, pool: UpstreamPool, admission: Admission) -> None:
         self.totals = Totals()
         self.first_byte = Seconds()
         self.waiting = Seconds()
         self.num_retries = 0
         self._turnstile = turnstile
+        self._hold = hold
         self._pool = pool
         self._admission = admission
         self._answers: Counter[tuple[str, int]] = Counter()
@@ -136,16 +139,28 @@ class Counters:
         for name, text, value in (
             ("open_requests", "Requests at the engines.", self._turnstile.num_open),
             ("waiting_requests", "Requests in the queue.", self._turnstile.num_waiting),
+            ("held_requests", "Requests that wait for a first engine.", self._hold.num_held),
             ("concurrency_limit", "Requests that may be at the engines.", self._turnstile.limit),
             ("upstreams", "Engines.", len(self._pool.upstreams)),
             ("upstreams_left_out", "Engines that their breakers leave out.", self._pool.count_left_out()),
         ):
             yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)
+        yield from self._collect_services()
         if isinstance(self._admission, SharedAdmission):
             text = "1 while limits are counted in Redis, 0 while this gateway allows its share of them."
             yield GaugeMetricFamily(f"{_PREFIX}_limits_shared", text, value=self._admission.is_shared)
             text = "How often Redis could no longer be reached."
             yield CounterMetricFamily(f"{_PREFIX}_redis_losses", text, value=self._admission.num_losses)
+
+    def _collect_services(self) -> Iterator[Metric]:
+        sent = CounterMetricFamily(f"{_PREFIX}_upstream_requests", "Requests sent to it.", labels=["upstream"])
+        now = GaugeMetricFamily(f"{_PREFIX}_upstream_open_requests", "Requests at its engines.", labels=["upstream"])
+        ready = GaugeMetricFamily(f"{_PREFIX}_upstream_ready", "Engines that are ready.", labels=["upstream"])
+        for name, service in self._pool.services.items():
+            sent.add_metric([name], service.num_sent)
+            now.add_metric([name], service.num_open)
+            ready.add_metric([name], service.num_ready)
+        yield from (sent, now, ready)
 
     def build_page(self) -> bytes:
         """Build the page for Prometheus."""

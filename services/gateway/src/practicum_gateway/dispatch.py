@@ -73,7 +73,7 @@ class Dispatcher:
     def count_demand(self, service: Service) -> Demand:
         """Count the requests of this gateway for a service of engines."""
         name = service.config.name
-        return Demand(self._hold.count(name), self.num_queued[name], sum(one.num_open for one in service.replicas))
+        return Demand(self._hold.count(name), self.num_queued[name], service.num_open)
 
     async def pass_on(self, exchange: Exchange, caller: Caller, passage: Passage, route: Route) -> None:
         """Have an engine answer a request.
@@ -93,6 +93,8 @@ class Dispatcher:
                     if missing is not None and not config.hold_timeout_s:
                         raise NoReplica(missing)
                     if missing is not None:
+                        if not config.hold_timeout_s:
+                            raise NoReplica(missing)
                         await self._hold.wait(missing, turn.owner, turn.priority, held_until_s - self._clock())
                         # All that were held come at once now, and none shall be lost to the queue's shorter wait.
                         turn.longest_wait_s = max(held_until_s - self._clock(), config.queue_timeout_s)

@@ -27,6 +27,11 @@ class Hold:
         self._is_ready = is_ready
         self._queues: dict[str, FairQueue[asyncio.Future[None]]] = {}
 
+    @property
+    def num_held(self) -> int:
+        """Requests that wait for any service."""
+        return sum(len(queue) for queue in self._queues.values())
+
     def count(self, service: str) -> int:
         """Count the requests that wait for a service."""
         return len(self._queues.get(service, ()))

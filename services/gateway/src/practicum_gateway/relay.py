@@ -24,6 +24,7 @@ _LAST_BYTES_S = 0.5
 _MAX_ANSWER_BYTES = 64 << 20
 _OK, _BAD_REQUEST, _TOO_MANY, _FAILED, _BUSY = 200, 400, 429, 500, 503
 _GATEWAY_FAULTS = (502, 503, 504)
+_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 
 
 @dataclass
@@ -83,12 +84,19 @@ class Passage:
 
 
 class _Unanswered(Exception):  # noqa: N818 - tried again, or told as its ApiError
-    """An engine gave no answer that could go to the client; not reached, it never saw the request."""
+    """An engine gave no answer that could go to the client.
 
-    def __init__(self, error: ApiError, *, is_reached: bool = True) -> None:
+    Args:
+        error: What the client is told where no other engine is tried.
+        is_reached: Whether the engine may have seen the request.
+        is_lost: Whether its connection was lost: it was closed while it was idle, or the engine was stopped.
+    """
+
+    def __init__(self, error: ApiError, *, is_reached: bool = True, is_lost: bool = False) -> None:
         super().__init__(str(error))
         self.error = error
         self.is_reached = is_reached
+        self.is_lost = is_lost
 
 
 class Relay:
@@ -135,9 +143,11 @@ class Relay:
                     # An engine that is not there costs the others nothing, and is not chosen again.
                     if failure.is_reached or call.upstream.is_known:
                         tried.append(call.upstream)
-                        if len(tried) >= _MAX_TRIES or not self._budget.acquire():
+                        # An engine that is stopped loses all that it has at once, and none of it is load any more.
+                        is_free = failure.is_lost
+                        if len(tried) >= _MAX_TRIES or not (is_free or self._budget.acquire()):
                             raise failure.error from failure
-                        num_retries += 1
+                        num_retries += not is_free
                     self._on_retry()
                 else:
                     return
@@ -183,6 +193,7 @@ class Relay:
             raise _Unanswered(
                 ApiError(502, "upstream_unreachable", "the engine did not answer", SERVER, retry_after_s=1.0),
                 is_reached=is_reached,
+                is_lost=isinstance(error, _LOST),
             ) from error
 
     async def _answer(self, exchange: Exchange, passage: Passage, call: Call, response: aiohttp.ClientResponse) -> None:

@@ -81,12 +81,19 @@ class Service:
         replicas: Its engines.
         cards: What any of them told last of its models; empty before.
         num_ready: Replicas that have told their models.
+        num_sent: Requests that were sent to any of them, tries again included.
     """
 
     config: UpstreamConfig
     replicas: list[Upstream] = field(default_factory=list)
     cards: dict[str, Card] = field(default_factory=dict)
     num_ready: int = 0
+    num_sent: int = 0
+
+    @property
+    def num_open(self) -> int:
+        """Requests that its replicas have now."""
+        return sum(one.num_open for one in self.replicas)
 
     def build_names(self, told: Mapping[str, Card]) -> dict[str, str]:
         """Build the names that requests may use for models that were told, each with the engine's own."""
@@ -278,6 +285,7 @@ class UpstreamPool:
             engines = [one for one in engines if one not in avoided] or engines
         chosen = self._router.choose(engines, key)
         chosen.num_open += 1
+        chosen.service.num_sent += 1
         own = chosen.names.get(model) if model is not None else None
         return Call(chosen, chosen.breaker.acquire(), None if own == model else own)
 
