@@ -90,8 +90,6 @@ class Dispatcher:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    if missing is not None and not config.hold_timeout_s:
-                        raise NoReplica(missing)
                     if missing is not None:
                         if not config.hold_timeout_s:
                             raise NoReplica(missing)
