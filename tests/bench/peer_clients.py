@@ -207,10 +207,15 @@ CLIENTS: dict[str, Callable[[Target], dict[str, object]]] = {
 def serve(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Serve the model behind the gateway; gives address, key and name."""
     command = [sys.executable, "-m", "practicum_cli.main", "serve", MODEL, "--json"]
+    sources = map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep))
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sources)}
     with (folder / "serve.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True, env=variables)
         try:
-            told = json.loads(process.stdout.readline())
+            line = process.stdout.readline()
+            if not line:
+                raise SystemExit((folder / "serve.log").read_text()[-2000:])
+            told = json.loads(line)
             yield told["base_url"].removesuffix("/v1"), told["api_key"], told["model"]
         finally:
             process.send_signal(signal.SIGINT)
