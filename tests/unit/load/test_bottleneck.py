@@ -9,6 +9,7 @@ from practicum_core.stages.loadtest import Objective
 from practicum_core.throttling import CpuThrottling, read_throttling
 from practicum_jobs.load.bottleneck import find_bottleneck, judge
 from practicum_jobs.load.signals import Signals, read_signals
+from practicum_jobs.load.timeline import build_timeline
 
 CALM = Signals(
     rate=8.0,
@@ -170,6 +171,20 @@ def test_requests_that_a_client_gave_up_are_slow_where_they_were() -> None:
     found = read_signals(level, [*begun, *silent, *make_samples(0, 0.1, "lost")], make_metrics(0, 0.0), objective)
     assert (found.num_slow_e2e, found.num_slow_ttft, found.num_bad) == (10, 10, 30)
     assert judge(read_signals(level, begun, make_metrics(0, 0.0), objective)).name is BottleneckName.DECODE
+
+
+def test_llama_cpp_shows_its_queue_under_its_own_names() -> None:
+    names = {"vllm:num_requests_waiting": "llamacpp:requests_deferred"}
+    names["vllm:num_requests_running"] = "llamacpp:requests_processing"
+    metrics = [
+        one.model_copy(update={"values": {names[name]: value for name, value in one.values.items() if name in names}})
+        for one in make_metrics(0, 6.0)
+    ]
+    level = make_level(0, 1.0, meets_slo=False)
+    found = find_bottleneck([level], make_samples(0, 3.0), metrics, Objective(ttft_s=1.0))
+    assert found.name is BottleneckName.ENGINE_QUEUE
+    assert [one.metric for one in found.proofs] == list(names.values())
+    assert max(point.waiting or 0 for point in build_timeline([level], [], metrics)) == 6.0
 
 
 def test_no_bottleneck_is_named_where_every_rate_met_the_objective() -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from practicum_core.stages.load_results import Bottleneck, BottleneckName, LoadLevel, LoadSample, Proof, ServerMetrics
 from practicum_core.stages.loadtest import Objective
 from practicum_jobs.load import proofs
-from practicum_jobs.load.signals import Signals, read_signals
+from practicum_jobs.load.signals import LLAMA_NAMES, Signals, read_signals
 
 HALF = 0.5
 MIN_WAITING = 1.0
@@ -75,7 +75,7 @@ def _failed_surely(level: LoadLevel, objective: Objective) -> bool:
 
 def judge(one: Signals) -> Bottleneck:
     """Name the first bottleneck that one rate shows."""
-    shown = {name: proven for name, rule in _RULES.items() if (proven := rule(one))}
+    shown = {name: _rename(proven, one) for name, rule in _RULES.items() if (proven := rule(one))}
     if not shown:
         return Bottleneck(name=BottleneckName.UNKNOWN, rate=one.rate, proofs=[proofs.say_bad_share(one)])
     first, *others = shown
@@ -84,6 +84,12 @@ def judge(one: Signals) -> Bottleneck:
     if first is BottleneckName.CLIENT:
         others = []
     return Bottleneck(name=first, rate=one.rate, proofs=shown[first], others=others)
+
+
+def _rename(proven: list[Proof], one: Signals) -> list[Proof]:
+    """Name the metrics as the engine does."""
+    names = LLAMA_NAMES if one.is_llama else {}
+    return [proof.model_copy(update={"metric": names.get(proof.metric, proof.metric)}) for proof in proven]
 
 
 def _see_client(one: Signals) -> list[Proof]:

@@ -24,7 +24,7 @@ _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
 _LEFT_OUT = frozenset({"model_name", "engine"})
 """Labels that are the same in all series of an engine."""
 _SKIPPED = ("_bucket", "_created")
-_ENGINE = "vllm:"
+_ENGINES = ("vllm:", "llamacpp:")
 _GATEWAY = "practicum_gateway_"
 _CGROUP = Path("/sys/fs/cgroup")
 _OF_GROUP = {"nr_periods": "practicum_cpu_periods_total", "nr_throttled": "practicum_cpu_throttled_periods_total"}
@@ -63,7 +63,7 @@ def find_sources(url: str, page: str) -> list[str]:
     """
     if _GATEWAY in page:
         return ["gateway"]
-    return [f"engine:{urlsplit(url).netloc}"] if _ENGINE in page else []
+    return [f"engine:{urlsplit(url).netloc}"] if any(one in page for one in _ENGINES) else []
 
 
 def read_processors() -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
@@ -14,6 +14,8 @@ ENGINE, GATEWAY, CPU = "engine:", "gateway", "cpu"
 RUNNING, WAITING = "vllm:num_requests_running", "vllm:num_requests_waiting"
 KV_USAGE, PREEMPTIONS = "vllm:kv_cache_usage_perc", "vllm:num_preemptions_total"
 QUEUE_S, PREFILL_S, DECODE_S = (f"vllm:request_{part}_time_seconds" for part in ("queue", "prefill", "decode"))
+LLAMA_NAMES = {RUNNING: "llamacpp:requests_processing", WAITING: "llamacpp:requests_deferred"}
+"""What llama.cpp's server calls the same."""
 PLACES = "practicum_engine_max_num_seqs"
 GATEWAY_WAITING, GATEWAY_OPEN = "practicum_gateway_waiting_requests", "practicum_gateway_open_requests"
 GATEWAY_LIMIT, GATEWAY_QUEUE_S = "practicum_gateway_concurrency_limit", "practicum_gateway_queue_seconds"
@@ -52,6 +54,7 @@ class Signals:
         decode_s: Mean time for its answer after the first token.
         throttled_share: Periods in which the server's CPU quota was used up.
         throttled_source: Who said so.
+        is_llama: Whether an engine is llama.cpp, which calls its metrics otherwise.
     """
 
     rate: float
@@ -79,11 +82,22 @@ class Signals:
     decode_s: float | None = None
     throttled_share: float | None = None
     throttled_source: str = ""
+    is_llama: bool = False
 
     @property
     def num_bad(self) -> int:
         """Requests that failed or did not keep the objective."""
         return self.num_requests - self.num_good
+
+
+def rename_metrics(values: Mapping[str, float]) -> Mapping[str, float]:
+    """Give the metrics of llama.cpp vLLM's names as well.
+
+    >>> rename_metrics({"llamacpp:requests_deferred": 3.0})[WAITING]
+    3.0
+    """
+    found = {name: values[other] for name, other in LLAMA_NAMES.items() if other in values}
+    return {**values, **found} if found else values
 
 
 def read_signals(
@@ -137,7 +151,21 @@ def read_signals(
     )
     source = ENGINE if gauges.increase(ENGINE, PERIODS) is not None else CPU
     share = gauges.compute_ratio(source, THROTTLED, PERIODS)
-    return replace(signals, throttled_share=share, throttled_source="" if share is None else source.rstrip(":"))
+    return replace(
+        signals,
+        throttled_share=share,
+        throttled_source="" if share is None else source.rstrip(":"),
+        is_llama=any(LLAMA_NAMES[RUNNING] in one.values for one in metrics),
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What a source said at one moment."""
+
+    at_s: float
+    source: str
+    values: Mapping[str, float]
 
 
 class _Readings:
@@ -145,8 +173,9 @@ class _Readings:
 
     def __init__(self, metrics: Sequence[ServerMetrics], start_s: float, end_s: float) -> None:
         ordered = sorted(metrics, key=lambda one: one.at_s)
-        self._before = [one for one in ordered if one.at_s < start_s]
-        self._within = [one for one in ordered if start_s <= one.at_s <= end_s]
+        rows = [_Row(one.at_s, one.source, rename_metrics(one.values)) for one in ordered]
+        self._before = [one for one in rows if one.at_s < start_s]
+        self._within = [one for one in rows if start_s <= one.at_s <= end_s]
 
     def average(self, source: str, name: str, while_positive: str = "") -> float | None:
         """Return the mean over time, summed over sources; only of moments at which another metric is above zero.

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from practicum_core.stages.load_results import LoadLevel, LoadSample, ServerMetrics, TimelinePoint
-from practicum_jobs.load.signals import ENGINE, GATEWAY, GATEWAY_WAITING, KV_USAGE, RUNNING, WAITING
+from practicum_jobs.load.signals import ENGINE, GATEWAY, GATEWAY_WAITING, KV_USAGE, RUNNING, WAITING, rename_metrics
 
 _MAX_POINTS = 600
 _FRESH_S = 3
@@ -45,7 +45,7 @@ def _merge(by_second: dict[int, dict[str, ServerMetrics]], second: int) -> dict[
 def _build_point(
     second: int, sources: dict[str, ServerMetrics], spans: Sequence[tuple[float, float, float]]
 ) -> TimelinePoint:
-    engines = [one.values for name, one in sources.items() if name.startswith(ENGINE)]
+    engines = [rename_metrics(one.values) for name, one in sources.items() if name.startswith(ENGINE)]
     gateway = sources[GATEWAY].values if GATEWAY in sources else {}
 
     def add_up(name: str) -> float | None:
