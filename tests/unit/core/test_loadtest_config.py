@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from practicum_core.resolve import resolve_steps
 from practicum_core.stages.loadtest import LoadSample, LoadtestConfig, Objective
+from practicum_core.weekjob import WeekJob
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,11 @@ def test_latencies_count_from_the_scheduled_time():
     assert not Objective(ttft_s=2.4).is_met_by(late)
     assert not Objective(ttft_s=9).is_met_by(late.model_copy(update={"error": "timeout"}))
     assert late.model_copy(update={"completion_tokens": 1}).tpot_s is None
+
+
+def test_a_week_job_gives_rates_as_numbers():
+    spec = {"unit": "serving", "set": {"loadtest.rates": [1, 2.5]}}
+    weekjob = WeekJob.model_validate({"metadata": {"name": "week-07"}, "spec": spec})
+    assert weekjob.to_document()["spec"]["set"] == {"loadtest.rates": [1, 2.5]}
+    [config] = [step.config for step in resolve_steps(weekjob) if step.name == "loadtest"]
+    assert config.rates == (1.0, 2.5)
