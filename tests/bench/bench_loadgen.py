@@ -5,7 +5,9 @@ cores, one after the other. A generator keeps a rate if 95% of the requests a se
 99th percentile of the delay between schedule and sending is 20 ms at most, as each generator tells it itself. Rates
 double until one is not kept; then the geometric middle is tried once.
 
-Usage: python bench_loadgen.py --peer FOLDER [--seconds S] [--rounds N]
+With ``--ours`` or ``--theirs``, only these rates are asked, and a line is printed for each.
+
+Usage: python bench_loadgen.py --peer FOLDER [--seconds S] [--rounds N] [--ours 500,1000] [--theirs 100]
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
@@ -147,11 +149,17 @@ def run_engine(port: int) -> None:
     uvicorn.run(answer_as_engine, host="127.0.0.1", port=port, loop="uvloop", date_header=False, **options)
 
 
+def read_rates(text: str) -> list[float]:
+    return [float(word) for word in text.split(",")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer", type=Path, help="environment of guidellm")
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ours", type=read_rates, default=[], help="rates that this generator is asked for")
+    parser.add_argument("--theirs", type=read_rates, default=[], help="rates that guidellm is asked for")
     parser.add_argument("--engine", type=int)
     options = parser.parse_args()
     if options.engine:
@@ -164,16 +172,20 @@ def main() -> None:
         def ask_ours(rate: float) -> Kept:
             return asyncio.run(run_ours(url, rate, options.seconds))
 
+        def ask_peer(rate: float) -> Kept:
+            return run_peer(options.peer, url, rate, options.seconds, Path(folder))
+
+        if options.ours or options.theirs:
+            for kept in (*map(ask_ours, options.ours), *map(ask_peer, options.theirs)):
+                print(json.dumps({"load": round(os.getloadavg()[0], 2), **asdict(kept)}), flush=True)
+            return
         at_500 = [ask_ours(500.0) for _ in range(options.rounds)]
         sys.stderr.write(f"{at_500}\n")
         ours = find_highest(ask_ours, START_RATES["ours"])
         theirs = None
         if options.peer:
             try:
-                theirs = find_highest(
-                    lambda rate: run_peer(options.peer, url, rate, options.seconds, Path(folder)),
-                    START_RATES["guidellm"],
-                )
+                theirs = find_highest(ask_peer, START_RATES["guidellm"])
             except (RuntimeError, subprocess.TimeoutExpired) as error:
                 problem = str(error)[-300:]
     rows = {
