@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from practicum_core.atomic import write_json_atomic
+from practicum_core.content_hash import hash_path
 from practicum_core.dossier_files import DOSSIER_NAME, Dossier, Event, Symptom, write_dossier
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
@@ -96,7 +97,9 @@ def finish_capture(bench: Workbench, dossier: Dossier) -> Dossier:
     captured = sorted(path.name for path in (bench.folder / CAPTURED).iterdir())
     line = texts.CAPTURED.format(source=dossier.source)
     events = [Event(at=utc_now(), en=line.en, zh=line.zh)]
-    dossier = dossier.model_copy(update={"captured": captured, "events": events})
+    dossier = dossier.model_copy(
+        update={"captured": captured, "events": events, "repro_sha256": hash_path(bench.folder / REPRO)}
+    )
     write_dossier(bench.folder, dossier)
     return dossier
 

@@ -19,7 +19,7 @@ from practicum_jobs.dossier.commits import History
 from practicum_jobs.dossier.execution import CleanRoom
 from practicum_jobs.dossier.exercises import FOLDER, SCHEME, Exercise, list_exercises, read_exercise
 from practicum_jobs.dossier.page import write_page
-from practicum_jobs.dossier.steps import FIX, REGRESSION, Workbench, bisect, close, execute
+from practicum_jobs.dossier.steps import FIX, REGRESSION, Workbench, bisect, close, execute, forget_outdated
 
 
 def run(config: DossierConfig, ctx: StageContext) -> DossierRecord:
@@ -108,7 +108,7 @@ def _work_on_folder(config: DossierConfig, ctx: StageContext) -> Dossier:
 def _act(bench: Workbench, config: DossierConfig) -> Dossier:
     if config.action == "new":
         return _begin(bench, config)
-    dossier = read_dossier(bench.folder)
+    dossier = forget_outdated(bench, read_dossier(bench.folder))
     _check_environment(dossier, config)
     match config.action:
         case "run":

@@ -227,6 +227,23 @@ def hash_material(folder: Path) -> str:
     return " ".join(hash_path(part)[:16] for part in parts if part.is_dir())
 
 
+def forget_outdated(bench: Workbench, dossier: Dossier) -> Dossier:
+    """Drop what was measured on material that was changed since, so that no dossier says more than was measured."""
+    present = hash_path(bench.folder / REPRO)
+    if present != dossier.repro_sha256:
+        gone: dict[str, Any] = {
+            "repro_sha256": present,
+            "reproduction": None,
+            "minimal": None,
+            "searches": [],
+            "closing": None,
+        }
+        return add_event(dossier.model_copy(update=gone), texts.REPRO_CHANGED)
+    if dossier.closing and dossier.closing.material_sha256 != hash_material(bench.folder):
+        return add_event(dossier.model_copy(update={"closing": None}), texts.FIX_CHANGED)
+    return dossier
+
+
 def add_event(dossier: Dossier, line: Bilingual) -> Dossier:
     """Add a line to the time line."""
     return dossier.model_copy(update={"events": [*dossier.events, Event(at=utc_now(), en=line.en, zh=line.zh)]})

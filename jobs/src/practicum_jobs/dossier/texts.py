@@ -44,4 +44,6 @@ CLOSED = B(
     "closed: the regression test fails without the fix and passes with it",
     "已关闭：回归测试在修复前失败、修复后通过",
 )
+REPRO_CHANGED = B("the repro was changed: all is measured anew", "复现程序已改动：全部重新测量")
+FIX_CHANGED = B("fix or regression test was changed: no longer closed", "修复或回归测试已改动：不再视为关闭")
 REFUSED = B("not closed: {problems}", "未关闭：{problems}")

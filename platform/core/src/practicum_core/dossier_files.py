@@ -164,6 +164,9 @@ class Dossier(_Part):
     created_at: str
     symptom: Symptom
     repro: Repro
+    repro_sha256: str = Field(
+        default="", description="Of the folder of the repro that everything here was measured on."
+    )
     captured: list[str] = Field(default_factory=list, description="Files that were taken over from the failed run.")
     reproduction: Reproduction | None = None
     minimal: Reproduction | None = Field(default=None, description="Of the repro with nothing but the culprits.")
