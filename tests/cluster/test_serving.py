@@ -14,7 +14,7 @@ from serving import ask, end_load, install_kserve, install_serving, make_key, st
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(2400)]
 READY_S = 300 if uses_vllm() else 120
-SIZE = {"cpu": "900m", "memory": "5Gi"} if uses_vllm() else {"cpu": "200m", "memory": "4Gi"}
+SIZE = {"cpu": "900m", "memory": "6Gi"} if uses_vllm() else {"cpu": "200m", "memory": "4Gi"}
 MAY_WRITE = ("auth", "can-i", "patch")
 SERVICE = {
     "unit": "service",
@@ -63,7 +63,7 @@ UPSTREAMS = "upstreams.json"
 SCALED = SERVICE | {
     "set": SERVICE["set"] | {"gateway.upstreams_file": f"/workspace/{UPSTREAMS}"},
     "serving": {"engine": "kserve", "minReplicas": 0, "maxReplicas": 2, "requestsPerReplica": 4, "keep": True},
-    "resources": {"cpu": "500m", "memory": "5Gi"} if uses_vllm() else SIZE,
+    "resources": {"cpu": "500m", "memory": "6Gi"} if uses_vllm() else SIZE,
 }
 COURSE = "/apis/practicum.dev/v1alpha1/courses/llm-10"
 CLIENTS = 12
