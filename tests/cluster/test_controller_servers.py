@@ -202,6 +202,21 @@ def test_a_server_that_dies_too_often_fails_the_week(stand, student):
     run(stand, body)
 
 
+def test_a_week_says_which_operators_its_cluster_lacks(stand, student):
+    async def body():
+        async with stand.controller() as controller:
+            stand.make_course(f"llm-{uuid.uuid4().hex[:6]}", [student], **ROOMY)
+            await until(lambda: controller.store.get_course(student), "the course")
+            serving = {"engine": "kserve", "minReplicas": 0, "maxReplicas": 2, "keep": True}
+            stand.make_week_job(student, "service", unit="service", serving=serving)
+            said = "serve: this cluster has no KServe and no KEDA: ask the teacher to install it"
+            await until(lambda: stand.get_status(student, "service").get("message") == said, "a status that says so")
+            assert stand.get_status(student, "service")["reason"] == "UpstreamUnavailable"
+            assert stand.find(student, "services") is None
+
+    run(stand, body)
+
+
 def test_server_and_user_are_refused_together_before_the_first_is_made(stand, student):
     narrow = ROOMY | {"quota": {"cpu": "1500m", "memory": "16Gi", "pods": 8}}
 
