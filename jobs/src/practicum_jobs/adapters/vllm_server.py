@@ -31,6 +31,7 @@ _SETTINGS = {
 _GIB = 1 << 30
 _LOG_TAIL_BYTES = 200_000
 _CAUSE = re.compile(r"\b(?:\w+\.)*\w*(?:Error|Exception): (.+)")
+_CACHE_WORDS, _CACHE_FIX = "cache", "raise serve.kv_cache_gib, or lower serve.max_model_len"
 _HIDDEN_CAUSE = "Engine core initialization failed"
 _WEIGHTS = re.compile(r"Loading weights took ([\d.]+) seconds")
 _COMPILATION = re.compile(r"init engine .* took [\d.]+ s \(compilation: ([\d.]+) s")
@@ -97,6 +98,7 @@ def build_arguments(settings: ServerSettings) -> Any:  # noqa: ANN401 - untyped 
 def build_options(settings: ServerSettings) -> list[str]:
     """Build vLLM's command line.
 
+    >>> from pathlib import Path
     >>> here = ServerSettings(ServeConfig(max_model_len=512), Path("/m"), ("m",), "127.0.0.1", 8000)
     >>> build_options(here)[:6]
     ['--model', '/m', '--dtype', 'bfloat16', '--max-num-seqs', '32']
@@ -173,7 +175,7 @@ def _explained(settings: ServerSettings) -> Iterator[None]:
             text = find_root_cause(_read_log(settings)) or text
         raise ConfigError(
             f"{settings.path}: vLLM cannot load it ({text[:400] or type(error).__name__})",
-            "the step's log has more; choose other options or another model",
+            _CACHE_FIX if _CACHE_WORDS in text else "the step's log has more; choose other options or another model",
         ) from error
 
 
