@@ -43,7 +43,12 @@ def test_every_course_row_is_answered_by_a_unit():
         pytest.skip("needs the course plan beside the checkout (shared/course/requirements.md)")
     rows = set(re.findall(r"^\| ((?:W|V)[0-9.]+) \|", COURSE_ROWS.read_text(encoding="utf-8"), re.MULTILINE))
     answered = {row for unit in UNITS.values() for row in unit.requirements}
-    assert rows == answered
+    assert rows == answered | UNANSWERED
+    assert not answered & UNANSWERED
+
+
+UNANSWERED = {"W8.1", "W8.2", "W8.5"}
+"""Rows that no unit of this version answers: metrics with traces, replay, and the description of a deployment."""
 
 
 def test_every_unit_is_used_by_a_variant_and_titled_in_both_languages():
