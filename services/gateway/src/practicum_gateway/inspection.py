@@ -23,7 +23,8 @@ _MAX_FIELD_BYTES = 4096
 """Of a field that the gateway reads, the prompts apart: a longer one is none that an engine knows."""
 _MAX_PROMPTS = 2048
 """As many as OpenAI takes of texts to embed; of such lists the gateway counts no more."""
-_COUNTS = ("n", "best_of", "max_tokens", "max_completion_tokens")
+_COUNTS = {"n": 1, "best_of": 1, "max_tokens": 0, "max_completion_tokens": 0}
+"""Fields that count, each with the least that it may be."""
 _RAW_NULL = msgspec.Raw(b"null")
 
 
@@ -129,12 +130,12 @@ def inspect_body(body: bytes, max_choices: int, bounds: Sequence[str], sticky_by
     # An engine embeds each text of a list for itself, each as long as the model allows.
     num_answers = _count_prompts(prompts)
     if bounds:
-        num_answers *= max(_check_count(fields.n, "n", 1) or 1, _check_count(fields.best_of, "best_of", 1) or 1)
+        num_answers *= max(_check_count(fields.n, "n") or 1, _check_count(fields.best_of, "best_of") or 1)
         if num_answers > max_choices:
             raise ApiError(
                 400, "too_many_choices", f"{num_answers} answers are asked for; {max_choices} are allowed", param="n"
             )
-    named = [limit for name in bounds if (limit := _check_count(getattr(fields, name), name, 0)) is not None]
+    named = [limit for name in bounds if (limit := _check_count(getattr(fields, name), name)) is not None]
     options = fields.stream_options
     beginning = b""
     if sticky_bytes:
@@ -187,7 +188,9 @@ def _parse(body: bytes) -> _UsualBody:
 
 def _read_odd_body(raw: _Body) -> _UsualBody:
     options = _read_field(raw.stream_options, "stream_options", dict, "an object")
-    counts = {name: _read_field(getattr(raw, name), name, int, _describe_count(0)) for name in _COUNTS}
+    counts = {
+        name: _read_field(getattr(raw, name), name, int, _describe_count(minimum)) for name, minimum in _COUNTS.items()
+    }
     return _UsualBody(
         model=_read_field(raw.model, "model", str, "a text"),
         stream=_read_field(raw.stream, "stream", bool, "true or false"),
@@ -209,7 +212,8 @@ def _read_field(raw: msgspec.Raw, name: str, kind: type[Any], expected: str) -> 
     return value
 
 
-def _check_count(value: int | None, name: str, minimum: int) -> int | None:
+def _check_count(value: int | None, name: str) -> int | None:
+    minimum = _COUNTS[name]
     if value is not None and not minimum <= value <= _MAX_COUNT:
         raise _refuse(name, _describe_count(minimum))
     return value
