@@ -160,7 +160,7 @@ def test_a_server_that_never_becomes_ready_is_started_anew_and_then_fails_the_we
     out, err = process.communicate(timeout=60)
     assert process.returncode == 4, out + err
     assert "ServerNotReady: greeter: http://127.0.0.1:" in err
-    assert "/readyz did not answer for 5 s" in err
+    assert "/readyz did not answer for 12 s" in err
     assert course.list_events().count(("step_started", "greeter")) == 2
     assert ("step_started", "caller") not in course.list_events()
 

@@ -22,6 +22,6 @@ has_cluster=
 if [ -n "$has_cluster" ]; then
   "$build" coredns network-policies pause kube-controller-manager kube-scheduler kube-proxy kubelet >/dev/null
   "$build" kueue ray-operator >/dev/null
-  "$build" kserve keda keda-adapter >/dev/null
+  [ -z "${PRACTICUM_E2E_SERVING:-}" ] || "$build" kserve keda keda-adapter >/dev/null
 fi
 wait

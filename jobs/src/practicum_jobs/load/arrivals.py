@@ -77,7 +77,7 @@ def stretch_trace(trace: Sequence[TraceArrival], rate: float, duration_s: float)
     The shape stays: all times between arrivals change by the same factor.
 
     >>> [one.at_s for one in stretch_trace([TraceArrival(5.0), TraceArrival(6.0), TraceArrival(8.0)], 1.0, 5.0)]
-    [0.0, 1.0, 3.0, 4.0]
+    [0.0, 0.666667, 2.0, 3.0, 3.666667]
     """
     first = trace[0].at_s
     span = trace[-1].at_s - first

@@ -29,5 +29,5 @@ SPEC = StageSpec(
     GreeterConfig,
     GreeterRecord,
     program="made_up.greeter",
-    endpoint=Endpoint(port=8000, ready_path="/readyz", live_path="/healthz", startup_s=5),
+    endpoint=Endpoint(port=8000, ready_path="/readyz", live_path="/healthz", startup_s=12),
 )
