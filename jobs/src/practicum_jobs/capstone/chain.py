@@ -8,13 +8,13 @@ from pathlib import Path
 from practicum_core.agreement import Agreement
 from practicum_core.content_hash import hash_path
 from practicum_core.errors import ConfigError, DataError
-from practicum_core.layout import RunLayout, resolve_inside
+from practicum_core.layout import resolve_inside
 from practicum_core.lineage import BuiltOn, open_locked
 from practicum_core.pointers import Pointers
 from practicum_core.references import parse_reference
 from practicum_core.seal import find_broken_seals
-from practicum_core.stages.base import Failure, StageRecord
-from practicum_core.step_files import read_record
+from practicum_core.stages.base import Failure
+from practicum_core.step_files import iter_records
 from practicum_jobs.capstone.weeks import Week
 
 _SHORT = 12
@@ -41,7 +41,7 @@ def find_breaks(week: Week, now: Week, experiments: Path) -> Iterator[Failure]:
 
 def count_hashes(week: Week) -> int:
     """Count the files and artifacts of a week whose hashes are compared."""
-    return len(week.evidence.sealed) + sum(len(record.artifacts) for _, record in _iter_records(week.layout))
+    return len(week.evidence.sealed) + sum(len(record.artifacts) for _, record in iter_records(week.layout))
 
 
 def _find_changed_records(week: Week) -> Iterator[Failure]:
@@ -55,17 +55,8 @@ def _find_changed_records(week: Week) -> Iterator[Failure]:
             yield _tell(week, "record_missing", broken.path, "it was there when the evidence was built")
 
 
-def _iter_records(layout: RunLayout) -> Iterator[tuple[str, StageRecord]]:
-    for folder in sorted(layout.stages.iterdir()) if layout.stages.is_dir() else ():
-        if layout.stage(folder.name).record.exists():
-            try:
-                yield folder.name, read_record(layout, folder.name)
-            except DataError:
-                continue  # its broken seal is told
-
-
 def _find_changed_artifacts(week: Week) -> Iterator[Failure]:
-    for step, record in _iter_records(week.layout):
+    for step, record in iter_records(week.layout):
         for artifact in record.artifacts:
             where = f"{step}: {artifact.path}"
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from practicum_core.run_folders import explain_unfinished, list_runs_of_unit
 from practicum_core.seal import find_broken_seals
 from practicum_core.stages import STAGES
 from practicum_core.stages.base import StageRecord
-from practicum_core.step_files import read_record
+from practicum_core.step_files import iter_records
 
 _SHOWN = 3
 
@@ -72,19 +72,11 @@ def _read_run(student: str, unit: str, layout: RunLayout) -> HandedIn:
         evidence = Evidence.model_validate_json(layout.evidence_json.read_bytes())
     except (OSError, ValidationError):
         return HandedIn(student, unit, layout, None, None, ("its evidence.json is missing or broken",))
-    records = dict(_iter_records(layout))
+    records = dict(iter_records(layout))
     problems = [*_check_name(layout, evidence), *_check_seals(layout, evidence, records)]
-    problems += _check_figures(layout, evidence, records)
+    problems += _check_figures(evidence, records)
     ends = [_parse_time(record.finished_at) for record in records.values()]
     return HandedIn(student, unit, layout, evidence, max((end for end in ends if end), default=None), tuple(problems))
-
-
-def _iter_records(layout: RunLayout) -> Iterator[tuple[str, StageRecord]]:
-    for folder in sorted(layout.stages.iterdir()) if layout.stages.is_dir() else ():
-        try:
-            yield folder.name, read_record(layout, folder.name)
-        except DataError:
-            continue  # a record that is gone breaks the seal
 
 
 def _check_name(layout: RunLayout, evidence: Evidence) -> list[str]:
@@ -109,9 +101,8 @@ def _check_seals(layout: RunLayout, evidence: Evidence, records: Mapping[str, St
     return problems
 
 
-def _check_figures(layout: RunLayout, evidence: Evidence, records: Mapping[str, StageRecord]) -> list[str]:
+def _check_figures(evidence: Evidence, records: Mapping[str, StageRecord]) -> list[str]:
     """Compare the evidence's figures with the records', and its gates with what those figures give."""
-    del layout
     measured = {
         (step, metric.name): metric.value
         for step, record in records.items()

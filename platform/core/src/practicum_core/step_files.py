@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -43,6 +44,18 @@ def read_record(layout: RunLayout, step: str) -> StageRecord:
         return STAGES[stage].record.model_validate(document)
     except ValidationError as error:
         raise build_incomplete(path, list_problems(error)[0]) from error
+
+
+def iter_records(layout: RunLayout) -> Iterator[tuple[str, StageRecord]]:
+    """Yield the steps of a run directory, by name, with their records; records that cannot be read are passed over.
+
+    Whoever must know of those compares the seal of the evidence (:mod:`practicum_core.seal`).
+    """
+    for folder in sorted(layout.stages.iterdir()) if layout.stages.is_dir() else ():
+        try:
+            yield folder.name, read_record(layout, folder.name)
+        except DataError:
+            continue
 
 
 def build_incomplete(path: Path, what: str) -> DataError:

@@ -60,14 +60,6 @@ class SlidingWindow:
         self._expire()
         return max(self.limit - self._charged - self.reserved, 0)
 
-    def reserve(self, amount: int) -> bool:
-        """Hold an amount, where it fits."""
-        self._expire()
-        if self._charged + self.reserved + amount > self.limit:
-            return False
-        self.reserved += amount
-        return True
-
     def settle(self, reserved: int, used: int) -> None:
         """Charge what was used in place of a reservation."""
         self._expire()

@@ -110,7 +110,6 @@ class ProbeSample(Sample):
     verdict: Verdict = "unclear"
     guarded_answer: str = ""
     guarded_verdict: Verdict = "unclear"
-    why: str = ""
 
     def list_texts(self) -> list[SampleText]:
         """List the prompt and both answers, each judged."""
