@@ -145,6 +145,14 @@ def test_a_held_user_waits_while_its_server_runs():
     assert (made.status.phase, made.status.reason) == (Phase.RUNNING, Reason.COURSE_SUSPENDED)
 
 
+def test_a_step_that_is_held_says_why_itself_and_one_that_waits_for_others_does_not():
+    hold = Hold(Reason.UPSTREAM_UNAVAILABLE, "this cluster has no KServe")
+    stages = look({}, holds={"greeter": hold, "caller": hold}).status.stages
+    told = {one.name: (one.phase, one.reason, one.message) for one in stages}
+    assert told["greeter"] == (Phase.PENDING, Reason.UPSTREAM_UNAVAILABLE, "this cluster has no KServe")
+    assert told["caller"] == (Phase.PENDING, None, "")
+
+
 KEEP = {"serving": Serving(keep=True)}
 
 

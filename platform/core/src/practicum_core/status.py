@@ -174,7 +174,14 @@ def _build_stage_status(facts: StepFacts) -> StageStatus:
         duration_s = seen.duration_s if seen is not None else before.duration_seconds
         return before.model_copy(update={**ended, "duration_seconds": duration_s})
     if seen is None:
-        return StageStatus(name=facts.name, phase=Phase.PENDING, restarts=facts.restarts or None)
+        hold = facts.hold if facts.may_start and not facts.is_done else None
+        return StageStatus(
+            name=facts.name,
+            phase=Phase.PENDING,
+            restarts=facts.restarts or None,
+            reason=hold.reason if hold is not None else None,
+            message=hold.message if hold is not None else "",
+        )
     return StageStatus(
         name=facts.name,
         phase=seen.phase,
