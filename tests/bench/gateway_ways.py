@@ -124,7 +124,7 @@ def run_gateway(port: int, upstream: str, keys: Path, redis_url: str) -> None:
         redis_url=redis_url,
         num_replicas=2 if redis_url else 1,
     )
-    gateway = Gateway(config, keys, admission=build_admission(config))
+    gateway = Gateway(config, [keys], admission=build_admission(config))
     server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
     uvloop.run(serve(gateway, server, Forever()))
 

@@ -93,7 +93,7 @@ async def build_stand(folder: Path, settings: Settings | None = None, num_engine
             options["upstreams"] = [{"name": f"engine-{number}", "url": url} for number, url in enumerate(urls)]
         config = GatewayConfig(**{"drain_s": 2, **options})
         pin_file = folder / RUNG_FILE
-        gateway = Gateway(config, keys, admission=build_admission(config), pin_file=pin_file, resolve=resolve)
+        gateway = Gateway(config, [keys], admission=build_admission(config), pin_file=pin_file, resolve=resolve)
         port = find_port()
         server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
         server.capture_signals = contextlib.nullcontext

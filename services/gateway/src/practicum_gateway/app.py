@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,20 +60,20 @@ class Gateway:
 
     Args:
         config: What it allows.
-        keys: File of keys; without it, everybody may call.
+        keys: Files of keys; without any, everybody may call.
         clock: Monotonic seconds.
         admission: Limits of keys; those of this process alone without it.
         pin_file: Names a rung of the ladder that is kept.
         resolve: Looks up the addresses of replicas; the system's without it.
 
     Raises:
-        DataError: The file of keys, that of the engines, or the knowledge base is broken.
+        DataError: A file of keys, that of the engines, or the knowledge base is broken.
     """
 
     def __init__(
         self,
         config: GatewayConfig,
-        keys: Path | None,
+        keys: Sequence[Path],
         clock: Clock = time.monotonic,
         admission: Admission | None = None,
         pin_file: Path = Path(RUNG_FILE),

@@ -1,8 +1,9 @@
-"""The keys that are valid now, read again when their file changes, each with what it has used."""
+"""The keys that are valid now, read again when one of their files changes, each with what it has used."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ _LOOK_AGAIN_S = 1.0
 _MAX_KEY_BYTES = 512
 _ANYBODY = ApiKey(id="anybody", owner="anybody", sha256="", created_at="")
 _LOG = logging.getLogger(__name__)
+_Stamp = tuple[int, int, int]
 
 
 @dataclass
@@ -32,24 +34,24 @@ class Caller:
 
 
 class KeyRing:
-    """The keys of a file. Made and revoked keys count within a second.
+    """The keys of some files. Made and revoked keys count within a second.
 
     Args:
-        path: The file; without it, everybody may call.
+        paths: The files, each there or not; without any, everybody may call.
         clock: Monotonic seconds.
         num_shares: Gateways that share each limit; one where it is this one's alone.
 
     Raises:
-        DataError: The file is broken. Broken later, the keys that were read last stay valid.
+        DataError: A file is broken. Broken later, the keys that were read last stay valid.
     """
 
-    def __init__(self, path: Path | None, clock: Clock, num_shares: int = 1) -> None:
-        self._path = path
+    def __init__(self, paths: Sequence[Path], clock: Clock, num_shares: int = 1) -> None:
+        self._paths = tuple(paths)
         self._num_shares = num_shares
         self._clock = clock
         self._callers: dict[str, Caller] = {}
         self._anybody = Caller(_ANYBODY, KeyMeter(KeyLimits(), clock))
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamps: list[_Stamp | None] = []
         self._looked_s = clock()
         self._read()
 
@@ -62,7 +64,7 @@ class KeyRing:
         Raises:
             ApiError: There is no key, or it is not valid.
         """
-        if self._path is None:
+        if not self._paths:
             return self._anybody
         self._refresh()
         scheme, _, secret = (authorization or b"").strip().partition(b" ")
@@ -87,17 +89,15 @@ class KeyRing:
             _LOG.warning("the keys that were read before stay valid: %s", error.detail)
 
     def _read(self) -> None:
-        if self._path is None:
+        stamps = [_read_stamp(path) for path in self._paths]
+        if stamps == self._stamps and None not in stamps:
             return
-        stamp = _read_stamp(self._path)
-        if stamp == self._stamp and stamp is not None:
-            return
-        found = read_key_file(self._path)
+        found = [key for path in self._paths for key in read_key_file(path).keys]
         # Noted after reading: a broken file is read again at the next look.
-        self._stamp = stamp
+        self._stamps = stamps
         meters = {caller.key.id: caller.meter for caller in self._callers.values()}
         callers = {}
-        for key in found.keys:
+        for key in found:
             share = divide_limits(key.limits, self._num_shares)
             meter = meters.get(key.id) or KeyMeter(share, self._clock)
             meter.update(share)
@@ -110,7 +110,7 @@ def _build_refusal() -> ApiError:
     return ApiError(401, "invalid_api_key", "this key is wrong or was revoked", AUTHENTICATION)
 
 
-def _read_stamp(path: Path) -> tuple[int, int, int] | None:
+def _read_stamp(path: Path) -> _Stamp | None:
     try:
         found = path.stat()
     except OSError:
