@@ -347,7 +347,9 @@ def test_a_ray_service_has_a_pod_for_each_replica_that_it_may_have():
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         [container] = group["template"]["spec"]["containers"]
         assert container["ports"][0]["containerPort"] == config["http_options"]["port"]
-        assert "httpGet" in container["readinessProbe"]
+        assert "httpGet" in container["livenessProbe"]
+    # A worker without a replica has no proxy: it gets no requests.
+    assert container["readinessProbe"]["httpGet"] == {"path": "/-/healthz", "port": 8000}
 
 
 def test_the_state_of_a_ray_service():

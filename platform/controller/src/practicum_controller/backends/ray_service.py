@@ -39,8 +39,11 @@ class RayServiceBackend:
     def build(self, request: ChildRequest) -> list[dict[str, Any]]:
         """Return the RayService, which the queue lets out, and its Service."""
         cluster = build_ray_cluster(request, get_scale(request).most)
-        for template in _list_templates(cluster):
-            _open_proxy(template["spec"]["containers"][0], get_endpoint(request).port)
+        port = get_endpoint(request).port
+        _open_proxy(cluster["headGroupSpec"], port)
+        for group in cluster.get("workerGroupSpecs", ()):
+            # Ray Serve has proxies on those pods alone that have a replica. Of the head, KubeRay asks for it itself.
+            _open_proxy(group, port)["readinessProbe"] |= {"httpGet": {"path": "/-/healthz", "port": port}}
         cluster["suspend"] = True
         service = {
             "apiVersion": RAY_SERVICES.api_version,
@@ -99,14 +102,11 @@ def _build_serve_config(request: ChildRequest) -> dict[str, Any]:
     }
 
 
-def _list_templates(cluster: dict[str, Any]) -> list[dict[str, Any]]:
-    groups = [cluster["headGroupSpec"], *cluster.get("workerGroupSpecs", ())]
-    return [group["template"] for group in groups]
-
-
-def _open_proxy(container: dict[str, Any], port: int) -> None:
+def _open_proxy(group: dict[str, Any], port: int) -> dict[str, Any]:
     """Name the proxy's port, and probe Ray over HTTP: the probes that KubeRay gives workers need a program for it."""
+    container: dict[str, Any] = group["template"]["spec"]["containers"][0]
     container["ports"] = [{"name": PORT_NAME, "containerPort": port, "protocol": "TCP"}]
     ray = {"httpGet": {"path": "/api/healthz", "port": 52365}, "periodSeconds": _PROXY_PROBE_S, "timeoutSeconds": 5}
     container["readinessProbe"] = ray | {"initialDelaySeconds": 5, "failureThreshold": 12}
     container["livenessProbe"] = ray | {"initialDelaySeconds": 60, "failureThreshold": 24}
+    return container

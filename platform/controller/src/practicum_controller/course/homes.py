@@ -117,7 +117,7 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
         "practicum-ray": {
             "podSelector": {"matchLabels": {"ray.io/is-ray-node": "yes"}},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": [ray], "ports": [{"protocol": "TCP", "port": port} for port in (8265, 52365)]}],
+            "ingress": [{"from": [ray], "ports": [{"protocol": "TCP", "port": port} for port in list_ray_ports()]}],
         },
     }
     return [
@@ -130,6 +130,12 @@ def list_meter_ports() -> list[int]:
     """Return the ports of the stages that tell the load of others."""
     specs = (spec for spec in STAGES.values() if spec.find_meter is not None)
     return sorted({spec.endpoint.port for spec in specs if spec.endpoint is not None})
+
+
+def list_ray_ports() -> list[int]:
+    """Return the ports of Ray's pods that KubeRay asks: the dashboard, its agents, and the proxies of served models."""
+    served = {spec.endpoint.port for spec in STAGES.values() if spec.join_records is not None and spec.endpoint}
+    return sorted({8265, 52365, *served})
 
 
 def build_role_binding(course: Course, student: Student) -> Document:
