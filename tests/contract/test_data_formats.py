@@ -342,7 +342,7 @@ def test_a_missing_file_is_named_with_a_fix(tmp_path):
         ("a.parquet", b"PAR1 no", "not a readable Parquet file"),
         ("a.arrow", b"no", "not a readable Arrow stream"),
         ("a.jsnl", b"{}", "did you mean '.jsonl'"),
-        ("a.jsonl", '{"a": 1}'.encode("utf-16"), "UTF-16"),
+        ("a.jsonl", '{"a": 1}'.encode("utf-16-le"), "UTF-16"),
     ],
 )
 def test_files_of_another_kind(name, content, message, tmp_path):

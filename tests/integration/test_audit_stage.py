@@ -235,7 +235,7 @@ BAD = {
     ),
     "pointer": (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), {}, r"git lfs pull"),
     "utf8": (lambda path: path.write_bytes(b'{"messages": "\xff\xfe"}\n'), {}, r"most often: invalid_utf8"),
-    "utf16": (lambda path: path.write_bytes('{"a": 1}\n'.encode("utf-16")), {}, r"UTF-16"),
+    "utf16": (lambda path: path.write_bytes('{"a": 1}\n'.encode("utf-16-be")), {}, r"UTF-16"),
     "giant": (make_giant, {}, r"most often: row_too_long"),
 }
 

@@ -24,7 +24,13 @@ Kind = Literal["json", "csv", "parquet", "arrow"]
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _KINDS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".arrow": "arrow"}
-_WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks with the encodings that they name: the longer first, since one begins like another."""
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the data", "fetch the file itself: git lfs pull"),
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
@@ -90,19 +96,31 @@ def open_text(path: Path, encoding: str = "") -> Iterator[io.BufferedReader[Any]
 
     Args:
         path: May be compressed, whatever its name.
-        encoding: Of the text; empty means UTF-8. A byte that it has no character for is a fault of its row alone.
+        encoding: Of the text; empty means UTF-8, or UTF-16 or UTF-32 where a byte order mark says so. A byte that it
+            has no character for is a fault of its row alone.
 
     Raises:
         DataError: The file is of a foreign kind, or (while it is read) its compression is damaged.
     """
     with path.open("rb", buffering=0) as raw, io.BufferedReader(_open_plain(path, raw), HEAD_BYTES) as stream:
-        if encoding and encoding != "utf-8":
-            text = io.TextIOWrapper(stream, encoding, errors="practicum.fault", newline="")
+        head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+        other = encoding if encoding not in ("", "utf-8") else _read_mark(head)
+        if other:
+            text = io.TextIOWrapper(stream, other, errors="practicum.fault", newline="")
             recoded = io.BufferedReader(_Recoded(text), HEAD_BYTES)
             yield recoded
         else:
-            _refuse_foreign(path, stream.peek(HEAD_BYTES)[:HEAD_BYTES])
+            _refuse_foreign(path, head)
             yield stream
+
+
+def _read_mark(head: bytes) -> str:
+    """Return the encoding that a byte order mark names; empty for UTF-8.
+
+    >>> _read_mark("a".encode("utf-16")), _read_mark("a".encode("utf-32")), _read_mark("a".encode("utf-8-sig"))
+    ('utf-16', 'utf-32', '')
+    """
+    return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), "")
 
 
 def _open_plain(path: Path, raw: io.FileIO) -> io.RawIOBase:
@@ -160,17 +178,22 @@ class _Recoded(io.RawIOBase):
 
 
 def _refuse_foreign(path: Path, head: bytes) -> None:
-    if head.startswith(_WIDE_BOMS):
-        raise DataError(f"{path}: UTF-16 or UTF-32", "tell the audit: --encoding utf-16 (or utf-32)")
     start = head.lstrip()[:_MAGIC_BYTES].lower()
     for magic, what, fix in _FOREIGN:
         if start.startswith(magic.lower()):
             raise DataError(f"{path}: {what}", fix)
-    if get_suffix(path.name) in TEXT_SUFFIXES and _is_wide(head):
-        raise DataError(f"{path}: every other byte is zero, as in UTF-16", "tell the audit: --encoding utf-16-le")
+    wide = _find_wide(head) if get_suffix(path.name) in TEXT_SUFFIXES else ""
+    if wide:
+        raise DataError(f"{path}: every other byte is zero, as in UTF-16", f"tell the audit: --encoding {wide}")
 
 
-def _is_wide(head: bytes) -> bool:
-    """Whether text is UTF-16 without a mark: of the two bytes of an ASCII character one is zero."""
-    shares = sorted(head[start::2].count(0) / max(len(head) // 2, 1) for start in (0, 1))
-    return shares[1] > _WIDE_RATIO and shares[0] < _WIDE_RATIO / 10
+def _find_wide(head: bytes) -> str:
+    """Return the UTF-16 that a text without a mark is in: of the two bytes of an ASCII character one is zero.
+
+    >>> _find_wide("[1]".encode("utf-16-le")), _find_wide("[1]".encode("utf-16-be")), _find_wide(b"[1]")
+    ('utf-16-le', 'utf-16-be', '')
+    """
+    first, second = (head[start::2].count(0) / max(len(head) // 2, 1) for start in (0, 1))
+    if max(first, second) <= _WIDE_RATIO or min(first, second) >= _WIDE_RATIO / 10:
+        return ""
+    return "utf-16-be" if first > second else "utf-16-le"
