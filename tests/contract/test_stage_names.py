@@ -84,6 +84,9 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/load/scrape.py": "a source of metrics",
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
     },
+    "chaos": {
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum chaos`",
+    },
     "loadtest": {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum loadtest`",
     },

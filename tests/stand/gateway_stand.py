@@ -82,7 +82,7 @@ class Stand:
 @contextlib.asynccontextmanager
 async def build_stand(folder: Path, settings: Settings | None = None, num_engines: int = 1, limits=None, **options):
     """Serve a gateway with one key before fake engines."""
-    keys = folder / "keys.json"
+    keys = folder / options.pop("key_file", "keys.json")
     secret, key = make_key("student-01", KeyLimits(**(limits or {})), NOW)
     change_key_file(keys, lambda file: file.add(key))
     async with contextlib.AsyncExitStack() as stack:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import time
 
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from fake_engine import FakeEngine, serve_engine
+from practicum_jobs.faultproxy.listener import serve_proxy
 from practicum_jobs.faultproxy.proxy import FaultProxy
 
 BODY = {"model": "fake", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 6, "stream": True}
@@ -21,14 +23,12 @@ BODY = {"model": "fake", "messages": [{"role": "user", "content": "hello"}], "ma
 async def build_stand():
     """Serve a proxy before an engine; gives the engine, the proxy's address and a session."""
     engine = FakeEngine()
-    async with serve_engine(engine) as url, aiohttp.ClientSession() as session:
-        runner = web.AppRunner(FaultProxy(url).build_app(), handler_cancellation=True, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield engine, f"http://127.0.0.1:{runner.addresses[0][1]}", session
-        finally:
-            await runner.cleanup()
+    async with (
+        serve_engine(engine) as url,
+        aiohttp.ClientSession() as session,
+        serve_proxy(FaultProxy(url), "127.0.0.1", 0) as address,
+    ):
+        yield engine, address, session
 
 
 async def ask(session, url):
@@ -108,6 +108,70 @@ def _is_json(text):
     except ValueError:
         return False
     return True
+
+
+def test_a_long_way_makes_every_part_late_and_keeps_them_as_far_apart():
+    async def run():
+        async with build_stand() as (_, url, session):
+            began_s = time.monotonic()
+            await ask(session, url)
+            usual_s = time.monotonic() - began_s
+            await set_fault(session, url, kind="latency", delay_s=0.3)
+            began_s = time.monotonic()
+            status, text = await ask(session, url)
+            # There and back again once, whatever the number of parts.
+            assert 0.6 <= time.monotonic() - began_s <= usual_s + 0.6 + 0.5
+            assert (status, text.count("data: ")) == (200, 8)
+
+    asyncio.run(run())
+
+
+def test_lost_packets_make_some_parts_late_and_nothing_is_missing():
+    async def run():
+        async with build_stand() as (_, url, session):
+            await set_fault(session, url, kind="loss", delay_s=0.4, every=4)
+            began_s = time.monotonic()
+            status, text = await ask(session, url)
+            assert time.monotonic() - began_s >= 0.4
+            assert (status, text.count("data: ")) == (200, 8)
+
+    asyncio.run(run())
+
+
+def test_a_stream_stalls_until_the_fault_ends():
+    async def run():
+        async with build_stand() as (_, url, session):
+            await set_fault(session, url, kind="stall", for_s=0.6)
+            began_s = time.monotonic()
+            status, text = await ask(session, url)
+            assert time.monotonic() - began_s >= 0.5
+            assert (status, text.count("data: ")) == (200, 8)
+
+    asyncio.run(run())
+
+
+def test_connections_are_reset():
+    async def run():
+        async with build_stand() as (_, url, session):
+            await set_fault(session, url, kind="reset")
+            with pytest.raises((ConnectionResetError, aiohttp.ClientOSError)):
+                await ask(session, url)
+
+    asyncio.run(run())
+
+
+def test_connections_are_refused_for_a_while():
+    async def run():
+        async with build_stand() as (_, url, session):
+            assert await set_fault(session, url, kind="refused", for_s=1.0) == 200
+            await asyncio.sleep(0.4)
+            with pytest.raises(aiohttp.ClientConnectorError) as caught:
+                await ask(session, url)
+            assert caught.value.os_error.errno == errno.ECONNREFUSED
+            await asyncio.sleep(1.0)
+            assert (await ask(session, url))[0] == 200
+
+    asyncio.run(run())
 
 
 def test_faults_need_the_key_where_there_is_one():

@@ -21,7 +21,7 @@ from practicum_core.stages.experiments import Experiment
 from practicum_jobs.chaos.actions import act
 from practicum_jobs.chaos.runner import Runner
 from practicum_jobs.chaos.traffic import Traffic
-from practicum_jobs.chaos.world import World
+from practicum_jobs.chaos.world import Addresses, World
 from practicum_jobs.load.fleet import Target, start_fleet
 from practicum_jobs.load.prompts import Prompt
 from practicum_runtime.child_note import write_child_note
@@ -79,7 +79,7 @@ async def build_runner(tmp_path, run_layout, is_stop_requested=lambda: False, st
         upstreams = [{"name": "engine", "url": url}]
         stand = await stack.enter_async_context(build_stand(tmp_path, num_engines=0, upstreams=upstreams, **LADDER))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        world = World(run_layout, session, stand.url, "", stand.secret, "chaos")
+        world = World(run_layout, session, Addresses(stand.url, stand.secret, model="fake"), "chaos")
         target = Target(
             f"{stand.url}/v1/chat/completions", stand.secret, "fake", is_chat=True, ignore_eos=True, timeout_s=5.0
         )
@@ -160,7 +160,7 @@ def test_degraded_answers_are_told_from_full_ones_and_the_ladder_is_followed(tmp
 def test_only_servers_of_the_own_run_are_targets(tmp_path, run_layout, sleeper):
     async def run():
         async with aiohttp.ClientSession() as session:
-            world = World(run_layout, session, "http://127.0.0.1:9", "", "", "chaos")
+            world = World(run_layout, session, Addresses("http://127.0.0.1:9"), "chaos")
             with pytest.raises(ConfigError, match=r"'engin' is no server of this run.*did you mean 'engine'"):
                 await act("kill", world, {"step": "engin"})
             with pytest.raises(ConfigError, match="argument"):

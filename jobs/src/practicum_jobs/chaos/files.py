@@ -15,19 +15,19 @@ from practicum_jobs.chaos.actions import ACTIONS
 from practicum_jobs.chaos.probes import PROBES
 
 _FOLDER = Path(__file__).with_name("experiments")
-USUAL_HYPOTHESIS = Hypothesis(
-    title="Requests are answered in full",
-    probes=[
-        Activity(type="probe", name="the best rung answers", tolerance="full", provider=Provider(func="get_rung")),
-        Activity(
-            type="probe",
-            name="answers are whole and of the model",
-            tolerance={"type": "range", "range": [1.0, 1.0]},
-            provider=Provider(func="measure_full_answers", arguments={"num_requests": 2}),
-        ),
-    ],
+_RUNG = Activity(type="probe", name="the best rung answers", tolerance="full", provider=Provider(func="get_rung"))
+_ANSWERS = Activity(
+    type="probe",
+    name="answers are whole and of the model",
+    tolerance={"type": "range", "range": [1.0, 1.0]},
+    provider=Provider(func="measure_full_answers", arguments={"num_requests": 2}),
 )
-"""The steady state of an experiment that names none."""
+
+
+def get_hypothesis(experiment: Experiment, *, has_ladder: bool) -> Hypothesis:
+    """Return the steady state of an experiment; of one that names none, that requests are answered in full."""
+    usual = Hypothesis(title="Requests are answered in full", probes=[_RUNG, _ANSWERS] if has_ladder else [_ANSWERS])
+    return experiment.hypothesis or usual
 
 
 def list_builtin() -> list[str]:

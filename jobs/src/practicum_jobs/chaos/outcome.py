@@ -72,24 +72,20 @@ def find_tail_s(samples: Sequence[LoadSample]) -> float:
 
 
 def list_findings(
-    samples: Sequence[LoadSample], changes: Sequence[RungChange], last_rung: Rung, settings: Settings
+    samples: Sequence[LoadSample], changes: Sequence[RungChange], last_rung: Rung | None, settings: Settings
 ) -> list[Finding]:
     """List what was found against what must be.
 
     Args:
         samples: Requests of the experiment.
         changes: Steps of the ladder in it.
-        last_rung: The rung at its end.
+        last_rung: The rung at its end; ``None`` where the server has no ladder.
         settings: What is expected.
     """
     num_lost = sum(classify(sample) is Outcome.LOST for sample in samples)
-    deepest = max((change.after for change in changes), key=lambda rung: rung.depth, default=Rung.FULL)
-    returns = count_returns(changes)
     tail_s = find_tail_s(samples)
-    findings = [
+    of_clients = [
         Finding(name="lost", shown=str(num_lost), bound="0", is_met=num_lost == 0),
-        Finding(name="ladder_back", shown=last_rung, bound=Rung.FULL, is_met=last_rung is Rung.FULL),
-        Finding(name="returns", shown=str(returns), bound="<= 1", is_met=returns <= 1),
         Finding(
             name="end_p99",
             shown=f"{tail_s:.2f} s",
@@ -97,9 +93,28 @@ def list_findings(
             is_met=tail_s <= settings.max_e2e_s,
         ),
     ]
+    if settings.min_answered:
+        share = sum(sample.is_ok for sample in samples) / max(len(samples), 1)
+        bound = settings.min_answered
+        found = Finding(name="answered", shown=f"{share:.3f}", bound=f">= {bound:g}", is_met=share >= bound)
+        of_clients.append(found)
+    of_ladder = [] if last_rung is None else _list_ladder_findings(changes, last_rung, settings)
+    return [of_clients[0], *of_ladder, *of_clients[1:]]
+
+
+def _list_ladder_findings(changes: Sequence[RungChange], last_rung: Rung, settings: Settings) -> list[Finding]:
+    deepest = max((change.after for change in changes), key=lambda rung: rung.depth, default=Rung.FULL)
+    returns = count_returns(changes)
+    findings = [
+        Finding(name="ladder_back", shown=last_rung, bound=Rung.FULL, is_met=last_rung is Rung.FULL),
+        Finding(name="returns", shown=str(returns), bound="<= 1", is_met=returns <= 1),
+    ]
     if settings.lowest_rung is not Rung.FULL:
         is_down = deepest.depth >= settings.lowest_rung.depth
-        findings.insert(1, Finding(name="ladder_down", shown=deepest, bound=settings.lowest_rung, is_met=is_down))
+        findings.insert(0, Finding(name="ladder_down", shown=deepest, bound=settings.lowest_rung, is_met=is_down))
+    if settings.deepest_rung is not Rung.APOLOGY:
+        is_above = deepest.depth <= settings.deepest_rung.depth
+        findings.append(Finding(name="ladder_kept", shown=deepest, bound=settings.deepest_rung, is_met=is_above))
     return findings
 
 

@@ -10,14 +10,20 @@ from practicum_jobs.chaos.world import World
 
 
 async def get_rung(world: World) -> str:
-    """Return the rung of the gateway's ladder."""
-    return (await world.read_ladder()).rung
+    """Return the rung of the gateway's ladder.
+
+    Raises:
+        ConfigError: The server has none.
+    """
+    ladder = await world.read_ladder()
+    if ladder is None:
+        raise ConfigError("get_rung: the server has no ladder", "set gateway.ladder=true, or leave the probe out")
+    return ladder.rung
 
 
 async def measure_full_answers(world: World, num_requests: int = 3) -> float:
     """Return the share of so many requests that the model answers as it is asked."""
-    models = await world.list_models()
-    answered = [await world.ask_in_full(models[0]) for _ in range(num_requests)] if models else [False]
+    answered = [await world.ask_in_full() for _ in range(num_requests)]
     return sum(answered) / len(answered)
 
 

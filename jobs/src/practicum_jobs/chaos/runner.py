@@ -12,7 +12,7 @@ from practicum_core.rungs import Rung, RungChange
 from practicum_core.stages.experiments import Activity, Experiment, Finding
 from practicum_core.stages.load_results import LoadSample
 from practicum_jobs.chaos.actions import Undo, act
-from practicum_jobs.chaos.files import USUAL_HYPOTHESIS
+from practicum_jobs.chaos.files import get_hypothesis
 from practicum_jobs.chaos.probes import PROBES, is_within
 from practicum_jobs.chaos.traffic import Traffic
 from practicum_jobs.chaos.world import World
@@ -35,7 +35,8 @@ class Course:
         left_behind: What could not be undone.
         samples: Its requests.
         changes: Steps of the ladder since its start.
-        last_rung: The rung at its end.
+        last_rung: The rung at its end; ``None`` where the server has no ladder.
+        hypothesis: Title of its steady state.
     """
 
     start_s: float
@@ -46,7 +47,8 @@ class Course:
     left_behind: list[str] = field(default_factory=list)
     samples: list[LoadSample] = field(default_factory=list)
     changes: list[RungChange] = field(default_factory=list)
-    last_rung: Rung = Rung.FULL
+    last_rung: Rung | None = None
+    hypothesis: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,19 @@ class Runner:
 
         Raises:
             Stopped: A stop was requested.
-            ConfigError: An action has no such target.
+            ConfigError: An action has no such target, or the server has no ladder that could go down.
             PlatformError: The gateway does not answer, or an action failed.
         """
         course = Course(self._tell_s())
-        probes = (experiment.hypothesis or USUAL_HYPOTHESIS).probes
+        has_ladder = await self.world.read_ladder() is not None
+        if not has_ladder and experiment.configuration.lowest_rung is not Rung.FULL:
+            raise ConfigError(
+                f"'{experiment.title}' expects a ladder to go down, and the server has none",
+                "set gateway.ladder=true, or configuration.lowest_rung: full in the experiment",
+            )
+        hypothesis = get_hypothesis(experiment, has_ladder=has_ladder)
+        course.hypothesis = hypothesis.title
+        probes = hypothesis.probes
         await self._wait_until_steady(probes, course)
         if not course.was_steady:
             return course
@@ -94,7 +104,7 @@ class Runner:
                 await act(activity.provider.func, self.world, activity.provider.arguments)
             await self._wait_for(sending)
             course.samples = sending.result()
-            await self._wait_for_best_rung(number, settings.max_recovery_s, course)
+            await self._wait_until_back(number, settings.max_recovery_s, course, probes)
             course.probed = await self._probe(probes)
             await self._read_changes(course)
         finally:
@@ -105,11 +115,11 @@ class Runner:
             await asyncio.gather(sending, return_exceptions=True)
         return course
 
-    async def _wait_for_best_rung(self, number: int, seconds: float, course: Course) -> None:
-        """Send more requests until the best rung answers, for so long at most."""
+    async def _wait_until_back(self, number: int, seconds: float, course: Course, probes: Sequence[Activity]) -> None:
+        """Send more requests until the best rung answers, or the hypothesis holds, for so long at most."""
         deadline_s = time.monotonic() + seconds
         part = 1
-        while (await self.world.read_ladder()).rung != Rung.FULL and time.monotonic() < deadline_s:
+        while not await self._is_back(probes) and time.monotonic() < deadline_s:
             sending = asyncio.create_task(self.traffic.send(number, _PART_S, part))
             try:
                 await self._wait_for(sending)
@@ -117,6 +127,12 @@ class Runner:
             finally:
                 sending.cancel()
             part += 1
+
+    async def _is_back(self, probes: Sequence[Activity]) -> bool:
+        ladder = await self.world.read_ladder()
+        if ladder is not None:
+            return ladder.rung == Rung.FULL
+        return all(finding.is_met for finding in await self._probe(probes))
 
     async def _do_method(
         self, experiment: Experiment, undos: list[Undo], course: Course, sending: asyncio.Task[list[LoadSample]]
@@ -144,7 +160,8 @@ class Runner:
         """Wait until the ladder has settled and the hypothesis holds; note whether it does."""
         deadline_s = time.monotonic() + self.steady_timeout_s
         while True:
-            is_settled = (await self.world.read_ladder()).is_settled
+            ladder = await self.world.read_ladder()
+            is_settled = ladder is None or ladder.is_settled
             course.probed = await self._probe(probes) if is_settled else []
             course.was_steady = is_settled and all(finding.is_met for finding in course.probed)
             if course.was_steady or time.monotonic() >= deadline_s:
@@ -164,6 +181,8 @@ class Runner:
     async def _read_changes(self, course: Course) -> None:
         """Read the steps of the ladder since the start of an experiment, on the clock of the stage."""
         ladder = await self.world.read_ladder()
+        if ladder is None:
+            return
         offset_s = time.time() - self._tell_s()
         shifted = [one.model_copy(update={"at_s": round(one.at_s - offset_s, 3)}) for one in ladder.changes]
         course.changes = [one for one in shifted if one.at_s >= course.start_s]

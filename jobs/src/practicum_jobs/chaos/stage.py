@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import datetime as dt
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
+import numpy as np
 
-from practicum_core.api_keys import KEY_FILE, KeyLimits, change_key_file, make_key
+from practicum_core.api_keys import KEY_FILE, KeyLimits
 from practicum_core.errors import ConfigError
+from practicum_core.faults import FAULT_KEY_FILE
+from practicum_core.json_files import read_json_or_empty
+from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
+from practicum_core.stage_process import find_server_key
 from practicum_core.stages.base import Failure
 from practicum_core.stages.chaos import ChaosConfig, ChaosRecord
 from practicum_core.stages.experiments import Experiment, ExperimentResult, Verdict
 from practicum_core.stages.load_results import LoadSample
+from practicum_jobs.chaos.commands import build_command
 from practicum_jobs.chaos.files import read_experiment
 from practicum_jobs.chaos.outcome import (
     Outcome,
@@ -32,14 +39,14 @@ from practicum_jobs.chaos.outcome import (
 )
 from practicum_jobs.chaos.runner import Course, Runner
 from practicum_jobs.chaos.traffic import Traffic
-from practicum_jobs.chaos.world import World
+from practicum_jobs.chaos.world import Addresses, World
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.load.fleet import Target, start_fleet
-from practicum_jobs.load.prompts import build_row_prompts
+from practicum_jobs.load.prompts import Prompt, build_row_prompts, write_prompt
+from practicum_jobs.load.server import find_model, hold_key, split_address
 
-_KEY_WAIT_S = 1.5
-"""A gateway looks at its file of keys once a second."""
+_REFUSALS = frozenset({"http_400", "http_404", "http_413", "http_422"})
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
     """
     experiments = [(name, read_experiment(name)) for name in config.experiments]
     zero_s = time.monotonic()
-    with _hold_key(ctx) as key:
+    with hold_key(config, ctx, KeyLimits()) as key:
         trials = asyncio.run(_run_all(config, ctx, experiments, key, zero_s))
     samples = [sample for trial in trials for sample in trial.course.samples]
     changes = [change for trial in trials for change in trial.course.changes]
@@ -87,23 +94,26 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
 async def _run_all(
     config: ChaosConfig, ctx: StageContext, experiments: Sequence[tuple[str, Experiment]], key: str, zero_s: float
 ) -> list[Trial]:
-    prompts = build_row_prompts(load_split(ctx, config.split, config.num_prompts))
+    prompts = _build_prompts(config, ctx)
+    unit = ctx.run.root.parent.name
     trials: list[Trial] = []
+    addresses = _build_addresses(config, ctx, key)
     async with aiohttp.ClientSession(trust_env=False, timeout=aiohttp.ClientTimeout(total=30)) as session:
-        world = World(ctx.run, session, config.url, config.proxy_url, key, ctx.step)
-        models = await world.list_models()
-        if not models:
-            raise ConfigError(f"{config.url}: the gateway knows no model", "wait until a model is loaded behind it")
-        url = f"{config.url.rstrip('/').removesuffix('/v1')}/v1/chat/completions"
-        target = Target(url, key, models[0], is_chat=True, ignore_eos=True, timeout_s=config.timeout_s)
+        world = World(_find_run(config, ctx), session, addresses, ctx.step)
+        url = f"{split_address(config.url)[1]}/chat/completions"
+        target = Target(
+            url, key, addresses.model, is_chat=True, ignore_eos=config.ignore_eos, timeout_s=config.timeout_s
+        )
         async with start_fleet(target, config.num_clients, zero_s) as fleet:
             traffic = Traffic(fleet, prompts, config.rate, config.max_tokens, config.timeout_s, config.seed)
-            await traffic.start()
+            _check_first(config, await traffic.start())
             runner = Runner(world, traffic, config.steady_timeout_s, zero_s, lambda: ctx.is_stop_requested)
             for number, (name, experiment) in enumerate(experiments):
                 ctx.progress(number / len(experiments), experiment.title)
                 course = await runner.run(number, experiment)
-                result = build_result(name, experiment, course, round(time.monotonic() - zero_s, 3))
+                result = build_result(
+                    name, experiment, course, round(time.monotonic() - zero_s, 3), build_command(unit, name, config)
+                )
                 trials.append(Trial(name, experiment, course, result))
                 print(f"{name}: {result.verdict}, {_explain(result)}", flush=True)  # noqa: T201 - the step's log
                 if result.verdict is Verdict.NOT_UNDONE:
@@ -112,21 +122,52 @@ async def _run_all(
     return trials
 
 
-@contextlib.contextmanager
-def _hold_key(ctx: StageContext) -> Iterator[str]:
-    """Give a key of the gateway of this machine, revoked at the end."""
-    path = ctx.experiments / KEY_FILE
-    secret, key = make_key(f"{ctx.step} {ctx.run.root.name}", KeyLimits(), _now())
-    change_key_file(path, lambda file: file.add(key))
-    time.sleep(_KEY_WAIT_S)
-    try:
-        yield secret
-    finally:
-        change_key_file(path, lambda file: file.revoke(key.id, _now()))
+def _build_prompts(config: ChaosConfig, ctx: StageContext) -> list[Prompt]:
+    if config.split:
+        return build_row_prompts(load_split(ctx, config.split, config.num_prompts))
+    rng = np.random.default_rng(config.seed)
+    return [write_prompt(config.prompt_tokens, rng) for _ in range(config.num_prompts)]
 
 
-def build_result(name: str, experiment: Experiment, course: Course, end_s: float) -> ExperimentResult:
-    """Build what came out of an experiment."""
+def _find_run(config: ChaosConfig, ctx: StageContext) -> RunLayout | None:
+    """Return the run whose servers are broken; ``None`` where a server is named that belongs to no run."""
+    if config.service_run:
+        return RunLayout(Path(config.service_run))
+    has_servers = any(ctx.run.stages.glob("*/port.json"))
+    return ctx.run if has_servers else None
+
+
+def _build_addresses(config: ChaosConfig, ctx: StageContext, key: str) -> Addresses:
+    proxy_key = find_server_key(config.proxy_url, os.environ)
+    if config.service_run and config.proxy_url:
+        proxy_key = _read_proxy_key(RunLayout(Path(config.service_run)), config.proxy_url)
+    keys = ctx.experiments / KEY_FILE if config.own_key else None
+    return Addresses(config.url, key, config.proxy_url, proxy_key, find_model(config.url, config, key), keys)
+
+
+def _read_proxy_key(run: RunLayout, url: str) -> str:
+    """Read the key of a fault proxy of another run of this user; empty where it asks for none."""
+    for path in sorted(run.stages.glob(f"*/{FAULT_KEY_FILE}")):
+        if read_json_or_empty(path.with_name("port.json")).get("port") == urlsplit(url).port:
+            return path.read_text(encoding="utf-8")
+    return ""
+
+
+def _check_first(config: ChaosConfig, sample: LoadSample) -> None:
+    """Refuse a server that refuses such requests at all: every experiment would end with errors of the right kind.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if sample.error in _REFUSALS:
+        raise ConfigError(
+            f"{config.url}: the server refuses such a request ({sample.error}): {sample.error_text}",
+            "change max_tokens, prompt_tokens or ignore_eos of the step accordingly",
+        )
+
+
+def build_result(name: str, experiment: Experiment, course: Course, end_s: float, repeat: str) -> ExperimentResult:
+    """Build what came out of an experiment, with the command that repeats it."""
     outcomes = Counter(classify(sample) for sample in course.samples)
     findings = list(course.probed)
     if course.was_steady:
@@ -141,6 +182,8 @@ def build_result(name: str, experiment: Experiment, course: Course, end_s: float
         title_en=experiment.names.en,
         title_zh=experiment.names.zh,
         verdict=decide_verdict(findings, was_steady=course.was_steady, left_behind=course.left_behind),
+        hypothesis=course.hypothesis,
+        method=[one.name for one in experiment.method],
         start_s=course.start_s,
         fault_s=course.fault_s,
         undone_s=course.undone_s,
@@ -156,7 +199,7 @@ def build_result(name: str, experiment: Experiment, course: Course, end_s: float
         down_s=_subtract(downs[0].at_s if downs else None, course.fault_s),
         back_s=_subtract(ups[-1].at_s if ups else None, course.undone_s),
         left_behind=course.left_behind,
-        repeat=f"practicum run availability --set 'chaos.experiments=[\"{name}\"]'",
+        repeat=repeat,
     )
 
 
@@ -205,7 +248,3 @@ def _build_metrics(trials: Sequence[Trial]) -> list[Metric]:
     return [Metric(name=name, value=value) for name, value in counts.items()] + [
         Metric(name=name, value=value, unit="s") for name, value in seconds.items()
     ]
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

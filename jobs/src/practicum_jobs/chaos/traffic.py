@@ -34,8 +34,8 @@ class Traffic:
     timeout_s: float
     seed: int
 
-    async def start(self) -> None:
-        """Send one request and wait for its end: client processes take seconds to be there.
+    async def start(self) -> LoadSample:
+        """Send one request and return what came of it: client processes take seconds to be there.
 
         Raises:
             PlatformError: A client process died.
@@ -43,7 +43,8 @@ class Traffic:
         one = RateStep(
             rate=self.rate, warmup_s=0.0, duration_s=0.1, at_s=[0.0], prompts=[0], max_tokens=[self.max_tokens]
         )
-        await self.fleet.send_rate(0, one, self.prompts, self.timeout_s)
+        sending = await self.fleet.send_rate(0, one, self.prompts, self.timeout_s)
+        return build_samples(0, one, sending)[0]
 
     async def send(self, number: int, seconds: float, part: int = 0) -> list[LoadSample]:
         """Send requests for so long, and wait for their ends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -11,16 +12,17 @@ from typing import Any
 import aiohttp
 import psutil
 
+from practicum_core.api_keys import get_key_id
 from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_similar
 from practicum_core.faults import FAULT_PATH, Fault
 from practicum_core.layout import RunLayout
 from practicum_core.rungs import RungChange
-from practicum_core.stage_process import find_server_key
 from practicum_runtime.child_note import read_child_note
 from practicum_runtime.process_tree import find_process
 
 _TIMEOUT_S = 30.0
 _MAX_TEXT = 300
+_REFUSED = range(400, 500)
 
 
 @dataclass(frozen=True)
@@ -35,34 +37,60 @@ class Ladder:
     changes: list[RungChange]
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Where requests and faults go.
+
+    Attributes:
+        url: Of the gateway, or of any server of OpenAI's API, with or without /v1.
+        key: Of its requests; empty for none.
+        proxy_url: Of the fault proxy; empty where there is none.
+        proxy_key: Of whoever may set a fault.
+        model: That is asked; the first one listed without it.
+        keys: File in which the key of the requests stands; ``None`` where it is not a gateway's of this machine.
+    """
+
+    url: str
+    key: str = ""
+    proxy_url: str = ""
+    proxy_key: str = ""
+    model: str = ""
+    keys: Path | None = None
+
+
 class World:
     """The service under test.
 
     Args:
-        run: The run directory whose servers may be broken.
+        run: The run directory whose servers may be broken; ``None`` where none is known.
         session: Connections.
-        url: Address of the gateway, without /v1.
-        proxy_url: Address of the fault proxy; empty where there is none.
-        key: Of the gateway.
+        addresses: Where requests and faults go.
         own_step: The step that experiments; it is no target.
     """
 
     def __init__(
-        self, run: RunLayout, session: aiohttp.ClientSession, url: str, proxy_url: str, key: str, own_step: str
+        self, run: RunLayout | None, session: aiohttp.ClientSession, addresses: Addresses, own_step: str
     ) -> None:
         self._run = run
         self._session = session
-        self._url = url.rstrip("/").removesuffix("/v1")
-        self._proxy_url = proxy_url.rstrip("/")
-        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._url = addresses.url.rstrip("/").removesuffix("/v1")
+        self._proxy_url = addresses.proxy_url.rstrip("/")
+        self._proxy_key = addresses.proxy_key
+        self._headers = {"authorization": f"Bearer {addresses.key}"} if addresses.key else {}
+        self._addresses = addresses
         self._own_step = own_step
 
     def find_target(self, step: str) -> psutil.Process:
         """Find the process of a server of this run.
 
         Raises:
-            ConfigError: The run has no such server, or it runs elsewhere.
+            ConfigError: No run is known, it has no such server, or that runs elsewhere.
         """
+        if self._run is None:
+            raise ConfigError(
+                f"{step}: no run of yours is known whose servers could be broken",
+                "start the service with `practicum serve`, or name its run with --run",
+            )
         servers = [
             path.name
             for path in sorted(Path(self._run.stages).iterdir())
@@ -79,6 +107,69 @@ class World:
             raise ConfigError(f"no process of {step} runs on this machine", "run the unit on a laptop")
         return process
 
+    def find_listener(self, port: int) -> psutil.Process:
+        """Find the process of this user that listens on a port of this machine, such as a Redis.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        own = os.getuid()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.uids().real != own:
+                    continue
+                found = process.net_connections("tcp")
+                if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in found):
+                    return process
+        raise ConfigError(f"no process of yours listens on port {port} of this machine", "name the port of one")
+
+    def get_own_key(self) -> tuple[Path, str]:
+        """Return the file of the requests' key, and its id there.
+
+        Raises:
+            ConfigError: The requests have no key of a gateway of this machine.
+        """
+        if self._addresses.keys is None:
+            raise ConfigError(
+                "the requests have no key of their own that could be revoked", "use a gateway of this machine"
+            )
+        return self._addresses.keys, get_key_id(self._addresses.key)
+
+    async def is_admitted(self) -> bool:
+        """Whether the gateway takes the key of the requests.
+
+        Raises:
+            PlatformError: It does not answer.
+        """
+        address = f"{self._url}/v1/models"
+        try:
+            async with self._session.get(address, headers=self._headers) as answer:
+                return answer.ok
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _build_error(f"{address}: {error or type(error).__name__}") from error
+
+    async def count_upstream(self) -> int:
+        """Ask the fault proxy how many requests it got.
+
+        Raises:
+            ConfigError: There is no proxy.
+            PlatformError: It does not answer.
+        """
+        address = self._find_proxy()
+        try:
+            async with self._session.get(address) as answer:
+                return int(json.loads(await answer.read())["num_posts"])
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+            raise _build_error(f"{address}: {error or type(error).__name__}") from error
+
+    def _find_proxy(self) -> str:
+        if not self._proxy_url:
+            raise ConfigError(
+                "this service has no fault proxy",
+                "start it with `practicum serve MODEL --with-faults`, or use actions on processes",
+            )
+        return f"{self._proxy_url}{FAULT_PATH}"
+
     async def set_fault(self, fault: Fault | None) -> None:
         """Have the proxy fault requests, or pass all where there is no fault.
 
@@ -86,13 +177,10 @@ class World:
             ConfigError: There is no proxy.
             PlatformError: It does not answer.
         """
-        if not self._proxy_url:
-            raise ConfigError("this service has no fault proxy", "set chaos.proxy_url, or use actions on processes")
-        address = f"{self._proxy_url}{FAULT_PATH}"
+        address = self._find_proxy()
         body = None if fault is None else fault.model_dump_json().encode()
         method = "DELETE" if fault is None else "PUT"
-        key = find_server_key(self._proxy_url, os.environ)
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        headers = {"authorization": f"Bearer {self._proxy_key}"} if self._proxy_key else {}
         try:
             async with self._session.request(method, address, data=body, headers=headers) as answer:
                 if not answer.ok:
@@ -100,43 +188,28 @@ class World:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _build_error(f"{address}: {error or type(error).__name__}") from error
 
-    async def read_ladder(self) -> Ladder:
-        """Ask the gateway for its ladder.
+    async def read_ladder(self) -> Ladder | None:
+        """Ask the gateway for its ladder; ``None`` where it has none, or is another server.
 
         Raises:
-            ConfigError: Its ladder is off.
             PlatformError: It does not answer.
         """
         address = f"{self._url}/ladder"
         try:
             async with self._session.get(address) as answer:
                 body = await answer.read()
-                if answer.status == 404:  # noqa: PLR2004 - HTTP's own number
-                    raise ConfigError(f"{address}: the gateway has no ladder", "set gateway.ladder=true")
+                if answer.status in _REFUSED:
+                    return None
                 page = json.loads(body)
                 changes = [RungChange.model_validate(one) for one in page["changes"]]
                 return Ladder(str(page["rung"]), bool(page["is_settled"]), changes)
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
             raise _build_error(f"{address}: {error or type(error).__name__}") from error
 
-    async def list_models(self) -> list[str]:
-        """List the models of the gateway.
-
-        Raises:
-            PlatformError: It does not answer, or not as OpenAI's API does.
-        """
-        address = f"{self._url}/v1/models"
-        try:
-            async with self._session.get(address, headers=self._headers) as answer:
-                text = await answer.text()
-                return [str(model["id"]) for model in json.loads(text)["data"]]
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            raise _build_error(f"{address}: {error or type(error).__name__}") from error
-
-    async def ask_in_full(self, model: str, timeout_s: float = _TIMEOUT_S) -> bool:
-        """Ask the gateway one short question; return whether the model answered it, as it was asked."""
+    async def ask_in_full(self, timeout_s: float = _TIMEOUT_S) -> bool:
+        """Ask one short question; return whether the model answered it, as it was asked."""
         body: dict[str, Any] = {
-            "model": model,
+            "model": self._addresses.model,
             "messages": [{"role": "user", "content": "Say ok."}],
             "max_tokens": 4,
         }

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator
 
 import aiohttp
 from aiohttp import web
@@ -25,19 +30,38 @@ class FaultProxy:
         key: Bearer token of whoever may set a fault; empty where anybody may. Engines check their requests themselves.
 
     Attributes:
-        fault: What it does now.
+        num_posts: Requests of clients, hit or not, since the start.
         num_passed: Requests that passed as they were.
         num_hit: Requests that a fault hit.
     """
 
     def __init__(self, upstream: str, key: str = "") -> None:
-        self.fault = Fault()
+        self.num_posts = 0
         self.num_passed = 0
         self.num_hit = 0
         self._upstream = upstream.rstrip("/").removesuffix("/v1")
         self._key = key
-        self._num_posts = 0
+        self._fault = Fault()
+        self._ends_s = 0.0
+        self._is_over = asyncio.Event()
+        self._num_since_fault = 0
+        self._num_parts = 0
         self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def fault(self) -> Fault:
+        """What it does now."""
+        if self._fault.kind is not FaultKind.NONE and time.monotonic() >= self._ends_s:
+            self._change(Fault())
+        return self._fault
+
+    def _change(self, fault: Fault) -> None:
+        self._fault = fault
+        self._ends_s = time.monotonic() + fault.for_s
+        self._num_since_fault = self._num_parts = 0
+        # What an earlier fault holds goes on.
+        self._is_over.set()
+        self._is_over = asyncio.Event()
 
     def build_app(self) -> web.Application:
         """Build the application; its connections are closed with it."""
@@ -70,20 +94,19 @@ class FaultProxy:
 
     async def _tell_fault(self, request: web.Request) -> web.Response:
         del request
-        return web.json_response(self.fault.model_dump(mode="json"))
+        return web.json_response({**self.fault.model_dump(mode="json"), "num_posts": self.num_posts})
 
     async def _set_fault(self, request: web.Request) -> web.Response:
         self._require_key(request)
         try:
-            self.fault = Fault.model_validate_json(await request.read())
+            self._change(Fault.model_validate_json(await request.read()))
         except ValidationError as error:
             return web.json_response({"error": json.loads(error.json(include_url=False))}, status=400)
-        self._num_posts = 0
         return await self._tell_fault(request)
 
     async def _clear_fault(self, request: web.Request) -> web.Response:
         self._require_key(request)
-        self.fault = Fault()
+        self._change(Fault())
         return await self._tell_fault(request)
 
     def _require_key(self, request: web.Request) -> None:
@@ -93,11 +116,14 @@ class FaultProxy:
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         fault = self._choose_fault(request)
+        if fault.kind is not FaultKind.LOSS:
+            await asyncio.sleep(fault.wait_s)
         if fault.kind is FaultKind.ERRORS:
             # As a framework answers an exception: without the shape of OpenAI's errors.
             return web.Response(status=fault.status, text="Internal Server Error")
-        if fault.kind is FaultKind.SLOW_FIRST_TOKEN:
-            await asyncio.sleep(fault.delay_s)
+        if fault.kind is FaultKind.RESET:
+            reset(request.transport)
+            return web.Response(status=502)
         if self._session is None:
             raise RuntimeError("the proxy was not started")
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_HEADERS}
@@ -116,29 +142,86 @@ class FaultProxy:
 
     def _choose_fault(self, request: web.Request) -> Fault:
         """Return what happens to a request; questions about the engine itself pass."""
-        if request.method != "POST" or self.fault.kind is FaultKind.NONE:
+        fault = self.fault
+        is_post = request.method == "POST"
+        self.num_posts += is_post
+        if not is_post or fault.kind in (FaultKind.NONE, FaultKind.REFUSED):
             self.num_passed += 1
             return Fault()
-        self._num_posts += 1
-        if self._num_posts % self.fault.every:
+        self._num_since_fault += 1
+        if self._num_since_fault % fault.every and not fault.hits_all:
             self.num_passed += 1
             return Fault()
         self.num_hit += 1
-        return self.fault
+        return fault
 
     async def _answer(self, request: web.Request, answer: aiohttp.ClientResponse, fault: Fault) -> web.StreamResponse:
         headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_HEADERS}
         response = web.StreamResponse(status=answer.status, headers=headers)
         await response.prepare(request)
         num_chunks = 0
-        async for chunk in answer.content.iter_any():
+        async for chunk in self._delay(answer.content.iter_any(), fault):
             if num_chunks == fault.after_chunks and fault.kind is FaultKind.CUT:
                 if request.transport is not None:
                     request.transport.abort()
                 return response
             if num_chunks == fault.after_chunks and fault.kind is FaultKind.MALFORMED:
                 await response.write(_BROKEN_EVENT)
+            if num_chunks == fault.after_chunks and fault.kind is FaultKind.STALL:
+                await self._wait_for_end()
             num_chunks += 1
             await response.write(chunk)
         await response.write_eof()
         return response
+
+    async def _delay(self, chunks: AsyncIterator[bytes], fault: Fault) -> AsyncIterator[bytes]:
+        """Give the parts of an answer as they come, or late where the way is long or loses some."""
+        if fault.kind is FaultKind.LATENCY:
+            async for chunk in _shift(chunks, fault.wait_s):
+                yield chunk
+            return
+        async for chunk in chunks:
+            self._num_parts += 1
+            if fault.kind is FaultKind.LOSS and self._num_parts % fault.every == 0:
+                await asyncio.sleep(fault.wait_s)
+            yield chunk
+
+    async def _wait_for_end(self) -> None:
+        """Wait until the fault of now ends, or another begins."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._ends_s - time.monotonic()):
+                await self._is_over.wait()
+
+
+async def _shift(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """Give every part so much later than it came; parts that came apart stay as far apart."""
+    queue: asyncio.Queue[tuple[float, bytes | None]] = asyncio.Queue()
+
+    async def read() -> None:
+        try:
+            async for chunk in chunks:
+                queue.put_nowait((time.monotonic() + seconds, chunk))
+        finally:
+            queue.put_nowait((time.monotonic() + seconds, None))
+
+    reading = asyncio.create_task(read())
+    try:
+        while True:
+            due_s, chunk = await queue.get()
+            await asyncio.sleep(due_s - time.monotonic())
+            if chunk is None:
+                break
+            yield chunk
+        await reading
+    finally:
+        reading.cancel()
+
+
+def reset(transport: asyncio.Transport | None) -> None:
+    """End a connection with RST: what was not read is lost, and the other side gets an error."""
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

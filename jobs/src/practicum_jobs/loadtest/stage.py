@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from practicum_core.api_keys import KeyLimits
 from practicum_core.atomic import write_text_atomic
 from practicum_core.errors import Stopped
 from practicum_core.stages.loadtest import (
@@ -31,9 +32,10 @@ from practicum_jobs.load.levels import build_level
 from practicum_jobs.load.measurement import Measured, SelfCheck, open_bench
 from practicum_jobs.load.schedule import Plan, RateStep
 from practicum_jobs.load.scrape import Page
+from practicum_jobs.load.server import hold_key, split_address
 from practicum_jobs.load.timeline import build_timeline
 from practicum_jobs.loadtest.outcome import Outcome, build_failures, build_metrics
-from practicum_jobs.loadtest.server import find_target, hold_key, split_address, try_request
+from practicum_jobs.loadtest.server import find_target, try_request
 from practicum_jobs.scoring.intervals import Bootstrap, Interval
 
 _NUM_RESAMPLES = 1000
@@ -60,7 +62,12 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
         Stopped: A stop was requested.
     """
     plan = _build_plan(config, ctx)
-    with hold_key(config, ctx) as key:
+    limits = KeyLimits(
+        requests_per_minute=config.own_key_requests_per_minute,
+        tokens_per_minute=config.own_key_tokens_per_minute,
+        concurrent_requests=config.own_key_concurrent_requests,
+    )
+    with hold_key(config, ctx, limits) as key:
         target = find_target(config, key)
         longest = max(plan.prompts, key=lambda prompt: len(prompt.text))
         try_request(target, target.encode_prompt(longest), config.max_tokens)

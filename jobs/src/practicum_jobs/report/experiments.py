@@ -9,6 +9,8 @@ from practicum_core.stages.experiments import (
     ExperimentResult,
     ExperimentsRecord,
     Finding,
+    RungQuality,
+    RungsRecord,
     RungUse,
     TimePoint,
     Verdict,
@@ -34,9 +36,11 @@ _TONES: dict[Verdict, Tone] = {
 def build_experiments_section(pack: Pack) -> Section | None:
     """Build the section of experiments on a service; ``None`` where the run made none."""
     records = pack.files.list_records(ExperimentsRecord)
-    if not records:
-        return None
+    measured = pack.files.list_records(RungsRecord)
     blocks = [block for record in records for block in _build_blocks(record)]
+    blocks += [block for record in measured for block in _build_qualities(record)]
+    if not blocks:
+        return None
     return Section("experiments", SECTIONS["experiments"], blocks, READING["experiments"])
 
 
@@ -65,6 +69,30 @@ def _build_blocks(record: ExperimentsRecord) -> list[Block]:
     details = [block for one in record.results for block in _build_details(one)]
     blocks.append(Disclosure(EXPERIMENTS["details"], details))
     return blocks
+
+
+def _build_qualities(record: RungsRecord) -> list[Block]:
+    names = ("quality", "answered", "e2e_p50", "e2e_p95", "tokens_in", "tokens_out", "above_next")
+    columns = [Column(EXPERIMENTS["rung"]), *(Column(EXPERIMENTS[name], "number") for name in names)]
+    rows = [_build_quality(one) for one in record.qualities]
+    worse = [EXPERIMENTS["worse"].format(rung=RUNG_TITLES[one.rung]) for one in record.qualities if one.is_worse]
+    return [Table(EXPERIMENTS["qualities"], columns, rows), *(Notice(text, "bad") for text in worse)]
+
+
+def _build_quality(one: RungQuality) -> list[Cell | Text]:
+    above = "–"
+    if one.above_next is not None:
+        above = f"{one.above_next:+.3f} ({one.above_next_low or 0:+.3f} … {one.above_next_high or 0:+.3f})"
+    return [
+        RUNG_TITLES[one.rung],
+        f"{one.quality:.3f} ({one.quality_low:.3f} … {one.quality_high:.3f})",
+        f"{one.num_answered} / {one.num_rows}",
+        format_duration(one.e2e_p50_s),
+        format_duration(one.e2e_p95_s),
+        f"{one.prompt_tokens:.1f}",
+        f"{one.completion_tokens:.1f}",
+        Cell(above, "number", tone="bad" if one.is_worse else "plain"),
+    ]
 
 
 def build_timeline_chart(name: str, timeline: Sequence[TimePoint], result: ExperimentResult) -> Chart:
@@ -101,9 +129,14 @@ def _build_row(result: ExperimentResult) -> list[Cell | Text]:
 
 def _build_details(result: ExperimentResult) -> list[Block]:
     title = _get_title(result)
+    plan: list[list[Cell | Text]] = [[EXPERIMENTS["method"], step] for step in result.method]
+    if result.hypothesis:
+        plan.insert(0, [EXPERIMENTS["hypothesis"], result.hypothesis])
+    columns = [Column(EXPERIMENTS["part"]), Column(EXPERIMENTS["text"])]
+    planned: list[Block] = [Table(EXPERIMENTS["plan"].format(title=title), columns, plan)] if plan else []
     columns = [Column(EXPERIMENTS["finding"]), Column(EXPERIMENTS["found"]), Column(EXPERIMENTS["bound"])]
     rows = [_build_finding(one) for one in result.findings]
-    blocks: list[Block] = [Table(EXPERIMENTS["findings"].format(title=title), columns, rows)] if rows else []
+    blocks = planned + ([Table(EXPERIMENTS["findings"].format(title=title), columns, rows)] if rows else [])
     if result.changes:
         columns = [Column(EXPERIMENTS["at"], "number"), Column(EXPERIMENTS["step"]), Column(EXPERIMENTS["reason"])]
         steps: list[list[Cell | Text]] = [

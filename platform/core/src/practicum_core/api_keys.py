@@ -76,6 +76,11 @@ class KeyFile(BaseModel):
         revoked = found.model_copy(update={"revoked_at": now})
         return KeyFile(keys=tuple(revoked if key is found else key for key in self.keys))
 
+    def restore(self, key_id: str) -> KeyFile:
+        """Return the file with a key valid again; the file as it is where the key is not there."""
+        keys = (key.model_copy(update={"revoked_at": None}) if key.id == key_id else key for key in self.keys)
+        return KeyFile(keys=tuple(keys))
+
     def revoke_if_valid(self, key_id: str, now: str) -> KeyFile:
         """Return the file with a key revoked; the file as it is where the key was revoked before, or is not there."""
         is_valid = any(key.id == key_id and key.revoked_at is None for key in self.keys)
@@ -91,6 +96,15 @@ def make_key(owner: str, limits: KeyLimits, now: str) -> tuple[str, ApiKey]:
     key_id = secrets.token_hex(4)
     secret = f"{_PREFIX}{key_id}-{secrets.token_urlsafe(32)}"
     return secret, ApiKey(id=key_id, owner=owner, sha256=hash_key(secret), created_at=now, limits=limits)
+
+
+def get_key_id(secret: str) -> str:
+    """Return the id in a key; empty where it is none of a gateway.
+
+    >>> get_key_id("sk-practicum-0a1b2c3d-x-y"), get_key_id("other")
+    ('0a1b2c3d', '')
+    """
+    return secret.removeprefix(_PREFIX).partition("-")[0] if secret.startswith(_PREFIX) else ""
 
 
 def hash_key(secret: str) -> str:

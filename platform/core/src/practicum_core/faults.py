@@ -10,6 +10,10 @@ FAULT_PATH = "/faults"
 """Path of the proxy at which the fault is set (PUT), cleared (DELETE) and shown (GET)."""
 
 
+FAULT_KEY_FILE = "fault_key"
+"""In the folder of the proxy's step while it runs: the key of whoever may set a fault, readable by its owner alone."""
+
+
 class FaultKind(StrEnum):
     """What happens to an answer."""
 
@@ -23,6 +27,19 @@ class FaultKind(StrEnum):
     """It breaks off in its middle."""
     MALFORMED = "malformed"
     """An event in its middle is half of a JSON text."""
+    STALL = "stall"
+    """Nothing more of it comes until the fault ends, as when a network is cut in two."""
+    RESET = "reset"
+    """The connection is reset (RST) in its place."""
+    REFUSED = "refused"
+    """Connections are refused, and open ones end: nobody listens there for as long as the fault lasts."""
+    LATENCY = "latency"
+    """The request and every part of the answer are late by the same time, as over a long way."""
+    LOSS = "loss"
+    """Some parts of answers are late, and with them all that follows: TCP sends a lost packet again."""
+
+
+_USUAL_DELAYS_S = {FaultKind.SLOW_FIRST_TOKEN: 10.0, FaultKind.LATENCY: 0.2, FaultKind.LOSS: 0.3}
 
 
 class Fault(BaseModel):
@@ -31,7 +48,28 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: FaultKind = FaultKind.NONE
-    delay_s: float = Field(default=10.0, gt=0, le=3600, description="Of slow_first_token.")
+    delay_s: float | None = Field(
+        default=None, gt=0, le=3600, description="Of slow_first_token (10), errors (0), latency (0.2), loss (0.3)."
+    )
     status: int = Field(default=500, ge=500, le=599, description="Of errors.")
-    after_chunks: int = Field(default=2, ge=0, le=10_000, description="Of cut and malformed.")
-    every: int = Field(default=1, ge=1, le=1000, description="Every how many requests are hit.")
+    after_chunks: int = Field(default=2, ge=0, le=10_000, description="Of cut, malformed and stall.")
+    every: int = Field(
+        default=1, ge=1, le=1000, description="Every how many requests are hit; of loss, every how many parts."
+    )
+    for_s: float = Field(
+        default=600.0, gt=0, le=3600, description="It ends by itself after so long, whatever became of who set it."
+    )
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds that something is late.
+
+        >>> Fault(kind="latency").wait_s, Fault(kind="latency", delay_s=1).wait_s, Fault(kind="errors").wait_s
+        (0.2, 1.0, 0.0)
+        """
+        return _USUAL_DELAYS_S.get(self.kind, 0.0) if self.delay_s is None else self.delay_s
+
+    @property
+    def hits_all(self) -> bool:
+        """Whether it is of the way to the engine, and so of every request."""
+        return self.kind in (FaultKind.LATENCY, FaultKind.LOSS)

@@ -25,6 +25,7 @@ from practicum_core.weekjob import Serving, WeekJob
 from practicum_runtime.stop_request import StopRequest
 
 _UNIT = "service"
+_BREAKABLE_UNIT = "breakable-service"
 _OWNER = "serve "
 _START_TIME = dt.timedelta(minutes=1)
 """A key is made a moment before the run is held."""
@@ -34,11 +35,19 @@ _START_TIME = dt.timedelta(minutes=1)
 @click.argument("model", metavar="MODEL")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the gateway; any free one without it.")
 @click.option("--no-key", is_flag=True, help="Answer requests without a key; only this machine can reach the gateway.")
+@click.option("--with-faults", is_flag=True, help="With the ladder and a fault proxy, for `practicum chaos`.")
 @click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="An option of a step; repeatable.")
 @experiments_option
 @click.option("--json", "as_json", is_flag=True, help="Print address and key as one line of JSON.")
 def serve(
-    *, model: str, port: int | None, no_key: bool, overrides: tuple[str, ...], experiments: Path, as_json: bool
+    *,
+    model: str,
+    port: int | None,
+    no_key: bool,
+    with_faults: bool,
+    overrides: tuple[str, ...],
+    experiments: Path,
+    as_json: bool,
 ) -> int:
     """Serve MODEL with vLLM behind the gateway, on this machine, until Ctrl-C.
 
@@ -47,8 +56,9 @@ def serve(
     `practicum key make` makes others.
     """
     secret, key = make_key(_OWNER, KeyLimits(), _now())
-    weekjob = _build_weekjob(model, overrides, "" if no_key else key.id)
-    step = _get_outer_step()
+    unit = _BREAKABLE_UNIT if with_faults else _UNIT
+    weekjob = _build_weekjob(unit, model, overrides, "" if no_key else key.id)
+    step = _get_outer_step(unit)
     if port is not None:
         require_free_port(port)
     path = start_run(experiments, weekjob)
@@ -81,16 +91,16 @@ def _revoke_leftovers(file: KeyFile, runs: Path) -> KeyFile:
     return file
 
 
-def _build_weekjob(model: str, overrides: tuple[str, ...], key_id: str) -> WeekJob:
-    step = _get_outer_step()
+def _build_weekjob(unit: str, model: str, overrides: tuple[str, ...], key_id: str) -> WeekJob:
+    step = _get_outer_step(unit)
     extra = {f"{step}.session_key": key_id} if key_id else {f"{step}.require_key": False}
-    [weekjob] = build_weekjobs((_UNIT,), RunRequest(overrides=overrides, model=model, extra_set=extra))
+    [weekjob] = build_weekjobs((unit,), RunRequest(overrides=overrides, model=model, extra_set=extra))
     return weekjob.model_copy(update={"spec": weekjob.spec.model_copy(update={"serving": Serving(keep=True)})})
 
 
-def _get_outer_step() -> str:
+def _get_outer_step(unit: str) -> str:
     """Return the step that clients ask, the last of the unit."""
-    return TOOLS[_UNIT].steps[-1].name
+    return TOOLS[unit].steps[-1].name
 
 
 def _now() -> str:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import StageConfig
 from practicum_core.stages.experiments import ExperimentsRecord
-from practicum_core.stages.server_addresses import check_server_address, is_own_address
+from practicum_core.stages.server_access import ServerAccessConfig
+from practicum_core.stages.server_addresses import check_server_address
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
 
-class ChaosConfig(StageConfig):
+class ChaosConfig(ServerAccessConfig):
     """Which experiments, and the load beside them. Times are in seconds."""
 
-    url: str = Field(default="step:gateway", description="Address of the gateway, whose ladder is on.")
+    url: str = Field(default="step:gateway", description="Address of the gateway, or of any server of OpenAI's API.")
     proxy_url: str = Field(default="step:faultproxy", description="Address of the fault proxy; none without it.")
+    service_run: str = Field(
+        default="", description="Run directory of the servers that are broken; the run of this step without it."
+    )
+    own_key: bool = Field(
+        default=True, description="Make a key for the gateway of this machine, and revoke it at the end."
+    )
     experiments: tuple[str, ...] = Field(
         default=("kill", "hang", "slow-first-token", "errors", "cut", "malformed"),
         min_length=1,
@@ -28,7 +35,13 @@ class ChaosConfig(StageConfig):
     )
     rate: float = Field(default=2.0, gt=0, le=1000, description="Requests per second beside the experiments.")
     max_tokens: int = Field(default=24, ge=1, description="Tokens of an answer.")
-    split: str = Field(default="test", description="Split of the run's data whose prompts are sent.")
+    ignore_eos: bool = Field(
+        default=True, description="Answers of exactly max_tokens, with engines that know the option of that name."
+    )
+    split: str | None = Field(default="test", description="Split of the run's data whose prompts are sent.")
+    prompt_tokens: int = Field(
+        default=32, ge=1, le=100_000, description="Without a split: words of a generated prompt, about a token each."
+    )
     num_prompts: int = Field(default=64, ge=1, le=10_000, description="Prompts at most; they are sent in turn.")
     num_clients: int = Field(default=1, ge=1, le=16, description="Client processes.")
     timeout_s: float = Field(default=40.0, gt=0, description="For a request of the load.")
@@ -37,18 +50,18 @@ class ChaosConfig(StageConfig):
     @field_validator("url", "proxy_url")
     @classmethod
     def _check_address(cls, url: str) -> str:
-        return check_server_address(url, "url") if url else url
+        return check_server_address(url, "key_variable") if url else url
 
     @model_validator(mode="after")
-    def _check_owner(self) -> ChaosConfig:
-        foreign = [url for url in (self.url, self.proxy_url) if url and not is_own_address(url)]
-        if foreign:
-            raise ValueError(f"{foreign[0]} is neither on this machine nor in the own cluster: faults are for your own")
+    def _check_owner(self) -> Self:
+        if not self.url:
+            raise ValueError("url: name the server")
+        self.check_access((self.url, self.proxy_url), "faults are for your own")
         return self
 
     def list_splits(self) -> tuple[str, ...]:
         """List the split whose prompts are sent."""
-        return (self.split,)
+        return (self.split,) if self.split else ()
 
 
 class ChaosRecord(ExperimentsRecord):

@@ -65,6 +65,10 @@ class Settings(BaseModel):
         default=120.0, ge=0, le=3600, description="More load after that, until the best rung answers again."
     )
     lowest_rung: Rung = Field(default=Rung.FULL, description="The ladder must go down to this rung at least.")
+    deepest_rung: Rung = Field(default=Rung.APOLOGY, description="The ladder must not go below this rung.")
+    min_answered: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the requests that must be answered, by any rung."
+    )
     max_e2e_s: float = Field(default=30.0, gt=0, description="Within which 99 of 100 requests must end, well or not.")
 
 
@@ -132,6 +136,8 @@ class ExperimentResult(BaseModel):
     title_en: str
     title_zh: str
     verdict: Verdict
+    hypothesis: str = Field(default="", description="Title of the steady state.")
+    method: list[str] = Field(default_factory=list, description="Names of its actions and probes, in order.")
     start_s: float
     fault_s: float | None = Field(default=None, description="When its first action was done.")
     undone_s: float | None = Field(default=None, description="When its last action was taken back.")
@@ -181,3 +187,32 @@ class ExperimentsRecord(StageRecord):
     results: list[ExperimentResult]
     timeline: list[TimePoint] = Field(default_factory=list)
     rungs: list[RungUse] = Field(default_factory=list, description="By the rungs that answered, best first.")
+
+
+class RungQuality(BaseModel):
+    """What one rung is worth on the same rows, what it takes, and what it costs. Means are over all rows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rung: Rung
+    num_rows: int
+    num_answered: int = Field(description="Rows that got an answer; the others count 0.")
+    quality: float = Field(ge=0, le=1, description="Mean score: fields that are right, or the grade of the scorer.")
+    quality_low: float
+    quality_high: float
+    e2e_p50_s: float
+    e2e_p95_s: float
+    prompt_tokens: float = Field(description="Of a request, as the engine counted them; 0 without an engine.")
+    completion_tokens: float
+    above_next: float | None = Field(
+        default=None, description="Its quality minus that of the next lower rung, paired by row; none of the lowest."
+    )
+    above_next_low: float | None = None
+    above_next_high: float | None = None
+    is_worse: bool = Field(default=False, description="Whether it is worse than the next lower rung for certain.")
+
+
+class RungsRecord(StageRecord):
+    """Base of records of stages that measure rungs; the evidence pack has a table for them."""
+
+    qualities: list[RungQuality] = Field(description="By rungs, best first.")

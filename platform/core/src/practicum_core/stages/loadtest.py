@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import OptionalDataUri, StageConfig, StageRecord
+from practicum_core.stages.base import OptionalDataUri, StageRecord
 from practicum_core.stages.load_results import (
     HOW_TO_READ,
     Bottleneck,
@@ -27,7 +27,8 @@ from practicum_core.stages.load_results import (
     explain_no_failures,
     group_requests,
 )
-from practicum_core.stages.server_addresses import check_server_address, is_own_address
+from practicum_core.stages.server_access import ServerAccessConfig
+from practicum_core.stages.server_addresses import check_server_address
 from practicum_core.stages.spec import Export, SampleSpec, StageSpec
 from practicum_core.stages.titles import MetricTitle, figure, key_figure
 from practicum_core.texts import Bilingual
@@ -64,7 +65,7 @@ SERVER_METRICS = "server_metrics.jsonl"
 """Below the step's folder: lines of :class:`ServerMetrics`."""
 
 
-class LoadtestConfig(StageConfig):
+class LoadtestConfig(ServerAccessConfig):
     """Which server is asked, what, and how often. Times are in seconds.
 
     Requests are sent when they are scheduled, whether earlier ones were answered or not (an open loop).
@@ -73,19 +74,6 @@ class LoadtestConfig(StageConfig):
     url: str = Field(default="step:gateway", description="Address of the server, with or without /v1.")
     engine_url: str = Field(
         default="", description="Address of the engine behind it, whose metrics are read; url alone without it."
-    )
-    i_own_this_server: bool = Field(
-        default=False, description="Allows a server that is neither on this machine nor in the own cluster."
-    )
-    served_model: str = Field(
-        default="", description="Name of the model at the server; the first one listed without it."
-    )
-    key_variable: str | None = Field(
-        default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Environment variable that holds the key."
-    )
-    key_file: str | None = Field(default=None, description="File that holds the key.")
-    own_key: bool = Field(
-        default=False, description="Make a key for the gateway of this run, and revoke it at the end."
     )
     own_key_requests_per_minute: int | None = Field(default=None, ge=1, description="Limit of that key.")
     own_key_tokens_per_minute: int | None = Field(default=None, ge=1, description="Limit of that key.")
@@ -183,20 +171,13 @@ class LoadtestConfig(StageConfig):
     def _check_whole(self) -> Self:
         if not self.url:
             raise ValueError("url: name the server")
-        foreign = [url for url in (self.url, self.engine_url) if url and not is_own_address(url)]
-        if foreign and not self.i_own_this_server:
-            raise ValueError(
-                f"{foreign[0]} is neither on this machine nor in the own cluster, and a load test can bring a server "
-                "down: set i_own_this_server (--i-own-this-server) if it is yours"
-            )
+        self.check_access((self.url, self.engine_url), "a load test can bring a server down")
         if (self.load == "trace") != (self.trace is not None):
             raise ValueError("load trace and the option trace belong together")
         if self.schedule is not None and (self.trace is not None or self.search_steps):
             raise ValueError(
                 "a schedule that is sent again has its own times and rates: leave trace and search_steps out"
             )
-        if sum((self.key_variable is not None, self.key_file is not None, self.own_key)) > 1:
-            raise ValueError("key_variable, key_file and own_key: give one of them")
         if self.stated_rate is not None and self.stated_rate not in self.rates:
             raise ValueError("stated_rate must be one of rates")
         if self.slo_ttft_s is None and self.slo_tpot_s is None and self.slo_e2e_s is None:

@@ -10,7 +10,7 @@ from practicum_core.gates import Comparison, GateSpec
 from practicum_core.units.shared_steps import REPORT, SNAPSHOT
 from practicum_core.units.unit import Step, Unit, build_gate
 
-_GATEWAY: Mapping[str, Any] = {
+BREAKABLE_GATEWAY: Mapping[str, Any] = {
     "upstreams": [{"name": "engine", "url": "step:faultproxy"}],
     "ladder": True,
     "knowledge": "builtin:tickets",
@@ -24,6 +24,7 @@ _GATEWAY: Mapping[str, Any] = {
     "ladder_settle_s": 10.0,
     "probe_timeout_s": 3.0,
 }
+"""Options of a gateway with a ladder, behind which a fault proxy stands."""
 
 
 def _list_steps(**chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 - options of the stage
@@ -31,7 +32,7 @@ def _list_steps(**chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 - options of 
         SNAPSHOT,
         Step("serve", "serve", quick={"max_num_seqs": 16}, needs=("snapshot",)),
         Step("faultproxy", "faultproxy", needs=("serve",)),
-        Step("gateway", "gateway", config=_GATEWAY, needs=("faultproxy",)),
+        Step("gateway", "gateway", config=BREAKABLE_GATEWAY, needs=("faultproxy",)),
         Step("chaos", "chaos", config=chaos, quick={"rate": 1.5}, needs=("gateway", "faultproxy", "serve")),
         replace(REPORT, config={"max_samples": 12}),
     )
@@ -41,7 +42,7 @@ def _build_gate(name: str, metric: str, comparison: Comparison, threshold: float
     return build_gate(name, "chaos", metric, comparison, threshold, en, zh)
 
 
-_GATES = (
+AVAILABILITY_GATES = (
     _build_gate(
         "all_steady",
         "num_not_steady",
@@ -100,7 +101,7 @@ AVAILABILITY = Unit(
     "在负载下主动制造故障，证明服务逐级降级而不是失败，并能自行恢复。",
     ("W8.3", "W8.4"),
     _list_steps(),
-    _GATES,
+    AVAILABILITY_GATES,
 )
 AVAILABILITY_BRIEF = Unit(
     "availability-brief",
@@ -110,6 +111,6 @@ AVAILABILITY_BRIEF = Unit(
     "在负载下杀死推理引擎，证明用户在恢复之前始终能得到回答或明确的错误。",
     ("V8.3",),
     _list_steps(experiments=["kill", "errors"]),
-    _GATES,
+    AVAILABILITY_GATES,
     merges=("availability",),
 )

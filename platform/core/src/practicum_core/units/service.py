@@ -1,8 +1,9 @@
-"""Units of one server: a model behind the gateway for as long as it is wanted, and the load test of any server."""
+"""Units of one server: a model behind the gateway as long as it is wanted, and load tests and faults of any server."""
 
 from __future__ import annotations
 
-from practicum_core.units.shared_steps import CLIENT_KEPT_UP
+from practicum_core.units.availability import AVAILABILITY_GATES, BREAKABLE_GATEWAY
+from practicum_core.units.shared_steps import CLIENT_KEPT_UP, REPORT
 from practicum_core.units.unit import Step, Unit
 
 SERVICE = Unit(
@@ -15,6 +16,20 @@ SERVICE = Unit(
     (Step("serve", "serve"), Step("gateway", "gateway", needs=("serve",))),
 )
 """What ``practicum serve`` runs."""
+BREAKABLE_SERVICE = Unit(
+    "breakable-service",
+    "A model in service, to be broken",
+    "可注入故障的模型服务",
+    "Answer OpenAI's HTTP API with a model, behind a gateway with a degradation ladder and a fault proxy.",
+    "在带有降级阶梯和故障代理的网关后，用模型提供 OpenAI 接口。",
+    ("W8.3",),
+    (
+        Step("serve", "serve"),
+        Step("faultproxy", "faultproxy", needs=("serve",)),
+        Step("gateway", "gateway", config=BREAKABLE_GATEWAY, needs=("faultproxy",)),
+    ),
+)
+"""What ``practicum serve --with-faults`` runs."""
 LOAD_TEST = Unit(
     "load-test",
     "Load test of a server",
@@ -26,3 +41,21 @@ LOAD_TEST = Unit(
     (CLIENT_KEPT_UP,),
 )
 """What ``practicum loadtest`` runs."""
+CHAOS_TEST = Unit(
+    "chaos-test",
+    "Faults in a server on purpose",
+    "主动故障实验",
+    "Break a server on purpose, under load, and find out what its users get.",
+    "在负载下主动制造故障，查明用户得到什么。",
+    ("P.6",),
+    (
+        Step(
+            "chaos",
+            "chaos",
+            config={"url": "http://127.0.0.1:8080", "proxy_url": "", "split": None, "own_key": False},
+        ),
+        REPORT,
+    ),
+    AVAILABILITY_GATES,
+)
+"""What ``practicum chaos`` runs."""
