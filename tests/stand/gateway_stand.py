@@ -16,6 +16,7 @@ from fake_engine import FakeEngine, Settings, serve_engine
 from practicum_core.api_keys import KeyLimits, change_key_file, make_key
 from practicum_core.rungs import RUNG_FILE
 from practicum_core.stages.gateway import GatewayConfig
+from practicum_core.trace_names import TRACE_FILE
 from practicum_gateway.app import Gateway
 from practicum_gateway.stage import build_admission, build_server_config, serve
 
@@ -94,6 +95,10 @@ async def build_stand(folder: Path, settings: Settings | None = None, num_engine
         config = GatewayConfig(**{"drain_s": 2, **options})
         pin_file = folder / RUNG_FILE
         gateway = Gateway(config, [keys], admission=build_admission(config), pin_file=pin_file, resolve=resolve)
+        if config.traces:
+            from practicum_gateway.tracing import build_traces  # noqa: PLC0415 - OpenTelemetry, only where it is used
+
+            gateway.traces = build_traces(config, folder / TRACE_FILE, time.monotonic)
         port = find_port()
         server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
         server.capture_signals = contextlib.nullcontext

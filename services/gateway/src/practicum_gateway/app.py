@@ -17,6 +17,7 @@ from practicum_core.rungs import RUNG_FILE, Rung
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_core.stages.upstreams import UpstreamConfig
 from practicum_gateway.admission import Admission, LocalAdmission
+from practicum_gateway.answering import Answering
 from practicum_gateway.breaker import BreakerSettings
 from practicum_gateway.clock import Clock
 from practicum_gateway.counters import CLIENT_GONE, Counters
@@ -42,6 +43,7 @@ from practicum_gateway.upstream import NoReplica, Route, UpstreamPool
 
 if TYPE_CHECKING:
     from practicum_gateway.search import Search
+    from practicum_gateway.tracing import Traces
 
 SEARCH = "/v1/knowledge/search"
 GENERATING = {"/v1/chat/completions": ("max_tokens", "max_completion_tokens"), "/v1/completions": ("max_tokens",)}
@@ -66,6 +68,9 @@ class Gateway:
         pin_file: Names a rung of the ladder that is kept.
         resolve: Looks up the addresses of replicas; the system's without it.
 
+    Attributes:
+        traces: Makes traces of requests; ``None`` where there are none.
+
     Raises:
         DataError: A file of keys, that of the engines, or the knowledge base is broken.
     """
@@ -82,6 +87,7 @@ class Gateway:
         self._config = config
         self._clock = clock
         self._resolve = resolve
+        self.traces: Traces | None = None
         self._keys = KeyRing(keys, clock, config.num_replicas if config.redis_url else 1)
         self.admission = admission or LocalAdmission()
         breaker = BreakerSettings(
@@ -104,13 +110,15 @@ class Gateway:
         self.hold = Hold(config.hold_size, clock, lambda name: self.pool.services[name].num_ready > 0)
         self.pool.listeners.append(self.hold.release)
         self.counters = Counters(self.turnstile, self.hold, self.pool, self.admission)
+        self.counters.hold_timeout_s = config.hold_timeout_s
         self.dispatcher = Dispatcher(config, self.hold, self.turnstile, self.counters, clock)
         self.degradation: Degradation | None = None
         if config.ladder:
             self.degradation = Degradation(config, self.pool, self.small_pool, pin_file, clock)
             self.counters.register(self.degradation.history)
             self.dispatcher.wait_observers.append(self.degradation.signals.queue_wait.observe)
-        self.pages = Pages(self.pool, self.counters, self.dispatcher, needs_engine=not holds)
+        self._answering = Answering(self.pool, config.probe_timeout_s, clock)
+        self.pages = Pages(self.pool, self.counters, self.dispatcher, self._answering, needs_engine=not holds)
         self.pages.ladder = self.degradation.history if self.degradation is not None else None
         self._search = _build_search(config)
         self._budget = RetryBudget(config.retry_share)
@@ -158,11 +166,14 @@ class Gateway:
         """Close the connections."""
         if self._watcher is not None:
             self._watcher.cancel()
+        await self._answering.close()
         for discovery in self._discoveries:
             await discovery.close()
         if self._session is not None:
             await self._session.close()
         await self.admission.close()
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.close)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request. Nothing but an answer leaves here."""
@@ -171,6 +182,8 @@ class Gateway:
         exchange = Exchange(scope, receive, send)
         started_s = self._clock()
         path = _get_shown_path(exchange.path)
+        if self.traces is not None and path not in _PROBED:
+            exchange.trace = self.traces.begin(exchange.method, path, exchange.headers, exchange.request_id)
         try:
             await self._route(exchange)
             status = exchange.status
@@ -183,9 +196,12 @@ class Gateway:
             fault = _explain_fault(exchange)
             status = fault.status
             await exchange.respond_error(fault)
-        self.counters.count_answer(path, status, is_probe=path in _PROBED)
+        elapsed_s = self._clock() - started_s
+        self.counters.count_answer(path, status, elapsed_s, is_probe=path in _PROBED)
+        if exchange.trace is not None:
+            exchange.trace.end(status, str(exchange.facts.get("key", "")))
         if path not in _PROBED:
-            log_request(exchange, path, status, self._clock() - started_s)
+            log_request(exchange, path, status, elapsed_s)
 
     async def _route(self, exchange: Exchange) -> None:
         path = exchange.path

@@ -65,9 +65,13 @@ class CircuitBreaker:
     Args:
         settings: When it opens.
         clock: Monotonic seconds.
+
+    Attributes:
+        answered_s: When a request last ended well; ``None`` before one did.
     """
 
     def __init__(self, settings: BreakerSettings, clock: Clock) -> None:
+        self.answered_s: float | None = None
         self._settings = settings
         self._clock = clock
         self._outcomes: deque[tuple[float, bool]] = deque()
@@ -113,6 +117,8 @@ class CircuitBreaker:
     def record(self, outcome: Outcome, *, is_probe: bool = False) -> None:
         """Count the end of a request that was let through."""
         is_bad = outcome in _BAD
+        if outcome is Outcome.GOOD:
+            self.answered_s = self._clock()
         if is_probe:
             self._num_probes -= 1
             self._judge_probe(outcome)

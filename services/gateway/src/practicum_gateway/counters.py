@@ -40,6 +40,19 @@ class Totals:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    def count_outcomes(self) -> dict[str, int]:
+        """Count the requests by what became of them.
+
+        >>> Totals(num_requests=5, num_errors=1, num_refused=1).count_outcomes()
+        {'answered': 3, 'refused': 1, 'failed': 1, 'client_gone': 0}
+        """
+        return {
+            "answered": self.num_requests - self.num_refused - self.num_errors - self.num_clients_gone,
+            "refused": self.num_refused,
+            "failed": self.num_errors,
+            "client_gone": self.num_clients_gone,
+        }
+
 
 class Seconds:
     """A histogram of durations."""
@@ -75,6 +88,8 @@ class Counters:
         totals: Sums since the start.
         first_byte: From the arrival of a request to the first byte of its streamed answer.
         waiting: How long requests waited for an engine.
+        whole: From the arrival of a request to the end of its answer.
+        hold_timeout_s: Longest wait for a first engine; 0 where none waits.
         num_retries: Requests that were tried again.
     """
 
@@ -82,6 +97,8 @@ class Counters:
         self.totals = Totals()
         self.first_byte = Seconds()
         self.waiting = Seconds()
+        self.whole = Seconds()
+        self.hold_timeout_s = 0.0
         self.num_retries = 0
         self._turnstile = turnstile
         self._hold = hold
@@ -96,17 +113,19 @@ class Counters:
         """Show the metrics of another part of the gateway too."""
         self._registry.register(collector)
 
-    def count_answer(self, path: str, status: int, *, is_probe: bool) -> None:
+    def count_answer(self, path: str, status: int, seconds: float, *, is_probe: bool) -> None:
         """Count an answer.
 
         Args:
             path: One of the gateway's own, or another word; each makes a time series.
             status: HTTP's, or :data:`CLIENT_GONE`.
+            seconds: From the arrival of its request.
             is_probe: Whether it was about the gateway itself; such answers are none of the totals.
         """
         self._answers[path, status] += 1
         if is_probe:
             return
+        self.whole.observe(seconds)
         self.totals.num_requests += 1
         self.totals.num_errors += status >= _SERVER_ERROR
         self.totals.num_clients_gone += status == CLIENT_GONE
@@ -132,6 +151,12 @@ class Counters:
         for labels, count in self._tokens.items():
             tokens.add_metric(list(labels), count)
         yield answers
+        # All of them from the start, unlike those by status: a share of failures can be computed before there is one.
+        finished = CounterMetricFamily(f"{_PREFIX}_finished_requests", "Requests by outcome.", labels=["outcome"])
+        for outcome, count in self.totals.count_outcomes().items():
+            finished.add_metric([outcome], count)
+        yield finished
+        yield self.whole.build_family(f"{_PREFIX}_request_seconds", "From arrival to the end of the answer.")
         yield tokens
         yield CounterMetricFamily(f"{_PREFIX}_retries", "Requests that were tried again.", value=self.num_retries)
         yield self.first_byte.build_family(f"{_PREFIX}_first_byte_seconds", "To the first byte of streamed answers.")
@@ -140,6 +165,7 @@ class Counters:
             ("open_requests", "Requests at the engines.", self._turnstile.num_open),
             ("waiting_requests", "Requests in the queue.", self._turnstile.num_waiting),
             ("held_requests", "Requests that wait for a first engine.", self._hold.num_held),
+            ("hold_timeout_seconds", "Longest wait for a first engine; 0: none waits.", self.hold_timeout_s),
             ("concurrency_limit", "Requests that may be at the engines.", self._turnstile.limit),
             ("upstreams", "Engines.", len(self._pool.upstreams)),
             ("upstreams_left_out", "Engines that their breakers leave out.", self._pool.count_left_out()),

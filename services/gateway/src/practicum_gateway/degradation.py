@@ -130,6 +130,7 @@ class Degradation:
             ApiError: Nothing answers it.
         """
         self._mark(exchange, passage.rung, self.ladder.reason)
+        num_steps = self.ladder.num_changes
         try:
             if not passage.rung.uses_engine:
                 await self._answer(exchange, passage.body, self.ladder.reason)
@@ -144,8 +145,14 @@ class Degradation:
         finally:
             headers = dict(exchange.extra_headers)
             if HEADER in headers:
-                exchange.facts |= {"rung": headers[HEADER].decode(), "reason": headers[REASON_HEADER].decode()}
-                self.history.count_answer(headers[HEADER].decode(), headers[REASON_HEADER].decode())
+                rung, reason = headers[HEADER].decode(), headers[REASON_HEADER].decode()
+                exchange.facts |= {"rung": rung, "reason": reason}
+                self.history.count_answer(rung, reason)
+                if exchange.trace is not None:
+                    # The step that led to this answer, where it was made before, and those that were made meanwhile.
+                    num_told = self.ladder.num_changes - num_steps + 1
+                    steps = [one for one in self.ladder.changes[-num_told:] if one.after is not Rung.FULL]
+                    exchange.trace.note_degraded(rung, reason, steps)
 
     def _mark(self, exchange: Exchange, rung: Rung, reason: str) -> None:
         """Say in the headers of an answer that it is one of a lower rung."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from practicum_core import trace_names
 from practicum_core.rungs import Rung
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.clock import Clock
@@ -93,7 +94,8 @@ class Dispatcher:
                     if missing is not None:
                         if not config.hold_timeout_s:
                             raise NoReplica(missing)
-                        await self._hold.wait(missing, turn.owner, turn.priority, held_until_s - self._clock())
+                        with exchange.span(trace_names.HOLD_SPAN):
+                            await self._hold.wait(missing, turn.owner, turn.priority, held_until_s - self._clock())
                         # All that were held come at once now, and none shall be lost to the queue's shorter wait.
                         turn.longest_wait_s = max(held_until_s - self._clock(), config.queue_timeout_s)
                     try:
@@ -110,7 +112,8 @@ class Dispatcher:
         asked_s = self._clock()
         self.num_queued[turn.service] += 1
         try:
-            await self._turnstile.enter(turn.owner, turn.priority, turn.ends_s - asked_s, turn.longest_wait_s)
+            with exchange.span(trace_names.QUEUE_SPAN):
+                await self._turnstile.enter(turn.owner, turn.priority, turn.ends_s - asked_s, turn.longest_wait_s)
         finally:
             self.num_queued[turn.service] -= 1
         entered_s = self._clock()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from practicum_gateway.errors import ApiError, ClientGone
+
+if TYPE_CHECKING:
+    from practicum_gateway.tracing import RequestTrace
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -18,6 +22,7 @@ JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 WATCH = "practicum.watch"
 """Where a request's scope holds what the server tells of its client."""
 _MAX_ID_BYTES = 128
+_UNTRACED = contextlib.nullcontext()
 _RUN = secrets.token_hex(6).encode()
 _NUMBERS = itertools.count(1)
 _DISCARDED_BODIES = 16
@@ -77,6 +82,7 @@ class Exchange:
         status: Of the answer; 0 before it has begun.
         is_ended: Whether the answer is complete.
         facts: What the log says of it.
+        trace: Its trace; ``None`` where it has none.
     """
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -90,6 +96,7 @@ class Exchange:
         self.status = 0
         self.is_ended = False
         self.facts: dict[str, object] = {}
+        self.trace: RequestTrace | None = None
         self._receive = receive
         self._send = send
         self._watch: ClientWatch = scope.get(WATCH) or ClientWatch()
@@ -97,6 +104,10 @@ class Exchange:
         # A body may come with any method, and with a chunked one its length is not known.
         has_body = not self.headers.keys().isdisjoint((b"content-length", b"transfer-encoding"))
         self._is_body_read = not has_body or self.headers.get(b"content-length") == b"0"
+
+    def span(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Time a block (``with``) in the trace, where there is one."""
+        return _UNTRACED if self.trace is None else self.trace.span(name)
 
     async def read_body(self, max_bytes: int, timeout_s: float) -> bytes:
         """Read the body.

@@ -72,4 +72,6 @@ def log_request(exchange: Exchange, path: str, status: int, total_s: float) -> N
         "total_s": round(total_s, 6),
         **exchange.facts,
     }
+    if exchange.trace is not None:
+        facts["trace_id"] = exchange.trace.trace_id
     _REQUESTS.info("request", extra={"facts": facts})

@@ -7,6 +7,7 @@ import json
 
 import aiohttp
 
+from practicum_gateway.answering import Answering
 from practicum_gateway.counters import Counters
 from practicum_gateway.dispatch import Dispatcher
 from practicum_gateway.errors import SERVER, ApiError
@@ -30,6 +31,7 @@ class Pages:
         pool: The engines.
         counters: For Prometheus.
         dispatcher: Knows the requests that wait.
+        answering: Says whether the engines answer.
         needs_engine: Whether it is not ready without one; one that holds requests is, or nobody could wake an engine.
 
     Attributes:
@@ -38,8 +40,17 @@ class Pages:
         session: Connections to the engines.
     """
 
-    def __init__(self, pool: UpstreamPool, counters: Counters, dispatcher: Dispatcher, *, needs_engine: bool) -> None:
+    def __init__(
+        self,
+        pool: UpstreamPool,
+        counters: Counters,
+        dispatcher: Dispatcher,
+        answering: Answering,
+        *,
+        needs_engine: bool,
+    ) -> None:
         self._pool = pool
+        self._answering = answering
         self._counters = counters
         self._dispatcher = dispatcher
         self._needs_engine = needs_engine
@@ -66,12 +77,29 @@ class Pages:
         if exchange.path in ("/readyz", "/health"):
             if self.is_draining:
                 raise build_draining_error()
-            # With a ladder, a gateway that was ready answers without an engine too, and must not be taken out.
-            answers = self._pool.is_known or (self.ladder is not None and self._was_ready)
-            if self._needs_engine and not answers:
-                raise _build_unknown_error()
-            self._was_ready = True
+            await self._require_answers()
         await exchange.respond(200, [JSON], b'{"status":"ok"}')
+
+    async def _require_answers(self) -> None:
+        """Check that clients would get answers: from an engine, or from a lower rung of the ladder.
+
+        Raises:
+            ApiError: They would not.
+        """
+        # With a ladder, a gateway that was ready answers without an engine too, and must not be taken out.
+        if not self._needs_engine or (self.ladder is not None and self._was_ready):
+            return
+        if not self._pool.is_known:
+            raise _build_unknown_error()
+        if not await self._answering.check(self._get_session()):
+            text = "the engines tell their models, and give no answer"
+            raise ApiError(503, "not_answering", text, SERVER, retry_after_s=1.0)
+        self._was_ready = True
+
+    def _get_session(self) -> aiohttp.ClientSession:
+        if self.session is None:
+            raise RuntimeError("the gateway was not started")
+        return self.session
 
     async def tell_models(self, exchange: Exchange) -> None:
         """Answer ``/v1/models`` from what the engines told: no path of the client's own is sent to one.
@@ -107,12 +135,10 @@ class Pages:
         await _respond_json(exchange, {"service": name, **document})
 
     async def _ask_load(self, upstream: Upstream) -> EngineLoad | None:
-        if self.session is None:
-            raise RuntimeError("the gateway was not started")
         try:
             async with (
                 asyncio.timeout(_ASK_LOAD_S),
-                self.session.get(f"{upstream.url}/metrics", allow_redirects=False) as response,
+                self._get_session().get(f"{upstream.url}/metrics", allow_redirects=False) as response,
             ):
                 page = await response.content.read(_MAX_METRICS_BYTES)
                 while not response.content.at_eof() and len(page) < _MAX_METRICS_BYTES:

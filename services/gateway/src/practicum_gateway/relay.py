@@ -138,7 +138,7 @@ class Relay:
             while True:
                 call = self._pool.call(passage.model, passage.key, tried)
                 try:
-                    await self._try(exchange, passage, call)
+                    await self._trace(exchange, passage, call)
                 except _Unanswered as failure:
                     # An engine that is not there costs the others nothing, and is not chosen again.
                     if failure.is_reached or call.upstream.is_known:
@@ -156,6 +156,19 @@ class Relay:
         finally:
             self._budget.num_open -= 1
             self._budget.num_retries -= num_retries
+
+    async def _trace(self, exchange: Exchange, passage: Passage, call: Call) -> None:
+        """Try an engine, as a span of the request's trace where it has one."""
+        if exchange.trace is None:
+            await self._try(exchange, passage, call)
+            return
+        with exchange.trace.attempt(call.upstream.url, passage.model or "", call.upstream.maker) as attempt:
+            passage.headers.update(attempt.headers)
+            try:
+                await self._try(exchange, passage, call)
+            finally:
+                first_s = None if passage.first_byte_s is None else passage.first_byte_s - passage.sent_s
+                attempt.note_answer(first_s, passage.usage)
 
     async def _try(self, exchange: Exchange, passage: Passage, call: Call) -> None:
         passage.sent_s = self._clock()

@@ -17,10 +17,12 @@ from typing import Any, Protocol
 import uvicorn
 
 from practicum_core.api_keys import KEY_FILE, KEYS_VARIABLE, change_key_file
+from practicum_core.layout import StageLayout
 from practicum_core.metrics import Metric
 from practicum_core.rungs import RUNG_FILE
 from practicum_core.stage_process import HOST_VARIABLE, PARENT_VARIABLE, PORT_VARIABLE
 from practicum_core.stages.gateway import REDIS_PASSWORD_VARIABLE, GatewayConfig, GatewayRecord
+from practicum_core.trace_names import TRACE_FILE
 from practicum_gateway.admission import Admission, LocalAdmission, SharedAdmission
 from practicum_gateway.app import Gateway
 from practicum_gateway.connection import build_protocol
@@ -37,6 +39,11 @@ class Context(Protocol):
     @property
     def experiments(self) -> Path:
         """Folder of all runs."""
+        ...
+
+    @property
+    def layout(self) -> StageLayout:
+        """Paths of the step."""
         ...
 
     @property
@@ -72,6 +79,10 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         admission=build_admission(config),
         pin_file=Path(config.rung_file) if config.rung_file else ctx.experiments / RUNG_FILE,
     )
+    if config.traces:
+        from practicum_gateway.tracing import build_traces  # noqa: PLC0415 - OpenTelemetry, only where it is used
+
+        gateway.traces = build_traces(config, ctx.layout.artifacts / TRACE_FILE, time.monotonic)
     host, port = os.environ.get(HOST_VARIABLE, "127.0.0.1"), int(os.environ[PORT_VARIABLE])
     server = _Server(build_server_config(gateway, config, host, port))
     try:

@@ -57,6 +57,12 @@ class Upstream:
         return self.models is not None
 
     @property
+    def maker(self) -> str:
+        """Who made the engine, as it says of its first model; ``openai``, whose API it has, where it does not."""
+        told = next(iter((self.models or {}).values()), {}).get("owned_by")
+        return told if isinstance(told, str) else "openai"
+
+    @property
     def weight(self) -> float:
         """Share of the requests: that of its service, divided by the replicas that are ready."""
         return self.service.config.weight / max(self.service.num_ready, 1)

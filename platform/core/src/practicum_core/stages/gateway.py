@@ -13,6 +13,7 @@ from practicum_core.stages.spec import Endpoint, PodSize, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.stages.upstreams import UpstreamConfig, check_upstreams, read_upstream
 from practicum_core.texts import Bilingual
+from practicum_core.trace_names import Generation
 
 REDIS_PASSWORD_VARIABLE = "PRACTICUM_REDIS_PASSWORD"  # noqa: S105 - its name
 """Where the gateway finds the password of Redis: a configuration is kept with the run."""
@@ -63,6 +64,20 @@ class GatewayConfig(StageConfig):
     )
     request_log: bool = Field(
         default=False, description="One line of JSON in the step's log for each request, without its content."
+    )
+    traces: bool = Field(default=False, description="A trace of each request, without its content.")
+    trace_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s@]+)?$",
+        description="OTLP/HTTP address of a collector, such as http://collector:4318/v1/traces; without it, traces are "
+        "written to artifacts/traces.jsonl of the step.",
+    )
+    trace_share: float = Field(
+        default=1.0, ge=0, le=1, description="Requests that are traced, of those whose clients leave the choice."
+    )
+    trace_names: Generation = Field(
+        default="latest",
+        description="Names of attributes for generative AI: latest (since 1.37), or old as vLLM writes them.",
     )
     default_max_tokens: int = Field(
         default=512, ge=1, description="max_tokens of a request that names none, where its key has a token limit."
@@ -129,7 +144,9 @@ class GatewayConfig(StageConfig):
         default=60.0, gt=0, description="Calm that ends a fault; before, the ladder returns from each rung once."
     )
     probe_s: float = Field(default=1.0, gt=0, description="Between two probes of an engine by the ladder.")
-    probe_timeout_s: float = Field(default=5.0, gt=0, description="For the first token of a probe.")
+    probe_timeout_s: float = Field(
+        default=5.0, gt=0, description="For the first token of a probe by the ladder, or by a check of readiness."
+    )
     probe_misses: int = Field(default=2, ge=1, description="Failed probes in a row after which an engine is out.")
 
     @field_validator("upstreams", mode="before")
