@@ -95,6 +95,7 @@ cluster-down: ## stop that cluster and remove everything it left
 docs: ## generated reference pages, manifests and custom resource definitions
 	$(DEV)/python tools/build_reference.py
 	$(DEV)/python tools/build_manifests.py
+	$(DEV)/python tools/build_dashboards.py
 	$(DEV)/python tools/render_chart.py
 
 bench-controller: ## the controller on a real API server with 100, 1,000 and 10,000 week jobs

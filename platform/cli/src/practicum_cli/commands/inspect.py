@@ -16,6 +16,7 @@ from practicum_cli.cluster_runs import ClusterRun, Place, build_standing, find_c
 from practicum_cli.commands.options import cluster_options, experiments_option
 from practicum_cli.run_lock import is_run_held
 from practicum_cli.runs import Run, find_run, read_checked_run, read_run
+from practicum_cli.service_figures import describe_figures, list_figures, measure_services
 from practicum_cli.standing import (
     HEADER,
     LANGUAGES,
@@ -45,29 +46,47 @@ _INTERRUPTED = Bilingual(
     "已中断（原为{phase}）；继续运行：practicum run --resume {run}",
 )
 _FOLLOW_S = 0.3
+_FIGURES_S = 2.0
 _CHUNK_BYTES = 1 << 16
 
 
 @click.command()
 @click.argument("run", required=False)
 @experiments_option
+@click.option("--figures", "has_figures", is_flag=True, help="Measure the service that RUN serves, for two seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option("--lang", type=click.Choice(LANGUAGES), help="Language; that of the locale without it.")
 @cluster_options
-def status(*, run: str | None, experiments: Path, as_json: bool, lang: Language | None, place: Place | None) -> None:
+def status(
+    *,
+    run: str | None,
+    experiments: Path,
+    has_figures: bool,
+    as_json: bool,
+    lang: Language | None,
+    place: Place | None,
+) -> None:
     """List the runs, or show where one RUN stands.
 
     RUN is a path, a run id, the beginning of one, `latest` or `latest:UNIT`; on a cluster the name of a week job.
     """
+    if has_figures and (run is None or place is not None):
+        raise ConfigError(
+            "--figures needs a RUN on this machine", "name one, such as latest; on a cluster, look at the dashboards"
+        )
     language = lang or choose_language(os.environ)
     if run is None:
         _list_runs(experiments, place, None if as_json else language)
         return
     standing = _find_standing(run, experiments, place)
+    measured = measure_services(standing.status, _FIGURES_S) if has_figures else {}
     if as_json:
-        tell_json(standing.status.model_dump(mode="json", by_alias=True, exclude_none=True))
+        document = standing.status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        tell_json(document | ({"figures": list_figures(measured)} if has_figures else {}))
     else:
         click.echo(describe_standing(standing, language))
+        for step, figures in measured.items():
+            click.echo(describe_figures(step, figures, language))
 
 
 def _find_standing(reference: str, root: Path, place: Place | None) -> Standing:
