@@ -21,9 +21,9 @@ MADE = "2026-01-02T03:04:05Z"
 
 def build_facts(children=(), pods=(), workloads=(), warnings=(), **rest):
     """Return the facts of a step whose objects these are."""
-    objects = dict(enumerate(children))
-    family = Family(children=objects, pods=dict(enumerate(pods)))
-    return StepFacts(list_children(family), workloads, warnings, **rest)
+    members = [dict(enumerate(one)) for one in (children, pods, workloads, warnings)]
+    family = Family(**dict(zip(("children", "pods", "workloads", "warnings"), members, strict=True)))
+    return StepFacts(list_children(family), **rest)
 
 
 def build_child(kind="Job", attempt=1, *, suspend=False, **status):

@@ -106,6 +106,7 @@ class FakeAccounts:
 
     async def charge(self, scene):
         self.scene = scene
+        return self.budget.left_s
 
 
 class School:
@@ -180,9 +181,11 @@ def test_a_mended_rejection_runs():
     school.cluster.store = school.store
     school.reconcile()
     mend(school, set={"sft.no_such_thing": 1})
+    assert school.reconcile() < 1
     school.reconcile()
     assert (read_status(school)["phase"], school.history.ended) == ("Failed", ["Failed"])
     mend(school, 3, set={"sft.lora_r": 4})
+    assert school.reconcile() < 1
     school.reconcile()
     assert (school.cluster.made, school.history.ended) == (["week-03-model-1"], [])
     assert read_status(school)["phase"] == "Queued"
@@ -201,6 +204,7 @@ def test_what_an_earlier_specification_left_goes_before_the_mended_one_runs():
     assert school.cluster.made == ["week-03-model-1"]
     (child,) = school.store.get_family(UID).children.values()
     school.store.drop("Job", child)
+    school.reconcile()
     school.reconcile()
     assert school.cluster.made == ["week-03-model-1"] * 2
     assert read_status(school)["phase"] == "Queued"

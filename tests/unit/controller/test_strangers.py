@@ -101,7 +101,7 @@ def test_no_object_ends_a_watch_or_hides_another():
     children = list_children(store.get_family("w1"))
     assert all(get_reason_foreign(child.main) is None for child in children)
     scene = Scene(good, dt.datetime(2026, 1, 2, tzinfo=dt.UTC), Membership(None), children)
-    observe_steps(get_unit("sft"), scene, store.get_family("w1"), {}, {})
+    observe_steps(get_unit("sft"), scene, {}, {})
     assert all(isinstance(child.endpoint, str | None) for child in children)
     assert all(isinstance(child.stopped_at, dt.datetime | None) for child in children)
     assert store.list_orphans() == []

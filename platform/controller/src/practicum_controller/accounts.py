@@ -64,21 +64,26 @@ class Accounts:
         since = get_last_reset(course.spec.budget, now)
         return count_gpu_hours(self._usage[namespace].values(), since, now)
 
-    async def charge(self, scene: Scene) -> None:
-        """Bring the accounts of a week job to what its children hold now."""
+    async def charge(self, scene: Scene) -> float | None:
+        """Bring the accounts of a week job to what its children hold now.
+
+        Returns:
+            Seconds until the student's budget is used up if what runs goes on; ``None`` while nothing uses it up.
+        """
         if scene.is_being_deleted:
             await self._settle(scene)
-            return
+            return None
         is_held = build_hold_test(scene)
         ends = {child.uid: child.stopped_at for child in scene.children}
         for usage in self._list_open(scene.namespace, scene.uid):
             if not is_held(usage):
                 await self._close(usage, choose_time(ends.get(usage.key.child_uid), usage.started_at, scene.now))
         if scene.roster is None:
-            return
+            return None
         for child in scene.children:
             if child.uid in scene.current_uids:
                 await self._charge_child(child, scene, scene.roster)
+        return self.read_budget(scene.roster, scene.weekjob, scene.now).left_s if scene.weekjob is not None else None
 
     def is_settled(self, scene: Scene) -> bool:
         """Whether no account of a week job is open."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from practicum_controller.backends import ChildRequest, choose_backend, get_backend
+from practicum_controller.backends import ChildRequest, choose_backend
 from practicum_controller.backends.backend import Document
 from practicum_controller.backends.fit import find_unfit
 from practicum_controller.backends.request import Meter
@@ -196,7 +196,7 @@ def _note_fault(applied: Applied, step: str, fault: ApiFault) -> None:
 def _is_kept(child: Child, request: ChildRequest | None, scene: Scene) -> bool:
     """Whether a child stays as it is: one that is wanted and not stale, or one that is over and kept for its log."""
     seen = scene.steps.get(child.step)
-    if request is None and get_backend(child.main["kind"]).is_server:
+    if request is None and child.is_server:
         return False
     if request is None:
         return seen is None or seen.phase.is_terminal or seen.attempt != child.attempt

@@ -7,7 +7,6 @@ import logging
 
 from practicum_controller.children import Children
 from practicum_controller.client import Cluster
-from practicum_controller.documents import read_time
 from practicum_controller.history import WeekJobEntry
 from practicum_controller.kinds import WEEK_JOBS
 from practicum_controller.reports import Reports
@@ -56,10 +55,6 @@ class Endings:
             await self._cluster.delete(WEEK_JOBS, metadata["namespace"], metadata["name"], metadata["uid"])
             left_s = None
         return min((delay_s for delay_s in (linger_s, left_s) if delay_s is not None), default=None)
-
-    async def reopen(self, scene: Scene) -> None:
-        """Forget how a week job ended that never started and whose specification was mended."""
-        await self._reports.reopen(scene.uid)
 
     async def release_settled(self, scene: Scene, status: WeekJobStatus) -> None:
         """Let go of a week job that ended or was stopped, and whose accounts are closed.
@@ -117,8 +112,8 @@ def _build_entry(scene: Scene, status: WeekJobStatus) -> WeekJobEntry:
         student=student.name if student else scene.namespace,
         phase=status.phase,
         created_at=scene.created_at,
-        started_at=read_time(status.start_time),
-        ended_at=read_time(status.completion_time),
+        started_at=status.started_at,
+        ended_at=status.ended_at,
     )
 
 

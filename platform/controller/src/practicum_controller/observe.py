@@ -70,7 +70,7 @@ class Observer:
             scene,
             weekjob=weekjob,
             unit=unit,
-            steps=observe_steps(unit.unit, scene, family, reports, self._places.get()),
+            steps=observe_steps(unit.unit, scene, reports, self._places.get()),
             ends={attempt: kept.received_at for attempt, kept in reports.items() if kept.report.is_final},
             budget=self._accounts.read_budget(membership.roster, weekjob, now),
         )
@@ -101,8 +101,8 @@ def _is_mended(scene: Scene) -> bool:
 
 
 def list_children(family: Family) -> list[Child]:
-    """Return the children of a week job, each with its objects and its own pods."""
-    objects = list(family.children.values())
+    """Return the children of a week job, each with its objects, its own pods and what Kueue queues for it."""
+    objects, warnings = list(family.children.values()), list(family.warnings.values())
     children: list[Child] = []
     for main in objects:
         if main["kind"] not in BACKENDS:
@@ -110,7 +110,9 @@ def list_children(family: Family) -> list[Child]:
         backend = get_backend(main["kind"])
         beside = [one for resource in backend.resources[1:] for one in objects if _is_beside(one, main, resource.kind)]
         pods = [pod for pod in family.pods.values() if backend.is_pod_of(pod, main)]
-        children.append(Child((main, *beside), pods))
+        queued = {one["metadata"]["uid"] for one in (main, *pods)}
+        workloads = [one for one in family.workloads.values() if not queued.isdisjoint(one.get("owners", ()))]
+        children.append(Child((main, *beside), pods, workloads, warnings))
     return children
 
 

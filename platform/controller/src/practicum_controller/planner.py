@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from practicum_controller.scene import Scene
 from practicum_core.errors import Reason
-from practicum_core.lifetimes import list_companions
 from practicum_core.observed import Hold, Observed
 from practicum_core.plan import StepObject, plan_unit
 from practicum_core.resolve import ResolvedStep, ResolvedUnit
@@ -45,41 +43,31 @@ def plan_week_job(scene: Scene, refusals: Mapping[str, Hold], pre_running_deadli
     """
     if scene.is_being_deleted or scene.is_over:
         return Desired()
-    holds = _list_holds(scene, scene.unit) | dict(refusals) if scene.unit else {}
     observed = Observed(
         steps=scene.steps,
         previous=scene.previous,
         evidence=scene.previous.evidence if scene.previous else None,
-        holds=holds,
         generation=scene.document["metadata"].get("generation"),
     )
-    if scene.weekjob is None or scene.unit is None:
-        assert scene.fault is not None  # noqa: S101 - a week job that is open and was not read has a fault
-        return Desired(status=build_rejection(scene.fault, observed, scene.now))
-    spec = scene.weekjob.spec
+    if scene.weekjob is not None and scene.unit is not None:
+        limited = _limit_times(scene.weekjob.spec, scene, pre_running_deadline_s)
+        held = replace(observed, holds=_list_holds(scene, scene.unit) | dict(refusals))
+        desired = plan_unit(limited, scene.unit, held, scene.now)
+        is_frozen = bool(desired.objects) and not scene.membership.is_readable
+        objects = desired.objects if scene.roster is not None else ()
+        return Desired(objects, desired.status, is_frozen, desired.groups, desired.deadline_in_s)
+    assert scene.fault is not None  # noqa: S101 - a week job that is open and was not read has a fault
+    return Desired(status=build_rejection(scene.fault, observed, scene.now))
+
+
+def _limit_times(spec: WeekJobSpec, scene: Scene, pre_running_deadline_s: int) -> WeekJobSpec:
+    """Return a specification whose deadlines are at most what the course and the controller allow."""
     # A step that does not start holds its GPU all the same, so the time is bounded.
-    limit_s = min(spec.pre_running_deadline_seconds or pre_running_deadline_s, _MAX_PRE_RUNNING_S)
-    limits = {"pre_running_deadline_seconds": limit_s, "active_deadline_seconds": _get_deadline_s(scene, spec)}
-    limited = spec.model_copy(update=limits)
-    desired = plan_unit(limited, scene.unit, observed, scene.now)
-    is_frozen = bool(desired.objects) and not scene.membership.is_readable
-    objects = desired.objects if scene.roster is not None else ()
-    deadline_in_s = _get_seconds_to_deadline(limited, desired.status, scene.now)
-    return Desired(objects, desired.status, is_frozen, desired.groups, deadline_in_s)
-
-
-def _get_deadline_s(scene: Scene, spec: WeekJobSpec) -> int | None:
-    """Return the seconds that the steps may run: what the week job says, at most what the course allows."""
+    starting_s = min(spec.pre_running_deadline_seconds or pre_running_deadline_s, _MAX_PRE_RUNNING_S)
     ceiling_s = scene.roster.course.spec.max_active_deadline_seconds if scene.roster is not None else None
     given = [limit_s for limit_s in (spec.active_deadline_seconds, ceiling_s) if limit_s is not None]
-    return min(given, default=None)
-
-
-def _get_seconds_to_deadline(spec: WeekJobSpec, status: WeekJobStatus, now: dt.datetime) -> float | None:
-    if status.active_since is None or spec.active_deadline_seconds is None:
-        return None
-    ran_s = (now - dt.datetime.fromisoformat(status.active_since)).total_seconds() + status.active_seconds
-    return spec.active_deadline_seconds - ran_s
+    limits = {"pre_running_deadline_seconds": starting_s, "active_deadline_seconds": min(given, default=None)}
+    return spec.model_copy(update=limits)
 
 
 def _list_holds(scene: Scene, unit: ResolvedUnit) -> dict[str, Hold]:
@@ -100,4 +88,4 @@ def _list_holds(scene: Scene, unit: ResolvedUnit) -> dict[str, Hold]:
 
 def _needs_gpu(step: ResolvedStep, unit: ResolvedUnit) -> bool:
     """Whether a step uses GPUs itself or through a server that it needs: without that server it would fail."""
-    return any(one.spec.uses_gpu for one in (step, *list_companions(step, unit.steps)))
+    return any(one.spec.uses_gpu for one in unit.steps if one.name in (step.name, *step.companions))

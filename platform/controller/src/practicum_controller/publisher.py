@@ -70,24 +70,18 @@ class Publisher:
         if status is not scene.previous and not scene.is_being_deleted:
             await self._write(scene, status)
         await self._places.record_admissions(scene)
-        await self._accounts.charge(scene)
+        budget_left_s = await self._accounts.charge(scene)
         if self._accounts.is_settled(scene):
             await self._endings.release_settled(scene, status)
         end_s = await self._endings.conclude(scene, status)
-        look_s = _get_next_look(scene, status, (desired.deadline_in_s, self._get_budget_left(scene)))
+        # Another week job of the student may use the budget up faster.
+        limits_s = (desired.deadline_in_s, None if budget_left_s is None else min(budget_left_s, _MAX_BUDGET_LOOK_S))
+        look_s = _get_next_look(scene, status, limits_s)
         return min((delay_s for delay_s in (look_s, end_s) if delay_s is not None), default=None)
-
-    def _get_budget_left(self, scene: Scene) -> float | None:
-        """Return the seconds until the student's budget is used up, now that what runs is charged."""
-        if scene.weekjob is None:
-            return None
-        left_s = self._accounts.read_budget(scene.roster, scene.weekjob, scene.now).left_s
-        # Another week job of the student may use it up faster.
-        return None if left_s is None else min(left_s, _MAX_BUDGET_LOOK_S)
 
     async def reopen(self, scene: Scene) -> None:
         """Forget the end of a week job that is to run with another specification."""
-        await self._endings.reopen(scene)
+        await self._reports.reopen(scene.uid)
         await self._write(scene, WeekJobStatus())
 
     async def _keep_evidence(self, scene: Scene, status: WeekJobStatus) -> WeekJobStatus:

@@ -14,6 +14,9 @@ from practicum_controller.observe import Observer
 from practicum_controller.planner import plan_week_job
 from practicum_controller.publisher import Publisher
 
+_REOPENED_S = 0.1
+"""Seconds after which a week job is looked at again whose end was forgotten: it starts then."""
+
 
 class Reconciler:
     """Reconciles week jobs: starts and stops what runs their steps, and writes their status.
@@ -59,11 +62,9 @@ class Reconciler:
                 # New children would have the same names. The deletion of these wakes the week job.
                 await self._children.delete(scene.children)
                 return None
-            if scene.is_mended and applied is None:
+            if scene.is_mended:
                 await self._publisher.reopen(scene)
-                scene = self._observer.observe_week_job(key, now)
-                if scene is None or scene.is_mended:
-                    return None
+                return _REOPENED_S
             desired = plan_week_job(scene, applied.refusals if applied else {}, self._pre_running_deadline_s)
             if applied is not None:
                 # The second pass: the status shows at once what was created and what was refused.

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from practicum_controller.backends import get_backend
-from practicum_controller.backends.backend import Document, Sight
-from practicum_controller.backends.pod_status import is_pod_running
+from practicum_controller.backends.backend import ChildState, Document, Sight
+from practicum_controller.backends.pod_status import find_condition, is_pod_running
 from practicum_controller.backends.server_pods import get_service_name, read_server_url
 from practicum_controller.documents import read_time
 from practicum_controller.family import get_attempt, get_slices
@@ -26,10 +26,16 @@ from practicum_core.weekjob import WeekJob, WeekJobStatus
 
 @dataclass(frozen=True)
 class Child:
-    """One attempt of a step as the cluster shows it: its objects, the main one first, and its pods."""
+    """One attempt of a step as the cluster shows it.
+
+    ``objects`` are its objects, the main one first; ``workloads`` are what Kueue queues for it. ``warnings`` may be
+    about other children, too.
+    """
 
     objects: Sequence[Document]
     pods: Sequence[Document] = ()
+    workloads: Sequence[Document] = ()
+    warnings: Sequence[Document] = ()
 
     @property
     def main(self) -> Document:
@@ -67,6 +73,11 @@ class Child:
         return get_slices(self.main) * (sum(map(is_pod_running, self.pods)) if self.is_scaled else 1)
 
     @property
+    def is_server(self) -> bool:
+        """Whether it is a server, whose pods come and go while it stays."""
+        return get_backend(self.main["kind"]).is_server
+
+    @property
     def is_scaled(self) -> bool:
         """Whether the number of its pods changes while it runs."""
         return get_backend(self.main["kind"]).is_scaled
@@ -89,6 +100,31 @@ class Child:
         return read_time(self.main["metadata"].get("creationTimestamp"))
 
     @functools.cached_property
+    def workload(self) -> Document | None:
+        """Its Workload: of several replicas, one that waits."""
+        return min(self.workloads, key=lambda one: find_condition(one, "Admitted") is not None, default=None)
+
+    @functools.cached_property
+    def admitted_at(self) -> dt.datetime | None:
+        """When it was let out of its queue, or its newest pod was made; in no queue, when it was made.
+
+        A pod that was made anew, since its node went, has the same time to start as the first. A child may be seen to
+        run before its Workload is seen to be admitted: then no time is known.
+        """
+        admitted = find_condition(self.workload, "Admitted")
+        if self.workload is not None and admitted is None:
+            return None
+        since = admitted.get("lastTransitionTime") if admitted else self.main["metadata"].get("creationTimestamp")
+        made = [pod["metadata"].get("creationTimestamp") for pod in self.pods]
+        times = [dt.datetime.fromisoformat(text) for text in (since, *made) if text]
+        return max(times, default=None)
+
+    @functools.cached_property
+    def state(self) -> ChildState:
+        """How far it has come, and what is in its way."""
+        return get_backend(self.main["kind"]).read_state(self._sight)
+
+    @functools.cached_property
     def has_running_pods(self) -> bool:
         """Whether a container of one of its pods runs."""
         return any(is_pod_running(pod) for pod in self.pods)
@@ -96,12 +132,16 @@ class Child:
     @functools.cached_property
     def started_at(self) -> dt.datetime | None:
         """Since when its containers run; where none does any more, when the first of them began."""
-        return get_backend(self.main["kind"]).read_start(Sight(self.main, self.pods))
+        return get_backend(self.main["kind"]).read_start(self._sight)
 
     @functools.cached_property
     def stopped_at(self) -> dt.datetime | None:
         """When its last container ended, else when it did; ``None`` where neither is known."""
-        return get_backend(self.main["kind"]).read_stop(Sight(self.main, self.pods))
+        return get_backend(self.main["kind"]).read_stop(self._sight)
+
+    @functools.cached_property
+    def _sight(self) -> Sight:
+        return Sight(self.main, self.pods, self.workload, self.warnings)
 
 
 @dataclass(frozen=True)
@@ -179,4 +219,4 @@ class Scene:
     @property
     def ended_at(self) -> dt.datetime | None:
         """When the week job ended, as its status says."""
-        return read_time(self.previous.completion_time) if self.previous is not None and self.is_over else None
+        return self.previous.ended_at if self.previous is not None and self.is_over else None

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from practicum_controller.backends import get_backend
-from practicum_controller.backends.backend import Document, Sight, Standing
-from practicum_controller.backends.pod_status import find_condition
-from practicum_controller.family import Family
+from practicum_controller.backends.backend import Standing
 from practicum_controller.history import Attempt, KeptReport
 from practicum_controller.places import QueuePlace
 from practicum_controller.scene import Child, Scene
@@ -31,31 +27,24 @@ _PHASES = {
 
 @dataclass(frozen=True)
 class StepFacts:
-    """Everything that is known of one step of one week job. ``workloads`` and ``warnings`` may be of other steps."""
+    """Everything that is known of one step of one week job."""
 
     children: Sequence[Child] = ()
-    workloads: Sequence[Document] = ()
-    warnings: Sequence[Document] = ()
     reports: Mapping[int, StepReport] = field(default_factory=dict)
     places: Mapping[str, QueuePlace] = field(default_factory=dict)
 
 
 def observe_steps(
-    unit: Unit,
-    scene: Scene,
-    family: Family,
-    reports: Mapping[Attempt, KeptReport],
-    places: Mapping[str, QueuePlace],
+    unit: Unit, scene: Scene, reports: Mapping[Attempt, KeptReport], places: Mapping[str, QueuePlace]
 ) -> dict[str, ObservedStep]:
     """Return the state of each step that was ever started, by its name. A server whose pod still ends is running."""
     children = scene.children
     names = {child.step for child in children} | {attempt.step for attempt in reports}
-    workloads, warnings = list(family.workloads.values()), list(family.warnings.values())
     observed: dict[str, ObservedStep] = {}
     for name in names:
         own = [child for child in children if child.step == name]
         told = {attempt.number: kept.report for attempt, kept in reports.items() if attempt.step == name}
-        seen = observe_step(StepFacts(own, workloads, warnings, told, places))
+        seen = observe_step(StepFacts(own, told, places))
         if seen is not None:
             observed[name] = seen
     return _add_ending_servers(unit, observed, scene.left_pods)
@@ -80,7 +69,7 @@ def observe_step(facts: StepFacts) -> ObservedStep | None:
     child = max(facts.children, key=lambda one: one.attempt, default=None)
     attempt = max(child.attempt if child else 0, max(facts.reports, default=0))
     report = facts.reports.get(attempt)
-    is_server = child is not None and child.attempt == attempt and get_backend(child.main["kind"]).is_server
+    is_server = child is not None and child.attempt == attempt and child.is_server
     if report is not None and report.is_final and not is_server:
         return _read_final(report, child)
     if child is None or child.attempt < attempt:
@@ -104,11 +93,7 @@ def _read_final(report: StepReport, child: Child | None) -> ObservedStep:
 
 
 def _observe_child(child: Child, facts: StepFacts, report: StepReport | None) -> ObservedStep:
-    queued = {child.uid, *(pod["metadata"]["uid"] for pod in child.pods)}
-    own = [one for one in facts.workloads if not queued.isdisjoint(one.get("owners", ()))]
-    # Of several replicas, the one that waits is told of.
-    workload = min(own, key=lambda one: find_condition(one, "Admitted") is not None, default=None)
-    state = get_backend(child.main["kind"]).read_state(Sight(child.main, child.pods, workload, facts.warnings))
+    state = child.state
     phase = _PHASES[state.standing]
     return ObservedStep(
         phase,
@@ -118,7 +103,7 @@ def _observe_child(child: Child, facts: StepFacts, report: StepReport | None) ->
         message=report.message if report and phase is Phase.RUNNING and not state.message else state.message,
         progress=report.progress if report else None,
         eta_s=report.eta_s if report else None,
-        admitted_at=_read_admission(child, workload),
+        admitted_at=child.admitted_at,
         queue=_read_queue(facts.places.get(child.uid), state.message) if phase is Phase.QUEUED else None,
         endpoint=child.endpoint,
         restarts=state.restarts,
@@ -141,18 +126,3 @@ def round_position(position: int) -> int:
     while position >= 20 * step:
         step *= 10
     return position - position % step
-
-
-def _read_admission(child: Child, workload: Document | None) -> dt.datetime | None:
-    """Return when the child was let out of its queue, or its newest pod was made; in no queue, when it was made.
-
-    A pod that was made anew, since its node went, has the same time to start as the first. A child may be seen to run
-    before its Workload is seen to be admitted: then no time is known.
-    """
-    admitted = find_condition(workload, "Admitted") if workload else None
-    if workload is not None and admitted is None:
-        return None
-    since = admitted.get("lastTransitionTime") if admitted else child.main["metadata"].get("creationTimestamp")
-    made = [pod["metadata"].get("creationTimestamp") for pod in child.pods]
-    times = [dt.datetime.fromisoformat(text) for text in (since, *made) if text]
-    return max(times, default=None)

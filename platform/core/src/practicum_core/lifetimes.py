@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from practicum_core.metrics import StageMetric
 from practicum_core.observed import Hold, Observed, ObservedStep
 from practicum_core.phases import Phase
 from practicum_core.resolve import ResolvedStep
@@ -82,6 +83,12 @@ class Survey:
     is_kept: bool
     clock: Clock
 
+    @property
+    def metrics(self) -> list[StageMetric]:
+        """What the steps measured."""
+        measured = [(one.name, one.seen.metrics) for one in self.facts if one.seen is not None]
+        return [StageMetric(stage=name, **metric.model_dump()) for name, metrics in measured for metric in metrics]
+
 
 def survey_steps(spec: WeekJobSpec, steps: Steps, observed: Observed, now: dt.datetime) -> Survey:
     """Derive the facts of every step from one observation."""
@@ -113,25 +120,16 @@ def list_users(server: ResolvedStep, steps: Steps) -> list[ResolvedStep]:
     return [step for step in steps if server.name in step.needs and not step.spec.is_presentation]
 
 
-def list_companions(step: ResolvedStep, steps: Steps) -> list[ResolvedStep]:
-    """List the servers that must run while a step runs: those that it uses, and those that these use."""
-    by_name = {one.name: one for one in steps}
-    used = [by_name[name] for name in step.needs if by_name[name].spec.is_server and not step.spec.is_presentation]
-    found = {server.name: server for server in used}
-    for server in used:
-        found |= {one.name: one for one in list_companions(server, steps)}
-    return list(found.values())
-
-
 def list_coexisting(steps: Steps, *, keeps_servers: bool) -> list[list[ResolvedStep]]:
     """List, for each step, the steps that exist at the same time, itself first.
 
     Kept servers also exist at the same time as every later step.
     """
-    groups = []
+    groups, by_name = [], {one.name: one for one in steps}
     for index, step in enumerate(steps):
         kept = [one for one in steps[:index] if keeps_servers and one.spec.is_server]
-        groups.append([*{one.name: one for one in (step, *list_companions(step, steps), *kept)}.values()])
+        companions = [by_name[name] for name in step.companions]
+        groups.append([*{one.name: one for one in (step, *companions, *kept)}.values()])
     return groups
 
 
@@ -192,10 +190,10 @@ def _keeps_servers(spec: WeekJobSpec, previous: WeekJobStatus | None, now: dt.da
     ttl_s = spec.ttl_seconds_after_finished
     if spec.serving is None or not spec.serving.keep:
         return False
-    ended_at = previous.completion_time if previous else None
+    ended_at = previous.ended_at if previous else None
     if not is_over or ttl_s is None or ended_at is None:
         return True
-    return (now - dt.datetime.fromisoformat(ended_at)).total_seconds() < ttl_s
+    return (now - ended_at).total_seconds() < ttl_s
 
 
 def _find_stage(step: str, previous: WeekJobStatus | None) -> StageStatus | None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from practicum_core.errors import ConfigError, Reason
+from practicum_core.gates import check_gates
 from practicum_core.lifetimes import StepFacts, Survey, list_coexisting, survey_steps
 from practicum_core.observed import Hold, Observed
 from practicum_core.phases import Phase
@@ -50,12 +51,14 @@ class Plan:
 
     ``requeue_after_s`` is ``None`` when nothing more will happen. ``groups`` are the steps that exist together, at one
     time or another, where anything is to be started: an executor can tell whether they fit before it makes the first.
+    ``deadline_in_s`` are the seconds until what runs passes ``activeDeadlineSeconds``; ``None`` while nothing runs.
     """
 
     objects: tuple[StepObject, ...]
     status: WeekJobStatus
     requeue_after_s: float | None
     groups: Sequence[Sequence[ResolvedStep]] = ()
+    deadline_in_s: float | None = None
 
 
 def plan(weekjob: WeekJob, observed: Observed, now: dt.datetime) -> Plan:
@@ -87,10 +90,13 @@ def plan_unit(spec: WeekJobSpec, unit: ResolvedUnit, observed: Observed, now: dt
     survey = survey_steps(spec, unit.steps, observed, now)
     groups = list_coexisting(unit.steps, keeps_servers=survey.is_kept)
     decision = _decide(spec, survey, now, is_stopping=observed.is_stop_requested or spec.suspend)
-    status = build_status(unit.unit, observed, now, survey, decision)
+    gates = check_gates(unit.unit.gates, survey.metrics) if survey.current is None else ()
+    status = build_status(observed, now, survey, decision, gates)
     objects = tuple(StepObject(one.step, _get_attempt(one)) for one in decision.wanted)
     is_over = status.phase.is_terminal or status.phase is Phase.SUSPENDED
-    return Plan(objects, status, None if is_over else POLL_INTERVAL_S, groups if objects else ())
+    limit_s = spec.active_deadline_seconds
+    deadline_in_s = None if status.active_since is None or limit_s is None else limit_s - survey.clock.active_s
+    return Plan(objects, status, None if is_over else POLL_INTERVAL_S, groups if objects else (), deadline_in_s)
 
 
 def _decide(spec: WeekJobSpec, survey: Survey, now: dt.datetime, *, is_stopping: bool) -> Decision:

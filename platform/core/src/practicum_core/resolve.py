@@ -29,13 +29,15 @@ NEEDED_SPLITS = "needed_splits"
 class ResolvedStep:
     """A step with its final, validated configuration.
 
-    ``needs`` names the steps that must have ended before it starts, or be ready where they are servers.
+    ``needs`` names the steps that must have ended before it starts, or be ready where they are servers. ``companions``
+    names the servers that must run while it runs: those that it uses, and those that these use.
     """
 
     name: str
     spec: StageSpec
     config: StageConfig
     needs: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
 
     @property
     def stage(self) -> str:
@@ -91,7 +93,17 @@ def resolve_unit(weekjob: WeekJob) -> ResolvedUnit:
     problems += _refuse_serving(weekjob, unit, stages) + _refuse_endpoints(steps) + _refuse_escapes(steps)
     if problems:
         raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
-    return ResolvedUnit(unit, tuple(_tell_needed_splits(steps)))
+    accompanied = [replace(step, companions=tuple(_list_companions(step, steps))) for step in steps]
+    return ResolvedUnit(unit, tuple(_tell_needed_splits(accompanied)))
+
+
+def _list_companions(step: ResolvedStep, steps: Sequence[ResolvedStep]) -> dict[str, None]:
+    """List the servers that must run while a step runs. One that only presents the results of others uses none."""
+    used = [one for one in steps if one.name in step.needs and one.spec.is_server and not step.spec.is_presentation]
+    found = {server.name: None for server in used}
+    for server in used:
+        found |= _list_companions(server, steps)
+    return found
 
 
 def _tell_needed_splits(steps: Sequence[ResolvedStep]) -> list[ResolvedStep]:

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from practicum_core.errors import ConfigError, Reason
-from practicum_core.gates import GateResult, check_gates
+from practicum_core.gates import GateResult
 from practicum_core.lifetimes import Clock, StepFacts, Survey
-from practicum_core.metrics import StageMetric
 from practicum_core.observed import Hold, Observed, ObservedStep
 from practicum_core.phases import ConditionType, Phase
 from practicum_core.resolve import ResolvedStep
-from practicum_core.units.unit import Unit
 from practicum_core.weekjob import Condition, MetricStatus, StageStatus, WeekJobStatus
 
 _COMPUTING = (Phase.RUNNING, Phase.SERVING)
@@ -35,14 +33,18 @@ class Decision:
     is_kept: bool
 
 
-def build_status(unit: Unit, observed: Observed, now: dt.datetime, survey: Survey, decision: Decision) -> WeekJobStatus:
-    """Return the status of a week job whose specification is valid."""
-    metrics = [
-        StageMetric(stage=one.name, **metric.model_dump())
-        for one in survey.facts
-        for metric in (one.seen.metrics if one.seen is not None else ())
-    ]
-    gates = check_gates(unit.gates, metrics) if survey.current is None else ()
+def build_status(
+    observed: Observed, now: dt.datetime, survey: Survey, decision: Decision, gates: tuple[GateResult, ...]
+) -> WeekJobStatus:
+    """Return the status of a week job whose specification is valid.
+
+    Args:
+        observed: What the executor sees.
+        now: The present time.
+        survey: What follows from it for each step.
+        decision: What was decided.
+        gates: The results of the unit's gates; empty until every step is done.
+    """
     phase, reason, message = _summarize(survey, decision, gates)
     stages = [_build_stage_status(one) for one in survey.facts]
     previous = observed.previous
@@ -65,7 +67,7 @@ def build_status(unit: Unit, observed: Observed, now: dt.datetime, survey: Surve
         completion_time=_get_completion_time(phase, survey, observed, now),
         metrics=[
             MetricStatus(name=f"{metric.stage}.{metric.name}", value=repr(metric.value), unit=metric.unit)
-            for metric in metrics
+            for metric in survey.metrics
         ],
         gates=list(gates),
         evidence=observed.evidence,

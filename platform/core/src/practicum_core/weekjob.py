@@ -223,6 +223,16 @@ class WeekJobStatus(Resource):
     progress: str | None = Field(default=None, description="Share of the steps done, in per cent.")
     gates_passed: str | None = Field(default=None, description="Gates passed of all gates, such as 4/5.")
 
+    @property
+    def started_at(self) -> dt.datetime | None:
+        """When the first step ran."""
+        return dt.datetime.fromisoformat(self.start_time) if self.start_time else None
+
+    @property
+    def ended_at(self) -> dt.datetime | None:
+        """When it succeeded or failed; of a kept server, when the last task ended."""
+        return dt.datetime.fromisoformat(self.completion_time) if self.completion_time else None
+
 
 class WeekJob(Resource):
     """One student's run of a unit."""

@@ -13,7 +13,7 @@ from practicum_controller.backends import choose_backend
 from practicum_controller.backends.backend import Needs
 from practicum_controller.backends.request import ChildRequest
 from practicum_core.course import StudentQuota
-from practicum_core.errors import ConfigError, Reason
+from practicum_core.errors import Reason
 from practicum_core.observed import Hold
 from practicum_core.quantities import read_quantity
 
@@ -61,11 +61,13 @@ def _refuse_priority(request: ChildRequest) -> str | None:
 def _refuse_image(request: ChildRequest) -> str | None:
     if request.weekjob.spec.image is not None and not request.course.allow_images:
         return "image: this course runs its own images alone; leave it out, or ask the teacher for allowImages"
-    try:
-        request.get_image()
-    except ConfigError as error:
-        return f"{error.detail}; {error.fix}"
-    return None
+    if request.image is not None:
+        return None
+    step = request.item.step
+    return (
+        f"no image is set for the environment '{step.environment}' of the step '{step.name}'; "
+        f"a teacher sets it in the course (spec.images.{step.environment}) or in the chart (images.names)"
+    )
 
 
 def _describe_excess(requests: Sequence[ChildRequest]) -> str:

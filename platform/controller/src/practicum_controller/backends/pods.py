@@ -58,7 +58,7 @@ def build_pod_template(request: ChildRequest, *, is_restartable: bool = False) -
 def _build_container(request: ChildRequest) -> Document:
     return {
         "name": STAGE_CONTAINER,
-        "image": request.get_image(),
+        "image": request.image,
         "imagePullPolicy": request.settings.image_pull_policy,
         "command": ["python", "-m", "practicum_jobs.agent"],
         "env": [{"name": name, "value": value} for name, value in request.build_variables().items()],

@@ -13,7 +13,6 @@ from typing import Any
 from practicum_controller.settings import Settings
 from practicum_core import labels, reports
 from practicum_core.course import CourseSpec
-from practicum_core.errors import ConfigError
 from practicum_core.plan import StepObject
 from practicum_core.stage_process import ENDPOINTS_VARIABLE
 from practicum_core.stages.spec import PodSize
@@ -81,21 +80,15 @@ class ChildRequest:
         """Pods that the step computes on at the same time."""
         return self.item.step.spec.count_pods(self.item.step.config)
 
-    def get_image(self) -> str:
-        """Return the image: the week job's, else the course's of the environment, else the installation's.
+    @property
+    def image(self) -> str | None:
+        """The image: the week job's, else the course's of the environment, else the installation's.
 
-        Raises:
-            ConfigError: None of them names an image for the step's environment.
+        ``None`` where none of them names one: such a request is refused before anything is made of it.
         """
         environment = self.item.step.environment
         named = (self.weekjob.spec.image, self.course.images.get(environment), self.settings.images.get(environment))
-        image = next(filter(None, named), None)
-        if image is None:
-            raise ConfigError(
-                f"no image is set for the environment '{environment}' of the step '{self.item.step.name}'",
-                f"a teacher sets it in the course (spec.images.{environment}) or in the chart (images.names)",
-            )
-        return image
+        return next(filter(None, named), None)
 
     def build_labels(self) -> dict[str, str]:
         """Return the labels of the child's pods."""
@@ -152,11 +145,8 @@ class ChildRequest:
         step, _, pod = str(child["metadata"].get("annotations", {}).get(CONFIG_HASH, "")).partition("-")
         if step != self._hash_step() or is_started:
             return step == self._hash_step()
-        try:
-            return pod == self._hash_pod()
-        except ConfigError:
-            # Its environment has no image any more: there is nothing to make another child from.
-            return True
+        # Where its environment has no image any more, there is nothing to make another child from.
+        return self.image is None or pod == self._hash_pod()
 
     @functools.cached_property
     def pod_step(self) -> str:
@@ -189,7 +179,7 @@ class ChildRequest:
     def _hash_pod(self) -> str:
         """Return a short hash of what the course and the installation make of it."""
         variables = {name: value for name, value in self.build_variables().items() if name != reports.STEP_VARIABLE}
-        image = [self.get_image(), self.settings.image_pull_policy]
+        image = [self.image, self.settings.image_pull_policy]
         resources = [self.num_pods, self.build_resources()["requests"]]
         return _hash([image, resources, variables, dict(self.course.queue.node_labels), self._build_queue()])
 
