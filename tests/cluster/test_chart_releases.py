@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -14,6 +16,7 @@ from cluster_lacks import skip_lacking
 from practicum_cluster import operators
 from practicum_cluster.control_plane import start_alone
 from practicum_cluster.daemons import TIED_TO_CALLER
+from practicum_cluster.layout import ensure_binaries
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
@@ -50,6 +53,41 @@ def landed(tmp_path_factory):
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
     return folder / "charts/practicum"
+
+
+def test_the_commands_of_the_operations_guide_do_what_it_says(plane, tmp_path):
+    """Part 3, line by line, but for the wait for a pod: an API server alone has no node."""
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    part = text[text.index("## 3. The chart") : text.index("## 4. A course")]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", part, re.DOTALL) for line in block.splitlines()]
+    home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "student-01"}}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "practicum-stage"}}
+    plane.api.apply(home)
+    plane.api.apply(account, "student-01")
+    (tmp_path / "charts").symlink_to(ROOT / "charts")
+    folders = {str(program.parent) for program in ensure_binaries("kubectl", "helm").values()}
+    path = os.pathsep.join([*folders, os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "KUBECONFIG": str(plane.kubeconfig)}
+    said = {}
+    for line in lines:
+        if "rollout status" in line:
+            continue
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        said[line] = done.stdout
+    deployment = plane.api.get(DEPLOYMENT)
+    assert deployment["spec"]["replicas"] == 2
+    host = f"practicum-controller.{PLATFORM}.svc"
+    check = ["openssl", "x509", "-noout", "-in", "tls.crt", "-checkhost", host]
+    assert "does match" in subprocess.run(check, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    (rendered,) = [text for line, text in said.items() if line.startswith("helm template")]
+    assert "secretName: practicum-tls" in rendered
+    assert "kind: Secret" not in rendered
+    accounts = "/api/v1/namespaces/student-01/serviceaccounts/practicum-stage"
+    assert plane.api.get(accounts)["imagePullSecrets"] == [{"name": "registry"}]
+    operators.Client(plane.kubeconfig).helm("uninstall", "practicum", "--namespace", PLATFORM)
 
 
 def test_releases(plane, landed):
