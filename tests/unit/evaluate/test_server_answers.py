@@ -26,6 +26,7 @@ class Handler(BaseHTTPRequestHandler):
     fault = ""
     message = None
     num_busy = 0
+    asked = None
 
     def do_GET(self):
         if self.path == "/v1/models":
@@ -49,6 +50,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(503, {"error": {"message": f"busy: {self.headers['Authorization']}"}})
         else:
             assert request["temperature"] == 0
+            if self.asked is not None:
+                self.asked.append(request)
             message = self.message or {"content": request["messages"][-1]["content"]}
             choice = {"message": message, "finish_reason": "length"}
             self.answer(200, {"choices": [choice], "usage": {"completion_tokens": 3}})
@@ -102,6 +105,17 @@ def test_answers_come_back_to_their_prompts_and_prompts_that_are_not_shown_are_s
     row = Row(id="1", messages=[Message(role="user", content="q")], answer="x")
     checked = check_prompt(Query(Prompt([1], [turn.build_turn() for turn in row.messages])), answers[0])
     assert checked.is_prompt_shown is False
+
+
+def test_a_server_is_asked_with_the_tools_of_a_row(start):
+    asked = []
+    tools = [{"type": "function", "function": {"name": "find_order"}}]
+    engine = ServerAnswers(ServedModel(start(asked=asked), "", KEY, max_new_tokens=8, concurrency=1, timeout_s=5))
+    turns = [{"role": "user", "content": "q"}]
+    assert len([*engine.iter_answers([Prompt([1], turns, tools), Prompt([2], turns)])]) > 0
+    engine.close()
+    assert sorted(len(request.get("tools", ())) for request in asked) == [0, 1]
+    assert tools in [request.get("tools") for request in asked]
 
 
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(start):
