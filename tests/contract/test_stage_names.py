@@ -64,6 +64,9 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/adapters/vllm_server.py": "an option of vLLM",
         "jobs/src/practicum_jobs/adapters/engine_server.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/adapters/llama_server.py": "a field of OpenAI's requests",
+        "platform/core/src/practicum_core/stages/trainprofile.py": "an option of sft",
+        "platform/core/src/practicum_core/stages/serveprofile.py": "an option of serve",
+        "jobs/src/practicum_jobs/serveprofile/traffic.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/blind/model_names.py": "the name of a folder",
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",
@@ -94,6 +97,7 @@ OTHER_MEANINGS = {
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
         "platform/core/src/practicum_core/stages/evaluate.py": "the environment of that name",
         "platform/core/src/practicum_core/stages/quantcheck.py": "the environment of that name",
+        "platform/core/src/practicum_core/stages/serveprofile.py": "the environment of that name",
         "platform/cli/src/practicum_cli/main.py": "the command `practicum serve`",
     },
     "report": {

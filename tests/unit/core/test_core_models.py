@@ -69,7 +69,7 @@ def test_implemented_units_resolve_with_their_own_configuration(unit, profile):
 
 def test_a_declared_unit_says_that_it_is_not_in_this_version():
     with pytest.raises(ConfigError, match="not of this version") as caught:
-        resolve_steps(build_weekjob(unit="performance"))
+        resolve_steps(build_weekjob(unit="capstone-extended"))
     assert caught.value.reason is Reason.STAGE_NOT_IMPLEMENTED
 
 

@@ -287,7 +287,7 @@ class _OtherConfig(TrainingConfig):
 
 def test_another_trainers_options_serve_every_check_and_detector():
     config = _OtherConfig(batch_size=4, num_workers=2)
-    assert list(_OtherConfig.model_fields) == list(SftConfig.model_fields)
+    assert [*_OtherConfig.model_fields, "packing"] == list(SftConfig.model_fields)
     assert count_steps(480, config) == 60
     checks = check_before_training([_row()], CHATML, FACTS, config, FreeMemory(64.0, 2))
     assert checks.problems == ()

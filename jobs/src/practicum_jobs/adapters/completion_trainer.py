@@ -7,6 +7,7 @@ loss.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import datasets
@@ -65,7 +66,10 @@ class CompletionTrainer(trl.SFTTrainer):  # type: ignore[misc]  # trl is untyped
         self._kept_BT = labels_BT != IGNORED
         try:
             logits_NV = model(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs.get("attention_mask"),
+                position_ids=inputs.get("position_ids"),
+                use_cache=False,
             ).logits
         finally:
             targets_N, self._kept_BT = labels_BT[self._kept_BT], None
@@ -79,12 +83,29 @@ class CompletionTrainer(trl.SFTTrainer):  # type: ignore[misc]  # trl is untyped
 
     def _count_tokens(self, inputs: dict[str, torch.Tensor]) -> None:
         if self.model.training:
-            self._add_tokens(int(self.accelerator.gather(inputs["attention_mask"].sum()).sum()))
+            mask = inputs.get("attention_mask")
+            count = torch.tensor(inputs["input_ids"].numel()) if mask is None else mask.sum()
+            self._add_tokens(int(self.accelerator.gather(count).sum()))
 
     def _add_tokens(self, count: int) -> None:
         if self.model.training:
             self.num_tokens += count
             self._metrics["train"]["num_tokens"] = [self.num_tokens]
+
+
+def pack_rows(rows: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
+    """Lay the rows of a batch end to end: ``input_ids``, ``labels`` and ``position_ids``, each of shape (1, T).
+
+    Positions start anew at each row, and there is no attention mask: of that, transformers makes a mask that keeps the
+    rows apart (``transformers/masking_utils.py``, ``find_packed_sequence_indices``). A row's first token has no label,
+    since the token before it is another row's.
+    """
+    labels = [[IGNORED, *row["labels"][1:]] for row in rows]
+    return {
+        "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
+        "labels": torch.tensor([[label for row in labels for label in row]]),
+        "position_ids": torch.cat([torch.arange(len(row["input_ids"])) for row in rows])[None],
+    }
 
 
 def build_trainer(job: TrainingJob, link: TrainerLink) -> CompletionTrainer:
@@ -107,6 +128,7 @@ def build_trainer(job: TrainingJob, link: TrainerLink) -> CompletionTrainer:
         train_dataset=tables["train"],
         eval_dataset=tables["validation"],
         processing_class=tokenizer,
+        data_collator=pack_rows if config.is_packed else None,
         quantization_config=build_quantization(config),
         peft_config=build_adapter(config),
     )

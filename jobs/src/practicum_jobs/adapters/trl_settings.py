@@ -95,6 +95,7 @@ def build_arguments(job: TrainingJob, world_size: int) -> dict[str, Any]:
         "dataloader_pin_memory": torch.cuda.is_available(),
         "remove_unused_columns": True,
         "ddp_find_unused_parameters": False if world_size > 1 else None,
+        **({} if config.optimizer == "adamw" else {"optim": config.optimizer}),
         **build_strategy(config),
     }
 

@@ -44,7 +44,7 @@ def run_training(job: TrainingJob, link: TrainerLink) -> TrainingOutcome:
         job: What to train.
         link: Connection to whoever started this worker.
     """
-    _prepare_process(job)
+    prepare_process(job)
     trainer = _build_trainer(job, link)
     curve = CurveWriter(job, trainer, link)
     stop = StopSwitch(job, link.rank)
@@ -127,7 +127,8 @@ def read_step(folder: Path) -> int:
     return int(state.global_step)
 
 
-def _prepare_process(job: TrainingJob) -> None:
+def prepare_process(job: TrainingJob) -> None:
+    """Set threads, determinism and logging of the process that trains."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(job.num_threads)
     torch.use_deterministic_algorithms(not torch.cuda.is_available())

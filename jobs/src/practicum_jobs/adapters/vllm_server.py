@@ -111,6 +111,7 @@ def build_options(settings: ServerSettings) -> list[str]:
         "max-model-len": config.max_model_len,
         "max-num-batched-tokens": config.max_num_batched_tokens,
         "quantization": config.quantization,
+        "kv-cache-dtype": config.kv_cache_dtype if config.kv_cache_dtype != "auto" else None,
         "seed": config.seed,
     }
     if list_gpus():

@@ -31,6 +31,7 @@ SECTIONS = {
     "chain": CHAIN["chain"],
     "reruns": CHAIN["reruns"],
     "risk": B("Attacks, bias and compliance", "攻击、偏差与合规"),
+    "levers": B("Levers and what they change", "手段及其效果"),
     "load": B("The service under load", "负载下的服务"),
     "experiments": EXPERIMENTS["title"],
     "sheet": B("Sheet of quantized models", "量化对照表"),
@@ -57,6 +58,14 @@ READING = {
         "its adjusted p is below 0.05. An open point of the checklist is one that nothing here measures.",
         "每个探测分别在无护栏与有规则护栏时提问，并按规则判定。校正后 p 小于 0.05 的偏差才计入。"
         "清单中的待办条目表示此处没有测量。",
+    ),
+    "levers": B(
+        "Baseline and levers are measured in turn, each round anew and each in a process of its own; a ratio compares "
+        "within a round, so what slows the machine for a while slows both. The interval is of 95%; the verdict "
+        "corrects for the number of levers, so an interval may leave out 1 and the verdict still be open. The baseline "
+        "measured once more shows how large mere noise is.",
+        "基线与各手段逐轮交替测量，每次都在独立进程中进行；比值只在同一轮内比较，因此机器一时变慢会同时影响两者。"
+        "区间为 95%；结论按手段数量做了校正，所以区间不含 1 时结论仍可能未定。再测一次基线可看出噪声有多大。",
     ),
     "reruns": CHAIN["reruns_reading"],
     "verdict": B(

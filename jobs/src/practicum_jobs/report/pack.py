@@ -10,6 +10,7 @@ from practicum_jobs.report.chain import build_chain_sections
 from practicum_jobs.report.course import build_reproduce_section, build_rows_section
 from practicum_jobs.report.experiments import build_experiments_section
 from practicum_jobs.report.findings import build_audit_section
+from practicum_jobs.report.levers import build_levers_section
 from practicum_jobs.report.lineage import build_lineage_section
 from practicum_jobs.report.load import build_load_section
 from practicum_jobs.report.messages import PAGE
@@ -46,6 +47,7 @@ def build_sections(pack: Pack) -> list[Section]:
         build_numbers_section(pack),
         build_load_section(pack),
         build_experiments_section(pack),
+        build_levers_section(pack),
         build_sheet_section(pack),
         build_risk_section(pack),
         build_audit_section(pack),

@@ -15,6 +15,9 @@ PROCESS_GIB = 1.0
 NF4_BYTES = 0.53
 """Bytes per 4-bit weight with its double-quantized scale per block of 64 (Dettmers et al., 2023, section 3)."""
 
+OPTIMIZER_BYTES = {"adamw": 8.0, "adamw_8bit": 2.04, "adafactor": 0.1}
+"""Bytes per trained weight. Two numbers of four bytes (Loshchilov and Hutter, 2019); of one byte, with a scale per
+block of 256 (Dettmers et al., 2022); one number per row and column of a matrix (Shazeer and Stern, 2018)."""
 LOGITS_TILE = (4096, 32768)
 """Tokens and vocabulary entries whose logits exist at a time on a GPU (TRL 1.16, ``kernels/chunked_logprob.py``)."""
 
@@ -142,7 +145,7 @@ def estimate_memory(
         process=PROCESS_GIB,
         weights=weights / num_shards / GIB,
         gradients=trainable * (4 if has_float32_weights(config) else width) / num_shards / GIB,
-        optimizer=trainable * 8 / num_shards / GIB,
+        optimizer=trainable * OPTIMIZER_BYTES[config.optimizer] / num_shards / GIB,
         activations=per_token * batch_tokens / GIB,
         logits=logits / GIB,
     )

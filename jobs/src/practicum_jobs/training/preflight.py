@@ -90,6 +90,10 @@ def check_options(config: TrainingConfig) -> list[str]:
     problems = []
     if config.engine == "flat" and (config.method != "lora" or config.num_workers > 1):
         problems.append("engine=flat trains with method=lora and num_workers=1 only")
+    if config.engine == "flat" and (config.optimizer != "adamw" or config.is_packed):
+        problems.append("engine=flat trains with optimizer=adamw and without packing")
+    if config.optimizer == "adamw_8bit" and config.strategy != "ddp":
+        problems.append("optimizer=adamw_8bit keeps whole weights: use strategy=ddp")
     if config.strategy != "ddp" and config.method == "qlora" and config.strategy == "deepspeed":
         problems.append("strategy=deepspeed does not shard 4-bit weights: use ddp or fsdp with method=qlora")
     return problems
@@ -181,8 +185,19 @@ def estimate_largest_batch(
     rows: Sequence[EncodedRow], shape: ModelShape, config: TrainingConfig, free: FreeMemory
 ) -> MemoryEstimate:
     """Estimate memory for the batch of the longest rows, which a shuffled epoch may draw."""
+    lengths = [len(row.tokens.input_ids) for row in rows]
+    batch_tokens, counted_tokens = count_largest_batch(lengths, [row.num_trainable for row in rows], config)
+    return estimate_memory(shape, config, batch_tokens, counted_tokens, is_gpu=free.is_gpu)
+
+
+def count_largest_batch(lengths: Sequence[int], counted: Sequence[int], config: TrainingConfig) -> tuple[int, int]:
+    """Return the tokens of the largest possible batch, padding included, and those of them that count in the loss.
+
+    >>> config = TrainingConfig(learning_rate=1e-4, batch_size=2)
+    >>> count_largest_batch([3, 5, 9], [1, 2, 4], config)
+    (18, 6)
+    """
     num_sequences = config.batch_size * config.sequences_per_row
-    longest = sorted((len(row.tokens.input_ids) for row in rows), reverse=True)[:num_sequences]
-    counted = sorted((row.num_trainable for row in rows), reverse=True)[:num_sequences]
-    batch_tokens = len(longest) * max(longest, default=0)
-    return estimate_memory(shape, config, batch_tokens, sum(counted), is_gpu=free.is_gpu)
+    longest = sorted(lengths, reverse=True)[:num_sequences]
+    batch_tokens = sum(longest) if config.is_packed else len(longest) * max(longest, default=0)
+    return batch_tokens, sum(sorted(counted, reverse=True)[:num_sequences])

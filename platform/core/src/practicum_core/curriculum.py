@@ -24,6 +24,7 @@ from practicum_core.units.evaluate import COMPARISON, COMPARISON_OF_FILES, EVALU
 from practicum_core.units.evaluate_and_iterate import EVALUATE_AND_ITERATE
 from practicum_core.units.experiments import EXPERIMENTS
 from practicum_core.units.iterate import ITERATE
+from practicum_core.units.performance import PERFORMANCE
 from practicum_core.units.quantize import QUANTIZE
 from practicum_core.units.service import BREAKABLE_SERVICE, CHAOS_TEST, LOAD_TEST, SERVICE
 from practicum_core.units.serving import SERVING
@@ -46,6 +47,7 @@ _UNITS = (
     DATA_AND_SFT,
     EVALUATE_AND_ITERATE,
     AVAILABILITY_BRIEF,
+    PERFORMANCE,
     *OF_OTHER_LENGTHS,
 )
 

@@ -43,6 +43,9 @@ class ServeConfig(StageConfig):
     )
     max_num_seqs: int = Field(default=32, ge=1, description="Requests that are computed at the same time, at most.")
     max_num_batched_tokens: int | None = Field(default=None, ge=1, description="Tokens of one step of the scheduler.")
+    kv_cache_dtype: Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"] = Field(
+        default="auto", description="Type of keys and values; auto is that of the computation."
+    )
     kv_cache_gib: float = Field(default=1.0, gt=0, description="Memory for keys and values of open requests, in GiB.")
     gpu_memory_utilization: float = Field(
         default=0.9, gt=0, le=1, description="On a GPU: share of its memory, in place of kv_cache_gib."

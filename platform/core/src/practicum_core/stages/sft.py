@@ -29,6 +29,14 @@ class SftConfig(TrainingConfig):
         gt=0,
         description="Without it 2e-5 for full, 2e-4 for lora and qlora.",
     )
+    packing: bool = Field(
+        default=False, description="Lay the rows of a batch end to end in place of padding them to the longest."
+    )
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the rows of a batch lie end to end, without padding."""
+        return self.packing
 
 
 class SftRecord(TrainingRecord):

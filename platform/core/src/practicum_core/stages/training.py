@@ -49,6 +49,9 @@ class TrainingConfig(StageConfig):
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     dtype: Literal["auto", "float32", "bfloat16"] = Field(default="auto", description="auto: bfloat16 on a GPU only.")
     gradient_checkpointing: bool = False
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = Field(
+        default="adamw", description="Bytes that it keeps per trained weight: 8, 2, and almost none."
+    )
     logging_steps: int = Field(default=1, ge=1)
     eval_steps: int = Field(default=20, ge=1)
     save_steps: int = Field(default=20, ge=1)
@@ -75,6 +78,11 @@ class TrainingConfig(StageConfig):
     def list_splits(self) -> tuple[str, ...]:
         """List the splits that training reads."""
         return ("train", "validation")
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the rows of a batch lie end to end, without padding."""
+        return False
 
 
 class CheckpointInfo(BaseModel):

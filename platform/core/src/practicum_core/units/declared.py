@@ -11,7 +11,6 @@ def declare_unit(name: str, en: str, zh: str, requirements: tuple[str, ...], sta
 
 
 OF_OTHER_LENGTHS = (
-    declare_unit("performance", "Performance deep dive", "性能深挖", ("V12.2",), ("profile",)),
     declare_unit(
         "capstone-extended",
         "Capstone with replay and re-iteration",

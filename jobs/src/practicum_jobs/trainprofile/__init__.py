@@ -1,0 +1,1 @@
+"""The stage ``trainprofile``. Nothing is imported here: the measuring processes hold what they need and no more."""

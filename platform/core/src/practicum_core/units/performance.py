@@ -1,0 +1,71 @@
+"""The unit ``performance``: what each lever of training changes, with an interval, and where time and memory go."""
+
+from __future__ import annotations
+
+from practicum_core.gates import Comparison
+from practicum_core.units.shared_steps import MODEL, NO_LEAKAGE, REPORT, SNAPSHOT
+from practicum_core.units.unit import Step, Unit, build_gate
+
+PERFORMANCE = Unit(
+    "performance",
+    "Performance deep dive",
+    "性能深挖",
+    "Find where time and memory go, change one lever at a time, and tell what helps from what is noise.",
+    "找出时间与内存的去向，一次只改变一个手段，并区分真实效果与噪声。",
+    ("V12.2",),
+    (
+        MODEL,
+        SNAPSHOT,
+        Step("trainprofile", "trainprofile", quick={"rounds": 3, "steps": 2}),
+        REPORT,
+    ),
+    (
+        NO_LEAKAGE,
+        build_gate(
+            "training_levers_measured",
+            "trainprofile",
+            "num_unmeasured",
+            Comparison.EQUAL,
+            0,
+            "Every lever of training was measured",
+            "每个训练手段都已测量",
+        ),
+        build_gate(
+            "training_control_agrees",
+            "trainprofile",
+            "control_deviation",
+            Comparison.AT_MOST,
+            0.15,
+            "The baseline measured twice differs by at most 15%",
+            "基线重复测量之差不超过 15%",
+        ),
+        build_gate(
+            "loss_kept",
+            "trainprofile",
+            "num_unexpected_changes",
+            Comparison.EQUAL,
+            0,
+            "Packing, accumulation and checkpointing do not change the loss",
+            "打包、梯度累积与重计算不改变损失",
+        ),
+        build_gate(
+            "step_explained",
+            "trainprofile",
+            "phase_coverage",
+            Comparison.AT_LEAST,
+            0.9,
+            "Data, forward, backward and optimizer explain nine tenths of a step",
+            "取数据、前向、反向与优化器能解释九成的步时",
+        ),
+        build_gate(
+            "memory_estimated",
+            "trainprofile",
+            "estimate_ratio_worst",
+            Comparison.AT_MOST,
+            1.5,
+            "No rung of the ladder needs more than half above its estimate",
+            "阶梯各级的实测内存均不超过估算的 1.5 倍",
+        ),
+    ),
+    proves="performance",
+)
