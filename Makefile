@@ -6,6 +6,7 @@ SHELL := bash
 
 PYTHON ?= python3
 export PYTHON
+VARIANT ?= 10
 SOURCES := platform/core/src platform/runtime/src platform/cli/src platform/controller/src jobs/src services/gateway/src
 CLUSTER = PYTHONPATH=tools/cluster $(DEV)/python -m practicum_cluster
 DEV = $$(tools/ensure-env.sh dev)/bin
@@ -22,8 +23,8 @@ setup: .venv/.practicum-ready ## make .venv with the practicum command
 run: setup ## weeks 1 to 3 with a real model on this machine, ending in three evidence packs
 	.venv/bin/practicum run week-01 week-02 week-03 --profile quick
 
-course: setup ## every week of this version, in order; ends with experiments/course.json
-	.venv/bin/python tools/run_course.py
+course: setup ## every week of a course (VARIANT=8, 10 or 12), in order; ends with experiments/course.json; goes on where it was stopped
+	.venv/bin/python tools/run_course.py --variant $(VARIANT)
 
 test: ## all tests; creates their environment
 	tools/run-tests.sh $(PYTEST_ARGS)
