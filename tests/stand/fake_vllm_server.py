@@ -22,6 +22,8 @@ def serve_until_stopped(settings, is_stop_requested):
 
 
 async def _serve(settings, is_stop_requested):
+    if settings.config.quantization == "broken":
+        raise ValueError("no such quantization")
     started_s = time.monotonic()
     engine = FakeEngine(Settings(step_s=0.05, max_running=settings.config.max_num_seqs))
     engine.models = list(settings.names)

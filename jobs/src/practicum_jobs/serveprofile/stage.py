@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,7 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.levers.comparison import build_rows, plan_order
 from practicum_jobs.levers.processes import MeasuringProcesses
 from practicum_jobs.levers.results import build_lever_failures, build_lever_metrics
-from practicum_jobs.load.fleet import start_fleet
+from practicum_jobs.load.fleet import Fleet, start_fleet
 from practicum_jobs.load.measurement import build_samples
 from practicum_jobs.models.sources import ensure_model
 from practicum_jobs.serveprofile.server import (
@@ -75,7 +77,7 @@ class _Bench:
         self._config, self._ctx, self._folder = config, ctx, folder
         self._processes = MeasuringProcesses(ctx, LIBRARIES, config.timeout_s)
         self._names = [CONTROL, *config.levers]
-        self._num_bursts = 0
+        self._num_rounds = 0
 
     def measure(self) -> ServeProfileRecord:
         found: dict[str, _Found] = {}
@@ -111,26 +113,31 @@ class _Bench:
         try:
             with hold_server(self._processes, order, self._config.timeout_s, self._ctx) as server:
                 found.difference = compare_answers(asked, self._ask(server))
-                servers = {BASELINE: baseline, name: server}
-                for turn in plan_order(list(servers), self._config.rounds + 1, self._config.seed):
-                    bursts = {one: self._send_burst(servers[one]) for one in turn}
-                    found.rounds.append({one: burst.figures for one, burst in bursts.items() if burst.figures})
-                    found.num_failed += sum(burst.num_failed for burst in bursts.values())
+                asyncio.run(self._send_rounds({BASELINE: baseline, name: server}, found))
         except (ServerFailedError, httpx.HTTPError) as error:
             found.note = f"{error} (its log: {order.log.name})"
         found.rounds = found.rounds[1:]  # the first one warms both
         return found
 
-    def _send_burst(self, server: RunningServer) -> Burst:
-        self._ctx.raise_if_stopped()
-        self._num_bursts += 1
-        return asyncio.run(self._send(server))
+    async def _send_rounds(self, servers: dict[str, RunningServer], found: _Found) -> None:
+        """Send a burst to each server in every round, and one before them that warms both."""
+        timeout_s, zero_s = self._config.timeout_s, time.monotonic()
+        async with contextlib.AsyncExitStack() as stack:
+            fleets = {
+                name: await stack.enter_async_context(start_fleet(build_target(server.url, timeout_s), 1, zero_s))
+                for name, server in servers.items()
+            }
+            for turn in plan_order(list(servers), self._config.rounds + 1, self._config.seed):
+                self._num_rounds += 1
+                bursts = {name: await self._send_burst(fleets[name], servers[name]) for name in turn}
+                found.rounds.append({name: burst.figures for name, burst in bursts.items() if burst.figures})
+                found.num_failed += sum(burst.num_failed for burst in bursts.values())
 
-    async def _send(self, server: RunningServer) -> Burst:
-        config, step = self._config, plan_burst(self._config)
-        target = build_target(server.url, config.timeout_s)
-        async with start_fleet(target, 1, 0.0) as fleet:
-            sending = await fleet.send_rate(0, step, write_burst(config, self._num_bursts), config.timeout_s)
+    async def _send_burst(self, fleet: Fleet, server: RunningServer) -> Burst:
+        self._ctx.raise_if_stopped()
+        step = plan_burst(self._config)
+        prompts = write_burst(self._config, self._num_rounds)
+        sending = await fleet.send_rate(0, step, prompts, self._config.timeout_s)
         return summarize_burst(build_samples(0, step, sending), server.measure_memory())
 
     def _build_record(self, found: dict[str, _Found]) -> ServeProfileRecord:

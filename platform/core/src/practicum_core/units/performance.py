@@ -1,4 +1,4 @@
-"""The unit ``performance``: what each lever of training changes, with an interval, and where time and memory go."""
+"""The unit ``performance``: what each lever of training and serving changes, with an interval, and why."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ PERFORMANCE = Unit(
         MODEL,
         SNAPSHOT,
         Step("trainprofile", "trainprofile", quick={"rounds": 3, "steps": 2}),
+        Step("serveprofile", "serveprofile", quick={"rounds": 3}),
         REPORT,
     ),
     (
@@ -65,6 +66,33 @@ PERFORMANCE = Unit(
             1.5,
             "No rung of the ladder needs more than half above its estimate",
             "阶梯各级的实测内存均不超过估算的 1.5 倍",
+        ),
+        build_gate(
+            "serving_levers_measured",
+            "serveprofile",
+            "num_unmeasured",
+            Comparison.AT_MOST,
+            1,  # keys and values in 8 bits need a processor with AVX-512
+            "Every lever of serving was measured, but one that the processor may lack",
+            "每个推理服务手段都已测量（处理器不支持的一个除外）",
+        ),
+        build_gate(
+            "serving_control_agrees",
+            "serveprofile",
+            "control_deviation",
+            Comparison.AT_MOST,
+            0.15,
+            "A second server with the baseline's options differs by at most 15%",
+            "以相同选项启动的第二个服务，差异不超过 15%",
+        ),
+        build_gate(
+            "no_request_failed",
+            "serveprofile",
+            "num_failed_requests",
+            Comparison.EQUAL,
+            0,
+            "No request failed",
+            "没有失败的请求",
         ),
     ),
     proves="performance",
