@@ -83,6 +83,7 @@ OTHER_MEANINGS = {
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
     },
     "gateway": {
+        "platform/core/src/practicum_core/stages/traces.py": "a place where a span is measured",
         "jobs/src/practicum_jobs/load/signals.py": "a source of the metrics of a load test",
         "jobs/src/practicum_jobs/load/scrape.py": "a source of metrics",
         "platform/core/src/practicum_core/environments.py": "the environment of that name",

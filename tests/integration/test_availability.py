@@ -13,6 +13,7 @@ import pytest
 from practicum_core.layout import RunLayout
 from practicum_core.stages.chaos import ChaosRecord
 from practicum_core.stages.experiments import Verdict
+from practicum_core.stages.traces import TracesRecord
 
 STAND = Path(__file__).parents[1] / "stand"
 KILL = """
@@ -94,3 +95,18 @@ def test_the_report_has_the_time_line_and_says_so(finished):
     assert max(point.depth for point in record.timeline) == 3
     assert {use.rung for use in record.rungs} >= {"full", "extract"}
     assert "What the answers of each rung took" in page
+
+
+def test_the_report_shows_a_degraded_request_by_the_traces_of_client_and_gateway(finished):
+    run, record = finished
+    traces = TracesRecord.model_validate_json(run.stage("traces").record.read_text())
+    counts = {metric.name: metric.value for metric in traces.metrics}
+    assert counts["num_traces"] >= counts["num_from_client"] >= sum(one.num_full for one in record.results)
+    assert counts["num_degraded"] >= sum(one.num_degraded for one in record.results)
+    assert traces.shown.rung
+    assert [span.place for span in traces.shown.spans[:2]] == ["client", "gateway"]
+    assert traces.shown.request_id == traces.shown.trace_id
+    page = run.evidence_html.read_text(encoding="utf-8")
+    assert 'id="trace"' in page
+    assert traces.shown.trace_id in page
+    assert "client: sent to last byte" in page

@@ -21,7 +21,7 @@ _FAST = {
 
 def _replace_step(step):
     if step.name == "serve":
-        return replace(step, stage="fakeserve", quick={})
+        return replace(step, stage="fakeserve", config={}, quick={})
     if step.name == "gateway":
         return replace(step, config={**step.config, **_FAST})
     return step

@@ -41,6 +41,7 @@ class ServerSettings:
         key: What requests must carry; empty where none is asked for.
         num_threads: Threads that it computes with, where the engine lets one choose.
         log: Where the output of this process and of those that it starts goes.
+        trace_endpoint: Where its spans go, by OTLP over HTTP; empty for none.
     """
 
     config: ServeConfig
@@ -53,6 +54,7 @@ class ServerSettings:
     key: str = field(default="", repr=False)
     num_threads: int = 1
     log: Path = Path(os.devnull)
+    trace_endpoint: str = ""
 
 
 @dataclass

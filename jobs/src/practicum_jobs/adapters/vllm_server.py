@@ -57,6 +57,9 @@ def serve_until_stopped(settings: ServerSettings, is_stop_requested: Callable[[]
 def prepare_environment(config: ServeConfig) -> None:
     """Set what vLLM reads from the environment when it is imported."""
     os.environ.update(_SETTINGS)
+    if config.traces:
+        # vLLM sends by gRPC otherwise; and who reads the traces of a run shall not have to wait for the last ones.
+        os.environ.update({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_BSP_SCHEDULE_DELAY": "1000"})
     if config.enforce_eager:
         # A rank of log-probabilities is compiled on first use, which would hold every request for 18 s on two cores.
         os.environ["TORCHDYNAMO_DISABLE"] = "1"
@@ -113,6 +116,7 @@ def build_options(settings: ServerSettings) -> list[str]:
         "quantization": config.quantization,
         "kv-cache-dtype": config.kv_cache_dtype if config.kv_cache_dtype != "auto" else None,
         "seed": config.seed,
+        "otlp-traces-endpoint": settings.trace_endpoint or None,
     }
     if list_gpus():
         valued["gpu-memory-utilization"] = config.gpu_memory_utilization

@@ -102,7 +102,13 @@ async def _run_all(
         world = World(_find_run(config, ctx), session, addresses, ctx.step)
         url = f"{split_address(config.url)[1]}/chat/completions"
         target = Target(
-            url, key, addresses.model, is_chat=True, ignore_eos=config.ignore_eos, timeout_s=config.timeout_s
+            url,
+            key,
+            addresses.model,
+            is_chat=True,
+            ignore_eos=config.ignore_eos,
+            timeout_s=config.timeout_s,
+            is_traced=config.traces,
         )
         async with start_fleet(target, config.num_clients, zero_s) as fleet:
             traffic = Traffic(fleet, prompts, config.rate, config.max_tokens, config.timeout_s, config.seed)

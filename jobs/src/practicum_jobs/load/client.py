@@ -12,9 +12,11 @@ import errno
 import gc
 import json
 import resource
+import secrets
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import BinaryIO
 
@@ -93,12 +95,13 @@ class Client:
         return list(await asyncio.gather(*tasks))
 
     async def _send(self, session: aiohttp.ClientSession, number: int, due_s: float, prompt: int, body: bytes) -> Sent:
-        sent_s = self._tell_s()
+        sent_s, sent_at_s = self._tell_s(), time.time()
         reader = StreamReader()
         status, kind, text, rung = 0, "", "", ""
+        traced = name_trace() if self._assignment.is_traced else {}
         try:
             async with session.post(
-                self._assignment.url, data=body, headers=self._headers, allow_redirects=False
+                self._assignment.url, data=body, headers={**self._headers, **traced}, allow_redirects=False
             ) as response:
                 status = response.status
                 rung = response.headers.get(_RUNG_HEADER, "")
@@ -120,7 +123,10 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             kind, text = RequestError.LOST, str(error) or type(error).__name__
         ended_s = self._tell_s()
-        return _describe(reader, number, (due_s, sent_s, ended_s), prompt, (status, str(kind), text, rung))
+        seen = _describe(reader, number, (due_s, sent_s, ended_s), prompt, (status, str(kind), text, rung))
+        if not traced:
+            return seen
+        return replace(seen, traceparent=traced["traceparent"], sent_at_s=round(sent_at_s, 6))
 
     async def _watch_processor(self, seconds: list[tuple[float, float]]) -> None:
         wall_s, busy_s = time.monotonic(), time.process_time()
@@ -132,6 +138,15 @@ class Client:
 
     def _tell_s(self) -> float:
         return time.monotonic() - self._zero_s
+
+
+def name_trace() -> dict[str, str]:
+    """Name a trace and its first span, for a request that shall be traced (W3C Trace Context, version 00).
+
+    The request has the id of the trace, so that lines of logs are found by it too.
+    """
+    trace = secrets.token_hex(16)
+    return {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-01", "x-request-id": trace}
 
 
 def _describe(

@@ -34,6 +34,7 @@ class Target:
         is_chat: Whether prompts are sent as messages.
         ignore_eos: Whether answers are asked to be as long as they may.
         timeout_s: For a whole request.
+        is_traced: Whether each request names a trace of its own.
     """
 
     url: str
@@ -42,6 +43,7 @@ class Target:
     is_chat: bool
     ignore_eos: bool
     timeout_s: float
+    is_traced: bool = False
 
     def __repr__(self) -> str:
         """Leave out the key: a trace may show this object."""
@@ -57,7 +59,7 @@ class Target:
             **({"ignore_eos": True} if self.ignore_eos else {}),
         }
         prompt_field = "messages" if self.is_chat else "prompt"
-        return Assignment(zero_s, client, self.url, self.key, self.timeout_s, body, prompt_field)
+        return Assignment(zero_s, client, self.url, self.key, self.timeout_s, body, prompt_field, self.is_traced)
 
     def encode_prompt(self, prompt: Prompt) -> str:
         """Return the JSON of a prompt in a request."""

@@ -136,6 +136,8 @@ def build_samples(load: int, step: RateStep, sending: Sending) -> list[LoadSampl
             error=sent.error,
             error_text=sent.error_text,
             rung=sent.rung,
+            traceparent=sent.traceparent,
+            sent_at_s=sent.sent_at_s,
             prompt_index=sent.prompt_index,
             prompt_tokens=sent.prompt_tokens,
             completion_tokens=sent.completion_tokens,

@@ -33,6 +33,7 @@ class Assignment(Line):
         timeout_s: For a whole request.
         body: Fields of every request.
         prompt_field: Name of the field for the prompt.
+        is_traced: Whether each request names a trace of its own.
     """
 
     zero_s: float
@@ -42,6 +43,7 @@ class Assignment(Line):
     timeout_s: float
     body: dict[str, Any]
     prompt_field: str
+    is_traced: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Sent(Line):
     itl_p99_s: float | None
     itl_max_s: float | None
     rung: str = ""
+    traceparent: str = ""
+    sent_at_s: float = 0.0
 
 
 @dataclass(frozen=True)

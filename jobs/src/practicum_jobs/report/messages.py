@@ -5,6 +5,7 @@ from __future__ import annotations
 from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
 from practicum_jobs.render.chain import TEXTS as CHAIN
 from practicum_jobs.report.experiment_messages import EXPERIMENTS
+from practicum_jobs.report.trace_messages import TRACE
 
 GAPS = {
     "missing": B("the file is missing", "文件缺失"),
@@ -34,6 +35,7 @@ SECTIONS = {
     "levers": B("Levers and what they change", "手段及其效果"),
     "load": B("The service under load", "负载下的服务"),
     "experiments": EXPERIMENTS["title"],
+    "trace": TRACE["title"],
     "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
@@ -52,6 +54,7 @@ SECTIONS = {
 
 READING = {
     "experiments": EXPERIMENTS["reading"],
+    "trace": TRACE["reading"],
     "chain": CHAIN["chain_reading"],
     "risk": B(
         "Each probe was asked twice, without and with a guardrail of rules, and judged by rules. A bias counts where "

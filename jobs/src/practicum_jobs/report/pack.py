@@ -22,6 +22,7 @@ from practicum_jobs.report.risk import build_risk_section
 from practicum_jobs.report.samples import build_samples_section
 from practicum_jobs.report.sheet import build_sheet_section
 from practicum_jobs.report.sources import build_data_section, build_environment_section, build_model_section
+from practicum_jobs.report.traces import build_trace_section
 from practicum_jobs.report.verdict import Pack, build_stamp, build_verdict_section
 
 
@@ -47,6 +48,7 @@ def build_sections(pack: Pack) -> list[Section]:
         build_numbers_section(pack),
         build_load_section(pack),
         build_experiments_section(pack),
+        build_trace_section(pack),
         build_levers_section(pack),
         build_sheet_section(pack),
         build_risk_section(pack),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ from practicum_core.errors import ConfigError, Reason
 from practicum_core.metrics import Metric
 from practicum_core.stage_process import HOST_VARIABLE, PORT_VARIABLE, SERVER_KEY_VARIABLE
 from practicum_core.stages.serve import ServeConfig, ServeRecord
+from practicum_core.trace_names import TRACE_FILE
 from practicum_jobs.adapters import llama_server, vllm_server
 from practicum_jobs.adapters.engine_server import Served, ServerSettings, require_free_port
+from practicum_jobs.adapters.trace_receiver import receive_traces
 from practicum_jobs.context import StageContext
 from practicum_jobs.models.gguf_files import find_gguf, read_facts
 from practicum_jobs.models.sources import ensure_model
@@ -82,8 +85,17 @@ def _serve_vllm(uri: str, file: Path | None, settings: ServerSettings, ctx: Stag
         adapters={adapter.name: adapter.folder for adapter in adapters},
         lora_rank=choose_rank(adapters) if adapters else 0,
     )
-    served = vllm_server.serve_until_stopped(settings, lambda: ctx.is_stop_requested)
+    with _open_traces(config, ctx) as trace_endpoint:
+        settings = replace(settings, trace_endpoint=trace_endpoint)
+        served = vllm_server.serve_until_stopped(settings, lambda: ctx.is_stop_requested)
     return _build_record(VLLM, settings, served, files_s, adapters, ctx)
+
+
+def _open_traces(config: ServeConfig, ctx: StageContext) -> contextlib.AbstractContextManager[str]:
+    """Give the address where vLLM sends its spans: a collector's, or that of what writes them to a file; else none."""
+    if not config.traces or config.trace_endpoint:
+        return contextlib.nullcontext(config.trace_endpoint if config.traces else "")
+    return receive_traces(ctx.layout.artifacts / TRACE_FILE)
 
 
 def _serve_llama(file: Path, settings: ServerSettings, ctx: StageContext) -> ServeRecord:

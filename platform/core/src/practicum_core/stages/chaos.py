@@ -45,6 +45,9 @@ class ChaosConfig(ServerAccessConfig):
     num_prompts: int = Field(default=64, ge=1, le=10_000, description="Prompts at most; they are sent in turn.")
     num_clients: int = Field(default=1, ge=1, le=16, description="Client processes.")
     timeout_s: float = Field(default=40.0, gt=0, description="For a request of the load.")
+    traces: bool = Field(
+        default=False, description="Name a trace in each request (traceparent), for servers that write traces."
+    )
     steady_timeout_s: float = Field(default=90.0, ge=0, description="Wait for the steady state before an experiment.")
 
     @field_validator("url", "proxy_url")

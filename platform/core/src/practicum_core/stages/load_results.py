@@ -58,6 +58,8 @@ class LoadSample(Sample):
     error: str = Field(default="", description="RequestError, or http_STATUS; empty where it ended well.")
     error_text: str = Field(default="", description="What the server said, shortened.")
     rung: str = Field(default="", description="Rung of the gateway's ladder that answered; empty for the best one.")
+    traceparent: str = Field(default="", description="Names its trace; empty where it was not traced.")
+    sent_at_s: float = Field(default=0.0, description="When a traced request was sent, in seconds since the epoch.")
     prompt_index: int = Field(default=0, description="Line of prompts.jsonl.")
     prompt_tokens: int = Field(default=0, description="As the server counts them; 0 where it does not say.")
     completion_tokens: int = Field(

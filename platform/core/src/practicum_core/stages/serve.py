@@ -54,6 +54,13 @@ class ServeConfig(StageConfig):
     enable_chunked_prefill: bool = True
     enforce_eager: bool = Field(default=True, description="False compiles the model first, which takes minutes.")
     drain_s: float = Field(default=20.0, ge=0, description="Seconds for open requests to end when it is stopped.")
+    traces: bool = Field(default=False, description="vLLM only: its own span in the trace of each request.")
+    trace_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s@]+)?$",
+        description="OTLP/HTTP address of a collector; without it, spans are written to artifacts/traces.jsonl of the "
+        "step.",
+    )
 
     @field_validator("adapters")
     @classmethod

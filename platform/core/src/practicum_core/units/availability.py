@@ -27,13 +27,19 @@ BREAKABLE_GATEWAY: Mapping[str, Any] = {
 """Options of a gateway with a ladder, behind which a fault proxy stands."""
 
 
+_TRACED = {"traces": True}
+
+
 def _list_steps(**chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 - options of the stage
     return (
         SNAPSHOT,
-        Step("serve", "serve", quick={"max_num_seqs": 16}, needs=("snapshot",)),
+        Step("serve", "serve", config=_TRACED, quick={"max_num_seqs": 16}, needs=("snapshot",)),
         Step("faultproxy", "faultproxy", needs=("serve",)),
-        Step("gateway", "gateway", config=BREAKABLE_GATEWAY, needs=("faultproxy",)),
-        Step("chaos", "chaos", config=chaos, quick={"rate": 1.5}, needs=("gateway", "faultproxy", "serve")),
+        Step("gateway", "gateway", config={**BREAKABLE_GATEWAY, **_TRACED}, needs=("faultproxy",)),
+        Step(
+            "chaos", "chaos", config={**chaos, **_TRACED}, quick={"rate": 1.5}, needs=("gateway", "faultproxy", "serve")
+        ),
+        Step("traces", "traces", needs=("chaos",)),
         replace(REPORT, config={"max_samples": 12}),
     )
 

@@ -1,0 +1,5 @@
+"""The stage ``traces``."""
+
+from practicum_jobs.traces.stage import run
+
+__all__ = ["run"]
