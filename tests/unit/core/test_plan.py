@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from practicum_core.curriculum import get_unit
+from practicum_core.curriculum import UNITS, get_unit
 from practicum_core.errors import Reason
 from practicum_core.metrics import Metric
 from practicum_core.observed import Hold, Observed, ObservedStep
 from practicum_core.phases import TRANSITIONS, ConditionType, Phase
 from practicum_core.plan import plan
+from practicum_core.units.unit import Step, Unit
 from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec, WeekJobStatus
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -351,8 +352,10 @@ def test_invalid_option_fails_with_every_problem_named():
         assert part in made.status.message
 
 
-def test_a_stage_of_a_later_version_says_so():
-    weekjob = WeekJob(metadata=Metadata(name="x"), spec=WeekJobSpec(unit="performance"))
+def test_a_stage_of_a_later_version_says_so(monkeypatch):
+    later = Unit("later", "Later", "以后", "Later", "以后", (), (Step("unbuilt", "unbuilt"),))
+    monkeypatch.setitem(UNITS, "later", later)
+    weekjob = WeekJob(metadata=Metadata(name="x"), spec=WeekJobSpec(unit="later"))
     assert plan(weekjob, Observed(), NOW).status.reason is Reason.STAGE_NOT_IMPLEMENTED
 
 
