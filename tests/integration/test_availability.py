@@ -13,7 +13,11 @@ import pytest
 from practicum_core.layout import RunLayout
 from practicum_core.stages.chaos import ChaosRecord
 from practicum_core.stages.experiments import Verdict
+from practicum_core.stages.replays import ReplayVerdict
 from practicum_core.stages.traces import TracesRecord
+from practicum_core.traffic import TRAFFIC
+from practicum_jobs.load.recording import read_recording, read_trace_file
+from practicum_jobs.text.pii import find_pii
 
 STAND = Path(__file__).parents[1] / "stand"
 KILL = """
@@ -48,7 +52,8 @@ def finished(tmp_path_factory):
     (folder / "kill.yaml").write_text(KILL)
     (folder / "cut.yaml").write_text(CUT)
     names = json.dumps([str(folder / "kill.yaml"), str(folder / "cut.yaml")])
-    code, out = run_unit(folder, "--set", f"chaos.experiments={names}", "--set", "chaos.rate=4")
+    options = (f"chaos.experiments={names}", "chaos.rate=4", "replay.replayed=cut", "replay.replays=2")
+    code, out = run_unit(folder, *(word for option in options for word in ("--set", option)))
     assert code == 0, out
     [root] = folder.glob("experiments/faulty/*-??????")
     run = RunLayout(root)
@@ -79,15 +84,54 @@ def test_streams_that_break_off_end_with_an_error_of_the_apis_shape(finished):
 def test_the_gateway_recorded_the_same_steps(finished):
     run, record = finished
     gateway = json.loads(run.stage("gateway").record.read_text())
+    replayed = read_replays(run)
     seen = [(one["before"], one["after"]) for one in gateway["rung_changes"]]
-    assert seen == [(one.before, one.after) for result in record.results for one in result.changes]
-    assert gateway["num_degraded"] >= sum(result.num_degraded for result in record.results)
+    results = [*record.results, *replayed.results]
+    assert seen == [(one.before, one.after) for result in results for one in result.changes]
+    assert gateway["num_degraded"] >= sum(result.num_degraded for result in results)
+
+
+def read_replays(run):
+    return ChaosRecord.model_validate_json(run.stage("replay").record.read_text())
+
+
+def test_the_recorded_fault_was_replayed_twice_with_the_same_steps(finished):
+    run, record = finished
+    replayed = read_replays(run)
+    recorded = replayed.recorded
+    assert recorded.name.endswith("cut.yaml")
+    assert [one.verdict for one in replayed.replays] == [ReplayVerdict.SAME] * 2
+    steps = [str(recorded.changes[0].before), *(str(one.after) for one in recorded.changes)]
+    assert len(steps) >= 3
+    assert all(set(one.steps) <= set(steps) for one in replayed.replays)
+    compared = {one.name for one in replayed.replays[0].findings}
+    assert compared >= {"schedule", "arrivals", "fault_window", "steps", "step_times", "alerts", "outcomes", "lost"}
+    assert recorded.changes == [
+        one.model_copy(update={"at_s": round(one.at_s - record.results[1].start_s, 3)})
+        for one in record.results[1].changes
+    ]
+
+
+def test_what_was_recorded_has_bodies_without_personal_data_and_the_gateways_own_file_has_none(finished):
+    run, _ = finished
+    [own] = run.stage("gateway").root.rglob(TRAFFIC)
+    assert all(one.prompt is None for one in read_trace_file(own).requests)
+    recordings = sorted((run.stage("chaos").artifacts / "recordings").iterdir())
+    assert [one.name for one in recordings] == ["cut", "kill"]
+    for folder in recordings:
+        _, trace = read_recording(folder)
+        assert trace.header.has_bodies
+        prompts = [turn["content"] for one in trace.requests for turn in one.prompt]
+        assert prompts
+        assert not [text for text in prompts if find_pii(text)]
 
 
 def test_the_report_has_the_time_line_and_says_so(finished):
     run, record = finished
     page = run.evidence_html.read_text(encoding="utf-8")
     assert 'id="experiments"' in page
+    assert 'id="replays"' in page
+    assert "replays-replay" in page
     assert page.count("timeline-chaos-") >= 2
     assert "The engine is killed" in page
     assert "a sentence of the knowledge base" in page

@@ -17,6 +17,7 @@ from practicum_core.api_keys import KeyLimits, change_key_file, make_key
 from practicum_core.rungs import RUNG_FILE
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_core.trace_names import TRACE_FILE
+from practicum_core.traffic import TRAFFIC
 from practicum_gateway.app import Gateway
 from practicum_gateway.stage import build_admission, build_server_config, serve
 
@@ -94,7 +95,10 @@ async def build_stand(folder: Path, settings: Settings | None = None, num_engine
             options["upstreams"] = [{"name": f"engine-{number}", "url": url} for number, url in enumerate(urls)]
         config = GatewayConfig(**{"drain_s": 2, **options})
         pin_file = folder / RUNG_FILE
-        gateway = Gateway(config, [keys], admission=build_admission(config), pin_file=pin_file, resolve=resolve)
+        admission, traffic_file = build_admission(config), folder / TRAFFIC
+        gateway = Gateway(
+            config, [keys], admission=admission, pin_file=pin_file, resolve=resolve, traffic_file=traffic_file
+        )
         if config.traces:
             from practicum_gateway.tracing import build_traces  # noqa: PLC0415 - OpenTelemetry, only where it is used
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
 from practicum_core.stage_process import find_server_key
-from practicum_core.stages.base import Failure
+from practicum_core.stages.base import Artifact, Failure
 from practicum_core.stages.chaos import ChaosConfig, ChaosRecord
 from practicum_core.stages.experiments import Experiment, ExperimentResult, Verdict
 from practicum_core.stages.load_results import LoadSample
@@ -37,26 +37,38 @@ from practicum_jobs.chaos.outcome import (
     list_unlike_repeats,
     measure_rungs,
 )
+from practicum_jobs.chaos.recorder import Recorder
+from practicum_jobs.chaos.replays import (
+    Recorded,
+    build_replay_fields,
+    count_replays,
+    list_replay_failures,
+    read_recorded,
+)
 from practicum_jobs.chaos.runner import Course, Runner
 from practicum_jobs.chaos.traffic import Traffic
 from practicum_jobs.chaos.world import Addresses, World
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.load.fleet import Target, start_fleet
+from practicum_jobs.load.masking import Masker
 from practicum_jobs.load.prompts import Prompt, build_row_prompts, write_prompt
+from practicum_jobs.load.sameness import Course as RecordedCourse
 from practicum_jobs.load.server import find_model, hold_key, split_address
 
+RECORDINGS = "recordings"
 _REFUSALS = frozenset({"http_400", "http_404", "http_413", "http_422"})
 
 
 @dataclass(frozen=True)
 class Trial:
-    """An experiment and how it went."""
+    """An experiment and how it went; ``seen`` is what the gateway recorded of it, where that is wanted."""
 
     name: str
     experiment: Experiment
     course: Course
     result: ExperimentResult
+    seen: RecordedCourse | None = None
 
 
 def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
@@ -67,10 +79,14 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
         PlatformError: The gateway does not answer, or a client process died.
         Stopped: A stop was requested; every fault was taken back first.
     """
-    experiments = [(name, read_experiment(name)) for name in config.experiments]
+    recorded = read_recorded(config, ctx)
+    experiments = list(recorded.experiments) if recorded else []
+    if config.recording is None:
+        experiments = [(name, read_experiment(name)) for name in config.experiments]
     zero_s = time.monotonic()
     with hold_key(config, ctx, KeyLimits()) as key:
-        trials = asyncio.run(_run_all(config, ctx, experiments, key, zero_s))
+        trials = asyncio.run(_run_all(config, ctx, experiments, recorded, key, zero_s))
+    replay_fields, replays = build_replay_fields(recorded, [trial.seen for trial in trials], config)
     samples = [sample for trial in trials for sample in trial.course.samples]
     changes = [change for trial in trials for change in trial.course.changes]
     ctx.write_samples(samples)
@@ -81,18 +97,26 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
         results=results,
         timeline=build_timeline(samples, changes, end_s),
         rungs=measure_rungs(samples),
-        metrics=_build_metrics(trials),
+        metrics=_build_metrics(trials, count_replays(replays, config.replays) if config.recording else {}),
         failures=[
             Failure(kind=one.verdict, where=one.name, text=_explain(one))
             for one in results
             if one.verdict is not Verdict.HELD
-        ],
+        ]
+        + list_replay_failures(replays),
+        artifacts=_list_artifacts(config, ctx),
+        **replay_fields,
         **ctx.build_record_fields(),
     )
 
 
 async def _run_all(
-    config: ChaosConfig, ctx: StageContext, experiments: Sequence[tuple[str, Experiment]], key: str, zero_s: float
+    config: ChaosConfig,
+    ctx: StageContext,
+    experiments: Sequence[tuple[str, Experiment]],
+    recorded: Recorded | None,
+    key: str,
+    zero_s: float,
 ) -> list[Trial]:
     prompts = _build_prompts(config, ctx)
     unit = ctx.run.root.parent.name
@@ -113,6 +137,8 @@ async def _run_all(
         async with start_fleet(target, config.num_clients, zero_s) as fleet:
             traffic = Traffic(fleet, prompts, config.rate, config.max_tokens, config.timeout_s, config.seed)
             _check_first(config, await traffic.start())
+            traffic = recorded.build_traffic(traffic) if recorded else traffic
+            recorder = _build_recorder(config, ctx, session, zero_s)
             runner = Runner(world, traffic, config.steady_timeout_s, zero_s, lambda: ctx.is_stop_requested)
             for number, (name, experiment) in enumerate(experiments):
                 ctx.progress(number / len(experiments), experiment.title)
@@ -120,7 +146,8 @@ async def _run_all(
                 result = build_result(
                     name, experiment, course, round(time.monotonic() - zero_s, 3), build_command(unit, name, config)
                 )
-                trials.append(Trial(name, experiment, course, result))
+                seen = await recorder.take(name, experiment, course) if recorder else None
+                trials.append(Trial(name, experiment, course, result, seen))
                 print(f"{name}: {result.verdict}, {_explain(result)}", flush=True)  # noqa: T201 - the step's log
                 if result.verdict is Verdict.NOT_UNDONE:
                     # Whatever came next would meet this fault too.
@@ -133,6 +160,24 @@ def _build_prompts(config: ChaosConfig, ctx: StageContext) -> list[Prompt]:
         return build_row_prompts(load_split(ctx, config.split, config.num_prompts))
     rng = np.random.default_rng(config.seed)
     return [write_prompt(config.prompt_tokens, rng) for _ in range(config.num_prompts)]
+
+
+def _build_recorder(
+    config: ChaosConfig, ctx: StageContext, session: aiohttp.ClientSession, zero_s: float
+) -> Recorder | None:
+    """Build what takes recordings, to keep them or to compare replays; ``None`` where neither is wanted."""
+    if not (config.record or config.recording):
+        return None
+    folder = ctx.layout.artifacts / RECORDINGS if config.record else None
+    if folder is not None:
+        # There even where no fault could be made: a step that replays finds it empty then, and says so.
+        folder.mkdir(parents=True, exist_ok=True)
+    return Recorder(session, config.url, find_server_key(config.url, os.environ), folder, zero_s, Masker())
+
+
+def _list_artifacts(config: ChaosConfig, ctx: StageContext) -> list[Artifact]:
+    folder = ctx.layout.artifacts / RECORDINGS
+    return [ctx.describe_artifact(folder, "recordings")] if config.record and folder.exists() else []
 
 
 def _find_run(config: ChaosConfig, ctx: StageContext) -> RunLayout | None:
@@ -228,7 +273,7 @@ def _explain(result: ExperimentResult) -> str:
     return "; ".join([*result.left_behind, *missed, counts])
 
 
-def _build_metrics(trials: Sequence[Trial]) -> list[Metric]:
+def _build_metrics(trials: Sequence[Trial], replays: Mapping[str, int]) -> list[Metric]:
     results = [trial.result for trial in trials]
     tried = [one for one in results if one.verdict is not Verdict.NOT_STEADY]
     verdicts = Counter(one.verdict for one in results)
@@ -245,6 +290,7 @@ def _build_metrics(trials: Sequence[Trial]) -> list[Metric]:
             name: sum(getattr(one, name) for one in results)
             for name in ("num_requests", "num_full", "num_degraded", "num_errors", "num_lost")
         },
+        **replays,
     }
     seconds = {
         name: max(found)

@@ -14,6 +14,7 @@ from practicum_core.errors import DataError, Reason
 
 Times = NDArray[np.float64]
 _MAX_ARRIVALS = 5_000_000
+_NO_REQUESTS = ("trace", "event")
 
 
 def draw_arrivals(shape: float | None, rate: float, duration_s: float, rng: np.random.Generator) -> Times:
@@ -58,6 +59,8 @@ class TraceArrival:
 def read_trace(path: Path) -> list[TraceArrival]:
     """Read a trace: JSON lines with ``at_s`` and optionally ``prompt_tokens`` and ``max_tokens``, sorted by time.
 
+    The traffic that a gateway recorded (:mod:`practicum_core.traffic`) is such a trace too.
+
     Raises:
         DataError: The file cannot be read, or a line is none of a trace; the message names the line.
     """
@@ -65,7 +68,8 @@ def read_trace(path: Path) -> list[TraceArrival]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}", "give a file of JSON lines", Reason.DATA_MISSING) from error
-    found = [_read_arrival(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    read = [_read_arrival(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    found = [one for one in read if one is not None]
     if not found:
         raise DataError(f"{path}: no arrivals", 'give JSON lines such as {"at_s": 0.5}')
     return sorted(found, key=lambda one: one.at_s)
@@ -97,10 +101,13 @@ def stretch_trace(trace: Sequence[TraceArrival], rate: float, duration_s: float)
         start += period * factor
 
 
-def _read_arrival(path: Path, number: int, line: str) -> TraceArrival:
+def _read_arrival(path: Path, number: int, line: str) -> TraceArrival | None:
+    """Read a line; ``None`` for one of recorded traffic that is no request."""
     fix = 'write each line such as {"at_s": 0.5, "prompt_tokens": 100, "max_tokens": 20}'
     try:
         document = json.loads(line)
+        if document.get("kind") in _NO_REQUESTS:
+            return None
         at_s = float(document["at_s"])
         sizes = [document.get(name) for name in ("prompt_tokens", "max_tokens")]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:

@@ -17,7 +17,7 @@ from practicum_jobs.load.prompts import Prompt
 from practicum_jobs.load.schedule import RateStep
 
 _LINE_LIMIT = 1 << 26
-_LEAD_S = 0.3
+LEAD_S = 0.3
 """From the word to start until the first request: the word reaches every process in this time."""
 _END_S = 5.0
 _PROGRAM = ("-P", "-m", "practicum_jobs.load.client")
@@ -109,7 +109,7 @@ class Fleet:
             await _write(process, order.encode())
         for process in self._processes:
             await _read(process)
-        start_s = round(time.monotonic() - self._zero_s + _LEAD_S, 6)
+        start_s = round(time.monotonic() - self._zero_s + LEAD_S, 6)
         for process in self._processes:
             await _write(process, Start(start_s).encode())
         found = await asyncio.gather(*(_collect(process) for process in self._processes))

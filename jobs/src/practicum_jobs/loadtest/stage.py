@@ -35,6 +35,7 @@ from practicum_jobs.load.scrape import Page
 from practicum_jobs.load.server import hold_key, split_address
 from practicum_jobs.load.timeline import build_timeline
 from practicum_jobs.loadtest.outcome import Outcome, build_failures, build_metrics
+from practicum_jobs.loadtest.replays import list_replay_failures, measure_replay, read_replayed
 from practicum_jobs.loadtest.server import find_target, try_request
 from practicum_jobs.scoring.intervals import Bootstrap, Interval
 
@@ -61,7 +62,8 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
         PlatformError: The server does not answer, or a client process died.
         Stopped: A stop was requested.
     """
-    plan = _build_plan(config, ctx)
+    recorded = read_replayed(config, ctx)
+    plan = recorded.build_plan(config) if recorded else _build_plan(config, ctx)
     limits = KeyLimits(
         requests_per_minute=config.own_key_requests_per_minute,
         tokens_per_minute=config.own_key_tokens_per_minute,
@@ -82,6 +84,7 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
     knee_rate = None if knee.rate is None else Estimate(value=knee.rate, low=knee.sure_low, high=knee.sure_high)
     base = read_samples(config.base_samples, _find_path(config.base_samples, ctx)) if config.base_samples else []
     bottleneck = find_bottleneck(levels, result.samples, result.metrics, config.objective)
+    replayed = recorded.compare(result.samples, check, config) if recorded else None
     outcome = Outcome(levels, check, knee_rate, bottleneck, config.objective, config.stated_rate or config.rates[0])
     record = LoadtestRecord(
         url=config.url,
@@ -99,8 +102,9 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
         timeline=build_timeline(levels, result.samples, result.metrics),
         bottleneck=bottleneck,
         differences=compare_tests(base, result.samples, Bootstrap(_NUM_RESAMPLES, config.seed)),
-        metrics=build_metrics(outcome),
-        failures=build_failures(outcome),
+        replayed=replayed,
+        metrics=build_metrics(outcome) + measure_replay(replayed),
+        failures=build_failures(outcome) + list_replay_failures(replayed),
         **ctx.build_record_fields(),
     )
     for name in config.export:

@@ -15,6 +15,7 @@ from practicum_core.stages.experiments import (
     TimePoint,
     Verdict,
 )
+from practicum_core.stages.replays import ReplaysRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Charts, Column, Command, Disclosure, Notice, Section, Table
 from practicum_jobs.render.charts import Chart, Mark, Series, Tone, line_chart
@@ -35,13 +36,18 @@ _TONES: dict[Verdict, Tone] = {
 
 def build_experiments_section(pack: Pack) -> Section | None:
     """Build the section of experiments on a service; ``None`` where the run made none."""
-    records = pack.files.list_records(ExperimentsRecord)
+    # Replays have a section of their own.
+    records = [one for one in pack.files.list_records(ExperimentsRecord) if not _is_replay(one)]
     measured = pack.files.list_records(RungsRecord)
     blocks = [block for record in records for block in _build_blocks(record)]
     blocks += [block for record in measured for block in _build_qualities(record)]
     if not blocks:
         return None
     return Section("experiments", SECTIONS["experiments"], blocks, READING["experiments"])
+
+
+def _is_replay(record: ExperimentsRecord) -> bool:
+    return isinstance(record, ReplaysRecord) and bool(record.recording)
 
 
 def _build_blocks(record: ExperimentsRecord) -> list[Block]:

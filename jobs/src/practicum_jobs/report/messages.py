@@ -5,6 +5,7 @@ from __future__ import annotations
 from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name keeps the texts readable
 from practicum_jobs.render.chain import TEXTS as CHAIN
 from practicum_jobs.report.experiment_messages import EXPERIMENTS
+from practicum_jobs.report.replay_messages import REPLAYS
 from practicum_jobs.report.trace_messages import TRACE
 
 GAPS = {
@@ -36,6 +37,7 @@ SECTIONS = {
     "load": B("The service under load", "负载下的服务"),
     "experiments": EXPERIMENTS["title"],
     "trace": TRACE["title"],
+    "replays": REPLAYS["title"],
     "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
@@ -55,6 +57,7 @@ SECTIONS = {
 READING = {
     "experiments": EXPERIMENTS["reading"],
     "trace": TRACE["reading"],
+    "replays": REPLAYS["reading"],
     "chain": CHAIN["chain_reading"],
     "risk": B(
         "Each probe was asked twice, without and with a guardrail of rules, and judged by rules. A bias counts where "

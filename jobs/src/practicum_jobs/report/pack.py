@@ -18,6 +18,7 @@ from practicum_jobs.report.numbers import build_numbers_section
 from practicum_jobs.report.problems import build_problems_section
 from practicum_jobs.report.process import build_curves_section, build_steps_section
 from practicum_jobs.report.repair import build_repair_section
+from practicum_jobs.report.replays import build_replays_section
 from practicum_jobs.report.risk import build_risk_section
 from practicum_jobs.report.samples import build_samples_section
 from practicum_jobs.report.sheet import build_sheet_section
@@ -50,6 +51,7 @@ def build_sections(pack: Pack) -> list[Section]:
         build_experiments_section(pack),
         build_trace_section(pack),
         build_levers_section(pack),
+        build_replays_section(pack),
         build_sheet_section(pack),
         build_risk_section(pack),
         build_audit_section(pack),

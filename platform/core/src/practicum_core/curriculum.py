@@ -26,7 +26,7 @@ from practicum_core.units.experiments import EXPERIMENTS
 from practicum_core.units.iterate import ITERATE
 from practicum_core.units.performance import PERFORMANCE
 from practicum_core.units.quantize import QUANTIZE
-from practicum_core.units.service import BREAKABLE_SERVICE, CHAOS_TEST, LOAD_TEST, SERVICE
+from practicum_core.units.service import BREAKABLE_SERVICE, CHAOS_TEST, LOAD_TEST, REPLAY, SERVICE
 from practicum_core.units.serving import SERVING
 from practicum_core.units.sft import SFT
 from practicum_core.units.shared_steps import MODEL
@@ -79,12 +79,13 @@ TOOLS: dict[str, Unit] = {
         BREAKABLE_SERVICE,
         LOAD_TEST,
         CHAOS_TEST,
+        REPLAY,
         DOSSIER_STEP,
     )
 }
 """Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
-comparison of two models or result files, the blind test, a model in service, load tests and faults of a server, and
-one step of a dossier."""
+comparison of two models or result files, the blind test, a model in service, load tests and faults of a server,
+recorded traffic sent again, and one step of a dossier."""
 CLUSTER_TOOLS = (SERVICE.name,)
 """Those of them that a week job of a cluster may name."""
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from practicum_core.rungs import RUNG_FILE, Rung
+from practicum_core.stage_process import SERVER_KEY_VARIABLE
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_core.stages.upstreams import UpstreamConfig
+from practicum_core.traffic import TRAFFIC, TRAFFIC_PATH
 from practicum_gateway.admission import Admission, LocalAdmission
 from practicum_gateway.answering import Answering
 from practicum_gateway.breaker import BreakerSettings
@@ -28,7 +30,7 @@ from practicum_gateway.errors import RATE_LIMIT, SERVER, ApiError, ClientGone
 from practicum_gateway.exchange import Exchange, Message, Receive, Send
 from practicum_gateway.gradient import GradientLimiter, GradientSettings
 from practicum_gateway.hold import Hold
-from practicum_gateway.inspection import Inspected, insert_fields, inspect_body
+from practicum_gateway.inspection import Inspected, insert_fields, inspect_body, read_asked_prompt
 from practicum_gateway.key_ring import Caller, KeyRing
 from practicum_gateway.limits import Denial, Grant
 from practicum_gateway.log_lines import log_request
@@ -38,6 +40,7 @@ from practicum_gateway.relay import Passage, Relay
 from practicum_gateway.retries import RetryBudget
 from practicum_gateway.routing import hash_text
 from practicum_gateway.server_key import build_middlewares
+from practicum_gateway.traffic_trace import TrafficTrace
 from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import NoReplica, Route, UpstreamPool
 
@@ -49,8 +52,8 @@ SEARCH = "/v1/knowledge/search"
 GENERATING = {"/v1/chat/completions": ("max_tokens", "max_completion_tokens"), "/v1/completions": ("max_tokens",)}
 """Paths whose engine generates tokens, and the fields in which it reads their bound; the first is put in."""
 _POST_PATHS = (*GENERATING, "/v1/embeddings")
-_SHOWN = (*_POST_PATHS, SEARCH, MODELS, *STATE_PATHS)
-_PROBED = (*STATE_PATHS, SCALING)
+_SHOWN = (*_POST_PATHS, SEARCH, MODELS, TRAFFIC_PATH, *STATE_PATHS)
+_PROBED = (*STATE_PATHS, TRAFFIC_PATH, SCALING)
 _KEEPALIVE_S = 4.0
 """Shorter than uvicorn keeps an idle connection open, on which a request would be lost otherwise."""
 _PASSED_HEADERS = (b"traceparent", b"tracestate", b"x-correlation-id")
@@ -67,6 +70,7 @@ class Gateway:
         admission: Limits of keys; those of this process alone without it.
         pin_file: Names a rung of the ladder that is kept.
         resolve: Looks up the addresses of replicas; the system's without it.
+        traffic_file: Where the trace of the traffic goes, if the configuration asks for one.
 
     Attributes:
         traces: Makes traces of requests; ``None`` where there are none.
@@ -83,6 +87,7 @@ class Gateway:
         admission: Admission | None = None,
         pin_file: Path = Path(RUNG_FILE),
         resolve: Resolve | None = None,
+        traffic_file: Path = Path(TRAFFIC),
     ) -> None:
         self._config = config
         self._clock = clock
@@ -121,10 +126,22 @@ class Gateway:
         self.pages = Pages(self.pool, self.counters, self.dispatcher, self._answering, needs_engine=not holds)
         self.pages.ladder = self.degradation.history if self.degradation is not None else None
         self._search = _build_search(config)
+        self._traffic = self._build_traffic(traffic_file) if config.traffic else None
         self._budget = RetryBudget(config.retry_share)
         self._session: aiohttp.ClientSession | None = None
         self._discoveries: list[Discovery] = []
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: list[asyncio.Task[None]] = []
+
+    def _build_traffic(self, path: Path) -> TrafficTrace:
+        history = self.degradation.history if self.degradation is not None else None
+        return TrafficTrace(
+            path,
+            self._clock,
+            self.pool,
+            history.list_changes if history is not None else list,
+            keeps_bodies=self._config.traffic_bodies,
+            key=os.environ.get(SERVER_KEY_VARIABLE, ""),
+        )
 
     @property
     def is_draining(self) -> bool:
@@ -160,12 +177,17 @@ class Gateway:
             discovery.start()
         self.pages.session = self._session
         if self.degradation is not None:
-            self._watcher = asyncio.create_task(self.degradation.watch(self._session))
+            self._watchers.append(asyncio.create_task(self.degradation.watch(self._session)))
+        if self._traffic is not None:
+            self._traffic.open()
+            self._watchers.append(asyncio.create_task(self._traffic.watch()))
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for watcher in self._watchers:
+            watcher.cancel()
+        if self._traffic is not None:
+            self._traffic.close()
         await self._answering.close()
         for discovery in self._discoveries:
             await discovery.close()
@@ -202,6 +224,8 @@ class Gateway:
             exchange.trace.end(status, str(exchange.facts.get("key", "")))
         if path not in _PROBED:
             log_request(exchange, path, status, elapsed_s)
+        if self._traffic is not None and path in GENERATING:
+            self._traffic.note(exchange, status, started_s)
 
     async def _route(self, exchange: Exchange) -> None:
         path = exchange.path
@@ -215,6 +239,9 @@ class Gateway:
         elif path == SEARCH and self._search is not None:
             _require_method(exchange, "POST")
             await self._find(exchange, self._search)
+        elif path == TRAFFIC_PATH and self._traffic is not None:
+            _require_method(exchange, "GET")
+            await self._traffic.answer(exchange)
         elif path in STATE_PATHS:
             _require_method(exchange, "GET")
             await self.pages.tell_state(exchange)
@@ -243,6 +270,8 @@ class Gateway:
         body = await exchange.read_body(config.max_body_bytes, config.body_timeout_s)
         generates = exchange.path in GENERATING
         inspected = self._inspect(exchange, body)
+        if self._traffic is not None:
+            exchange.asked = read_asked_prompt(inspected)
         degradation = self.degradation if generates else None
         rung = Rung.FULL if degradation is None else degradation.choose()
         if degradation is not None and rung in (Rung.SHORT, Rung.SMALL):

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from practicum_gateway.errors import ApiError, ClientGone
+from practicum_gateway.inspection import Asked
 
 if TYPE_CHECKING:
     from practicum_gateway.tracing import RequestTrace
@@ -76,6 +77,7 @@ class Exchange:
     Attributes:
         method: Of the request.
         path: Of the request.
+        query: What follows the path in the address.
         headers: Of the request, by lower-case name; the last of several.
         request_id: As the client named it, or a new one.
         extra_headers: Of the answer, whatever it is.
@@ -83,11 +85,13 @@ class Exchange:
         is_ended: Whether the answer is complete.
         facts: What the log says of it.
         trace: Its trace; ``None`` where it has none.
+        asked: What a trace says of its body; ``None`` without a trace, and where it was refused before.
     """
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         named = self.headers.get(b"x-request-id", b"")
         is_plain = 0 < len(named) <= _MAX_ID_BYTES and named.isascii() and named.decode("ascii").isprintable()
@@ -97,6 +101,7 @@ class Exchange:
         self.is_ended = False
         self.facts: dict[str, object] = {}
         self.trace: RequestTrace | None = None
+        self.asked: Asked | None = None
         self._receive = receive
         self._send = send
         self._watch: ClientWatch = scope.get(WATCH) or ClientWatch()

@@ -64,6 +64,19 @@ class _UsualBody(msgspec.Struct):
     input: msgspec.Raw = _RAW_NULL
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a trace says of a body.
+
+    Attributes:
+        prompt: JSON of its messages or its prompt.
+        max_tokens: That it asks for; ``None`` where it does not say.
+    """
+
+    prompt: bytes
+    max_tokens: int | None
+
+
 _BODY = msgspec.json.Decoder(_Body)
 _USUAL_BODY = msgspec.json.Decoder(_UsualBody)
 # An array of so many elements at most: one with more is refused where they begin, and not built before.
@@ -153,6 +166,17 @@ def inspect_body(body: bytes, max_choices: int, bounds: Sequence[str], sticky_by
         has_stream_options=options is not None,
         beginning=beginning,
     )
+
+
+def read_asked_prompt(inspected: Inspected) -> Asked:
+    """Read the prompt of a body that was inspected.
+
+    >>> read_asked_prompt(inspect_body(b'{"prompt": "How?", "max_tokens": 5}', 1, ("max_tokens",)))
+    Asked(prompt=b'"How?"', max_tokens=5)
+    """
+    fields = _parse(inspected.body)
+    prompt = fields.prompt if fields.messages is _RAW_NULL else fields.messages
+    return Asked(bytes(prompt), inspected.max_new_tokens)
 
 
 def insert_fields(body: bytes, fields: dict[str, Any]) -> bytes:

@@ -23,6 +23,7 @@ from practicum_core.rungs import RUNG_FILE
 from practicum_core.stage_process import HOST_VARIABLE, PARENT_VARIABLE, PORT_VARIABLE
 from practicum_core.stages.gateway import REDIS_PASSWORD_VARIABLE, GatewayConfig, GatewayRecord
 from practicum_core.trace_names import TRACE_FILE
+from practicum_core.traffic import TRAFFIC
 from practicum_gateway.admission import Admission, LocalAdmission, SharedAdmission
 from practicum_gateway.app import Gateway
 from practicum_gateway.connection import build_protocol
@@ -78,6 +79,7 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         keys if config.require_key else (),
         admission=build_admission(config),
         pin_file=Path(config.rung_file) if config.rung_file else ctx.experiments / RUNG_FILE,
+        traffic_file=ctx.layout.artifacts / TRAFFIC,
     )
     if config.traces:
         from practicum_gateway.tracing import build_traces  # noqa: PLC0415 - OpenTelemetry, only where it is used

@@ -8,10 +8,11 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.experiments import ExperimentsRecord
+from practicum_core.stages.base import OptionalDataUri
+from practicum_core.stages.replays import ReplaysRecord, ToleranceOption, Tolerances
 from practicum_core.stages.server_access import ServerAccessConfig
 from practicum_core.stages.server_addresses import check_server_address
-from practicum_core.stages.spec import StageSpec
+from practicum_core.stages.spec import Export, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
@@ -32,6 +33,22 @@ class ChaosConfig(ServerAccessConfig):
         min_length=1,
         max_length=64,
         description="Names of experiments that come with Practicum, or paths of files.",
+    )
+    record: bool = Field(
+        default=False,
+        description="Keep a recording of each experiment below artifacts/recordings, to be replayed; "
+        "the gateway needs the option traffic.",
+    )
+    recording: OptionalDataUri = Field(
+        default=None,
+        description="Folder of a recording, or of several, replayed in place of experiments: its requests at the same "
+        "times, its fault at the same moment.",
+    )
+    replayed: str = Field(default="errors", description="Which of several recordings; the first of all without it.")
+    replays: int = Field(default=3, ge=1, le=20, description="How often a recording is replayed.")
+    tolerances: ToleranceOption = Field(
+        default=Tolerances(),
+        description='How much a replay may differ, such as ["step_s=8"]; others keep their defaults.',
     )
     rate: float = Field(default=2.0, gt=0, le=1000, description="Requests per second beside the experiments.")
     max_tokens: int = Field(default=24, ge=1, description="Tokens of an answer.")
@@ -67,7 +84,7 @@ class ChaosConfig(ServerAccessConfig):
         return (self.split,) if self.split else ()
 
 
-class ChaosRecord(ExperimentsRecord):
+class ChaosRecord(ReplaysRecord):
     """What the service did in each fault."""
 
     url: str
@@ -89,6 +106,9 @@ METRICS = {
     "num_degraded": figure("Requests answered by a lower rung", "由降级层回答的请求", "count"),
     "num_errors": figure("Requests that got an error of the right kind", "得到规范错误的请求", "count"),
     "num_lost": key_figure("Requests lost", "丢失的请求", "count"),
+    "num_replays": figure("Replays of a recording", "重放次数", "count"),
+    "num_unlike_replays": figure("Replays that were not the same", "与录制不一致的重放次数", "count"),
+    "num_same_replays": key_figure("Replays that were the same", "与录制一致的重放次数", "count"),
     "down_s": figure("From a fault to the first step down, longest", "从故障到首次降级的最长时间", "seconds"),
     "back_s": figure("From the end of a fault to the best rung, longest", "从故障结束到完全恢复的最长时间", "seconds"),
 }
@@ -96,6 +116,10 @@ FAILURES: Mapping[str, Bilingual] = {
     "deviated": Bilingual("the service did not hold in an experiment", "服务未经受住实验"),
     "not_steady": Bilingual("no steady state before an experiment", "实验前状态不稳定"),
     "not_undone": Bilingual("a fault could not be taken back", "故障未能撤销"),
+    "differs": Bilingual("a replay was not the same as its recording", "重放与录制不一致"),
+    "not_comparable": Bilingual(
+        "this machine did not keep the schedule of a replay", "本机未能按计划发送，重放不可比较"
+    ),
 }
 
 
@@ -106,6 +130,9 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
     >>> describe_result(found)
     'The service held in 5 of 6 experiments'
     """
+    replays, same = metrics.get("num_replays"), metrics.get("num_same_replays")
+    if replays is not None and same is not None and replays.value:
+        return f"{same.value:.0f} of {replays.value:.0f} replays were the same as the recording"
     held, tried = metrics.get("num_held"), metrics.get("num_experiments")
     if held is None or tried is None:
         return ""
@@ -120,6 +147,7 @@ SPEC = StageSpec(
     "base",
     ChaosConfig,
     ChaosRecord,
+    exports={"recordings": Export("artifacts/recordings", "data")},
     metrics=METRICS,
     failures=FAILURES,
     headlines=("num_held", "num_lost"),

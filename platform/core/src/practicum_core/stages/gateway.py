@@ -79,6 +79,16 @@ class GatewayConfig(StageConfig):
         default="latest",
         description="Names of attributes for generative AI: latest (since 1.37), or old as vLLM writes them.",
     )
+    traffic: bool = Field(
+        default=False,
+        description="Record the traffic in traffic.jsonl of the step's artifacts: a line for each request with its "
+        "arrival, hashes, sizes and times, without its content.",
+    )
+    traffic_bodies: bool = Field(
+        default=False,
+        description="Let a step of the same run that records the traffic fetch what was asked, and keep it masked. "
+        "Only with the consent of those who ask.",
+    )
     default_max_tokens: int = Field(
         default=512, ge=1, description="max_tokens of a request that names none, where its key has a token limit."
     )
@@ -165,6 +175,12 @@ class GatewayConfig(StageConfig):
         if not self.min_concurrency <= self.initial_concurrency <= self.max_concurrency:
             raise ValueError("expected min_concurrency <= initial_concurrency <= max_concurrency")
         check_upstreams(self.upstreams)
+        return self
+
+    @model_validator(mode="after")
+    def _check_traffic(self) -> GatewayConfig:
+        if self.traffic_bodies and not self.traffic:
+            raise ValueError("traffic_bodies belongs to recorded traffic: set traffic=true")
         return self
 
     @model_validator(mode="after")

@@ -27,6 +27,7 @@ from practicum_core.stages.load_results import (
     explain_no_failures,
     group_requests,
 )
+from practicum_core.stages.replays import ReplayComparison, ToleranceOption, Tolerances
 from practicum_core.stages.server_access import ServerAccessConfig
 from practicum_core.stages.server_addresses import check_server_address
 from practicum_core.stages.spec import Export, SampleSpec, StageSpec
@@ -111,6 +112,14 @@ class LoadtestConfig(ServerAccessConfig):
         default=None,
         description="Folder with schedule.json and prompts.jsonl of an earlier test, which is sent again as it was.",
     )
+    replay: OptionalDataUri = Field(
+        default=None,
+        description="Recorded traffic (traffic.jsonl) that is sent again at its own times, and compared.",
+    )
+    tolerances: ToleranceOption = Field(
+        default=Tolerances(),
+        description='How much a replay may differ, such as ["step_s=8"]; others keep their defaults.',
+    )
     base_samples: OptionalDataUri = Field(
         default=None,
         description="samples.jsonl of an earlier test, such as latest:serving/samples, to compare with; request by "
@@ -178,6 +187,8 @@ class LoadtestConfig(ServerAccessConfig):
             raise ValueError(
                 "a schedule that is sent again has its own times and rates: leave trace and search_steps out"
             )
+        if self.replay is not None and (self.trace, self.schedule, self.search_steps) != (None, None, 0):
+            raise ValueError("recorded traffic has its own times: leave trace, schedule and search_steps out")
         if self.stated_rate is not None and self.stated_rate not in self.rates:
             raise ValueError("stated_rate must be one of rates")
         if self.slo_ttft_s is None and self.slo_tpot_s is None and self.slo_e2e_s is None:
@@ -232,6 +243,7 @@ class LoadtestRecord(StageRecord):
     timeline: list[TimelinePoint] = Field(default_factory=list, description="What ran and what waited, by second.")
     bottleneck: Bottleneck | None = None
     differences: list[LoadDifference] = Field(default_factory=list, description="From the earlier test.")
+    replayed: ReplayComparison | None = Field(default=None, description="The traffic against its recording.")
 
 
 METRICS: Mapping[str, MetricTitle] = {
@@ -252,6 +264,7 @@ METRICS: Mapping[str, MetricTitle] = {
     "num_refused_levels": figure(
         "Rates refused because the client was the limit", "因受限于客户端而不予采用的速率数", "count"
     ),
+    "replay_same": figure("Replays that were the same", "与录制一致的重放次数", "count"),
     "num_levels": figure("Rates tried", "测试的速率数", "count"),
     "client_ok": figure("The client kept its schedule", "客户端按计划发送", "share"),
     "dispatch_p99_s": figure("Delay of the client, 99th percentile", "客户端延迟（p99）", "seconds"),
@@ -261,6 +274,8 @@ FAILURES: Mapping[str, Bilingual] = {
     "client_limited": Bilingual("the client was the limit, so the figures are refused", "受限于客户端，结果不予采用"),
     "requests_failed": Bilingual("requests failed", "有请求失败"),
     "slo_never_met": Bilingual("no rate met the SLO", "没有速率达到 SLO"),
+    "differs": Bilingual("the replay was not the same as its recording", "重放与录制不一致"),
+    "not_comparable": Bilingual("this machine did not keep the recorded times", "本机未能按录制的时刻发送，不可比较"),
     "still_open": Bilingual("requests were still open when the next rate began", "下一速率开始时仍有未完成的请求"),
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from practicum_core.gates import Comparison
 from practicum_core.units.availability import AVAILABILITY_GATES, BREAKABLE_GATEWAY
 from practicum_core.units.shared_steps import CLIENT_KEPT_UP, REPORT
-from practicum_core.units.unit import Step, Unit
+from practicum_core.units.unit import Step, Unit, build_gate
 
 SERVICE = Unit(
     "service",
@@ -59,3 +60,26 @@ CHAOS_TEST = Unit(
     AVAILABILITY_GATES,
 )
 """What ``practicum chaos`` runs."""
+REPLAY = Unit(
+    "replay",
+    "Recorded traffic sent again",
+    "流量重放",
+    "Send recorded requests again at the same times, and find out whether the service answers them as it did.",
+    "在相同时刻重新发送录制的请求，查明服务的回答是否与当时一致。",
+    ("W8.2",),
+    # As late as a replay may be: one that is later is not compared, and is not refused before.
+    (Step("loadtest", "loadtest", config={"url": "http://127.0.0.1:8080", "max_dispatch_s": 0.1}),),
+    (
+        CLIENT_KEPT_UP,
+        build_gate(
+            "replay_same",
+            "loadtest",
+            "replay_same",
+            Comparison.EQUAL,
+            1,
+            "The recorded requests had the same outcomes, alerts and times again",
+            "录制的请求再次得到相同的结果、告警与耗时",
+        ),
+    ),
+)
+"""What ``practicum replay`` runs."""

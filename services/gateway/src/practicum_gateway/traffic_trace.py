@@ -1,0 +1,208 @@
+"""The trace of the traffic: a line for each request and each change of breakers and ladder, without content.
+
+The file never has what was asked: only jobs have the validators that find personal data, and a gateway cannot import
+them. Where bodies are recorded by consent, they stay in memory, the last ones only, until a step of the same run
+fetches them with the run's own key, masks them and writes them (:mod:`practicum_jobs.load.masking`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import parse_qs
+
+from practicum_core.rungs import RungChange
+from practicum_core.traffic import TraceEvent, TraceHeader, TraceRequest
+from practicum_gateway.breaker import BreakerState
+from practicum_gateway.clock import Clock
+from practicum_gateway.errors import ApiError
+from practicum_gateway.exchange import Exchange
+from practicum_gateway.upstream import UpstreamPool
+
+_KEPT = 20_000
+_KEPT_BODY_BYTES = 64 << 20
+_MAX_LINES = 2_000_000
+"""Of a file: about 600 MB."""
+_TICK_S = 0.1
+_HASH_DIGITS = 16
+_FROM_FACTS = ("prompt_tokens", "completion_tokens", "first_byte_s")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A line that a step may still fetch, and what was asked."""
+
+    line: TraceRequest | TraceEvent
+    prompt: bytes = b""
+
+
+class TrafficTrace:
+    """Writes the trace of one gateway, between :meth:`open` and :meth:`close`.
+
+    Args:
+        path: The file; a trace that is there is continued.
+        clock: Monotonic seconds.
+        pool: The engines, whose breakers are followed.
+        list_changes: Steps of the ladder, with times since the epoch.
+        keeps_bodies: Whether bodies stay in memory for a step that fetches them.
+        key: Bearer token of whoever may fetch; nobody may where it is empty.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        pool: UpstreamPool,
+        list_changes: Callable[[], list[RungChange]],
+        *,
+        keeps_bodies: bool,
+        key: str,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._pool = pool
+        self._list_changes = list_changes
+        self._keeps_bodies = keeps_bodies
+        self._key = key
+        self._file: TextIO | None = None
+        self._zero_s = clock()
+        self._header = TraceHeader(started_s=round(time.time(), 6), has_bodies=False)
+        self._kept: deque[_Kept] = deque(maxlen=_KEPT)
+        self._body_bytes = 0
+        self._num_lines = 0
+        self._left_out: dict[str, bool] = {}
+        self._last_change_s = 0.0
+
+    def open(self) -> None:
+        """Begin the file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # Line by line, so that a gateway that is killed leaves whole lines.
+        self._file = self._path.open("a", encoding="utf-8", buffering=1)
+        self._zero_s = self._clock()
+        self._header = TraceHeader(started_s=round(time.time(), 6))
+        self._write(self._header.model_dump_json())
+
+    def close(self) -> None:
+        """End the file."""
+        if self._file is not None:
+            self._follow()
+            self._file.close()
+            self._file = None
+
+    async def watch(self) -> None:
+        """Follow breakers and ladder until cancelled."""
+        while True:
+            self._follow()
+            await asyncio.sleep(_TICK_S)
+
+    def note(self, exchange: Exchange, status: int, arrived_s: float) -> None:
+        """Write a request at its end.
+
+        Args:
+            exchange: With its facts and what was asked.
+            status: Of HTTP, or 499 for a client that went away.
+            arrived_s: When its head arrived, on the clock.
+        """
+        facts, asked = exchange.facts, exchange.asked
+        key, rung = facts.get("key"), facts.get("rung", "full")
+        document = {
+            "at_s": round(arrived_s - self._zero_s, 6),
+            "path": exchange.path,
+            "status": status,
+            "rung": "" if rung == "full" else rung,
+            "key": _hash(str(key).encode()) if key else "",
+            "prompt_sha256": _hash(asked.prompt) if asked else "",
+            "prompt_chars": len(asked.prompt.decode(errors="replace")) if asked else 0,
+            "max_tokens": asked.max_tokens if asked else None,
+            "is_streamed": bool(facts.get("is_streamed")),
+            "total_s": round(self._clock() - arrived_s, 6),
+            **{name: facts[name] for name in _FROM_FACTS if name in facts},
+        }
+        self._keep(TraceRequest.model_validate(document), asked.prompt if asked and self._keeps_bodies else b"")
+
+    def _follow(self) -> None:
+        """Write what changed since the last look."""
+        for upstream in self._pool.upstreams:
+            is_out = upstream.breaker.state is not BreakerState.CLOSED
+            if is_out != self._left_out.get(upstream.url, False):
+                states = ("closed", "open") if is_out else ("open", "closed")
+                self._keep(self._build_event("breaker", upstream.canary_name, states, ""))
+            self._left_out[upstream.url] = is_out
+        for change in self._list_changes():
+            if change.at_s > self._last_change_s:
+                self._last_change_s = change.at_s
+                event = self._build_event("ladder", "ladder", (change.before, change.after), change.reason)
+                self._keep(event.model_copy(update={"at_s": round(change.at_s - self._header.started_s, 3)}))
+
+    def _build_event(self, what: str, subject: str, states: tuple[str, str], reason: str) -> TraceEvent:
+        fields = {"what": what, "subject": subject, "before": states[0], "after": states[1], "reason": reason}
+        return TraceEvent.model_validate({"at_s": round(self._clock() - self._zero_s, 3), **fields})
+
+    def _keep(self, line: TraceRequest | TraceEvent, prompt: bytes = b"") -> None:
+        if len(self._kept) == _KEPT:
+            self._body_bytes -= len(self._kept.popleft().prompt)
+        self._kept.append(_Kept(line, prompt))
+        self._body_bytes += len(prompt)
+        while self._body_bytes > _KEPT_BODY_BYTES:
+            self._body_bytes -= len(self._kept.popleft().prompt)
+        self._write(line.model_dump_json(exclude_none=True))
+
+    def _write(self, line: str) -> None:
+        if self._file is None or self._num_lines > _MAX_LINES:
+            return
+        self._num_lines += 1
+        if self._num_lines > _MAX_LINES:
+            _LOG.warning("%s has %d lines; the trace ends here", self._path, _MAX_LINES)
+            return
+        try:
+            self._file.write(f"{line}\n")
+        except OSError as error:
+            # A full disk must not take the answers with it.
+            _LOG.warning("%s cannot be written, the trace ends here: %s", self._path, error)
+            self._num_lines = _MAX_LINES + 1
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Give the lines since a moment, with bodies where they are recorded.
+
+        The query says ``since``, in seconds since the epoch.
+
+        Raises:
+            ApiError: It has not the key of this run's servers.
+        """
+        sent = exchange.headers.get(b"authorization", b"")
+        if not self._key or not hmac.compare_digest(sent, f"Bearer {self._key}".encode()):
+            raise ApiError(401, "traffic_key", "the traffic is for steps of this run, with its key")
+        self._follow()
+        try:
+            since_s = float(parse_qs(exchange.query).get("since", ["0"])[0]) - self._header.started_s
+        except ValueError:
+            raise ApiError(400, "invalid_value", "since: expected seconds since the epoch", param="since") from None
+        header = self._header.model_copy(update={"has_bodies": self._keeps_bodies})
+        lines = [header.model_dump_json()]
+        lines += [_encode(one) for one in self._kept if one.line.at_s >= since_s]
+        await exchange.respond(200, [(b"content-type", b"application/jsonl")], "\n".join([*lines, ""]).encode())
+
+
+def _encode(kept: _Kept) -> str:
+    if not kept.prompt:
+        return kept.line.model_dump_json(exclude_none=True)
+    document = {**kept.line.model_dump(exclude_none=True), "prompt": json.loads(kept.prompt)}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]

@@ -1,0 +1,127 @@
+"""The gateway's trace of the traffic: a line for each request, none with content, and bodies only for its own run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import httpx
+import openai
+import pytest
+
+from fake_engine import Settings
+from gateway_stand import build_stand
+from practicum_core.rungs import Rung
+from practicum_core.stages.gateway import GatewayConfig
+from practicum_core.traffic import TRAFFIC, TRAFFIC_PATH
+from practicum_jobs.load.recording import parse_trace, read_trace_file
+
+PROMPT = "the prompt that nobody shall read in a file"
+MESSAGES = [{"role": "user", "content": PROMPT}]
+KEY = "the-key-of-the-run"
+
+
+@pytest.fixture
+def own_key(monkeypatch):
+    monkeypatch.setenv("PRACTICUM_SERVER_KEY", KEY)
+    return {"Authorization": f"Bearer {KEY}"}
+
+
+async def fetch(stand, headers, since=0.0):
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(f"{stand.url}{TRAFFIC_PATH}", params={"since": since}, headers=headers)
+
+
+def test_each_request_has_a_line_with_sizes_and_times_and_without_its_content(tmp_path, own_key):
+    async def run():
+        options = {"ladder": True, "knowledge": "builtin:tickets", "traffic": True}
+        async with build_stand(tmp_path, **options) as stand:
+            chat = stand.client().chat.completions
+            await chat.create(model="fake", messages=MESSAGES, max_tokens=3)
+            async for _ in await chat.create(model="fake", messages=MESSAGES, max_tokens=5, stream=True):
+                pass
+            stand.gateway.degradation.ladder.pin(Rung.EXTRACT)
+            await chat.create(model="fake", messages=[{"role": "user", "content": "How long does a refund take?"}])
+            with pytest.raises(openai.AuthenticationError):
+                await stand.client("sk-practicum-wrong").chat.completions.create(model="fake", messages=MESSAGES)
+            answer = await fetch(stand, own_key)
+            return stand.key_id, answer.content
+
+    key_id, fetched = asyncio.run(run())
+    path = tmp_path / TRAFFIC
+    trace = read_trace_file(path)
+    whole, streamed, extract, refused = trace.requests
+    assert (whole.status, whole.max_tokens, whole.completion_tokens, whole.is_streamed) == (200, 3, 3, False)
+    assert streamed.is_streamed
+    assert 0 < streamed.first_byte_s <= streamed.total_s
+    assert streamed.prompt_sha256 == whole.prompt_sha256 != extract.prompt_sha256
+    assert whole.prompt_chars == len(json.dumps(MESSAGES, separators=(",", ":")))
+    assert (extract.rung, extract.outcome) == ("extract", "degraded")
+    assert (refused.status, refused.prompt_sha256, refused.key) == (401, "", "")
+    assert [(one.before, one.after, one.reason) for one in trace.events] == [("full", "extract", "manual")]
+    assert whole.key == streamed.key != ""
+    for text in (PROMPT, "refund", key_id):
+        assert text not in path.read_text()
+        assert text.encode() not in fetched
+
+
+def test_bodies_are_for_steps_of_the_own_run_and_stay_out_of_the_file(tmp_path, own_key):
+    async def run():
+        async with build_stand(tmp_path, traffic=True, traffic_bodies=True) as stand:
+            chat = stand.client().chat.completions
+            await chat.create(model="fake", messages=MESSAGES, max_tokens=1)
+            later_s = time.time()
+            await stand.client().completions.create(model="fake", prompt="and this one", max_tokens=1)
+            refused = [await fetch(stand, headers) for headers in ({}, {"Authorization": f"Bearer {stand.secret}"})]
+            everything, last = await fetch(stand, own_key), await fetch(stand, own_key, later_s)
+            bad = await fetch(stand, own_key, "yesterday")
+            return refused, everything, last, bad
+
+    refused, everything, last, bad = asyncio.run(run())
+    assert [one.status_code for one in refused] == [401, 401]
+    assert all(PROMPT not in one.text for one in refused)
+    assert [one.prompt for one in parse_trace(everything.content, "it").requests] == [MESSAGES, "and this one"]
+    assert [one.prompt for one in parse_trace(last.content, "it").requests] == ["and this one"]
+    assert bad.status_code == 400
+    assert PROMPT not in (tmp_path / TRAFFIC).read_text()
+
+
+def test_without_a_key_of_the_run_nobody_fetches_and_without_the_option_nothing_is_there(tmp_path, monkeypatch):
+    monkeypatch.delenv("PRACTICUM_SERVER_KEY", raising=False)
+
+    async def run(**options):
+        async with build_stand(tmp_path, **options) as stand:
+            await stand.client().chat.completions.create(model="fake", messages=MESSAGES, max_tokens=1)
+            return (await fetch(stand, {"Authorization": "Bearer -"})).status_code
+
+    assert asyncio.run(run()) == 404
+    assert not (tmp_path / TRAFFIC).exists()
+    assert asyncio.run(run(traffic=True)) == 401
+    with pytest.raises(ValueError, match="traffic=true"):
+        GatewayConfig(traffic_bodies=True)
+
+
+def test_a_breaker_that_opens_and_closes_is_an_event_and_a_second_start_goes_on(tmp_path, own_key):
+    async def run():
+        options = {"breaker_min_requests": 2, "breaker_open_s": 0.2, "traffic": True, "retry_share": 0.0}
+        async with build_stand(tmp_path, Settings(step_s=0.001), **options) as stand:
+            upstream = stand.gateway.pool.upstreams[0]
+            client = stand.client()
+            await client.chat.completions.create(model="fake", messages=MESSAGES, max_tokens=1)
+            upstream.breaker._open(0.2)
+            await asyncio.sleep(0.5)
+            for _ in range(3):
+                await client.chat.completions.create(model="fake", messages=MESSAGES, max_tokens=1)
+            await asyncio.sleep(0.3)
+
+    asyncio.run(run())
+    first = read_trace_file(tmp_path / TRAFFIC)
+    assert [(one.what, one.subject, one.before, one.after) for one in first.events] == [
+        ("breaker", "engine-0", "closed", "open"),
+        ("breaker", "engine-0", "open", "closed"),
+    ]
+    asyncio.run(run())
+    again = read_trace_file(tmp_path / TRAFFIC)
+    assert len(again.requests) == 2 * len(first.requests)
+    assert again.requests[4].at_s > first.requests[3].at_s
