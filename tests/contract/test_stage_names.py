@@ -67,6 +67,7 @@ OTHER_MEANINGS = {
         "platform/core/src/practicum_core/stages/trainprofile.py": "an option of sft",
         "platform/core/src/practicum_core/stages/serveprofile.py": "an option of serve",
         "jobs/src/practicum_jobs/serveprofile/traffic.py": "a field of OpenAI's requests",
+        "jobs/src/practicum_jobs/replayeval/asking.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/blind/model_names.py": "the name of a folder",
         "jobs/src/practicum_jobs/context.py": "a kind of content",
         "jobs/src/practicum_jobs/datasets/turns.py": "a role in files of dialogues",

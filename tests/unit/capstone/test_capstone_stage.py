@@ -102,7 +102,7 @@ class Course:
             num_threads=2,
         )
 
-    def defend(self, reruns=None, **options):
+    def defend(self, reruns=None, shown=(), **options):
         """Run a capstone over both weeks: freeze the data, compare again, check the chain."""
         layout = RunLayout(self.root / "capstone" / OURS)
         layout.root.mkdir(parents=True)
@@ -110,6 +110,7 @@ class Course:
         config = {
             "weeks": [f"run:{run_id}/evidence/evidence.json" for run_id in (FIRST, SECOND)],
             "reruns": ["compare=comparison/compare"] if reruns is None else reruns,
+            "shown": list(shown),
         }
         wanted = list_references([CapstoneConfig(**config)])
         write_lineage(layout, resolve_references(wanted, self.root, 10))
@@ -151,6 +152,20 @@ def test_a_chain_that_holds_is_whole_and_its_documents_tell_it_in_both_languages
         assert "More Information Needed" not in text
     assert "https:" not in texts["slides.html"]
     assert {artifact.path.rpartition("/")[2] for artifact in record.artifacts} == set(texts)
+
+
+def test_figures_of_steps_of_the_run_itself_are_in_the_documents(course):
+    record = course.defend(shown=["compare"])
+    assert {figure.stage for figure in record.shown} == {"compare"}
+    assert all(figure.low is not None for figure in record.shown[:1])
+    folder = course.root / "capstone" / OURS / "stages/capstone/artifacts"
+    for name in ("technical-document.html", "slides.html"):
+        assert "Measured for this defence" in (folder / name).read_text()
+
+
+def test_a_shown_step_without_a_record_is_refused(course):
+    with pytest.raises(ConfigError, match="shown names 'replayeval'"):
+        course.defend(shown=["replayeval"])
 
 
 def edit_record(course):

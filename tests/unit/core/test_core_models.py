@@ -24,6 +24,7 @@ from practicum_core.layout import build_run_id, is_run_id, resolve_inside
 from practicum_core.metrics import StageMetric
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages import STAGES, get_stage
+from practicum_core.units.unit import Step, Unit
 from practicum_core.weekjob import Resources, WeekJob, WeekJobStatus
 
 COURSE_ROWS = Path(__file__).parents[4] / "shared" / "course" / "requirements.md"
@@ -67,9 +68,16 @@ def test_implemented_units_resolve_with_their_own_configuration(unit, profile):
     assert steps[-1].stage == "report"
 
 
-def test_a_declared_unit_says_that_it_is_not_in_this_version():
+def test_no_unit_of_the_course_is_only_declared():
+    assert [unit.name for unit in UNITS.values() if not unit.is_implemented] == []
+    assert list_declared_stages() == []
+
+
+def test_a_unit_of_a_later_version_says_that_it_is_not_in_this_one(monkeypatch):
+    later = Unit("later", "Later", "以后", "Later", "以后", (), (Step("unbuilt", "unbuilt"),))
+    monkeypatch.setitem(UNITS, "later", later)
     with pytest.raises(ConfigError, match="not of this version") as caught:
-        resolve_steps(build_weekjob(unit="capstone-extended"))
+        resolve_steps(build_weekjob(unit="later"))
     assert caught.value.reason is Reason.STAGE_NOT_IMPLEMENTED
 
 

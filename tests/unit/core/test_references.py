@@ -289,7 +289,7 @@ def test_every_option_for_a_model_or_data_takes_references():
             uris = {"model", "data", "candidate", "adapter", "merged", "samples", "candidate_samples"}
             uris |= {"adapters", "artifacts", "extra_texts", "labels", "local_model", "tokenizer"}
             uris |= {"failures", "pairs", "item_slice", "decision", "otherwise", "weeks", "probes"}
-            uris |= {"schedule", "trace", "base_samples", "recording", "replay"}
+            uris |= {"schedule", "trace", "base_samples", "recording", "replay", "recorded"}
             is_uri = name in uris
             assert (get_uri_kind(option) is not None) == is_uri, f"{spec.name}.{name}"
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from practicum_core.curriculum import UNITS
-from practicum_core.errors import DataError
+from practicum_core.errors import ConfigError, DataError
+from practicum_core.layout import RunLayout
 from practicum_core.metrics import StageMetric
 from practicum_core.stages.base import Failure
 from practicum_core.step_files import read_record
@@ -55,6 +56,26 @@ class WeekFacts:
 def gather_facts(weeks: Sequence[Week]) -> list[WeekFacts]:
     """Gather what the weeks measured, in their order."""
     return [_gather_week(week) for week in weeks]
+
+
+def list_shown(layout: RunLayout, steps: Sequence[str]) -> list[StageMetric]:
+    """List the figures of steps of a run that documents show: key figures, and those with an interval.
+
+    Raises:
+        ConfigError: There is no such step, or it has no record yet.
+    """
+    found: list[StageMetric] = []
+    for step in steps:
+        try:
+            metrics = read_record(layout, step).metrics
+        except DataError as error:
+            raise ConfigError(f"capstone.shown names '{step}', which has no record", "name steps before it") from error
+        found += [
+            StageMetric(stage=step, **metric.model_dump())
+            for metric in metrics
+            if metric.low is not None or get_title(metric.name, metric.unit, metric.value).is_key
+        ]
+    return found
 
 
 def choose_weeks(facts: Iterable[WeekFacts], proof: Proof) -> list[WeekFacts]:

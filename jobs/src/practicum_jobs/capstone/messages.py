@@ -20,6 +20,12 @@ DOCUMENT = {
         "差异均附 95% 区间；包含零的区间不能说明有差异。",
     ),
     "performance": B("Evidence of performance", "性能证据"),
+    "shown": B("Measured for this defence", "为本次答辩所测"),
+    "shown_reading": B(
+        "Figures of steps of this run itself: recorded traffic that was replayed against two models, and the repair of "
+        "what failed in it.",
+        "本次运行自身步骤的数字：对两个模型重放录制的流量，以及对其中失败样本的修复。",
+    ),
     "risk": B("Risks and limits", "风险与局限"),
     "risk_reading": B(
         "Gates that did not pass, and what the steps recorded as failures although they ended.",

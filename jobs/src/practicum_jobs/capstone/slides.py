@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from practicum_core.metrics import StageMetric
 from practicum_core.stages.capstone import CapstoneRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.capstone.facts import WeekFacts, choose_weeks
@@ -43,6 +44,7 @@ def build_slides(facts: Sequence[WeekFacts], record: CapstoneRecord) -> str:
         Slide(SLIDES["links"], points=[chain, reruns]),
         *_build_figure_slides(DOCUMENT["effect"], choose_weeks(facts, "effect")),
         *_build_figure_slides(DOCUMENT["performance"], choose_weeks(facts, "performance")),
+        *([Slide(DOCUMENT["shown"], _build_slide_figures(record.shown))] if record.shown else []),
         Slide(DOCUMENT["risk"], points=list(dict.fromkeys(risks))[:_POINTS] or [DOCUMENT["all_pass"]]),
         Slide(RETROSPECTIVE["next"], points=list_next_steps(facts, record)[:_POINTS]),
     ]
@@ -64,15 +66,15 @@ def _build_figure_slides(title: Bilingual, facts: Sequence[WeekFacts]) -> list[S
     return [
         Slide(
             Bilingual(f"{title.en}: {one.title.en}", f"{title.zh}：{one.title.zh}"),
-            [
-                Figure(
-                    get_title(metric.name, metric.unit, metric.value).title,
-                    format_metric(metric),
-                    format_interval(metric),
-                )
-                for metric in one.figures[:_FIGURES]
-            ],
+            _build_slide_figures(one.figures),
         )
         for one in facts
         if one.figures
+    ]
+
+
+def _build_slide_figures(metrics: Sequence[StageMetric]) -> list[Figure]:
+    return [
+        Figure(get_title(metric.name, metric.unit, metric.value).title, format_metric(metric), format_interval(metric))
+        for metric in metrics[:_FIGURES]
     ]

@@ -10,6 +10,7 @@ from practicum_core.stages.base import Failure
 from practicum_core.stages.capstone import HARMLESS_BREAKS, CapstoneConfig, CapstoneRecord, WeekCheck
 from practicum_jobs.capstone.chain import count_hashes, find_breaks
 from practicum_jobs.capstone.documents import write_documents
+from practicum_jobs.capstone.facts import list_shown
 from practicum_jobs.capstone.reruns import Tolerances, check_reruns
 from practicum_jobs.capstone.weeks import Week, read_present, read_weeks
 from practicum_jobs.context import StageContext
@@ -19,7 +20,7 @@ def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
     """Check every link of the weeks, compare the repeated steps with their records, and write the documents.
 
     Raises:
-        ConfigError: No week is named, or a repeated step is paired with one of no week.
+        ConfigError: No week is named, a repeated step is paired with one of no week, or a shown step has no record.
         DataError: A week's evidence is missing, broken or another run's.
         Stopped: A stop was requested.
     """
@@ -42,6 +43,7 @@ def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
         **ctx.build_record_fields(),
         weeks=checks,
         reruns=reruns,
+        shown=list_shown(ctx.run, config.shown),
         failures=[*failures, *differing],
         metrics=[
             Metric(name="num_weeks", value=len(weeks)),

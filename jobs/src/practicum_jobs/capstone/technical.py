@@ -25,6 +25,7 @@ def build_technical_document(facts: Sequence[WeekFacts], record: CapstoneRecord)
             build_chain_section(record),
             _build_evidence_section("effect", facts, DOCUMENT["effect_reading"]),
             _build_evidence_section("performance", facts, None),
+            *([_build_shown_section(record.shown)] if record.shown else []),
             _build_risk_section(facts),
             build_reruns_section(record),
             _build_reproduce_section(facts),
@@ -44,6 +45,10 @@ def _build_evidence_section(proof: Proof, facts: Sequence[WeekFacts], reading: B
     for one in chosen:
         blocks += [Heading(one.title), _build_figures(one.title, one.figures)] if one.figures else []
     return Section(proof, DOCUMENT[proof], blocks or [Notice(DOCUMENT["none"], "warn")], reading)
+
+
+def _build_shown_section(figures: Sequence[StageMetric]) -> Section:
+    return Section("shown", DOCUMENT["shown"], [_build_figures(DOCUMENT["shown"], figures)], DOCUMENT["shown_reading"])
 
 
 def _build_figures(title: Bilingual, figures: Sequence[StageMetric]) -> Table:

@@ -36,6 +36,9 @@ COURSE_ROWS: dict[str, B] = {
     "W10.2": B("Evaluations executed again and compared with their records", "重跑评测并与记录比较"),
     "W10.3": B("Chain of evidence, slides and retrospective", "证据链、答辩幻灯片与复盘"),
     "V12.1": B("Bias, sensitive content, red-team test and compliance checklist", "偏差、敏感内容、红队测试与合规清单"),
+    "V12.3": B(
+        "Replayed traffic scored for two models, and a repair of its failures", "对两个模型重放流量评分并修复失败"
+    ),
     "V12.2": B("Levers with intervals, profiles and utilization", "各性能手段的效果区间、剖析与利用率"),
     "W7.1": B("A model in service behind a gateway with limits", "带限额网关后的模型服务"),
     "W7.2": B("A load test with a fixed schedule", "按固定计划进行的压测"),
@@ -83,6 +86,7 @@ COURSE_ROW_SECTIONS: dict[str, tuple[str, ...]] = {
     "W9.3": ("verdict", "samples", "steps"),
     "W10.1": ("chain",),
     "V12.1": ("risk", "numbers", "samples"),
+    "V12.3": ("chain", "reruns", "numbers", "repair", "samples"),
     "V12.2": ("levers", "numbers", "verdict"),
     "W10.2": ("reruns", "verdict"),
     "W10.3": ("chain", "problems"),

@@ -16,9 +16,9 @@ from practicum_core.units.alignment_risk import ALIGNMENT_RISK
 from practicum_core.units.availability import AVAILABILITY, AVAILABILITY_BRIEF
 from practicum_core.units.blind_test import BLIND_MAKE, BLIND_REVEAL
 from practicum_core.units.capstone import CAPSTONE
+from practicum_core.units.capstone_extended import CAPSTONE_EXTENDED
 from practicum_core.units.data import DATA
 from practicum_core.units.data_and_sft import DATA_AND_SFT
-from practicum_core.units.declared import OF_OTHER_LENGTHS
 from practicum_core.units.dossier import DOSSIER, DOSSIER_STEP
 from practicum_core.units.evaluate import COMPARISON, COMPARISON_OF_FILES, EVALUATE
 from practicum_core.units.evaluate_and_iterate import EVALUATE_AND_ITERATE
@@ -48,7 +48,7 @@ _UNITS = (
     EVALUATE_AND_ITERATE,
     AVAILABILITY_BRIEF,
     PERFORMANCE,
-    *OF_OTHER_LENGTHS,
+    CAPSTONE_EXTENDED,
 )
 
 

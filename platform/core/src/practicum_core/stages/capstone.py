@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from practicum_core.metrics import Metric
+from practicum_core.metrics import Metric, StageMetric
 from practicum_core.stages.base import EvidenceUris, StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
@@ -35,6 +35,9 @@ class CapstoneConfig(StageConfig):
     )
     reruns: tuple[Rerun, ...] = Field(
         default=(), description="Steps of this run that execute a step of a week again, each as STEP=UNIT/STEP."
+    )
+    shown: tuple[str, ...] = Field(
+        default=(), description="More steps of this run whose figures the documents show, in this order."
     )
     tolerance: float = Field(
         default=0.02, ge=0, description="Allowed difference of a metric, relative to its size (at least 1)."
@@ -74,6 +77,7 @@ class CapstoneRecord(StageRecord):
 
     weeks: list[WeekCheck]
     reruns: list[RerunCheck]
+    shown: list[StageMetric] = Field(default_factory=list, description="Figures of the steps that are shown.")
 
 
 METRICS = {

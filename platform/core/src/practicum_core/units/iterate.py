@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from practicum_core.gates import Comparison
 from practicum_core.units.sft import SFT_QUICK
 from practicum_core.units.shared_steps import MODEL, REPORT
@@ -18,20 +21,30 @@ _DPO_QUICK = {
 }
 
 
-def build_iteration(evaluation: str, tuned: str) -> tuple[Step, ...]:
+def build_iteration(
+    evaluation: str,
+    tuned: str,
+    *,
+    steps: tuple[str, str] = ("analyze", "evaluate"),
+    data: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Step, ...]:
     """Return the steps that repair the data, retrain and compare.
 
     Args:
         evaluation: Where the steps of the evaluation lie: ``run:stages``, or a reference to an earlier run.
         tuned: The model whose failures are repaired.
+        steps: Those that wrote the failures and the samples.
+        data: The option ``data`` of the step ``iterate``, where it is not that of the run.
     """
+    failures, samples = steps
     return (
         Step(
             "iterate",
             "iterate",
             config={
-                "failures": f"{evaluation}/analyze/failures.jsonl",
-                "samples": f"{evaluation}/evaluate/samples.jsonl",
+                "failures": f"{evaluation}/{failures}/failures.jsonl",
+                "samples": f"{evaluation}/{samples}/samples.jsonl",
+                **data,
             },
             quick={"train_rows": SFT_QUICK["train_rows"], "fresh_rows": 140},
         ),
