@@ -4,7 +4,7 @@ Rounds alternate between the ways. All policies of the gateway are on: key, limi
 that share limits in Redis are compared with one, each held to a fifth of a processor, or client and engine would take
 what the second needs.
 
-Usage: python bench_gateway.py [--rounds N] [--requests N] [--seconds S] [--many N]
+Usage: python bench_gateway.py [--rounds N] [--requests N] [--seconds S] [--many N] [--only-traces]
        $PEERS_GATEWAY is the environment with LiteLLM.
 """
 
@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,16 +28,19 @@ import aiohttp
 import psutil
 import pytest
 import uvloop
-from gateway_ways import start_litellm, start_way
+from gateway_ways import TRACED_SHARES, start_litellm, start_way
 
 from cpu_quota import make_quota_group
 from gateway_stand import NOW
 from practicum_core.api_keys import KeyLimits, change_key_file, make_key
+from practicum_gateway.exchange import Exchange
 from practicum_gateway.stage import raise_file_limit
 from redis_server import serve_redis
 
 NUM_STREAMS = 2000
 CONCURRENCY = 32
+VLLM_RATE = 10.0
+"""Requests of 32 tokens that vLLM answers in a second with SmolLM2-135M on two cores (329 tokens)."""
 QUOTA = 0.2
 START_S = 180.0
 LITELLM_SHARE = 20
@@ -192,6 +196,8 @@ async def measure(ways: dict[str, tuple[str, int]], secret: str, options: argpar
                 found = await measure_round(caller, ways[way][1], num_requests, options.seconds)
                 for name, value in found.items():
                     figures[way].setdefault(name, []).append(value)
+        if options.only_traces:
+            return figures
         for name, value in (await measure_memory(callers["gateway"], ways["gateway"][1], options.many)).items():
             figures["gateway"][name] = [value]
     return figures
@@ -230,6 +236,46 @@ def judge(figures: Figures, pair: list[tuple[float, float]], many: int) -> dict[
     return {name: build_row(*row) for name, row in rows.items()}
 
 
+def judge_traces(figures: Figures) -> dict[str, dict[str, object]]:
+    """Say what a trace of each request costs, of every tenth, and what the code costs that writes none.
+
+    A gateway before an engine that answers at once is all that there is to wait for: before vLLM on two cores, which
+    bears ten such requests a second, a trace is a share of a tenth of a second.
+    """
+    ways = ("gateway", *TRACED_SHARES)
+    cpu_us = {way: 1e6 * statistics.median(figures[way]["cpu"]) for way in ways}
+    untraced_us = measure_untraced_us()
+    rows = {}
+    for way in TRACED_SHARES:
+        rates = zip(figures[way]["rate"], figures["gateway"]["rate"], strict=True)
+        rows[f"{way}_rate_over_untraced"] = build_row(
+            statistics.median(one / base for one, base in rates), "ratio", "", 0
+        )
+    share = (cpu_us["traced"] - cpu_us["gateway"]) * VLLM_RATE / 1e6
+    return {
+        **rows,
+        "trace_share_before_vllm": build_row(share, "ratio", "<=", 0.1),
+        "untraced_share_of_request": build_row(untraced_us / cpu_us["gateway"], "ratio", "<=", 0.01),
+        "untraced_code": build_row(untraced_us, "us", "", 0),
+        **{f"{way}_cpu_per_request": build_row(value, "us", "", 0) for way, value in cpu_us.items()},
+        **{f"{way}_rate_c32": build_row(statistics.median(figures[way]["rate"]), "1/s", "", 0) for way in ways},
+    }
+
+
+def measure_untraced_us() -> float:
+    """Return what a request without a trace spends on asking for one: a block and five looks."""
+    exchange = Exchange({"method": "POST", "path": "/v1/chat/completions", "headers": []}, None, None)
+
+    def ask() -> None:
+        with exchange.span("wait"):
+            pass
+        for _ in range(5):
+            if exchange.trace is not None:
+                raise AssertionError
+
+    return 1e6 * min(timeit.repeat(ask, number=10_000, repeat=5)) / 10_000
+
+
 def build_row(value: float, unit: str, sign: str, bound: float) -> dict[str, object]:
     row: dict[str, object] = {"value": round(value, 3), "unit": unit}
     if sign:
@@ -244,6 +290,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--many", type=int, default=200_000)
+    parser.add_argument("--only-traces", action="store_true", help="what traces cost, and nothing else")
     options = parser.parse_args()
     raise_file_limit()
     without, pair = [], []
@@ -253,14 +300,18 @@ def main() -> None:
         change_key_file(keys, lambda file: file.add(key))
         ways = {"direct": stack.enter_context(start_way("engine", "-", keys))}
         engine = ways["direct"][0]
-        for way in ("bare", "gateway"):
+        for way in ("gateway", *TRACED_SHARES) if options.only_traces else ("bare", "gateway"):
             ways[way] = stack.enter_context(start_way(way, engine, keys))
-        peer = os.environ.get("PEERS_GATEWAY")
+        peer = "" if options.only_traces else os.environ.get("PEERS_GATEWAY")
         if peer:
             ways["litellm"] = stack.enter_context(start_litellm(Path(peer), engine, Path(folder)))
         else:
             without.append("LiteLLM: $PEERS_GATEWAY is not set")
         figures = uvloop.run(measure(ways, secret, options))
+        if options.only_traces:
+            line = {"bench": "traces", "load": round(os.getloadavg()[0], 2), "results": judge_traces(figures)}
+            sys.stdout.write(json.dumps(line) + "\n")
+            return
         try:
             pair = measure_pair(engine, keys, secret, options.seconds, options.rounds)
         except pytest.skip.Exception as error:

@@ -1,4 +1,6 @@
-"""The ways to an engine that the gateway's bench compares, each a process: direct, bare, gateway, LiteLLM's proxy.
+"""The ways to an engine that the gateway's bench compares: direct, bare, gateway, LiteLLM's proxy.
+
+Each is a process. The gateway is also started with a trace of every request, or of a tenth of them, in a file.
 
 The engine answers at once with the same bytes, so that only the way to it is measured. The bare pass-through is the
 same server (uvicorn on httptools and uvloop) and client (aiohttp) without any policy.
@@ -15,6 +17,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from gateway_stand import find_port
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.app import Gateway
 from practicum_gateway.stage import build_admission, build_server_config, raise_file_limit, serve
+from practicum_gateway.tracing import build_traces
 
 CHUNKS = 8
 HELD_S = 1.0
@@ -115,9 +119,15 @@ class Forever:
     is_stop_requested = False
 
 
-def run_gateway(port: int, upstream: str, keys: Path, redis_url: str) -> None:
+TRACED_SHARES = {"traced": 1.0, "tenth": 0.1}
+"""Requests that are traced, by the way."""
+
+
+def run_gateway(port: int, upstream: str, keys: Path, redis_url: str, traced: float | None) -> None:
     """Serve the gateway until killed, with all its policies."""
     config = GatewayConfig(
+        traces=traced is not None,
+        trace_share=traced or 0,
         upstreams=[{"name": "engine", "url": upstream}],
         initial_concurrency=4096,
         max_concurrency=4096,
@@ -125,6 +135,8 @@ def run_gateway(port: int, upstream: str, keys: Path, redis_url: str) -> None:
         num_replicas=2 if redis_url else 1,
     )
     gateway = Gateway(config, [keys], admission=build_admission(config))
+    if config.traces:
+        gateway.traces = build_traces(config, keys.with_name(f"traces-{port}.jsonl"), time.monotonic)
     server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
     uvloop.run(serve(gateway, server, Forever()))
 
@@ -132,8 +144,8 @@ def run_gateway(port: int, upstream: str, keys: Path, redis_url: str) -> None:
 def run_server(role: str, port: int, upstream: str, keys: Path, redis_url: str = "") -> None:
     """Serve one of them until killed."""
     raise_file_limit()
-    if role == "gateway":
-        run_gateway(port, upstream, keys, redis_url)
+    if role in {"gateway", *TRACED_SHARES}:
+        run_gateway(port, upstream, keys, redis_url, TRACED_SHARES.get(role))
         return
     app = answer_as_engine if role == "engine" else Bare(upstream)
     options = {"access_log": False, "log_level": "warning", "lifespan": "off", "ws": "none", "http": "httptools"}

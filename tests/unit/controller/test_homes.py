@@ -10,6 +10,7 @@ from practicum_controller.settings import read_settings
 from practicum_core import labels
 from practicum_core.course import Course, CourseSpec, Student
 from practicum_core.errors import ConfigError
+from practicum_core.stages import STAGES
 from practicum_core.weekjob import Metadata
 
 STUDENT = Student(name="student-01")
@@ -33,6 +34,15 @@ def test_names_are_asked_of_the_clusters_own_servers(given, own):
     pods, *blocks = rule["to"]
     assert pods == {"namespaceSelector": {"matchExpressions": [{"key": labels.STUDENT, "operator": "DoesNotExist"}]}}
     assert [block["ipBlock"]["cidr"] for block in blocks] == own
+
+
+def test_prometheus_reads_the_servers_and_nobody_elses_pods_of_that_name_do():
+    (rule,) = build()["practicum-metrics"]["ingress"]
+    assert {port["port"] for port in rule["ports"]} >= {STAGES["gateway"].endpoint.port, STAGES["serve"].endpoint.port}
+    (source,) = rule["from"]
+    assert source["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
+    # A student may give any label to pods of the own namespace, which has this one.
+    assert source["namespaceSelector"]["matchExpressions"] == [{"key": labels.STUDENT, "operator": "DoesNotExist"}]
 
 
 @pytest.mark.parametrize(

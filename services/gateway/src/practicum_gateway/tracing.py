@@ -181,8 +181,14 @@ class Traces:
         self._names = trace_names.GENERATIONS[generation]
         self._clock = clock
 
-    def begin(self, method: str, path: str, headers: dict[bytes, bytes], request_id: bytes) -> RequestTrace:
-        """Begin the trace of a request, below its client's span where it names one."""
+    def begin(self, method: str, path: str, headers: dict[bytes, bytes], request_id: bytes) -> RequestTrace | None:
+        """Begin the trace of a request, below its client's span where it names one.
+
+        One that is not to be traced costs little from here on. Its engine is told so by the header that is put in.
+
+        Returns:
+            The trace; ``None`` where there shall be none.
+        """
         context = None
         if _PARENT in headers:
             found = {"traceparent": headers[_PARENT], "tracestate": headers.get(b"tracestate", b"")}
@@ -193,6 +199,10 @@ class Traces:
             trace_names.REQUEST_ID: request_id.decode("latin-1"),
         }
         root = self._tracer.start_span(f"{method} {path}", context, kind=SpanKind.SERVER, attributes=about)
+        if not root.is_recording():
+            told = root.get_span_context()
+            headers[_PARENT] = b"00-%032x-%016x-00" % (told.trace_id, told.span_id)
+            return None
         return RequestTrace(self._tracer, self._names, self._clock, _OPERATIONS.get(path, ""), root)
 
     def close(self) -> None:

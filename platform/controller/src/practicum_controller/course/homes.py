@@ -86,6 +86,11 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
     ray = {"podSelector": operator, "namespaceSelector": outside}
     # KEDA's operator asks the gateways how much waits.
     keda = {"podSelector": {"matchLabels": {"app": "keda-operator"}}, "namespaceSelector": outside}
+    # Prometheus reads the metrics of gateways and engines (the chart's PodMonitor); the label is the operator's.
+    prometheus = {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}},
+        "namespaceSelector": outside,
+    }
     # Any address would do to carry data out: a server of one's own that listens on this port. The pods of the DNS, and
     # where pods are told to ask: a cache of the node that takes the questions is no pod.
     blocks = filter(None, settings.dns_networks.split(","))
@@ -114,6 +119,13 @@ def build_network_policies(course: Course, student: Student, settings: Settings)
             "policyTypes": ["Ingress"],
             "ingress": [{"from": [keda], "ports": [{"protocol": "TCP", "port": port} for port in list_meter_ports()]}],
         },
+        "practicum-metrics": {
+            "podSelector": everything,
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"from": [prometheus], "ports": [{"protocol": "TCP", "port": port} for port in list_server_ports()]}
+            ],
+        },
         "practicum-ray": {
             "podSelector": {"matchLabels": {"ray.io/is-ray-node": "yes"}},
             "policyTypes": ["Ingress"],
@@ -130,6 +142,11 @@ def list_meter_ports() -> list[int]:
     """Return the ports of the stages that tell the load of others."""
     specs = (spec for spec in STAGES.values() if spec.find_meter is not None)
     return sorted({spec.endpoint.port for spec in specs if spec.endpoint is not None})
+
+
+def list_server_ports() -> list[int]:
+    """Return the ports of all servers, which have their metrics there."""
+    return sorted({spec.endpoint.port for spec in STAGES.values() if spec.endpoint is not None})
 
 
 def list_ray_ports() -> list[int]:
