@@ -37,6 +37,10 @@ method:
 """
 
 
+# Beside other tests, client and engine wait for processors.
+ROOMY = 'replay.tolerances=["schedule_s=2","fault_s=5","step_s=15","outcome_share=0.3","latency_s=2"]'
+
+
 def run_unit(folder, *words):
     path = os.pathsep.join(filter(None, [str(STAND), os.environ.get("PYTHONPATH", "")]))
     variables = {**os.environ, "PRACTICUM_STAGE_PACKAGES": "faulty", "PYTHONPATH": path}
@@ -52,7 +56,7 @@ def finished(tmp_path_factory):
     (folder / "kill.yaml").write_text(KILL)
     (folder / "cut.yaml").write_text(CUT)
     names = json.dumps([str(folder / "kill.yaml"), str(folder / "cut.yaml")])
-    options = (f"chaos.experiments={names}", "chaos.rate=4", "replay.replayed=cut", "replay.replays=2")
+    options = (f"chaos.experiments={names}", "chaos.rate=4", "replay.replayed=cut", "replay.replays=2", ROOMY)
     code, out = run_unit(folder, *(word for option in options for word in ("--set", option)))
     assert code == 0, out
     [root] = folder.glob("experiments/faulty/*-??????")

@@ -102,6 +102,18 @@ def test_without_a_key_of_the_run_nobody_fetches_and_without_the_option_nothing_
         GatewayConfig(traffic_bodies=True)
 
 
+def test_a_full_disk_ends_the_file_and_nothing_else(tmp_path, own_key):
+    (tmp_path / TRAFFIC).symlink_to("/dev/full")
+
+    async def run():
+        async with build_stand(tmp_path, traffic=True) as stand:
+            for _ in range(2):
+                await stand.client().chat.completions.create(model="fake", messages=MESSAGES, max_tokens=1)
+            return parse_trace((await fetch(stand, own_key)).content, "it")
+
+    assert [one.status for one in asyncio.run(run()).requests] == [200, 200]
+
+
 def test_a_breaker_that_opens_and_closes_is_an_event_and_a_second_start_goes_on(tmp_path, own_key):
     async def run():
         options = {"breaker_min_requests": 2, "breaker_open_s": 0.2, "traffic": True, "retry_share": 0.0}

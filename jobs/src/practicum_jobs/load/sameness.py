@@ -163,30 +163,45 @@ def _compare_events(base: Course, replay: Course, tolerances: Tolerances, findin
     breakers = [[one for one in course.events if one.what == "breaker"] for course in (base, replay)]
     alerts = [list_alerts(course.requests) for course in (base, replay)]
     for name, (first, second) in (("breakers", breakers), ("alerts", alerts)):
-        before, after = _sum_up(first), _sum_up(second)
+        before, after = _sum_up(first, base), _sum_up(second, replay)
         if not before and not after:
             continue
         is_met = before.keys() == after.keys() and all(
-            was_back == is_back and abs(first_s - second_s) <= tolerances.step_s
-            for (first_s, was_back), (second_s, is_back) in ((before[key], after[key]) for key in before)
+            _is_like(before[key], after[key], tolerances.step_s) for key in before
         )
         findings.add(name, _name_events(after), f"{_name_events(before)} ± {tolerances.step_s:g} s", is_met=is_met)
 
 
-def _sum_up(events: Sequence[TraceEvent]) -> dict[str, tuple[float, bool]]:
-    """Return for each subject when it changed first, and whether its last state is its first."""
-    found: dict[str, tuple[float, bool]] = {}
-    states: dict[str, str] = {}
+@dataclass(frozen=True)
+class _Episode:
+    """From the first change of a breaker or an alert to its last; ``left_s`` is how long the run went on then."""
+
+    first_s: float
+    is_over: bool
+    left_s: float
+
+
+def _is_like(one: _Episode, other: _Episode, allowed_s: float) -> bool:
+    """Whether two began at the same time, and both ended, or one at the very end of its run."""
+    if abs(one.first_s - other.first_s) > allowed_s:
+        return False
+    return one.is_over == other.is_over or (one if one.is_over else other).left_s <= allowed_s
+
+
+def _sum_up(events: Sequence[TraceEvent], course: Course) -> dict[str, _Episode]:
+    end_s = max((one.at_s + one.total_s for one in course.requests), default=0.0)
+    changes: dict[str, list[TraceEvent]] = {}
     for one in sorted(events, key=lambda one: one.at_s):
-        states.setdefault(one.subject, one.before)
-        first_s = found[one.subject][0] if one.subject in found else one.at_s
-        found[one.subject] = (first_s, one.after == states[one.subject])
-    return found
+        changes.setdefault(one.subject, []).append(one)
+    return {
+        subject: _Episode(found[0].at_s, found[-1].after == found[0].before, end_s - found[-1].at_s)
+        for subject, found in changes.items()
+    }
 
 
-def _name_events(events: dict[str, tuple[float, bool]]) -> str:
+def _name_events(events: dict[str, _Episode]) -> str:
     names = [
-        f"{name} at {at_s:.1f} s{'' if is_back else ' (not over)'}" for name, (at_s, is_back) in sorted(events.items())
+        f"{name} at {one.first_s:.1f} s{'' if one.is_over else ' (not over)'}" for name, one in sorted(events.items())
     ]
     return ", ".join(names) or "none"
 

@@ -8,6 +8,7 @@ fetches them with the run's own key, masks them and writes them (:mod:`practicum
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
@@ -98,8 +99,8 @@ class TrafficTrace:
 
     def close(self) -> None:
         """End the file."""
+        self._follow()
         if self._file is not None:
-            self._follow()
             self._file.close()
             self._file = None
 
@@ -171,9 +172,11 @@ class TrafficTrace:
         try:
             self._file.write(f"{line}\n")
         except OSError as error:
-            # A full disk must not take the answers with it.
+            # A full disk must not take the answers with it; what was not written would be tried again by close().
             _LOG.warning("%s cannot be written, the trace ends here: %s", self._path, error)
-            self._num_lines = _MAX_LINES + 1
+            file, self._file = self._file, None
+            with contextlib.suppress(OSError):
+                file.close()
 
     async def answer(self, exchange: Exchange) -> None:
         """Give the lines since a moment, with bodies where they are recorded.

@@ -12,7 +12,7 @@ from practicum_core.stages.base import OptionalDataUri
 from practicum_core.stages.replays import ReplaysRecord, ToleranceOption, Tolerances
 from practicum_core.stages.server_access import ServerAccessConfig
 from practicum_core.stages.server_addresses import check_server_address
-from practicum_core.stages.spec import Export, StageSpec
+from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
@@ -147,7 +147,6 @@ SPEC = StageSpec(
     "base",
     ChaosConfig,
     ChaosRecord,
-    exports={"recordings": Export("artifacts/recordings", "data")},
     metrics=METRICS,
     failures=FAILURES,
     headlines=("num_held", "num_lost"),

@@ -18,7 +18,7 @@ class Tolerances(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schedule_s: float = Field(
-        default=0.1, gt=0, description="99th percentile of the client's delay; above it the runs cannot be compared."
+        default=0.25, gt=0, description="99th percentile of the client's delay; above it the runs cannot be compared."
     )
     fault_s: float = Field(default=1.5, gt=0, description="Of the times at which the fault began and ended.")
     step_s: float = Field(
