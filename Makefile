@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-serve bench-loadgen bench-controller fuzz-gateway peer-clients cluster-up cluster-load cluster-down e2e images docs locks clean
+.PHONY: help setup run course test lint format bench bench-audit bench-pii bench-sft bench-dpo bench-gpu bench-eval bench-gateway bench-limits bench-serve bench-loadgen bench-controller soak fuzz-gateway peer-clients cluster-up cluster-load cluster-down e2e images docs locks clean
 
 PYTHON ?= python3
 export PYTHON
@@ -68,6 +68,9 @@ bench-serve: ## from `practicum serve` to the first token beside bare vLLM, and 
 
 bench-limits: ## a token limit under racing clients in real time: this gateway, two over Redis, and LiteLLM
 	PEERS_GATEWAY=$$(tools/ensure-env.sh peers-gateway) PYTHONPATH=platform/core/src:jobs/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/bench_limits.py
+
+soak: ## steady load for MINUTES (10) with a fault every three: what grows, and whether tokens add up
+	PYTHONPATH=platform/core/src:jobs/src:services/gateway/src:platform/runtime/src:tests/stand $(DEV)/python tests/bench/soak.py --minutes $(or $(MINUTES),10) $(SOAK_ARGS)
 
 fuzz-gateway: ## requests that schemathesis makes of the gateway's description
 	FUZZ=$$(tools/ensure-env.sh fuzz) PYTHONPATH=platform/core/src:jobs/src:services/gateway/src:tests/stand $(DEV)/python tests/bench/fuzz_gateway.py

@@ -75,6 +75,7 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/load/fleet.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/load/guidellm_export.py": "a field of guidellm's report",
         "jobs/src/practicum_jobs/judge/http_judge.py": "a field of the OpenAI interface",
+        "jobs/src/practicum_jobs/rungcheck/stage.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/report/messages.py": "a section of the page",
         "jobs/src/practicum_jobs/report/reading.py": "a kind of lock",
         "jobs/src/practicum_jobs/report/sources.py": "a section of the page",

@@ -14,6 +14,7 @@ from practicum_core.layout import RunLayout
 from practicum_core.stages.chaos import ChaosRecord
 from practicum_core.stages.experiments import Verdict
 from practicum_core.stages.replays import ReplayVerdict
+from practicum_core.stages.rungcheck import RungcheckRecord
 from practicum_core.stages.traces import TracesRecord
 from practicum_core.traffic import TRAFFIC
 from practicum_jobs.load.recording import read_recording, read_trace_file
@@ -36,6 +37,14 @@ method:
     pauses: {after: 4}
 """
 
+DISK = """
+title: The gateway's disk is full
+configuration: {steady_s: 1, recovery_s: 2, deepest_rung: full, min_answered: 1}
+method:
+  - name: let its writes fail
+    provider: {func: fill_disk, arguments: {step: gateway}}
+    pauses: {after: 2}
+"""
 
 # Beside other tests, client and engine wait for processors.
 ROOMY = 'replay.tolerances=["schedule_s=2","fault_s=5","step_s=15","outcome_share=0.3","latency_s=2"]'
@@ -55,7 +64,8 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("availability")
     (folder / "kill.yaml").write_text(KILL)
     (folder / "cut.yaml").write_text(CUT)
-    names = json.dumps([str(folder / "kill.yaml"), str(folder / "cut.yaml")])
+    (folder / "disk.yaml").write_text(DISK)
+    names = json.dumps([str(folder / f"{name}.yaml") for name in ("kill", "cut", "disk")])
     options = (f"chaos.experiments={names}", "chaos.rate=4", "replay.replayed=cut", "replay.replays=2", ROOMY)
     code, out = run_unit(folder, *(word for option in options for word in ("--set", option)))
     assert code == 0, out
@@ -85,11 +95,27 @@ def test_streams_that_break_off_end_with_an_error_of_the_apis_shape(finished):
     assert cut.failures["in_stream"] > 0
 
 
+def test_a_full_disk_of_the_gateway_is_not_noticed(finished):
+    _, record = finished
+    assert record.results[2].verdict is Verdict.HELD
+    assert record.results[2].num_full == record.results[2].num_requests
+
+
+def test_each_rung_was_measured_and_is_in_the_report(finished):
+    run, _ = finished
+    measured = RungcheckRecord.model_validate_json(run.stage("rungcheck").record.read_text())
+    assert [one.rung for one in measured.qualities] == ["full", "short", "extract", "faq", "apology"]
+    assert measured.qualities[0].num_answered == measured.qualities[0].num_rows == 16
+    assert measured.qualities[0].completion_tokens > measured.qualities[1].completion_tokens > 0
+    assert "What each rung is worth" in run.evidence_html.read_text(encoding="utf-8")
+
+
 def test_the_gateway_recorded_the_same_steps(finished):
     run, record = finished
     gateway = json.loads(run.stage("gateway").record.read_text())
     replayed = read_replays(run)
-    seen = [(one["before"], one["after"]) for one in gateway["rung_changes"]]
+    # Those that are manual are of the step that measures each rung.
+    seen = [(one["before"], one["after"]) for one in gateway["rung_changes"] if one["reason"] != "manual"]
     results = [*record.results, *replayed.results]
     assert seen == [(one.before, one.after) for result in results for one in result.changes]
     assert gateway["num_degraded"] >= sum(result.num_degraded for result in results)
@@ -121,7 +147,7 @@ def test_what_was_recorded_has_bodies_without_personal_data_and_the_gateways_own
     [own] = run.stage("gateway").root.rglob(TRAFFIC)
     assert all(one.prompt is None for one in read_trace_file(own).requests)
     recordings = sorted((run.stage("chaos").artifacts / "recordings").iterdir())
-    assert [one.name for one in recordings] == ["cut", "kill"]
+    assert [one.name for one in recordings] == ["cut", "disk", "kill"]
     for folder in recordings:
         _, trace = read_recording(folder)
         assert trace.header.has_bodies

@@ -23,7 +23,7 @@ from practicum_jobs.chaos.world import World
 from practicum_runtime.process_tree import find_process, kill_tree
 
 _RESTART_S = 120.0
-_END_S = 20.0
+_END_S = 10.0
 _KEY_S = 10.0
 _REOPEN_S = 5.0
 _POLL_S = 0.25

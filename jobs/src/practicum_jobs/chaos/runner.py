@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from practicum_core.errors import ConfigError, PlatformError, Stopped
 from practicum_core.rungs import Rung, RungChange
-from practicum_core.stages.experiments import Activity, Experiment, Finding
+from practicum_core.stages.experiments import Activity, Experiment, Finding, Settings
 from practicum_core.stages.load_results import LoadSample
 from practicum_jobs.chaos.actions import Undo, act
 from practicum_jobs.chaos.files import get_hypothesis
@@ -94,6 +94,7 @@ class Runner:
         course.start_s = self._tell_s()
         settings = experiment.configuration
         load_s = settings.steady_s + experiment.method_s + settings.recovery_s
+        num_upstream = await self._count_upstream(settings)
         sending = asyncio.create_task(self.traffic.send(number, load_s))
         undos: list[Undo] = []
         try:
@@ -104,8 +105,9 @@ class Runner:
                 await act(activity.provider.func, self.world, activity.provider.arguments)
             await self._wait_for(sending)
             course.samples = sending.result()
+            ratio = self._compare_upstream(settings, num_upstream, await self._count_upstream(settings), course)
             await self._wait_until_back(number, settings.max_recovery_s, course, probes)
-            course.probed = await self._probe(probes)
+            course.probed = [*ratio, *await self._probe(probes)]
             await self._read_changes(course)
         finally:
             # Asked to stop, or fallen over something: the service is left as it was found.
@@ -127,6 +129,18 @@ class Runner:
             finally:
                 sending.cancel()
             part += 1
+
+    async def _count_upstream(self, settings: Settings) -> int:
+        return 0 if settings.max_upstream_ratio is None else await self.world.count_upstream()
+
+    @staticmethod
+    def _compare_upstream(settings: Settings, before: int, after: int, course: Course) -> list[Finding]:
+        """List whether the engines got more requests than clients sent, where an experiment asks for that."""
+        bound = settings.max_upstream_ratio
+        if bound is None:
+            return []
+        ratio = (after - before) / max(len(course.samples), 1)
+        return [Finding(name="upstream_ratio", shown=f"{ratio:.2f}", bound=f"<= {bound:g}", is_met=ratio <= bound)]
 
     async def _is_back(self, probes: Sequence[Activity]) -> bool:
         ladder = await self.world.read_ladder()

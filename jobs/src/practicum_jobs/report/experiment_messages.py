@@ -73,6 +73,7 @@ FINDINGS = {
     "lost": Bilingual("Requests lost", "丢失的请求"),
     "ladder_down": Bilingual("Lowest rung", "最低降级层"),
     "ladder_kept": Bilingual("Lowest rung, which must not be deeper", "最低降级层（不得更深）"),
+    "upstream_ratio": Bilingual("Requests at the engine for each one of a client", "每个客户端请求对应的引擎请求数"),
     "answered": Bilingual("Share of requests answered", "得到回答的请求比例"),
     "ladder_back": Bilingual("Rung at the end", "结束时所在层"),
     "returns": Bilingual("Returns from one rung", "同一级的恢复次数"),

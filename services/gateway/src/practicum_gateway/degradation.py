@@ -185,7 +185,9 @@ class Degradation:
         await exchange.respond(200, [(b"content-type", kind)], answer)
 
     def _find_text(self, asked: Asked) -> tuple[Rung, str]:
-        """Return the best rung without an engine that has an answer, and the answer."""
+        """Return the best rung without an engine that has an answer and may give it, and the answer."""
+        if self.ladder.rung is Rung.APOLOGY:
+            return Rung.APOLOGY, ""
         if asked.question and self._retriever is not None and self.ladder.rung is not Rung.FAQ:
             extract = self._retriever.extract(asked.question, self._floor)
             if extract is not None:

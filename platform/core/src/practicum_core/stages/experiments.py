@@ -69,6 +69,9 @@ class Settings(BaseModel):
     min_answered: float = Field(
         default=0.0, ge=0, le=1, description="Share of the requests that must be answered, by any rung."
     )
+    max_upstream_ratio: float | None = Field(
+        default=None, gt=0, description="Requests at the fault proxy for each one of a client, at most: retries show."
+    )
     max_e2e_s: float = Field(default=30.0, gt=0, description="Within which 99 of 100 requests must end, well or not.")
 
 

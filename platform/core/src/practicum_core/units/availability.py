@@ -33,7 +33,19 @@ _RECORDED: Mapping[str, Any] = {"traffic": True, "traffic_bodies": True}
 _RECORDINGS = "run:stages/chaos/artifacts/recordings"
 
 
-def _list_steps(**chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 - options of the stage
+_RUNGCHECK = Step("rungcheck", "rungcheck", quick={"limit": 16}, needs=("gateway", "replay"))
+_RUNGS_IN_ORDER = build_gate(
+    "rungs_in_order",
+    "rungcheck",
+    "num_worse_rungs",
+    Comparison.EQUAL,
+    0,
+    "No rung of the ladder is worse than the one below it",
+    "没有任何降级层劣于其下一级",
+)
+
+
+def _list_steps(*more: Step, **chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 - options of the stage
     servers = ("gateway", "faultproxy", "serve")
     return (
         SNAPSHOT,
@@ -43,6 +55,7 @@ def _list_steps(**chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 - options of 
         Step("chaos", "chaos", config={**chaos, **_TRACED, "record": True}, quick={"rate": 1.5}, needs=servers),
         Step("replay", "chaos", config={"recording": _RECORDINGS}, quick={"rate": 1.5}, needs=("chaos", *servers)),
         Step("traces", "traces", needs=("chaos",)),
+        *more,
         replace(REPORT, config={"max_samples": 12}),
     )
 
@@ -121,9 +134,9 @@ AVAILABILITY = Unit(
     "线上可用性",
     "Break a service on purpose, under load, and prove that it offers less instead of failing, and comes back.",
     "在负载下主动制造故障，证明服务逐级降级而不是失败，并能自行恢复。",
-    ("W8.2", "W8.3", "W8.4"),
-    _list_steps(),
-    _GATES,
+    ("W8.2", "W8.3", "W8.4", "P.6"),
+    _list_steps(_RUNGCHECK),
+    (*_GATES, _RUNGS_IN_ORDER),
 )
 AVAILABILITY_BRIEF = Unit(
     "availability-brief",

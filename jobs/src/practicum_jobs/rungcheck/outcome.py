@@ -1,0 +1,99 @@
+"""What each rung is worth: the means of its scores, and how it stands to the rung below. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from practicum_core.rungs import Rung
+from practicum_core.stages.experiments import RungQuality
+from practicum_jobs.scoring.answers import Score
+from practicum_jobs.scoring.paired import PairedOutcomes, estimate_difference_of_means, estimate_mean
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one row got.
+
+    Attributes:
+        points: From 0 to 1; 0 without an answer.
+        e2e_s: Seconds to its end.
+        is_answered: Whether there was an answer.
+        prompt_tokens: As the engine counted them; 0 without an engine.
+        completion_tokens: The same of the answer.
+        text: The answer, or the error.
+        rung: That answered, as its header says.
+    """
+
+    points: float
+    e2e_s: float
+    is_answered: bool
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    text: str = ""
+    rung: str = ""
+
+
+def grade(score: Score) -> float:
+    """Return the points of an answer; one with several fields gets a part for each that is right.
+
+    >>> grade(Score(is_exact=False, fields={"a": True, "b": False})), grade(Score(is_exact=True))
+    (0.5, 1.0)
+    """
+    if score.is_exact or not score.fields:
+        return score.points
+    return sum(score.fields.values()) / len(score.fields)
+
+
+def measure_rungs(replies: Sequence[tuple[Rung, Sequence[Reply]]], groups: Sequence[str]) -> list[RungQuality]:
+    """Measure all rungs.
+
+    Args:
+        replies: By rungs, best first; of the same rows in the same order.
+        groups: Template of each row; intervals cluster by it.
+    """
+    lower: list[Sequence[Reply] | None] = [of_rung for _, of_rung in replies[1:]]
+    return [
+        _measure(rung, of_rung, below, groups) for (rung, of_rung), below in zip(replies, [*lower, None], strict=True)
+    ]
+
+
+def _measure(rung: Rung, replies: Sequence[Reply], below: Sequence[Reply] | None, groups: Sequence[str]) -> RungQuality:
+    points = [one.points for one in replies]
+    quality = estimate_mean(points, groups).interval
+    ends = sorted(one.e2e_s for one in replies)
+    number = len(replies)
+    found = RungQuality(
+        rung=rung,
+        num_rows=number,
+        num_answered=sum(one.is_answered for one in replies),
+        quality=round(quality.value, 4),
+        quality_low=round(max(quality.low, 0.0), 4),
+        quality_high=round(min(quality.high, 1.0), 4),
+        e2e_p50_s=_take_quantile(ends, 0.5),
+        e2e_p95_s=_take_quantile(ends, 0.95),
+        prompt_tokens=round(sum(one.prompt_tokens for one in replies) / number, 2),
+        completion_tokens=round(sum(one.completion_tokens for one in replies) / number, 2),
+    )
+    if below is None:
+        return found
+    pairs = PairedOutcomes([one.points for one in below], points, groups)
+    above = estimate_difference_of_means(pairs).interval
+    return found.model_copy(
+        update={
+            "above_next": round(above.value, 4),
+            "above_next_low": round(max(above.low, -1.0), 4),
+            "above_next_high": round(min(above.high, 1.0), 4),
+            "is_worse": above.high < 0,
+        }
+    )
+
+
+def _take_quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the smallest of the ordered values that so large a share does not exceed.
+
+    >>> _take_quantile([1.0, 2.0, 3.0, 4.0], 0.5)
+    2.0
+    """
+    return round(ordered[max(math.ceil(share * len(ordered)), 1) - 1], 4)
