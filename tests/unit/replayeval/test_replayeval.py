@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -23,39 +20,7 @@ from practicum_jobs.load.schedule import Plan
 from practicum_jobs.replayeval import run
 from practicum_jobs.replayeval.traffic import lay_out, read_arrivals
 from practicum_jobs.scoring.evaluation_samples import read_evaluation_samples
-
-
-@contextlib.contextmanager
-def serve(name, answer):
-    """Serve OpenAI's API with a function from the number in the question to the answer; ``None`` is an error."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self._send(200, {"data": [{"id": name}]})
-
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            text = answer(int(body["messages"][-1]["content"]))
-            choice = {"message": {"content": text}, "finish_reason": "stop"}
-            self._send(500 if text is None else 200, {"choices": [choice]})
-
-        def _send(self, status, document):
-            content = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+from small_api import serve
 
 
 def build_row(number):
@@ -84,7 +49,7 @@ def get_metrics(record):
 
 
 def test_both_models_get_the_same_traffic_and_are_scored_row_by_row(ctx, trace):
-    with serve("old", lambda number: str(number if number < 6 else 0)) as old, serve("new", str) as new:
+    with serve("old", lambda text: text if int(text) < 6 else "0") as old, serve("new", str) as new:
         record = run(ReplayEvalConfig(base_url=old, candidate_url=new, recorded=trace, split="fresh"), ctx)
     metrics = get_metrics(record)
     assert record.models == ["old", "new"]
@@ -99,7 +64,7 @@ def test_both_models_get_the_same_traffic_and_are_scored_row_by_row(ctx, trace):
 
 
 def test_a_row_that_one_model_did_not_answer_is_counted_and_left_out(ctx, trace):
-    with serve("old", lambda number: None if number == 2 else str(number)) as old, serve("new", str) as new:
+    with serve("old", lambda text: None if text == "2" else text) as old, serve("new", str) as new:
         record = run(ReplayEvalConfig(base_url=old, candidate_url=new, recorded=trace, split="fresh", limit=5), ctx)
     assert get_metrics(record)["num_unanswered"].value == 1
     assert [failure.where for failure in record.failures] == ["old: r2"]
