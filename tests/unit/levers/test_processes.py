@@ -75,3 +75,9 @@ def test_a_stop_ends_the_process(tmp_path):
     threading.Timer(1, ctx.request_stop).start()
     with pytest.raises(Stopped):
         MeasuringProcesses(ctx, [], timeout_s=60).call(time.sleep, 600)
+
+
+def test_somebody_may_look_while_it_runs(processes):
+    seen = []
+    assert processes.call(time.sleep, 0.7, lambda: seen.append(1)).problem == ""
+    assert len(seen) >= 2

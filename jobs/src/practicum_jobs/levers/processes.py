@@ -50,14 +50,24 @@ class MeasuringProcesses:
         self._methods = multiprocessing.get_context("forkserver")
         self._methods.set_forkserver_preload(list(libraries))
 
-    def call(self, function: Callable[[Argument], Result], argument: Argument) -> Measured[Result]:
+    def call(
+        self,
+        function: Callable[[Argument], Result],
+        argument: Argument,
+        look: Callable[[], None] | None = None,
+    ) -> Measured[Result]:
         """Call the function in a process of its own and return what it returns; both travel as pickles.
+
+        Args:
+            function: Of a module that the process can import.
+            argument: Its only argument.
+            look: Called now and then while it runs.
 
         Raises:
             Stopped: A stop was requested; the process is stopped too.
         """
         with self._start(function, argument) as (process, receiver):
-            return self._wait(process, receiver)
+            return self._wait(process, receiver, look)
 
     @contextlib.contextmanager
     def start(self, function: Callable[[Argument], object], argument: Argument) -> Iterator[Watched]:
@@ -79,9 +89,11 @@ class MeasuringProcesses:
             _stop(process)
             receiver.close()
 
-    def _wait(self, process: BaseProcess, receiver: Connection) -> Measured[Result]:
+    def _wait(self, process: BaseProcess, receiver: Connection, look: Callable[[], None] | None) -> Measured[Result]:
         deadline_s = time.monotonic() + self._timeout_s
         while not receiver.poll(_POLL_S):
+            if look is not None:
+                look()
             if self._ctx.is_stop_requested:
                 raise Stopped
             if time.monotonic() > deadline_s:

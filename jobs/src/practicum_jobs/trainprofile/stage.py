@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
-from practicum_core.machine import count_usable_cores, list_gpus
+from practicum_core.machine import count_usable_cores, list_gpus, read_gpu_utilization
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Failure
 from practicum_core.stages.levers import BASELINE, CONTROL, LeverRow
@@ -66,6 +66,8 @@ class _Bench:
         self._free = measure_free_memory(job.config)
         rows = read_rows(job.work_dir / "train.npz")
         self._estimator = Estimator(read_model_facts(job.model_dir).shape, rows, self._free.is_gpu)
+        self._gpus = list_gpus()
+        self._busy: list[float] = []
         self._num_done = 0
         self._num_planned = config.rounds * (2 + len(config.levers)) + len(config.ladder) + 1
 
@@ -108,7 +110,14 @@ class _Bench:
         self._ctx.progress(self._num_done / self._num_planned, f"measuring {name}")
         self._num_done += 1
         job = replace(self._job, config=training, num_steps=steps + 1)
-        return self._processes.call(measure_training, StepPlan(job, steps, is_profiled=is_profiled))
+        look = self._look if self._gpus and name == BASELINE else None
+        return self._processes.call(measure_training, StepPlan(job, steps, is_profiled=is_profiled), look)
+
+    def _look(self) -> None:
+        """Note how busy the GPU is; it is idle while a process loads its model."""
+        share = read_gpu_utilization()
+        if share:
+            self._busy.append(share)
 
     def _add_effect(self, row: LeverRow, measured: Sequence[dict[str, TrainingMeasurement]], problem: str) -> LeverRow:
         both = next((one for one in measured if {BASELINE, row.name} <= one.keys()), None)
@@ -150,10 +159,10 @@ class _Bench:
         phases = [] if profile is None else list_phases(profile.phases_s, profile.num_steps, profile.step_s)
         operations = [] if profile is None else group_operations(profile.operations_s, profile.num_steps)
         bottleneck = name_bottleneck(phases, operations) if phases else None
-        gpus, cores = list_gpus(), count_usable_cores()
+        gpus, cores = self._gpus, count_usable_cores()
         baseline = rows[0].figures
-        # A GPU's own utilization needs its driver's counters; without a GPU, the share of the cores' time is told.
-        utilization = statistics.median(one.cpu_ratio for one in baselines) / cores if baselines and not gpus else None
+        shares = self._busy if gpus else [one.cpu_ratio / cores for one in baselines]
+        utilization = statistics.median(shares) if shares else None
         mfu = estimate_mfu(baselines[0], baseline[DECIDING], self._job.config, gpus) if baselines else None
         metrics = build_lever_metrics(rows, DECIDING, {name for name in self._config.levers if is_exact(name)})
         optional = {

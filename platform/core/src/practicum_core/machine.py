@@ -95,6 +95,14 @@ def read_free_gpu_memory(num_gpus: int) -> int | None:
     return min(mebibytes) << 20 if mebibytes else None
 
 
+def read_gpu_utilization() -> float | None:
+    """Return the share of the last moments in which the first visible GPU computed; ``None`` if unknown."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = [f"--id={visible}"] if visible else []
+    lines = _query_gpus("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", *chosen)
+    return int(lines[0]) / 100 if lines and lines[0].isdigit() else None
+
+
 def _query_gpus(*options: str) -> list[str]:
     program = shutil.which("nvidia-smi")
     if program is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":

@@ -60,7 +60,8 @@ class LeverRecord(StageRecord):
     cores: int
     gpus: list[str] = Field(default_factory=list)
     utilization: float | None = Field(
-        default=None, description="Of the GPU while the baseline ran, 0 to 1; without a GPU, of the processor's cores."
+        default=None,
+        description="Median of the GPU's while the baseline computed, 0 to 1; without a GPU, of the processor's cores.",
     )
     mfu: float | None = Field(
         default=None, description="Model FLOP utilization of the baseline; none without a GPU of a known peak."
