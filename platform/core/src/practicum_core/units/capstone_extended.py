@@ -14,8 +14,17 @@ _BEFORE, _AFTER = "latest:sft/merged", "latest:iterate/merged"
 _DATA = "latest:iterate/stages/iterate/artifacts/data"
 _WAIVED = [f"{kind}:train-test" for kind in ("exact", "near", "ngram")]
 """Rows of week 4 that failed and were trained on in week 5: nothing here is scored on them."""
+_MORE_WEEKS = ("alignment-risk", "performance")
+"""Weeks that only this course has."""
 _SHOWN = ["replayeval", "compare-replay", "analyze-replay", "iterate", "compare-fresh"]
 _SERVER = {"kv_cache_gib": 0.25, "max_num_seqs": 8, "max_model_len": 1024}
+
+
+def _extend(step: Step) -> Step:
+    """Return the step that checks the chain, over the weeks of this course and with more to show."""
+    more = [f"latest:{unit}/evidence/evidence.json" for unit in _MORE_WEEKS]
+    return replace(step, config={**step.config, "weeks": [*step.config["weeks"], *more], "shown": _SHOWN})
+
 
 CAPSTONE_EXTENDED = Unit(
     "capstone-extended",
@@ -53,7 +62,7 @@ CAPSTONE_EXTENDED = Unit(
         *build_iteration("run:stages", _AFTER, steps=("analyze-replay", "replayeval"), data={"data": _DATA}),
         # The chain is checked on the data of the weeks.
         Step("snapshot-again", "snapshot"),
-        *(replace(step, config={**step.config, "shown": _SHOWN}) for step in CAPSTONE.steps if step.name == "capstone"),
+        *(_extend(step) for step in CAPSTONE.steps if step.name == "capstone"),
         replace(REPORT, config={"max_samples": 80}),
     ),
     (
