@@ -42,9 +42,11 @@ def test_a_variant_has_a_unit_for_every_week(variant, weeks):
 def test_every_course_row_is_answered_by_a_unit():
     if not COURSE_ROWS.exists():
         pytest.skip("needs the course plan beside the checkout (shared/course/requirements.md)")
-    rows = set(re.findall(r"^\| ((?:W|V)[0-9.]+) \|", COURSE_ROWS.read_text(encoding="utf-8"), re.MULTILINE))
+    rows = set(re.findall(r"^\| ([WVP][0-9.]+) \|", COURSE_ROWS.read_text(encoding="utf-8"), re.MULTILINE))
     answered = {row for unit in UNITS.values() for row in unit.requirements}
-    assert rows == answered | UNANSWERED
+    assert answered <= rows
+    # Rows of the platform (P) are about more than a unit; a unit may name one too.
+    assert {row for row in rows if not row.startswith("P")} <= answered | UNANSWERED
     assert not answered & UNANSWERED
 
 
