@@ -74,6 +74,15 @@ def lora(tmp_path_factory, tiny_model_dir):
     return run(SftConfig(model=str(tiny_model_dir), **OPTIONS), ctx), ctx
 
 
+def test_packed_batches_give_the_losses_of_padded_ones(lora, tmp_path, tiny_model_dir):
+    ctx = open_run(tmp_path / "run")
+    record = run(SftConfig(model=str(tiny_model_dir), packing=True, export_merged=False, **OPTIONS), ctx)
+    packed, padded = read_metrics(ctx).series, read_metrics(lora[1]).series
+    for name in ("loss", "eval_loss", "num_tokens"):
+        assert [value for _, value in packed[name]] == pytest.approx([value for _, value in padded[name]], rel=1e-3)
+    assert record.num_tokens == lora[0].num_tokens
+
+
 def test_the_loss_falls_and_the_record_says_so(lora):
     record, ctx = lora
     curves = read_metrics(ctx)
