@@ -20,7 +20,7 @@ _PHASES = {
     Standing.STARTING: Phase.INITIALIZING,
     Standing.RUNNING: Phase.RUNNING,
     Standing.READY: Phase.SERVING,
-    # Whatever left a record reported it before.
+    # One that left a record has reported it by now.
     Standing.ENDED: Phase.FAILED,
 }
 
