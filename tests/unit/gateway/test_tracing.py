@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import openai
 import pytest
@@ -189,3 +190,22 @@ def test_a_collector_is_sent_what_the_file_would_hold(tmp_path):
     asyncio.run(run())
     assert find(read_spans(got), CHAT)["traceId"] == CLIENT_TRACE
     assert not (tmp_path / TRACE_FILE).exists()
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_collector_that_hangs_or_is_away_costs_no_request_and_holds_up_no_end(tmp_path, listens):
+    async def run(port):
+        endpoint = f"http://127.0.0.1:{port}/v1/traces"
+        async with build_stand(tmp_path, traces=True, trace_endpoint=endpoint) as stand:
+            for _ in range(3):
+                await ask(stand)
+            await asyncio.sleep(1.2)
+            await ask(stand)
+            ended_s = asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() - ended_s
+
+    with socket.socket() as collector:
+        collector.bind(("127.0.0.1", 0))
+        if listens:
+            collector.listen()
+        assert asyncio.run(run(collector.getsockname()[1])) < 4

@@ -47,9 +47,10 @@ def configure_log(stream: TextIO, *, has_requests: bool) -> None:
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    logger = logging.getLogger("practicum_gateway")
-    logger.handlers = [handler]
-    logger.propagate = False
+    for name in ("practicum_gateway", "opentelemetry"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
     _REQUESTS.setLevel(logging.INFO if has_requests else logging.WARNING)
 
 

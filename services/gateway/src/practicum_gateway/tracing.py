@@ -29,6 +29,8 @@ from practicum_gateway.event_stream import Usage
 from practicum_gateway.ladder import Change
 
 _EXPORT_MS = 1000
+_COLLECTOR_S = 2.0
+"""For a collector to take some spans; a gateway that ends waits no longer for it."""
 _SERVICE = "practicum-gateway"
 _NANO = 1e9
 _SERVER_ERROR = 500
@@ -220,7 +222,7 @@ def build_traces(config: GatewayConfig, file: Path, clock: Clock) -> Traces:
     """
     exporter: SpanExporter
     if config.trace_endpoint:
-        exporter = OTLPSpanExporter(endpoint=config.trace_endpoint)
+        exporter = OTLPSpanExporter(endpoint=config.trace_endpoint, timeout=_COLLECTOR_S)
     else:
         file.parent.mkdir(parents=True, exist_ok=True)
         exporter = FileSpanExporter(file)
