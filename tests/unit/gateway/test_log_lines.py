@@ -17,7 +17,7 @@ from practicum_gateway.log_lines import JsonLines, configure_log
 PROMPT = "the prompt that nobody shall read in a log"
 
 
-def run_requests(tmp_path, *, has_requests):
+def run_requests(tmp_path, *, has_requests, headers=(), **more):
     """Send requests of several kinds; return the lines that were logged, and the text of all."""
     stream = io.StringIO()
     logger = logging.getLogger("practicum_gateway")
@@ -25,12 +25,15 @@ def run_requests(tmp_path, *, has_requests):
     configure_log(stream, has_requests=has_requests)
 
     async def run():
-        options = {"ladder": True, "knowledge": "builtin:tickets"}
+        options = {"ladder": True, "knowledge": "builtin:tickets", **more}
         async with build_stand(tmp_path, **options) as stand:
             chat = stand.client().chat.completions
             messages = [{"role": "user", "content": PROMPT}]
             await chat.create(
-                model="fake", messages=messages, max_tokens=3, extra_headers={"x-request-id": "the-first"}
+                model="fake",
+                messages=messages,
+                max_tokens=3,
+                extra_headers={"x-request-id": "the-first", **dict(headers)},
             )
             async for _ in await chat.create(model="fake", messages=messages, max_tokens=3, stream=True):
                 pass
@@ -70,6 +73,14 @@ def test_requests_are_not_logged_unless_asked_for_and_steps_of_the_ladder_are(tm
     lines, _, _ = run_requests(tmp_path, has_requests=False)
     assert [line["event"] for line in lines] == ["the ladder goes from full to extract: manual"]
     assert lines[0]["level"] == "warning"
+
+
+def test_a_line_names_the_trace_of_its_request(tmp_path):
+    parent = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    lines, _, _ = run_requests(tmp_path, has_requests=True, headers=parent, traces=True)
+    whole, *others = [line for line in lines if line["event"] == "request"]
+    assert whole["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert len({line["trace_id"] for line in others}) == len(others)
 
 
 def test_an_exception_is_one_line():
