@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from gateway_stand import HELLO, build_stand
-from practicum_cli.service_figures import describe_figures, measure_services
+from practicum_cli.commands import inspect
+from practicum_cli.service_figures import compute_figures, describe_figures, measure_services
 from practicum_core.errors import PlatformError, Reason
 from practicum_core.phases import Phase
 from practicum_core.rungs import Rung
@@ -53,3 +55,16 @@ def test_a_run_that_serves_nothing_says_so():
         measure_services(build_status("http://127.0.0.1:9"), 0.1)
     assert fault.value.reason is Reason.UPSTREAM_UNAVAILABLE
     assert "http://127.0.0.1:9 does not answer" in fault.value.detail
+
+
+def test_the_command_measures_a_run_that_serves_and_refuses_any_other(finish_run, command, monkeypatch):
+    finish_run()
+    code, _, err = command("status", "latest", "--figures")
+    assert (code, "no gateway that answers requests now" in err) == (75, True)
+    code, _, err = command("status", "--figures")
+    assert (code, "--figures needs a RUN" in err) == (2, True)
+    figures = compute_figures({}, {("practicum_gateway_finished_requests_total", (("outcome", "failed"),)): 4.0}, 2.0)
+    monkeypatch.setattr(inspect, "measure_services", lambda status, seconds: {"gateway": figures})
+    code, out, _ = command("status", "latest", "--figures", "--json")
+    assert (code, json.loads(out)["figures"]["gateway"]["failed_share"]) == (0, 1.0)
+    assert "requests per second: 2.00" in command("status", "latest", "--figures")[1]
