@@ -158,7 +158,9 @@ def _share(value: float | None, missing: Text) -> Text:
 
 def _build_chart(record: LeverRecord) -> Charts | None:
     rows = [
-        Interval(name_lever(row.name), ratio.value, ratio.low, ratio.high, _VERDICTS[row.verdict][1])
+        Interval(
+            name_lever(row.name), ratio.value, ratio.low, ratio.high, f"×{ratio.value:.2f}", _VERDICTS[row.verdict][1]
+        )
         for row in record.rows
         if row.name != BASELINE and (ratio := row.ratios.get(record.deciding_figure)) is not None
     ]
@@ -202,11 +204,11 @@ def _build_shares(caption: B, shares: Sequence[Share], titles: dict[str, B]) -> 
 
 def _build_ladder(rungs: Sequence[Rung]) -> Table:
     columns = [
-        Column(B("Saving, on top of those above", "在以上基础上的节省手段")),
+        Column(B("Saving, beside those above", "在以上基础上的节省手段")),
         Column(B("Estimated", "估算"), "number"),
         Column(B("Measured peak", "实测峰值"), "number"),
-        Column(B("Measured over estimated", "实测/估算"), "number"),
-        Column(B("Saved by this rung", "本级节省"), "number"),
+        Column(B("Ratio", "实测/估算"), "number"),
+        Column(B("Saved", "节省"), "number"),
         Column(B("Step", "每步"), "number"),
     ]
     rows: list[list[Cell | Text]] = []
