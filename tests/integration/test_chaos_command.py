@@ -20,9 +20,13 @@ from gateway_stand import build_stand, find_port
 from practicum_cli.main import main
 from practicum_cli.run_lock import hold_run
 from practicum_core.api_keys import KEY_FILE
+from practicum_core.faults import FAULT_KEY_FILE
 from practicum_core.layout import RunLayout, build_run_id
+from practicum_jobs.faultproxy.listener import serve_proxy
+from practicum_jobs.faultproxy.proxy import FaultProxy
 from practicum_runtime.child_note import write_child_note
 
+PROXY_KEY = "k"
 STAND = Path(__file__).parents[1] / "stand"
 HANG = """
 title: The engine pauses for a moment
@@ -30,6 +34,11 @@ configuration: {steady_s: 0.5, recovery_s: 1.5}
 method:
   - name: stop it
     provider: {func: hang, arguments: {step: serve}}
+    pauses: {after: 1}
+"""
+SLOW = """
+  - name: and delay its answers
+    provider: {func: break_answers, arguments: {kind: latency, delay_s: 0.1}}
     pauses: {after: 1}
 """
 LADDER = {"ladder": True, "knowledge": "builtin:tickets", "ladder_up_s": 0.3, "ladder_settle_s": 0.5, "probe_s": 0.2}
@@ -46,22 +55,23 @@ def practicum(folder, *words):
 
 @contextlib.contextmanager
 def serve_gateway(folder, engine_port):
-    """Serve a gateway with a ladder in a thread of this process; gives its port."""
+    """Serve a gateway with a ladder and a fault proxy in a thread of this process; gives the ports of both."""
     ready, done, found = threading.Event(), threading.Event(), []
 
     async def run():
-        upstreams = [{"name": "engine", "url": f"http://127.0.0.1:{engine_port}"}]
-        async with build_stand(folder, None, 0, upstreams=upstreams, key_file=KEY_FILE, **LADDER) as stand:
-            found.append(stand.port)
-            ready.set()
-            while not done.is_set():  # noqa: ASYNC110 - set by another thread
-                await asyncio.sleep(0.05)
+        async with serve_proxy(FaultProxy(f"http://127.0.0.1:{engine_port}", PROXY_KEY), "127.0.0.1", 0) as proxy:
+            options = {"upstreams": [{"name": "engine", "url": proxy}], "key_file": KEY_FILE, **LADDER}
+            async with build_stand(folder, None, 0, **options) as stand:
+                found.extend([stand.port, int(proxy.rpartition(":")[2])])
+                ready.set()
+                while not done.is_set():  # noqa: ASYNC110 - set by another thread
+                    await asyncio.sleep(0.05)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     assert ready.wait(20)
     try:
-        yield found[0]
+        yield found
     finally:
         done.set()
         thread.join(20)
@@ -80,20 +90,23 @@ def service(tmp_path):
     command = [sys.executable, str(STAND / "fake_engine.py"), str(port)]
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
         write_child_note(engine, process.pid, 1)
-        with serve_gateway(experiments, port) as gateway_port, hold_run(run):
-            run.stage("gateway").root.mkdir()
-            run.stage("gateway").port.write_text(f'{{"port": {gateway_port}}}')
+        with serve_gateway(experiments, port) as ports, hold_run(run):
+            for step, number in zip(("gateway", "faultproxy"), ports, strict=True):
+                run.stage(step).root.mkdir()
+                run.stage(step).port.write_text(f'{{"port": {number}}}')
+            (run.stage("faultproxy").root / FAULT_KEY_FILE).write_text(PROXY_KEY)
             yield psutil.Process(process.pid), port
         process.kill()
 
 
 def test_an_experiment_on_the_service_that_runs_here(tmp_path, service):
     engine, _ = service
+    (tmp_path / "hang.yaml").write_text(HANG + SLOW.lstrip("\n"))
     code, out = practicum(tmp_path, str(tmp_path / "hang.yaml"), "--rate", "8")
     assert code == 0, out
     assert "verdict     held" in out
     assert "hypothesis  Requests are answered in full" in out
-    assert "method      stop it" in out
+    assert "method      stop it; and delay its answers" in out
     assert f"repeat      practicum chaos {tmp_path}/hang.yaml http://127.0.0.1:" in out
     assert engine.status() != psutil.STATUS_STOPPED
     # Who repeats it as it says gets another verdict where the engine is gone.

@@ -32,6 +32,8 @@ LADDER = {
     "probe_timeout_s": 0.5,
     "breaker_open_s": 0.3,
 }
+PATIENT = {**LADDER, "ladder_up_s": 0.6, "ladder_settle_s": 3.0, "probe_timeout_s": 3.0, "request_timeout_s": 5.0}
+"""For a ladder that must not move because other tests need the processors."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from chaos_stand import LADDER, build_service
+from chaos_stand import PATIENT, build_service
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
 from practicum_core.stages.experiments import Experiment, Verdict
@@ -99,7 +99,7 @@ def test_a_revoked_key_is_an_error_that_says_so_and_moves_no_ladder(tmp_path):
     experiment = shorten(read_experiment("revoked-key"))
 
     async def run():
-        async with build_service(tmp_path, **LADDER) as service:
+        async with build_service(tmp_path, **PATIENT) as service:
             return await service.run(experiment)
 
     result = asyncio.run(run())
@@ -129,17 +129,20 @@ def test_requests_are_answered_while_redis_hangs(tmp_path):
     assert result.num_full == result.num_requests
 
 
-NETWORK = ("latency", "loss", "refused", "reset")
-"""The ladder moves in the last two, and settles between them."""
-PATIENT = {**LADDER, "ladder_up_s": 0.6, "ladder_settle_s": 3.0, "probe_timeout_s": 3.0, "request_timeout_s": 5.0}
+NETWORK = (("latency", "loss", "reset"), ("refused",))
+"""Those of one service are made one after another."""
 
 
 def test_faults_of_the_network(tmp_path):
-    async def run():
-        async with build_service(tmp_path, rate=8.0, **PATIENT) as service:
-            return {name: await service.run(shorten(read_experiment(name))) for name in NETWORK}
+    async def run(names):
+        async with build_service(tmp_path / names[0], rate=8.0, **PATIENT) as service:
+            return {name: await service.run(shorten(read_experiment(name))) for name in names}
 
-    results = asyncio.run(run())
+    async def run_all():
+        first, second = await asyncio.gather(*map(run, NETWORK))
+        return first | second
+
+    results = asyncio.run(run_all())
     assert not {name: one.findings for name, one in results.items() if one.verdict is not Verdict.HELD}
     assert sum(one.num_lost for one in results.values()) == 0
     assert results["latency"].num_full == results["latency"].num_requests

@@ -9,7 +9,7 @@ import time
 import aiohttp
 import pytest
 
-from chaos_stand import LADDER
+from chaos_stand import PATIENT
 from fake_engine import FakeEngine, serve_engine
 from gateway_stand import HELLO, build_stand
 from practicum_core.rungs import Rung
@@ -34,7 +34,7 @@ def test_a_jump_of_the_clock_moves_no_ladder_and_fails_no_request(tmp_path, monk
     real = time.time
 
     async def run():
-        async with build_stand(tmp_path, **LADDER) as stand, aiohttp.ClientSession() as session:
+        async with build_stand(tmp_path, **PATIENT) as stand, aiohttp.ClientSession() as session:
             before = await ask_for(session, stand, 0.4)
             monkeypatch.setattr(time, "time", lambda: real() + jump_s)
             during = await ask_for(session, stand, 0.8)
@@ -61,7 +61,7 @@ def test_engines_are_asked_at_their_last_addresses_while_no_name_resolves(tmp_pa
         async with serve_engine(FakeEngine()) as url, aiohttp.ClientSession() as session:
             port = url.rpartition(":")[2]
             upstreams = [{"name": "engine", "url": f"http://engine.test:{port}", "discover": True}]
-            options = {"upstreams": upstreams, "resolve": resolve, **LADDER}
+            options = {"upstreams": upstreams, "resolve": resolve, **PATIENT}
             async with build_stand(tmp_path, None, 0, **options) as stand:
                 await ask_for(session, stand, 0.3)
                 is_down = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from chaos_stand import LADDER, build_service
 from practicum_core.stages.experiments import Experiment, Verdict
 
@@ -17,40 +19,52 @@ def build_experiment(fault, seconds, **settings):
     return Experiment.model_validate({"title": "an experiment", "configuration": configuration, "method": method})
 
 
-def judge(folder, experiment, ways, defended, planted):
-    """Make an experiment on a service and on one with a weakness, at the same time; return what each missed."""
+CASES = {
+    "without a breaker, an engine that only fails gets half of the requests": (
+        build_experiment({"kind": "errors"}, 3.0, min_answered=0.85),
+        {"ways": ("proxied", "plain"), "breaker_min_requests": 4, "breaker_open_s": 5.0},
+        {"breaker_min_requests": NEVER},
+        "answered",
+    ),
+    "without a budget, retries multiply the load of engines that fail": (
+        build_experiment({"kind": "errors", "status": 502, "delay_s": 0.4}, 2.0, max_upstream_ratio=1.4),
+        {"ways": ("proxied",) * 3, "breaker_min_requests": NEVER, "rate": 30.0},
+        {"retry_share": 1.0},
+        "upstream_ratio",
+    ),
+    "a readiness of the port alone does not see an engine that hangs": (
+        build_experiment({"kind": "stall", "after_chunks": 0}, 4.0, lowest_rung="extract", max_e2e_s=8),
+        {**LADDER, "probe_timeout_s": 1.0},
+        {"probe_s": 3600.0},
+        "ladder_down",
+    ),
+}
+"""Experiment, options of the gateway, what plants the weakness, and what it misses then."""
 
-    async def run(name, options):
-        async with build_service(folder / name, ways, **options) as service:
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Verdict and missed findings of each case, with its defence and without; all made at the same time."""
+
+    async def run(folder, experiment, options):
+        async with build_service(folder, **options) as service:
             result = await service.run(experiment)
-        missed = {one.name for one in result.findings if not one.is_met}
-        return result.verdict, missed
+        return result.verdict, {one.name for one in result.findings if not one.is_met}
 
-    async def run_both():
-        return await asyncio.gather(run("defended", defended), run("planted", {**defended, **planted}))
+    async def run_all():
+        runs = [
+            run(tmp_path_factory.mktemp("service"), experiment, options)
+            for experiment, defended, planted, _ in CASES.values()
+            for options in (defended, {**defended, **planted})
+        ]
+        found = await asyncio.gather(*runs)
+        return dict(zip(CASES, zip(found[::2], found[1::2], strict=True), strict=True))
 
-    return asyncio.run(run_both())
+    return asyncio.run(run_all())
 
 
-def test_without_a_breaker_an_engine_that_only_fails_gets_half_of_the_requests(tmp_path):
-    experiment = build_experiment({"kind": "errors"}, 3.0, min_answered=0.85)
-    options = {"breaker_min_requests": 4, "breaker_open_s": 5.0}
-    defended, planted = judge(tmp_path, experiment, ("proxied", "plain"), options, {"breaker_min_requests": NEVER})
+@pytest.mark.parametrize("name", CASES)
+def test_a_planted_weakness_turns_its_experiment_red(judged, name):
+    defended, planted = judged[name]
     assert defended == (Verdict.HELD, set())
-    assert planted == (Verdict.DEVIATED, {"answered"})
-
-
-def test_without_a_budget_retries_multiply_the_load_of_engines_that_fail(tmp_path):
-    fault = {"kind": "errors", "status": 502, "delay_s": 0.4}
-    experiment = build_experiment(fault, 2.0, max_upstream_ratio=1.4)
-    options = {"breaker_min_requests": NEVER, "rate": 30.0}
-    defended, planted = judge(tmp_path, experiment, ("proxied",) * 3, options, {"retry_share": 1.0})
-    assert defended == (Verdict.HELD, set())
-    assert planted == (Verdict.DEVIATED, {"upstream_ratio"})
-
-
-def test_a_readiness_of_the_port_alone_does_not_see_an_engine_that_hangs(tmp_path):
-    experiment = build_experiment({"kind": "stall", "after_chunks": 0}, 2.5, lowest_rung="extract", max_e2e_s=8)
-    defended, planted = judge(tmp_path, experiment, ("proxied",), LADDER, {"probe_s": 3600.0})
-    assert defended == (Verdict.HELD, set())
-    assert planted == (Verdict.DEVIATED, {"ladder_down"})
+    assert planted == (Verdict.DEVIATED, {CASES[name][3]})
