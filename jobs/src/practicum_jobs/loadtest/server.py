@@ -26,7 +26,8 @@ def find_target(config: LoadtestConfig, key: str) -> Target:
     model = find_model(config.url, config, key)
     path = "chat/completions" if config.endpoint == "chat" else "completions"
     address = f"{split_address(config.url)[1]}/{path}"
-    return Target(address, key, model, config.endpoint == "chat", config.ignore_eos, config.timeout_s)
+    is_chat = config.endpoint == "chat"
+    return Target(address, key, model, is_chat, config.ignore_eos, config.timeout_s, is_traced=config.traces)
 
 
 def try_request(target: Target, prompt: str, max_tokens: int) -> None:

@@ -145,6 +145,9 @@ class LoadtestConfig(ServerAccessConfig):
     )
     num_clients: int = Field(default=2, ge=1, le=64, description="Client processes, between which requests go around.")
     timeout_s: float = Field(default=120.0, gt=0, le=3_600, description="For a whole request, from its sending.")
+    traces: bool = Field(
+        default=False, description="Name a trace in each request (traceparent), for servers that write traces."
+    )
     max_dispatch_s: float = Field(
         default=0.02, gt=0, description="99th percentile of the client's delay above which a rate is refused."
     )
