@@ -50,8 +50,8 @@ def test_every_course_row_is_answered_by_a_unit():
     assert not answered & UNANSWERED
 
 
-UNANSWERED = {"W8.1", "W8.5"}
-"""Rows that no unit of this version answers: metrics with traces, and the description of a deployment."""
+UNANSWERED = {"W8.5"}
+"""Rows that no unit of this version answers: the description of a deployment."""
 
 
 def test_every_unit_is_used_by_a_variant_and_titled_in_both_languages():

@@ -134,7 +134,7 @@ AVAILABILITY = Unit(
     "线上可用性",
     "Break a service on purpose, under load, and prove that it offers less instead of failing, and comes back.",
     "在负载下主动制造故障，证明服务逐级降级而不是失败，并能自行恢复。",
-    ("W8.2", "W8.3", "W8.4", "P.6"),
+    ("W8.1", "W8.2", "W8.3", "W8.4", "P.6"),
     _list_steps(_RUNGCHECK),
     (*_GATES, _RUNGS_IN_ORDER),
 )
