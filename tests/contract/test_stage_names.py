@@ -32,12 +32,16 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum blind`",
         "platform/cli/src/practicum_cli/commands/blind.py": "the unit of the command",
     },
+    "describe": {
+        "platform/cli/src/practicum_cli/main.py": "the command `practicum describe`",
+    },
     "dossier": {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum dossier`",
         "platform/cli/src/practicum_cli/commands/dossier.py": "the command, and the only step of its unit",
     },
     "model": {
         "platform/core/src/practicum_core/crd.py": "the field spec.model",
+        "platform/core/src/practicum_core/deployment.py": "a value in a sentence",
         "platform/core/src/practicum_core/factors.py": "the field spec.model",
         "platform/core/src/practicum_core/resolve.py": "the field spec.model",
         "platform/core/src/practicum_core/stages/base.py": "a kind of content",
@@ -65,6 +69,7 @@ OTHER_MEANINGS = {
         "jobs/src/practicum_jobs/adapters/engine_server.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/adapters/llama_server.py": "a field of OpenAI's requests",
         "platform/core/src/practicum_core/stages/trainprofile.py": "an option of sft",
+        "platform/core/src/practicum_core/stages/serve.py": "an option of serve",
         "platform/core/src/practicum_core/stages/serveprofile.py": "an option of serve",
         "jobs/src/practicum_jobs/serveprofile/traffic.py": "a field of OpenAI's requests",
         "jobs/src/practicum_jobs/replayeval/asking.py": "a field of OpenAI's requests",

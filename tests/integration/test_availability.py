@@ -12,6 +12,7 @@ import pytest
 
 from practicum_core.layout import RunLayout
 from practicum_core.stages.chaos import ChaosRecord
+from practicum_core.stages.describe import DescribeRecord
 from practicum_core.stages.experiments import Verdict
 from practicum_core.stages.replays import ReplayVerdict
 from practicum_core.stages.rungcheck import RungcheckRecord
@@ -184,3 +185,20 @@ def test_the_report_shows_a_degraded_request_by_the_traces_of_client_and_gateway
     assert 'id="trace"' in page
     assert traces.shown.trace_id in page
     assert "client: sent to last byte" in page
+
+
+def test_the_deployment_is_described_in_both_languages_from_what_runs(finished):
+    run, _ = finished
+    layout = run.stage("describe")
+    described = DescribeRecord.model_validate_json(layout.record.read_text()).deployment
+    assert [one.name for one in described.components] == ["serve", "faultproxy", "gateway"]
+    assert all(one.is_ready and one.url for one in described.components)
+    assert [one.rung for one in described.rungs] == ["full", "short", "extract", "faq", "apology"]
+    assert [one.is_held for one in described.tried] == [True, True]
+    assert described.components[2].versions.keys() >= {"aiohttp", "uvicorn"}
+    for language, said in (("en", "Known weaknesses"), ("zh", "已知弱点")):
+        text = (layout.artifacts / f"deployment.{language}.md").read_text(encoding="utf-8")
+        assert said in text
+        assert "errors_burn" in text
+        assert "/readyz" in text
+    assert 'id="deployment"' in run.evidence_html.read_text(encoding="utf-8")

@@ -38,6 +38,7 @@ SECTIONS = {
     "experiments": EXPERIMENTS["title"],
     "trace": TRACE["title"],
     "replays": REPLAYS["title"],
+    "deployment": B("The deployment", "部署说明"),
     "sheet": B("Sheet of quantized models", "量化对照表"),
     "steps": B("What was run", "运行步骤"),
     "curves": B("Training curves", "训练曲线"),
@@ -58,6 +59,12 @@ READING = {
     "experiments": EXPERIMENTS["reading"],
     "trace": TRACE["reading"],
     "replays": REPLAYS["reading"],
+    "deployment": B(
+        "Made from what ran at the end of the experiments: servers were asked whether they are ready, limits are "
+        "those of their options. The whole document is in the artifacts of the step describe, in both languages.",
+        "根据实验结束时实际运行的内容生成：逐一询问各服务是否就绪，限制取自其选项。"
+        "完整的中英文文档见步骤 describe 的产物。",
+    ),
     "chain": CHAIN["chain_reading"],
     "risk": B(
         "Each probe was asked twice, without and with a guardrail of rules, and judged by rules. A bias counts where "

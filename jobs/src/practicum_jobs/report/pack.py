@@ -8,6 +8,7 @@ from practicum_jobs.render.page import render_page
 from practicum_jobs.report.calibration import build_calibration_section
 from practicum_jobs.report.chain import build_chain_sections
 from practicum_jobs.report.course import build_reproduce_section, build_rows_section
+from practicum_jobs.report.deployment import build_deployment_section
 from practicum_jobs.report.experiments import build_experiments_section
 from practicum_jobs.report.findings import build_audit_section
 from practicum_jobs.report.levers import build_levers_section
@@ -52,6 +53,7 @@ def build_sections(pack: Pack) -> list[Section]:
         build_trace_section(pack),
         build_levers_section(pack),
         build_replays_section(pack),
+        build_deployment_section(pack),
         build_sheet_section(pack),
         build_risk_section(pack),
         build_audit_section(pack),

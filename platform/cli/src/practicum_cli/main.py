@@ -41,6 +41,7 @@ class LazyGroup(click.Group):
         "loadtest": ("loadtest", "Load a server with requests and measure what it bears."),
         "chaos": ("chaos", "Break a service on purpose, under load, and judge what its users got."),
         "replay": ("replay", "Send recorded traffic again and compare what came of it."),
+        "describe": ("describe", "Describe a running service, from what runs and what was measured."),
         "key": ("key", "Make, list or revoke keys of the gateway."),
         "grade": ("grade", "The table of a class: points, lateness, and whose evidence is wrong."),
         "init": ("init", "Lay down the experiments template in a folder."),

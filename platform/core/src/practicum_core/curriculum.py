@@ -26,7 +26,7 @@ from practicum_core.units.experiments import EXPERIMENTS
 from practicum_core.units.iterate import ITERATE
 from practicum_core.units.performance import PERFORMANCE
 from practicum_core.units.quantize import QUANTIZE
-from practicum_core.units.service import BREAKABLE_SERVICE, CHAOS_TEST, LOAD_TEST, REPLAY, SERVICE
+from practicum_core.units.service import BREAKABLE_SERVICE, CHAOS_TEST, DESCRIPTION, LOAD_TEST, REPLAY, SERVICE
 from practicum_core.units.serving import SERVING
 from practicum_core.units.sft import SFT
 from practicum_core.units.shared_steps import MODEL
@@ -80,12 +80,13 @@ TOOLS: dict[str, Unit] = {
         LOAD_TEST,
         CHAOS_TEST,
         REPLAY,
+        DESCRIPTION,
         DOSSIER_STEP,
     )
 }
 """Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
 comparison of two models or result files, the blind test, a model in service, load tests and faults of a server,
-recorded traffic sent again, and one step of a dossier."""
+recorded traffic sent again, the description of a deployment, and one step of a dossier."""
 CLUSTER_TOOLS = (SERVICE.name,)
 """Those of them that a week job of a cluster may name."""
 

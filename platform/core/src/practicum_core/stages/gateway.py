@@ -219,6 +219,28 @@ METRICS = {
 }
 
 
+LIMITS = {
+    "require_key": Bilingual("keys are required", "要求密钥"),
+    "max_body_bytes": Bilingual("body of a request, bytes", "请求体（字节）"),
+    "request_timeout_s": Bilingual("for a whole request, s", "单个请求时限（秒）"),
+    "max_concurrency": Bilingual("requests at the engines at most", "引擎处的请求上限"),
+    "queue_size": Bilingual("requests that wait at most", "排队请求上限"),
+    "queue_timeout_s": Bilingual("longest wait in the queue, s", "最长排队时间（秒）"),
+    "retry_share": Bilingual("retries, share of the open requests", "重试占未完成请求的比例"),
+    "breaker_bad_share": Bilingual("bad outcomes that open a breaker", "触发熔断的失败比例"),
+    "breaker_open_s": Bilingual("until a breaker tries again, s", "熔断后重试间隔（秒）"),
+    "ladder_queue_wait_s": Bilingual("ladder: mean wait, s", "降级：平均等待（秒）"),
+    "ladder_first_token_s": Bilingual("ladder: mean time to a first token, s", "降级：首个词元平均时间（秒）"),
+    "ladder_error_share": Bilingual("ladder: failed requests", "降级：失败比例"),
+    "ladder_kv_use": Bilingual("ladder: use of the KV cache", "降级：KV 缓存占用"),
+    "ladder_calm_ratio": Bilingual("ladder: calm below this part of a threshold", "降级：低于阈值的该比例为平稳"),
+    "ladder_up_s": Bilingual("ladder: calm before a step up, s", "降级：恢复一级前的平稳时间（秒）"),
+    "ladder_settle_s": Bilingual("ladder: calm that ends a fault, s", "降级：故障结束所需的平稳时间（秒）"),
+    "small_upstream": Bilingual("engine of the smaller model", "小模型引擎"),
+    "redis_url": Bilingual("Redis that shares limits", "共享限额的 Redis"),
+}
+
+
 def describe_result(metrics: Mapping[str, Metric]) -> str:
     """Say how many requests passed through; empty where none did.
 
@@ -264,6 +286,8 @@ SPEC = StageSpec(
     find_meter=find_meter,
     follow_replicas=follow_replicas,
     takes_keys=True,
+    limits=LIMITS,
+    packages=("aiohttp", "uvicorn", "bm25s"),
     pod_size=PodSize("200m", "512Mi"),
     metrics=METRICS,
     describe_result=describe_result,

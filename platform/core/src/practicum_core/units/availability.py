@@ -56,6 +56,7 @@ def _list_steps(*more: Step, **chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 
         Step("replay", "chaos", config={"recording": _RECORDINGS}, quick={"rate": 1.5}, needs=("chaos", *servers)),
         Step("traces", "traces", needs=("chaos",)),
         *more,
+        Step("describe", "describe", needs=("replay", *servers)),
         replace(REPORT, config={"max_samples": 12}),
     )
 
@@ -126,6 +127,15 @@ _GATES = (
         "The same traffic with the same fault gave the same steps, alerts and outcomes in every replay",
         "每次重放同样的流量与故障，降级步骤、告警与结果均一致",
     ),
+    build_gate(
+        "described",
+        "describe",
+        "num_not_ready",
+        Comparison.EQUAL,
+        0,
+        "Every server was ready again when the deployment was described",
+        "生成部署说明时所有服务均已恢复就绪",
+    ),
 )
 
 AVAILABILITY = Unit(
@@ -134,7 +144,7 @@ AVAILABILITY = Unit(
     "线上可用性",
     "Break a service on purpose, under load, and prove that it offers less instead of failing, and comes back.",
     "在负载下主动制造故障，证明服务逐级降级而不是失败，并能自行恢复。",
-    ("W8.1", "W8.2", "W8.3", "W8.4", "P.6"),
+    ("W8.1", "W8.2", "W8.3", "W8.4", "W8.5", "P.6"),
     _list_steps(_RUNGCHECK),
     (*_GATES, _RUNGS_IN_ORDER),
 )

@@ -60,6 +60,16 @@ CHAOS_TEST = Unit(
     AVAILABILITY_GATES,
 )
 """What ``practicum chaos`` runs."""
+DESCRIPTION = Unit(
+    "description",
+    "Description of a deployment",
+    "部署说明",
+    "Describe the servers of a run while they are up, from what runs and what its records say.",
+    "在服务运行期间，根据实际运行的内容与记录生成部署说明。",
+    ("W8.5",),
+    (Step("describe", "describe"),),
+)
+"""What ``practicum describe`` runs."""
 REPLAY = Unit(
     "replay",
     "Recorded traffic sent again",

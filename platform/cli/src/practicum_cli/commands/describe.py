@@ -1,0 +1,56 @@
+"""``practicum describe``: a document of a running service, made from what runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from practicum_cli.commands.options import experiments_option
+from practicum_cli.commands.single_run import execute_unit, tell_fault
+from practicum_cli.conclusion import describe_end
+from practicum_cli.held_services import find_service
+from practicum_cli.request import RunRequest
+from practicum_cli.runs import find_run
+from practicum_cli.session import describe_outcome
+from practicum_cli.standing import LANGUAGES, choose_language
+from practicum_cli.streams import tell, tell_json
+from practicum_core.curriculum import TOOLS
+from practicum_core.errors import ConfigError
+from practicum_core.json_files import read_json_or_empty
+from practicum_core.layout import RunLayout
+
+_UNIT = "description"
+
+
+@click.command()
+@click.argument("reference", metavar="[RUN]", required=False)
+@click.option("--language", type=click.Choice(LANGUAGES), help="Of the document; that of the terminal without it.")
+@experiments_option
+@click.option("--json", "as_json", is_flag=True, help="Print the final status and the result as JSON.")
+def describe(*, reference: str | None, language: str | None, experiments: Path, as_json: bool) -> int:
+    """Describe a running service: components, versions, limits, probes, ladder, capacity, known weaknesses, alerts.
+
+    RUN is a run with servers; without it, the service that runs here. Servers are asked whether they are ready; what
+    was measured is read from the records of the run and of the newest load test. Both languages are written.
+    """
+    step = TOOLS[_UNIT].steps[-1].name
+    options = {f"{step}.run": str(_find_run(reference, experiments).absolute())}
+    outcome = execute_unit(_UNIT, RunRequest(extra_set=options), experiments)
+    layout = RunLayout(outcome.path).stage(step)
+    document = layout.artifacts / f"deployment.{language or choose_language(os.environ)}.md"
+    if as_json:
+        tell_json({**describe_outcome(outcome), "result": read_json_or_empty(layout.record) or None})
+    else:
+        tell(document.read_text(encoding="utf-8") if document.exists() else describe_end([outcome]))
+    return tell_fault(outcome)
+
+
+def _find_run(reference: str | None, experiments: Path) -> Path:
+    if reference is not None:
+        return find_run(reference, experiments)
+    service = find_service(None, None, experiments)
+    if service is None:
+        raise ConfigError("no service runs here", "start one with `practicum serve MODEL`, or name a run")
+    return service.run.root
