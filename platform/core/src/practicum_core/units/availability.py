@@ -57,7 +57,7 @@ def _list_steps(*more: Step, **chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 
         Step("traces", "traces", needs=("chaos",)),
         *more,
         Step("describe", "describe", needs=("replay", *servers)),
-        replace(REPORT, config={"max_samples": 12}),
+        replace(REPORT, config={"max_samples": 12}, needs=("traces", "describe", *(step.name for step in more))),
     )
 
 
