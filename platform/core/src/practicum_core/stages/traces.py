@@ -100,6 +100,7 @@ SPEC = StageSpec(
     "base",
     TracesConfig,
     TracesRecord,
+    measures_speed=True,
     metrics=METRICS,
     describe_result=describe_result,
 )
