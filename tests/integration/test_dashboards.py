@@ -97,7 +97,7 @@ async def send_requests(stand):
         await asyncio.sleep(0.05)
 
 
-async def wait_until(holds, what, timeout_s=15.0):
+async def wait_until(holds, what, timeout_s=40.0):
     deadline_s = time.monotonic() + timeout_s
     while not await asyncio.to_thread(holds):
         assert time.monotonic() < deadline_s, what

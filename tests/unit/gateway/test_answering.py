@@ -75,11 +75,11 @@ def test_a_slow_engine_does_not_hold_a_probe_longer_than_it_waits(tmp_path):
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         assert (await ask_ready(stand))[0] == 503
-        assert loop.time() - started_s < 2.0
+        assert loop.time() - started_s < 3.5
         while (await ask_ready(stand))[0] != 200:  # noqa: ASYNC110 - the gateway tells nobody
             await asyncio.sleep(0.05)
 
-    run_with(tmp_path, check, settings=Settings(step_s=2.0))
+    run_with(tmp_path, check, settings=Settings(step_s=4.0))
 
 
 def test_a_gateway_with_a_ladder_that_was_ready_stays_so(tmp_path, monkeypatch):
