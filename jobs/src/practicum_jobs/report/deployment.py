@@ -30,7 +30,9 @@ def _build_blocks(found: Deployment) -> list[Block]:
         blocks.append(Table(TEXTS["ladder"], [Column(TEXTS["rung"]), Column(TEXTS["requests"], "number")], rungs))
     blocks.append(Heading(TEXTS["weaknesses"]))
     blocks += [Notice(_pair(one), "warn") for one in found.weaknesses] or [Notice(TEXTS["none_known"])]
-    alerts: list[list[Cell | Text]] = [[one.name, Cell(one.rule, "code"), _pair(one.summary)] for one in found.alerts]
+    alerts: list[list[Cell | Text]] = [
+        [one.name, Cell(one.rule, "code"), _pair(one.summary)] for one in found.alerts or ()
+    ]
     if alerts:
         columns = [Column(TEXTS[name]) for name in ("alert", "rule", "means")]
         blocks.append(Table(TEXTS["alerts"], columns, alerts))

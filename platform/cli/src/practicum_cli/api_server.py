@@ -116,6 +116,19 @@ class ApiServer:
         # A Ray worker's output comes with its head's.
         return [_read_pod(pod) for pod in found if pod["metadata"]["labels"].get(_RAY_NODE) != _RAY_WORKER]
 
+    def list_server_pods(self, run: ClusterRun) -> list[dict[str, Any]]:
+        """Return the pods of a week job that are there, as the cluster has them.
+
+        Raises:
+            PracticumError: The server refuses, or does not answer.
+        """
+        query = {"labelSelector": f"{labels.WEEK_JOB_UID}={run.uid}"}
+        with self._explained(f"pods of {run.title}"):
+            found: list[dict[str, Any]] = self._call("GET", _build_path(_CORE, run.namespace, "pods"), query=query)[
+                "items"
+            ]
+        return found
+
     def iter_log(self, run: ClusterRun, pod: StagePod, *, follow: bool) -> Iterator[str]:
         """Yield the lines that a pod printed, none if its container never ran; with ``follow`` until it ends.
 

@@ -102,11 +102,13 @@ class Deployment(_Part):
     version: str = Field(description="Of Practicum.")
     machine: str
     components: list[Component]
-    rungs: list[RungMeasured] = Field(default_factory=list, description="Of the ladder, best first; none without one.")
+    rungs: list[RungMeasured] | None = Field(
+        default_factory=list, description="Of the ladder, best first; none without one, null where nobody was asked."
+    )
     capacity: Capacity | None = None
-    tried: list[Tried] = Field(default_factory=list)
+    tried: list[Tried] | None = Field(default_factory=list, description="Null where nobody was asked.")
     weaknesses: list[Words] = Field(default_factory=list)
-    alerts: list[Alert] = Field(default_factory=list)
+    alerts: list[Alert] | None = Field(default_factory=list, description="Null where nobody was asked.")
 
 
 TEXTS: Mapping[str, Bilingual] = {
@@ -163,6 +165,10 @@ TEXTS: Mapping[str, Bilingual] = {
     "rule": Bilingual("Fires while", "触发条件"),
     "means": Bilingual("Meaning", "含义"),
     "no_alerts": Bilingual("None.", "无。"),
+    "unasked": Bilingual(
+        "The objects of a cluster do not say it; the evidence pack of the week does.",
+        "集群中的对象不包含此项；见该周的证据包。",
+    ),
 }
 
 
@@ -188,8 +194,14 @@ class _Writer:
         lines += ["", f"## {self._say('weaknesses')}"]
         lines += [f"- {words.pick(self._language)}" for words in one.weaknesses] or [self._say("none_known")]
         lines += ["", f"## {self._say('alerts')}"]
-        rows = [[each.name, f"`{each.rule}`", each.summary.pick(self._language)] for each in one.alerts]
-        return lines + (self._table(("alert", "rule", "means"), rows) if rows else [self._say("no_alerts")])
+        rows = [[each.name, f"`{each.rule}`", each.summary.pick(self._language)] for each in one.alerts or ()]
+        return lines + self._build_list(("alert", "rule", "means"), rows, one.alerts, "no_alerts")
+
+    def _build_list(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], found: Sequence[object] | None, empty: str
+    ) -> list[str]:
+        """Build a table, or say that nothing is there or that nobody was asked."""
+        return self._table(columns, rows) if rows else [self._say("unasked" if found is None else empty)]
 
     def _build_components(self) -> list[str]:
         rows = [
@@ -211,23 +223,22 @@ class _Writer:
 
     def _build_ladder(self) -> list[str]:
         lines = ["", f"## {self._say('ladder')}"]
-        if not self._deployment.rungs:
-            return [*lines, self._say("no_ladder")]
+        found = self._deployment.rungs
         rows = [
             [Words.of(RUNG_TITLES[one.rung]).pick(self._language), str(one.num_requests or "–"),
              *("–" if value is None else f"{value:.2f} s" for value in (one.e2e_p50_s, one.e2e_p95_s))]
-            for one in self._deployment.rungs
+            for one in found or ()
         ]  # fmt: skip
-        return [*lines, *self._table(("rung", "requests", "median", "p95"), rows)]
+        return lines + self._build_list(("rung", "requests", "median", "p95"), rows, found, "no_ladder")
 
     def _build_tried(self) -> list[str]:
         lines = ["", f"## {self._say('tried')}"]
         rows = [
             [one.title.pick(self._language), one.verdict.pick(self._language),
              "–" if one.back_s is None else f"{one.back_s:.1f} s"]
-            for one in self._deployment.tried
+            for one in self._deployment.tried or ()
         ]  # fmt: skip
-        return lines + (self._table(("fault", "verdict", "back"), rows) if rows else [self._say("untried")])
+        return lines + self._build_list(("fault", "verdict", "back"), rows, self._deployment.tried, "untried")
 
     def _describe_capacity(self, capacity: Capacity | None) -> str:
         if capacity is None:
