@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from practicum_controller.backends import ChildRequest, choose_backend
 from practicum_controller.backends.backend import Sight, Standing
@@ -18,6 +19,8 @@ from practicum_controller.backends.request import Meter
 from practicum_controller.settings import Settings
 from practicum_core import labels, reports
 from practicum_core.course import CourseSpec, GpuSharing
+from practicum_core.curriculum import UNITS, VARIANTS, list_declared_stages
+from practicum_core.lifetimes import list_coexisting
 from practicum_core.plan import StepObject
 from practicum_core.quantities import read_quantity
 from practicum_core.resolve import resolve_steps
@@ -224,6 +227,26 @@ def test_what_fits_alone_and_not_together_is_held():
     assert holds["sft"].message.startswith("cpu: 1 x 2 + 1 x 2 are asked for and one student may hold 3;")
     assert build_together({"cpu": "4", "memory": "8Gi", "slices": 2, "pods": 2}, **spec) == {}
     assert "pods: 1 x 1 + 1 x 1" in build_together({"slices": 2, "pods": 1}, **spec)["evaluate"].message
+
+
+WEEKS = [
+    (weeks, name)
+    for weeks, names in VARIANTS.items()
+    for name in names
+    if not {step.stage for step in UNITS[name].steps} & set(list_declared_stages())
+]
+
+
+@pytest.mark.parametrize(("variant", "unit"), WEEKS)
+def test_a_student_may_run_every_week_in_the_class_of_the_manifests(variant, unit):
+    text = (ROOT / f"manifests/course-{variant}/course.yaml").read_text(encoding="utf-8")
+    course = CourseSpec.model_validate(yaml.safe_load(text)["spec"])
+    spec = WeekJobSpec.model_validate({"unit": unit, "variant": variant})
+    weekjob = WeekJob(metadata=Metadata(name="week", namespace="student-01"), spec=spec)
+    made = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+    for group in list_coexisting(resolve_steps(weekjob), keeps_servers=False):
+        steps = [StepObject(step, 1) for step in group]
+        assert find_unfit([ChildRequest(weekjob, UID, made, one, "llm", course, Settings()) for one in steps]) == {}
 
 
 def test_an_environment_without_an_image_is_refused_by_its_name():

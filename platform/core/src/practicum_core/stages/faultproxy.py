@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from practicum_core.stages.base import StageConfig, StageRecord
 from practicum_core.stages.server_addresses import check_server_address
-from practicum_core.stages.spec import Endpoint, StageSpec
+from practicum_core.stages.spec import Endpoint, PodSize, StageSpec
 from practicum_core.stages.titles import figure
 from practicum_core.texts import Bilingual
 
@@ -36,6 +36,7 @@ SPEC = StageSpec(
     FaultproxyConfig,
     FaultproxyRecord,
     endpoint=Endpoint(port=8090, ready_path="/readyz", live_path="/healthz", startup_s=60.0),
+    pod_size=PodSize("200m", "512Mi"),
     metrics={
         "num_passed": figure("Requests that passed the fault proxy", "故障代理放行的请求", "count"),
         "num_hit": figure("Requests that a fault hit", "被注入故障的请求", "count"),
