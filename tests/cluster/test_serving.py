@@ -10,13 +10,16 @@ import json
 import os
 
 import pytest
+import yaml
 
 from practicum_cluster.api import wait_until
+from school import ROOT
 from serving import ask, end_load, install_kserve, install_serving, make_key, start_load, uses_vllm
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(2400)]
 READY_S = 300 if uses_vllm() else 120
 SIZE = {"cpu": "900m", "memory": "6Gi"} if uses_vllm() else {"cpu": "200m", "memory": "4Gi"}
+WEEK_7 = {"cpu": "600m", "memory": "6Gi"} if uses_vllm() else {"cpu": "400m", "memory": "4Gi"}
 MAY_WRITE = ("auth", "can-i", "patch")
 SERVICE = {
     "unit": "service",
@@ -59,6 +62,34 @@ def test_a_service_answers_its_student_alone(serving, tmp_path):
     serving.client.kubectl("delete", "weekjob", "service", "--namespace", "student-01")
     left = "/api/v1/namespaces/student-01/pods?labelSelector=practicum.dev/week-job=service"
     wait_until(lambda: not serving.api.get(left)["items"], "the end of its pods", 60)
+
+
+BRIEF = {
+    "serve.max_num_seqs": 2,
+    "loadtest.rates": [1.0, 40.0],
+    "loadtest.rate_s": 4,
+    "loadtest.warmup_s": 1,
+    "loadtest.settle_s": 5,
+    "loadtest.search_steps": 0,
+    "loadtest.max_tokens": 4,
+    "loadtest.slo_ttft_s": 1,
+    "loadtest.max_dispatch_s": 1,
+}
+
+
+def test_week_7_finds_a_bottleneck_in_pods_by_its_manifest(serving):
+    week = yaml.safe_load((ROOT / "manifests/course-10/week-07.yaml").read_text(encoding="utf-8"))
+    options = {} if uses_vllm() else {"set": BRIEF}
+    serving.api.apply(week | {"spec": week["spec"] | {"profile": "quick", "resources": WEEK_7} | options}, "student-01")
+    end = serving.wait_end("student-01", "week-07", 1200 if uses_vllm() else 180)
+    assert end["phase"] == "Succeeded", end
+    assert {gate["name"]: gate["passed"] for gate in end["gates"]} == {
+        "client_kept_up": True,
+        "stated_rate_kept": True,
+        "none_failed_below_knee": True,
+        "bottleneck_named": True,
+    }
+    assert "First bottleneck: the engine's queue" in serving.read_page("student-01", "week-07").replace("&#39;", "'")
 
 
 UPSTREAMS = "upstreams.json"
