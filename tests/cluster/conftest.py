@@ -22,6 +22,7 @@ from practicum_cluster.control_plane import ControlPlane, start_alone
 from practicum_cluster.daemons import TIED_TO_CALLER
 from practicum_core.crd import KINDS, build_crd
 from school import Class
+from serving import install_serving
 
 _LAST_OF_CLASS = "test_the_chart_is_upgraded_and_removed"
 
@@ -67,6 +68,15 @@ def school() -> Iterator[Class]:
         school.install()
         school.enrol()
         yield school
+
+
+@pytest.fixture(scope="session")
+def serving(school: Class) -> Class:
+    """The class, with the images of gateway and engine on its node."""
+    if not school.is_own:
+        pytest.skip("this cluster is somebody else's: images of the tests are not brought into its nodes")
+    install_serving(school)
+    return school
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import yaml
 
 from practicum_cluster.api import wait_until
 from school import ROOT
-from serving import ask, end_load, install_kserve, install_serving, make_key, start_load, uses_vllm
+from serving import ask, end_load, install_kserve, make_key, start_load, uses_vllm
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(2400)]
 READY_S = 300 if uses_vllm() else 120
@@ -27,14 +27,6 @@ SERVICE = {
     "resources": SIZE,
     "serving": {"keep": True},
 }
-
-
-@pytest.fixture(scope="module")
-def serving(school):
-    if not school.is_own:
-        pytest.skip("this cluster is somebody else's: images of the tests are not brought into its nodes")
-    install_serving(school)
-    return school
 
 
 def wait_serving(serving, name, timeout_s):

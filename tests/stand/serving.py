@@ -63,7 +63,7 @@ def make_key(school, student, folder):
 
 _LOAD = """
 import collections, json, threading, time, urllib.error, urllib.request
-told, lock, end_s = collections.Counter(), threading.Lock(), time.monotonic() + {seconds}
+told, times_s, lock, end_s = collections.Counter(), [], threading.Lock(), time.monotonic() + {seconds}
 def read(answer):
     last = {{}}
     for line in answer:
@@ -75,19 +75,24 @@ def read(answer):
 def ask():
     while time.monotonic() < end_s:
         request = urllib.request.Request({url!r}, json.dumps({body!r}).encode(), {headers!r})
+        started_s = time.monotonic()
         try:
             with urllib.request.urlopen(request, timeout=300) as answer:
+                rung = answer.headers.get("x-practicum-degraded")
                 said = read(answer)
+                said = f"degraded {{rung}}" if rung and said == "ok" else said
         except urllib.error.HTTPError as error:
             said = f"{{error.code}} {{json.load(error)['error']['code']}}"
         except Exception as error:
             said = repr(error)
         with lock:
             told[said] += 1
+            times_s.append(time.monotonic() - started_s)
+        time.sleep({pause_s})
 threads = [threading.Thread(target=ask) for _ in range({clients})]
 [one.start() for one in threads]
 [one.join() for one in threads]
-print(json.dumps(told))
+print(json.dumps([told, sorted(times_s)[int(0.99 * len(times_s))]]))
 """
 _ASK = """
 import json, sys, urllib.error, urllib.request
@@ -110,17 +115,23 @@ QUESTION = {
 }
 
 
-def start_load(school, student, name, url, secret, *, clients, seconds, tokens=40):
-    """Start a pod whose clients read one stream of ``tokens`` tokens after the other."""
+def start_load(school, student, name, url, secret, *, clients, seconds, tokens=40, pause_s=0.0):
+    """Start a pod whose clients read one stream of ``tokens`` tokens after the other, with a pause between them."""
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
     body = QUESTION | {"max_tokens": tokens, "ignore_eos": True, "stream": True}
     where = urllib.parse.urljoin(url, "/v1/chat/completions")
     values = {"headers": headers, "url": where, "body": body, "seconds": seconds, "clients": clients}
+    values["pause_s"] = pause_s
     school.run_pod(student, name, _LOAD.format(**values))
 
 
 def end_load(school, student, name, timeout_s):
     """Wait until a load has ended, and return how often each outcome was."""
+    return measure_load(school, student, name, timeout_s)[0]
+
+
+def measure_load(school, student, name, timeout_s):
+    """Wait until a load has ended; return how often each outcome was, and the 99th percentile of the seconds."""
     path = f"/api/v1/namespaces/{student}/pods/{name}"
     wait_until(lambda: school.api.get(path)["status"]["phase"] in ("Succeeded", "Failed"), name, timeout_s, 1)
     try:
