@@ -29,6 +29,12 @@ SERVICE = {
 }
 
 
+def is_ready(pod):
+    """Whether a pod is ready, and is not being deleted."""
+    told = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+    return told.get("Ready") == "True" and not pod["metadata"].get("deletionTimestamp")
+
+
 def wait_serving(serving, name, timeout_s):
     wait_until(lambda: serving.read_status("student-01", name).get("phase") == "Serving", name, timeout_s, 1)
 
@@ -54,6 +60,37 @@ def test_a_service_answers_its_student_alone(serving, tmp_path):
     serving.client.kubectl("delete", "weekjob", "service", "--namespace", "student-01")
     left = "/api/v1/namespaces/student-01/pods?labelSelector=practicum.dev/week-job=service"
     wait_until(lambda: not serving.api.get(left)["items"], "the end of its pods", 60)
+
+
+RAY = SERVICE | {
+    "serving": {"engine": "rayserve", "minReplicas": 1, "maxReplicas": 2, "requestsPerReplica": 2, "keep": True},
+    "resources": {"cpu": "600m", "memory": "6Gi"},
+}
+
+
+def list_ready_workers(serving):
+    """Return the worker pods of Ray that have a replica, and so take requests."""
+    pods = serving.api.get("/api/v1/namespaces/student-01/pods?labelSelector=ray.io/node-type=worker")["items"]
+    return [pod for pod in pods if is_ready(pod)]
+
+
+def test_a_ray_service_answers_and_scales(serving, tmp_path):
+    if not uses_vllm():
+        pytest.skip("Ray Serve runs around vLLM itself, which takes minutes: set PRACTICUM_E2E_ENGINE=vllm")
+    secret = make_key(serving, "student-01", tmp_path)
+    serving.apply("student-01", "rays", **RAY)
+    wait_serving(serving, "rays", 500)
+    url = serving.read_stage("student-01", "rays", "gateway")["endpoint"]
+    status, answer = ask(serving, "student-01", "asker", url, secret)
+    assert status == 200, answer
+    assert ask(serving, "student-02", "asker", url, secret, 3)[0] == 0
+    assert list_ready_workers(serving) == []
+    start_load(serving, "student-01", "load", url, secret, clients=8, seconds=240)
+    wait_until(lambda: list_ready_workers(serving), "a second replica", 240, 1)
+    told = end_load(serving, "student-01", "load", 400)
+    assert told.keys() == {"ok"}, told
+    wait_until(lambda: not list_ready_workers(serving), "one replica again", 120, 1)
+    serving.client.kubectl("delete", "weekjob", "rays", "--namespace", "student-01")
 
 
 BRIEF = {
@@ -102,13 +139,7 @@ def list_engines(serving, name="scaled"):
     """Return the names of the pods that serve, the ready ones."""
     marks = f"labelSelector=practicum.dev/week-job={name},practicum.dev/step=serve"
     pods = serving.api.get(f"/api/v1/namespaces/student-01/pods?{marks}")["items"]
-    ready = [
-        pod
-        for pod in pods
-        if any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
-        and not pod["metadata"].get("deletionTimestamp")
-    ]
-    return [pod["metadata"]["name"] for pod in ready]
+    return [pod["metadata"]["name"] for pod in pods if is_ready(pod)]
 
 
 def write_upstreams(serving, **services):
