@@ -365,6 +365,10 @@ def test_a_ray_service_has_a_pod_for_each_replica_that_it_may_have():
     assert callable(getattr(importlib.import_module(module), function))
     # Each pod has a proxy, of which KubeRay labels those that answer.
     assert address["spec"]["selector"]["ray.io/serve"] == "true"
+    assert address["spec"]["ports"][0]["targetPort"] == "serve"
+    # KubeRay finds the dashboard by the name of its port at the head.
+    ports = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["ports"]
+    assert {one["name"]: one["containerPort"] for one in ports}["dashboard"] == 8265
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         [container] = group["template"]["spec"]["containers"]
         assert container["ports"][0]["containerPort"] == config["http_options"]["port"]

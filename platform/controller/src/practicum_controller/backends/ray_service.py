@@ -19,7 +19,7 @@ from practicum_controller.backends.queueing import explain_pods_on_their_way, ex
 from practicum_controller.backends.ray_pods import build_ray_cluster
 from practicum_controller.backends.request import ChildRequest
 from practicum_controller.backends.scaling import get_scale
-from practicum_controller.backends.server_pods import PORT_NAME, build_service, get_endpoint, is_pod_since
+from practicum_controller.backends.server_pods import build_service, get_endpoint, is_pod_since
 from practicum_controller.kinds import RAY_SERVICES, SERVICES, Resource
 from practicum_core.weekjob import Serving
 
@@ -27,6 +27,9 @@ APPLICATION = "practicum_jobs.agent.ray_service:build"
 _SERVES = {"ray.io/serve": "true"}
 """Label of the pods whose proxy answers, kept by KubeRay."""
 _PROXY_PROBE_S = 5
+_PORTS = {"gcs-server": 6379, "client": 10001, "dashboard": 8265}
+"""Ports of a head by the names that KubeRay looks for: those of its own are added only where a container names none."""
+_PROXY_PORT_NAME = "serve"
 
 
 class RayServiceBackend:
@@ -40,7 +43,9 @@ class RayServiceBackend:
         """Return the RayService, which the queue lets out, and its Service."""
         cluster = build_ray_cluster(request, get_scale(request).most)
         port = get_endpoint(request).port
-        _open_proxy(cluster["headGroupSpec"], port)
+        _open_proxy(cluster["headGroupSpec"], port)["ports"] += [
+            {"name": name, "containerPort": number, "protocol": "TCP"} for name, number in _PORTS.items()
+        ]
         for group in cluster.get("workerGroupSpecs", ()):
             # Ray Serve has proxies on those pods alone that have a replica. Of the head, KubeRay asks for it itself.
             _open_proxy(group, port)["readinessProbe"] |= {"httpGet": {"path": "/-/healthz", "port": port}}
@@ -53,6 +58,7 @@ class RayServiceBackend:
         }
         address = build_service(request)
         address["spec"]["selector"] |= _SERVES
+        address["spec"]["ports"][0]["targetPort"] = _PROXY_PORT_NAME
         return [service, address]
 
     def get_needs(self, request: ChildRequest) -> Needs:
@@ -105,7 +111,7 @@ def _build_serve_config(request: ChildRequest) -> dict[str, Any]:
 def _open_proxy(group: dict[str, Any], port: int) -> dict[str, Any]:
     """Name the proxy's port, and probe Ray over HTTP: the probes that KubeRay gives workers need a program for it."""
     container: dict[str, Any] = group["template"]["spec"]["containers"][0]
-    container["ports"] = [{"name": PORT_NAME, "containerPort": port, "protocol": "TCP"}]
+    container["ports"] = [{"name": _PROXY_PORT_NAME, "containerPort": port, "protocol": "TCP"}]
     ray = {"httpGet": {"path": "/api/healthz", "port": 52365}, "periodSeconds": _PROXY_PROBE_S, "timeoutSeconds": 5}
     container["readinessProbe"] = ray | {"initialDelaySeconds": 5, "failureThreshold": 12}
     container["livenessProbe"] = ray | {"initialDelaySeconds": 60, "failureThreshold": 24}
