@@ -142,6 +142,10 @@ def _build_week_file(number: int, unit: Unit, variant: int) -> str:
     return NOTICE + _comment(lines) + _dump(build_week(number, unit, variant))
 
 
+_STUDENT_MEMORY = {12: "20Gi"}
+"""The last of 12 weeks serves two models at a time, beside the step that asks them."""
+
+
 def build_course(variant: int) -> dict[str, Any]:
     """Return the sample course of a variant: two students who share one GPU."""
     capstones = [name for name in VARIANTS[variant] if name.startswith("capstone")]
@@ -154,7 +158,7 @@ def build_course(variant: int) -> dict[str, Any]:
             "students": [{"name": name, "subjects": [name]} for name in ("student-01", "student-02")],
             "gpu": {"sharing": "whole"},
             "queue": {"cpu": "8", "memory": "32Gi", "slices": 1},
-            "quota": {"cpu": "4", "memory": "16Gi", "slices": 1},
+            "quota": {"cpu": "4", "memory": _STUDENT_MEMORY.get(variant, "16Gi"), "slices": 1},
             "stageResources": {"cpu": "1", "memory": "6Gi"},
             "workspace": {"size": "20Gi"},
             "priorities": [{"name": "normal", "value": 0}, {"name": "capstone", "value": 1000, "units": capstones}],
