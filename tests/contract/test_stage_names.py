@@ -102,6 +102,7 @@ OTHER_MEANINGS = {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum loadtest`",
     },
     "serve": {
+        "platform/controller/src/practicum_controller/backends/ray_service.py": "a port's name for KubeRay",
         "platform/core/src/practicum_core/environments.py": "the environment of that name",
         "platform/core/src/practicum_core/stages/evaluate.py": "the environment of that name",
         "platform/core/src/practicum_core/stages/quantcheck.py": "the environment of that name",

@@ -375,6 +375,7 @@ def test_a_ray_service_has_a_pod_for_each_replica_that_it_may_have():
         assert "httpGet" in container["livenessProbe"]
     # A worker without a replica has no proxy: it gets no requests.
     assert container["readinessProbe"]["httpGet"] == {"path": "/-/healthz", "port": 8000}
+    assert container["readinessProbe"]["failureThreshold"] == 1
 
 
 def test_the_state_of_a_ray_service():

@@ -48,7 +48,10 @@ class RayServiceBackend:
         ]
         for group in cluster.get("workerGroupSpecs", ()):
             # Ray Serve has proxies on those pods alone that have a replica. Of the head, KubeRay asks for it itself.
-            _open_proxy(group, port)["readinessProbe"] |= {"httpGet": {"path": "/-/healthz", "port": port}}
+            _open_proxy(group, port)["readinessProbe"] |= {
+                "httpGet": {"path": "/-/healthz", "port": port},
+                "failureThreshold": 1,
+            }
         cluster["suspend"] = True
         service = {
             "apiVersion": RAY_SERVICES.api_version,
