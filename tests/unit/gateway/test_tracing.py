@@ -116,6 +116,17 @@ def test_each_try_at_an_engine_is_a_span_with_the_code_of_its_error(tmp_path):
     assert len({headers["traceparent"] for headers in sent}) == len(sent)
 
 
+def test_a_try_that_was_given_up_at_the_deadline_says_so(tmp_path):
+    async def send(stand):
+        stand.engine.fault = "silent"
+        with pytest.raises(openai.APIStatusError):
+            await ask(stand, {"x-request-timeout-ms": "200"})
+
+    spans, _, _ = run_traced(tmp_path, send)
+    assert find(spans, CHAT)["about"]["http.response.status_code"] == 504
+    assert find(spans, ATTEMPT)["about"]["error.type"] == "cancelled"
+
+
 def test_a_degraded_request_tells_its_rung_its_reason_and_the_steps_that_led_to_it(tmp_path):
     async def send(stand):
         stand.gateway.degradation.ladder.pin(Rung.SHORT)

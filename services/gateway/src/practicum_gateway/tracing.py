@@ -5,6 +5,7 @@ Without a collector they are written to a file, one JSON document a line in OTLP
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,8 @@ _COLLECTOR_S = 2.0
 _SERVICE = "practicum-gateway"
 _NANO = 1e9
 _SERVER_ERROR = 500
+_CANCELLED = "cancelled"
+"""Error of a try that was given up: its client went away or its deadline passed, as the status of the request says."""
 _OPERATIONS = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "text_completion",
@@ -232,5 +235,6 @@ def build_traces(config: GatewayConfig, file: Path, clock: Clock) -> Traces:
 def _mark_failed(span: Span, error: BaseException) -> None:
     """Name the error of a span by its code; its text may tell of the request."""
     told = getattr(error, "error", error)
-    span.set_attribute(trace_names.ERROR, told.code if isinstance(told, ApiError) else type(error).__name__)
+    code = told.code if isinstance(told, ApiError) else type(error).__name__
+    span.set_attribute(trace_names.ERROR, _CANCELLED if isinstance(error, asyncio.CancelledError) else code)
     span.set_status(StatusCode.ERROR)
