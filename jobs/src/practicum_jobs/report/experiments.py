@@ -78,7 +78,7 @@ def _build_blocks(record: ExperimentsRecord) -> list[Block]:
 
 
 def _build_qualities(record: RungsRecord) -> list[Block]:
-    names = ("quality", "answered", "e2e_p50", "e2e_p95", "tokens_in", "tokens_out", "above_next")
+    names = ("quality", "above_next", "answered", "e2e_p50", "tokens")
     columns = [Column(EXPERIMENTS["rung"]), *(Column(EXPERIMENTS[name], "number") for name in names)]
     rows = [_build_quality(one) for one in record.qualities]
     worse = [EXPERIMENTS["worse"].format(rung=RUNG_TITLES[one.rung]) for one in record.qualities if one.is_worse]
@@ -88,16 +88,14 @@ def _build_qualities(record: RungsRecord) -> list[Block]:
 def _build_quality(one: RungQuality) -> list[Cell | Text]:
     above = "–"
     if one.above_next is not None:
-        above = f"{one.above_next:+.3f} ({one.above_next_low or 0:+.3f} … {one.above_next_high or 0:+.3f})"
+        above = f"{one.above_next:+.2f} ({one.above_next_low or 0:+.2f} … {one.above_next_high or 0:+.2f})"
     return [
         RUNG_TITLES[one.rung],
-        f"{one.quality:.3f} ({one.quality_low:.3f} … {one.quality_high:.3f})",
+        f"{one.quality:.2f} ({one.quality_low:.2f} … {one.quality_high:.2f})",
+        Cell(above, "number", tone="bad" if one.is_worse else "plain"),
         f"{one.num_answered} / {one.num_rows}",
         format_duration(one.e2e_p50_s),
-        format_duration(one.e2e_p95_s),
-        f"{one.prompt_tokens:.1f}",
-        f"{one.completion_tokens:.1f}",
-        Cell(above, "number", tone="bad" if one.is_worse else "plain"),
+        f"{one.prompt_tokens:.0f} + {one.completion_tokens:.0f}",
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from practicum_core.rungs import Rung
 from practicum_core.stages.experiments import RungQuality
 from practicum_jobs.scoring.answers import Score
+from practicum_jobs.scoring.intervals import Bootstrap, Interval, estimate_difference, estimate_share
 from practicum_jobs.scoring.paired import PairedOutcomes, estimate_difference_of_means, estimate_mean
 
 
@@ -61,7 +62,7 @@ def measure_rungs(replies: Sequence[tuple[Rung, Sequence[Reply]]], groups: Seque
 
 def _measure(rung: Rung, replies: Sequence[Reply], below: Sequence[Reply] | None, groups: Sequence[str]) -> RungQuality:
     points = [one.points for one in replies]
-    quality = estimate_mean(points, groups).interval
+    quality = _estimate(points, groups)
     ends = sorted(one.e2e_s for one in replies)
     number = len(replies)
     found = RungQuality(
@@ -78,8 +79,7 @@ def _measure(rung: Rung, replies: Sequence[Reply], below: Sequence[Reply] | None
     )
     if below is None:
         return found
-    pairs = PairedOutcomes([one.points for one in below], points, groups)
-    above = estimate_difference_of_means(pairs).interval
+    above = _compare([one.points for one in below], points, groups)
     return found.model_copy(
         update={
             "above_next": round(above.value, 4),
@@ -88,6 +88,29 @@ def _measure(rung: Rung, replies: Sequence[Reply], below: Sequence[Reply] | None
             "is_worse": above.high < 0,
         }
     )
+
+
+def _estimate(points: Sequence[float], groups: Sequence[str]) -> Interval:
+    """Return the mean with its interval: Wilson's where all are right or wrong, which has a width also where all agree.
+
+    >>> interval = _estimate([0.0] * 16, [])
+    >>> interval.value, round(interval.high, 2)
+    (0.0, 0.19)
+    """
+    if _is_binary(points):
+        return estimate_share([point == 1 for point in points], groups, Bootstrap())
+    return estimate_mean(points, groups).interval
+
+
+def _compare(below: Sequence[float], points: Sequence[float], groups: Sequence[str]) -> Interval:
+    """Return the mean of the paired differences, these points minus those below, with its interval."""
+    if _is_binary([*below, *points]):
+        return estimate_difference([one == 1 for one in below], [one == 1 for one in points], groups, Bootstrap())
+    return estimate_difference_of_means(PairedOutcomes(below, points, groups)).interval
+
+
+def _is_binary(points: Sequence[float]) -> bool:
+    return set(points) <= {0.0, 1.0}
 
 
 def _take_quantile(ordered: Sequence[float], share: float) -> float:
