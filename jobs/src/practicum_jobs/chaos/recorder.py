@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from practicum_core.errors import ConfigError, PlatformError, Reason
+from practicum_core.layout import RunLayout
 from practicum_core.stages.experiments import Experiment
 from practicum_core.stages.load_results import LoadSample
-from practicum_core.traffic import TRAFFIC_PATH, Recording
+from practicum_core.traffic import HASH_DIGITS, TRAFFIC, TRAFFIC_PATH, Recording, TraceRequest
 from practicum_jobs.chaos import runner
 from practicum_jobs.chaos.outcome import Outcome, classify
 from practicum_jobs.chaos.traffic import Traffic
 from practicum_jobs.load.fleet import LEAD_S
 from practicum_jobs.load.masking import Masker
-from practicum_jobs.load.recording import Trace, parse_trace, write_recording
+from practicum_jobs.load.prompts import Prompt
+from practicum_jobs.load.recording import Trace, parse_trace, read_trace_file, write_recording
 from practicum_jobs.load.sameness import Course
 from practicum_jobs.load.schedule import RateStep
 
@@ -54,7 +59,9 @@ class Recorder:
     Attributes:
         session: Connections.
         url: Of the gateway.
-        key: Of the servers of this run.
+        key: Of the servers of this run; empty on a cluster, where the trace is read in the workspace that they share.
+        run: The run whose gateway records.
+        own: Prompts that this step sends itself, by their hashes: a trace without bodies gets them back.
         folder: Where recordings go, each below its name; ``None`` where none is kept.
         zero_s: Start of the stage on the monotonic clock.
         masker: Masks recorded prompts, before anything is written.
@@ -63,6 +70,8 @@ class Recorder:
     session: aiohttp.ClientSession
     url: str
     key: str
+    run: RunLayout
+    own: Mapping[str, Any]
     folder: Path | None
     zero_s: float
     masker: Masker
@@ -81,7 +90,8 @@ class Recorder:
         start_epoch_s = time.time() - (time.monotonic() - self.zero_s) + done.start_s
         trace = (await self._fetch(start_epoch_s)).cut(start_epoch_s, duration_s)
         masked_before = self.masker.num_masked
-        trace = Trace(trace.header, self.masker.mask(trace.requests), trace.events)
+        requests = [self._complete(one) for one in trace.requests]
+        trace = Trace(trace.header, self.masker.mask(requests), trace.events)
         recording = Recording(
             name=name,
             experiment=experiment.model_dump(mode="json", by_alias=True),
@@ -98,7 +108,13 @@ class Recorder:
             write_recording(self.folder / Path(name).stem, recording, trace)
         return Course.of_recording(recording, trace.requests)
 
+    def _complete(self, request: TraceRequest) -> TraceRequest:
+        prompt = self.own.get(request.prompt_sha256) if request.prompt is None else None
+        return request if prompt is None else request.model_copy(update={"prompt": prompt})
+
     async def _fetch(self, since_s: float) -> Trace:
+        if not self.key:
+            return self._read()
         address = f"{self.url.rstrip('/').removesuffix('/v1')}{TRAFFIC_PATH}"
         headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
         try:
@@ -114,6 +130,25 @@ class Recorder:
             text = f"{address}: {error or type(error).__name__}"
             raise PlatformError(Reason.UPSTREAM_UNAVAILABLE, text, "see the log of the gateway's step") from error
         return parse_trace(content, address)
+
+    def _read(self) -> Trace:
+        files = sorted(self.run.stages.glob(f"*/artifacts/{TRAFFIC}"))
+        if not files:
+            raise ConfigError(
+                f"run {self.run.root.name} records no traffic",
+                "set gateway.traffic=true, and record with the servers of the same run",
+            )
+        return read_trace_file(files[0])
+
+
+def hash_prompts(prompts: Sequence[Prompt]) -> dict[str, Any]:
+    """Return what a client sends as messages, by the hashes under which a gateway records them."""
+    found = {}
+    for prompt in prompts:
+        messages = list(prompt.messages)
+        text = json.dumps(messages, ensure_ascii=False)
+        found[hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]] = messages
+    return found
 
 
 def find_late_s(samples: Sequence[LoadSample]) -> float:

@@ -37,7 +37,7 @@ from practicum_jobs.chaos.outcome import (
     list_unlike_repeats,
     measure_rungs,
 )
-from practicum_jobs.chaos.recorder import Recorder
+from practicum_jobs.chaos.recorder import Recorder, hash_prompts
 from practicum_jobs.chaos.replays import (
     Recorded,
     build_replay_fields,
@@ -138,7 +138,7 @@ async def _run_all(
             traffic = Traffic(fleet, prompts, config.rate, config.max_tokens, config.timeout_s, config.seed)
             _check_first(config, await traffic.start())
             traffic = recorded.build_traffic(traffic) if recorded else traffic
-            recorder = _build_recorder(config, ctx, session, zero_s)
+            recorder = _build_recorder(config, ctx, session, prompts, zero_s)
             runner = Runner(world, traffic, config.steady_timeout_s, zero_s, lambda: ctx.is_stop_requested)
             for number, (name, experiment) in enumerate(experiments):
                 ctx.progress(number / len(experiments), experiment.title)
@@ -163,7 +163,7 @@ def _build_prompts(config: ChaosConfig, ctx: StageContext) -> list[Prompt]:
 
 
 def _build_recorder(
-    config: ChaosConfig, ctx: StageContext, session: aiohttp.ClientSession, zero_s: float
+    config: ChaosConfig, ctx: StageContext, session: aiohttp.ClientSession, prompts: Sequence[Prompt], zero_s: float
 ) -> Recorder | None:
     """Build what takes recordings, to keep them or to compare replays; ``None`` where neither is wanted."""
     if not (config.record or config.recording):
@@ -172,7 +172,8 @@ def _build_recorder(
     if folder is not None:
         # There even where no fault could be made: a step that replays finds it empty then, and says so.
         folder.mkdir(parents=True, exist_ok=True)
-    return Recorder(session, config.url, find_server_key(config.url, os.environ), folder, zero_s, Masker())
+    key = find_server_key(config.url, os.environ)
+    return Recorder(session, config.url, key, ctx.run, hash_prompts(prompts), folder, zero_s, Masker())
 
 
 def _list_artifacts(config: ChaosConfig, ctx: StageContext) -> list[Artifact]:

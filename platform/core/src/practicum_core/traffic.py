@@ -18,6 +18,8 @@ RECORDING = "recording.json"
 """Name of the file beside it that says what was done to the service meanwhile."""
 TRAFFIC_PATH = "/traffic"
 """Path of the gateway that gives the lines since a moment (``?since=SECONDS``, since the epoch)."""
+HASH_DIGITS = 16
+"""Of a SHA-256, in the lines of a trace."""
 CLIENT_GONE = 499
 """What stands for the status of a request whose client went away."""
 _FIRST_FAULT = 400

@@ -22,7 +22,7 @@ from typing import TextIO
 from urllib.parse import parse_qs
 
 from practicum_core.rungs import RungChange
-from practicum_core.traffic import TraceEvent, TraceHeader, TraceRequest
+from practicum_core.traffic import HASH_DIGITS, TraceEvent, TraceHeader, TraceRequest
 from practicum_gateway.breaker import BreakerState
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import ApiError
@@ -34,7 +34,6 @@ _KEPT_BODY_BYTES = 64 << 20
 _MAX_LINES = 2_000_000
 """Of a file: about 600 MB."""
 _TICK_S = 0.1
-_HASH_DIGITS = 16
 _FROM_FACTS = ("prompt_tokens", "completion_tokens", "first_byte_s")
 _LOG = logging.getLogger(__name__)
 
@@ -208,4 +207,4 @@ def _encode(kept: _Kept) -> str:
 
 
 def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
+    return hashlib.sha256(content).hexdigest()[:HASH_DIGITS]
