@@ -11,7 +11,13 @@ from practicum_jobs.adapters.training_job import TokenRow
 from practicum_jobs.training.memory import ModelShape
 from practicum_jobs.trainprofile.effects import compare_losses
 from practicum_jobs.trainprofile.efficiency import estimate_mfu
-from practicum_jobs.trainprofile.ladder import Estimator, count_estimated_bytes, find_worst_ratio, measure_saving
+from practicum_jobs.trainprofile.ladder import (
+    Estimator,
+    count_estimated_bytes,
+    find_largest_ratio,
+    find_worst_ratio,
+    measure_saving,
+)
 from practicum_jobs.trainprofile.phases import group_operations, list_phases, name_bottleneck
 
 SHAPE = ModelShape(num_parameters=135_000_000, hidden=576, intermediate=1536, layers=30, heads=9, vocab=49_152)
@@ -99,6 +105,8 @@ def test_the_worst_estimate_and_the_saving_leave_out_rungs_that_were_not_run():
         Rung(name="c", estimated_bytes=100, peak_bytes=55),
     ]
     assert find_worst_ratio(rungs) == 0.55
+    assert find_largest_ratio(rungs) == 1.1
+    assert find_largest_ratio(rungs[1:2]) is None
     assert measure_saving(rungs) == 0.5
     assert measure_saving(rungs[1:]) is None
 

@@ -49,6 +49,19 @@ def find_worst_ratio(rungs: Sequence[Rung]) -> float | None:
     return max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=None)
 
 
+def find_largest_ratio(rungs: Sequence[Rung]) -> float | None:
+    """Return measured over estimated memory of the rung that needs most; ``None`` without any.
+
+    Smaller rungs hold little beside what libraries and the loading of weights take, of which no estimate speaks.
+
+    >>> find_largest_ratio([Rung(name="a", estimated_bytes=10, peak_bytes=12), Rung(name="b", estimated_bytes=2)])
+    1.2
+    """
+    measured = [one for one in rungs if one.peak_bytes and one.estimated_bytes > 0]
+    largest = max(measured, key=lambda one: one.peak_bytes or 0, default=None)
+    return None if largest is None else (largest.peak_bytes or 0) / largest.estimated_bytes
+
+
 def measure_saving(rungs: Sequence[Rung]) -> float | None:
     """Return the share of the first rung's memory that the smallest saves; ``None`` without two measured ones.
 

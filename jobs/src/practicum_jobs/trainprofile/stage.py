@@ -27,7 +27,13 @@ from practicum_jobs.training.preflight import check_options
 from practicum_jobs.training.preparation import prepare_training
 from practicum_jobs.trainprofile.effects import compare_losses
 from practicum_jobs.trainprofile.efficiency import estimate_mfu
-from practicum_jobs.trainprofile.ladder import Estimator, count_estimated_bytes, find_worst_ratio, measure_saving
+from practicum_jobs.trainprofile.ladder import (
+    Estimator,
+    count_estimated_bytes,
+    find_largest_ratio,
+    find_worst_ratio,
+    measure_saving,
+)
 from practicum_jobs.trainprofile.phases import group_operations, list_phases, name_bottleneck
 from practicum_jobs.trainprofile.probe import measure_training
 
@@ -171,6 +177,7 @@ class _Bench:
             "largest_phase_ratio": max(one.ratio for one in phases) if phases else None,
             "data_ratio": phases[0].ratio if phases else None,
             "bottleneck_named": float(bottleneck is not None),
+            "estimate_ratio_largest": find_largest_ratio(ladder),
             "estimate_ratio_worst": find_worst_ratio(ladder),
             "ladder_saving": measure_saving(ladder),
             "utilization": utilization,

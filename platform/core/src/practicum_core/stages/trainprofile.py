@@ -154,6 +154,9 @@ METRICS = {
     "largest_phase_ratio": figure("Share of the step's largest part", "耗时最大部分的占比", "share"),
     "data_ratio": figure("Share of a step that waits for data", "等待数据的占比", "share"),
     "bottleneck_named": figure("Bottleneck named", "已指明瓶颈", "count"),
+    "estimate_ratio_largest": figure(
+        "Measured over estimated memory, of the rung that needs most", "实测与估算内存之比（占用最大的一级）", "number"
+    ),
     "estimate_ratio_worst": figure(
         "Measured over estimated memory, farthest from 1", "实测与估算内存之比（偏差最大者）", "number"
     ),
