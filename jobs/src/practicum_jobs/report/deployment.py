@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from practicum_core.deployment import TEXTS, Component, Deployment, Words
+from practicum_core.deployment import TEXTS, Component, Deployment, Words, describe_capacity
 from practicum_core.rungs import RUNG_TITLES
 from practicum_core.stages.describe import DescribeRecord
 from practicum_core.texts import Bilingual, Text
-from practicum_jobs.render.blocks import Block, Cell, Column, Disclosure, Heading, Notice, Section, Table
+from practicum_jobs.render.blocks import Block, Cell, Column, Disclosure, Heading, Notice, Paragraph, Section, Table
 from practicum_jobs.report.messages import READING, SECTIONS
 from practicum_jobs.report.verdict import Pack
 
@@ -28,6 +28,7 @@ def _build_blocks(found: Deployment) -> list[Block]:
             [RUNG_TITLES[one.rung], f"{one.num_requests:,}" if one.num_requests else "–"] for one in found.rungs
         ]
         blocks.append(Table(TEXTS["ladder"], [Column(TEXTS["rung"]), Column(TEXTS["requests"], "number")], rungs))
+    blocks += [Heading(TEXTS["capacity"]), Paragraph(describe_capacity(found.capacity))]
     blocks.append(Heading(TEXTS["weaknesses"]))
     blocks += [Notice(_pair(one), "warn") for one in found.weaknesses] or [Notice(TEXTS["none_known"])]
     alerts: list[list[Cell | Text]] = [
@@ -37,7 +38,7 @@ def _build_blocks(found: Deployment) -> list[Block]:
         columns = [Column(TEXTS[name]) for name in ("alert", "rule", "means")]
         blocks.append(Table(TEXTS["alerts"], columns, alerts))
     limits = [_build_limits(one) for one in found.components if one.limits]
-    return [*blocks, Disclosure(TEXTS["limits"].format(name="…"), limits)] if limits else blocks
+    return [*blocks, Disclosure(TEXTS["all_limits"], limits)] if limits else blocks
 
 
 def _build_row(one: Component) -> Sequence[Cell | Text]:

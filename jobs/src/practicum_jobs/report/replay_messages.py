@@ -47,3 +47,14 @@ COMPARED = {
     "lost": Bilingual("Requests lost", "丢失的请求"),
     "latency": Bilingual("Full answers, median time", "完整回答的耗时（中位数）"),
 }
+WORDS_ZH = {
+    "full": "完整",
+    "degraded": "降级",
+    "error": "错误",
+    "gone": "客户端离开",
+    "none": "无",
+    "at": "于",
+    "to": "至",
+    "not over": "未结束",
+}
+"""Words of a comparison's findings, which are recorded in English."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from practicum_core.rungs import RUNG_TITLES, Rung, RungChange
@@ -13,7 +14,7 @@ from practicum_jobs.render.blocks import Block, Cell, Charts, Column, Fact, Fact
 from practicum_jobs.render.charts import Chart, Mark, Series, Tone, line_chart
 from practicum_jobs.render.scale import Point
 from practicum_jobs.report.messages import READING, SECTIONS
-from practicum_jobs.report.replay_messages import COMPARED, REPLAYS, VERDICTS
+from practicum_jobs.report.replay_messages import COMPARED, REPLAYS, VERDICTS, WORDS_ZH
 from practicum_jobs.report.verdict import Pack
 
 _TONES: dict[ReplayVerdict, Tone] = {
@@ -22,6 +23,7 @@ _TONES: dict[ReplayVerdict, Tone] = {
     ReplayVerdict.NOT_COMPARABLE: "warn",
 }
 _BETWEEN = " > "
+_WORDS = re.compile(rf"\b(?:{'|'.join(WORDS_ZH)})\b")
 
 
 def build_replays_section(pack: Pack) -> Section | None:
@@ -34,7 +36,7 @@ def build_replays_section(pack: Pack) -> Section | None:
 
 
 def _build_blocks(record: ReplaysRecord, recorded: Recording) -> list[Block]:
-    facts = [Fact(REPLAYS["what"], record.recording, is_code=True), Fact(REPLAYS["experiment"], recorded.name)]
+    facts = [Fact(REPLAYS["what"], record.recording, is_code=True), Fact(REPLAYS["experiment"], _get_title(recorded))]
     if recorded.num_masked:
         facts.append(Fact(REPLAYS["masked"], f"{recorded.num_masked:,}"))
     if not record.replays:
@@ -44,6 +46,12 @@ def _build_blocks(record: ReplaysRecord, recorded: Recording) -> list[Block]:
         Charts([(build_ladder_chart(f"replays-{record.step}", record, recorded), None)]),
         _build_table(record.replays),
     ]
+
+
+def _get_title(recorded: Recording) -> Text:
+    experiment = recorded.experiment
+    title = str(experiment.get("title") or recorded.name)
+    return Bilingual(title, str(experiment.get("configuration", {}).get("title_zh") or title))
 
 
 def build_ladder_chart(name: str, record: ReplaysRecord, recorded: Recording) -> Chart:
@@ -93,9 +101,9 @@ def _build_cell(finding: Finding | None) -> Cell:
 
 
 def _name_rungs(text: str) -> Text:
-    """Name rungs in both languages; any other text is shown as it is."""
+    """Name rungs in both languages; of any other text, the words that findings use."""
     words = text.split(_BETWEEN)
     if not set(words) <= set(Rung):
-        return text
+        return Bilingual(text, _WORDS.sub(lambda found: WORDS_ZH[found[0]], text))
     titles = [RUNG_TITLES[Rung(word)] for word in words]
     return Bilingual(" → ".join(one.en for one in titles), " → ".join(one.zh for one in titles))

@@ -129,6 +129,7 @@ TEXTS: Mapping[str, Bilingual] = {
         "就绪：{ready}；存活：{live}；启动时限 {startup} 秒",
     ),
     "limits": Bilingual("Limits of {name}", "{name} 的限制"),
+    "all_limits": Bilingual("Limits of each component", "各组件的限制"),
     "limit": Bilingual("Limit", "限制"),
     "value": Bilingual("Value", "值"),
     "ladder": Bilingual("Degradation ladder", "降级阶梯"),
@@ -178,6 +179,26 @@ def write_document(deployment: Deployment, language: Language) -> str:
     return "\n".join(writer.build()) + "\n"
 
 
+def describe_capacity(capacity: Capacity | None) -> Bilingual:
+    """Say what a load test measured.
+
+    >>> describe_capacity(None).en
+    'Not measured: no finished load test of week 7 is there.'
+    """
+    if capacity is None:
+        return TEXTS["not_measured"]
+    values = {
+        "run": capacity.run,
+        "model": capacity.model,
+        "objective": Bilingual(capacity.objective.en, capacity.objective.zh),
+        "bottleneck": capacity.bottleneck,
+        "rate": "–" if capacity.rate is None else f"{capacity.rate:g}",
+        "low": "–" if capacity.low is None else f"{capacity.low:g}",
+        "high": "–" if capacity.high is None else f"{capacity.high:g}",
+    }
+    return TEXTS["no_rate" if capacity.rate is None else "measured"].format(**values)
+
+
 class _Writer:
     def __init__(self, deployment: Deployment, language: Language) -> None:
         self._deployment = deployment
@@ -189,7 +210,7 @@ class _Writer:
         lines += [self._say("made", made_at=one.made_at, version=one.version, machine=one.machine), ""]
         lines += self._build_components()
         lines += self._build_ladder()
-        lines += ["", f"## {self._say('capacity')}", self._describe_capacity(one.capacity)]
+        lines += ["", f"## {self._say('capacity')}", self._pick(describe_capacity(one.capacity))]
         lines += self._build_tried()
         lines += ["", f"## {self._say('weaknesses')}"]
         lines += [f"- {words.pick(self._language)}" for words in one.weaknesses] or [self._say("none_known")]
@@ -240,22 +261,10 @@ class _Writer:
         ]  # fmt: skip
         return lines + self._build_list(("fault", "verdict", "back"), rows, self._deployment.tried, "untried")
 
-    def _describe_capacity(self, capacity: Capacity | None) -> str:
-        if capacity is None:
-            return self._say("not_measured")
-        values = {
-            "run": capacity.run,
-            "model": capacity.model,
-            "objective": capacity.objective.pick(self._language),
-            "bottleneck": capacity.bottleneck,
-            "rate": "–" if capacity.rate is None else f"{capacity.rate:g}",
-            "low": "–" if capacity.low is None else f"{capacity.low:g}",
-            "high": "–" if capacity.high is None else f"{capacity.high:g}",
-        }
-        return self._say("no_rate" if capacity.rate is None else "measured", **values)
-
     def _say(self, key: str, /, **values: object) -> str:
-        text = TEXTS[key].format(**values)
+        return self._pick(TEXTS[key].format(**values))
+
+    def _pick(self, text: Bilingual) -> str:
         return text.zh if self._language == "zh" else text.en
 
     def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
