@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from practicum_core import trace_names
+from practicum_core.stages.traces import Place
 from practicum_core.texts import Bilingual
 
 TRACE = {
@@ -25,6 +26,7 @@ TRACE = {
     ),
     "events": Bilingual("What happened meanwhile", "期间发生的事件"),
     "at": Bilingual("Milliseconds", "毫秒"),
+    "place": Bilingual("Seen by", "记录者"),
     "event": Bilingual("Event", "事件"),
     "detail": Bilingual("Detail", "详情"),
     "because": Bilingual("{path}, because {reason}", "{path}，原因：{reason}"),
@@ -33,6 +35,11 @@ TRACE = {
     "name": Bilingual("Attribute", "属性"),
     "value": Bilingual("Value", "值"),
     "nothing": Bilingual("No step of this run wrote a trace.", "本次运行没有任何步骤写入追踪。"),
+}
+PLACES = {
+    Place.CLIENT: Bilingual("the client", "客户端"),
+    Place.GATEWAY: Bilingual("the gateway", "网关"),
+    Place.ENGINE: Bilingual("the engine", "推理引擎"),
 }
 LANES = {
     "client": Bilingual("client: sent to last byte", "客户端：发出到收完"),

@@ -11,7 +11,7 @@ from practicum_jobs.render.charts import Tone
 from practicum_jobs.render.waterfall import Lane, waterfall
 from practicum_jobs.report.experiment_messages import REASONS
 from practicum_jobs.report.messages import READING, SECTIONS
-from practicum_jobs.report.trace_messages import EVENTS, FAILED, LANES, TRACE, TRY, WHOLE
+from practicum_jobs.report.trace_messages import EVENTS, FAILED, LANES, PLACES, TRACE, TRY, WHOLE
 from practicum_jobs.report.verdict import Pack
 
 
@@ -40,7 +40,12 @@ def build_trace_blocks(record: TracesRecord) -> list[Block]:
     if not any(span.name == trace_names.ENGINE_SPAN for span in shown.spans):
         blocks.append(Notice(TRACE["no_engine"], "warn"))
     if shown.events:
-        columns = [Column(TRACE["at"], "number"), Column(TRACE["event"]), Column(TRACE["detail"])]
+        columns = [
+            Column(TRACE["at"], "number"),
+            Column(TRACE["place"]),
+            Column(TRACE["event"]),
+            Column(TRACE["detail"]),
+        ]
         blocks.append(Table(TRACE["events"], columns, [_build_event(one) for one in shown.events]))
     columns = [Column(TRACE["span"]), Column(TRACE["name"]), Column(TRACE["value"])]
     rows: list[list[Cell | Text]] = [
@@ -79,4 +84,4 @@ def _build_event(event: TraceEvent) -> list[Cell | Text]:
         told = about.get(trace_names.REASON, "")
         path = Bilingual(" → ".join(one.en for one in rungs), " → ".join(one.zh for one in rungs))
         detail = TRACE["because"].format(path=path, reason=REASONS.get(told, told))
-    return [f"{event.at_ms:.1f}", EVENTS.get(event.name, event.name), detail]
+    return [f"{event.at_ms:.1f}", PLACES[event.place], EVENTS.get(event.name, event.name), detail]

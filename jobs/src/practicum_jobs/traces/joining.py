@@ -91,7 +91,12 @@ def show_trace(trace: Trace) -> ShownTrace:
     rows = [row for span in _order(trace.spans, ids) for row in _describe(span, ids, begin_s)]
     events = sorted(
         (
-            TraceEvent(at_ms=round(_MS * (one.at_s - begin_s), 3), name=one.name, attributes=_to_texts(one.attributes))
+            TraceEvent(
+                at_ms=round(_MS * (one.at_s - begin_s), 3),
+                place=_find_place(span),
+                name=one.name,
+                attributes=_to_texts(one.attributes),
+            )
             for span in trace.spans
             for one in span.events
             if one.at_s > begin_s - _SHOWN_BEFORE_S
@@ -130,18 +135,23 @@ def _describe(span: Span, ids: Mapping[str, Span], begin_s: float) -> list[Trace
     depth, above = 0, ids.get(span.parent_id)
     while above is not None:
         depth, above = depth + 1, ids.get(above.parent_id)
-    is_engine = span.name == trace_names.ENGINE_SPAN
-    place = Place.CLIENT if span.step == Place.CLIENT else Place.ENGINE if is_engine else Place.GATEWAY
+    place = _find_place(span)
     error = str(span.attributes.get(trace_names.ERROR, ""))
     rows = [_build_row(span.name, place, depth, (span.start_s - begin_s, span.end_s - span.start_s), error)]
     rows[0] = rows[0].model_copy(update={"attributes": _to_texts(span.attributes)})
-    if is_engine:
+    if place is Place.ENGINE:
         at_s = span.start_s - begin_s
         for name, key in trace_names.ENGINE_PARTS.items():
             seconds = float(span.attributes.get(key, 0.0))
             rows.append(_build_row(name, place, depth + 1, (at_s, seconds), ""))
             at_s += seconds
     return rows
+
+
+def _find_place(span: Span) -> Place:
+    if span.step == Place.CLIENT:
+        return Place.CLIENT
+    return Place.ENGINE if span.name == trace_names.ENGINE_SPAN else Place.GATEWAY
 
 
 def _build_row(name: str, place: Place, depth: int, times_s: tuple[float, float], error: str) -> TraceSpan:

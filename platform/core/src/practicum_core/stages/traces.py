@@ -46,6 +46,7 @@ class TraceEvent(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     at_ms: float
+    place: Place
     name: str
     attributes: dict[str, str] = Field(default_factory=dict)
 
