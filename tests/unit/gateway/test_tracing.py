@@ -169,6 +169,21 @@ def test_a_client_that_wants_no_trace_gets_none_and_its_choice_reaches_the_engin
     assert headers[-1]["traceparent"].endswith("-00")
 
 
+@pytest.mark.parametrize("parent", [{}, {"traceparent": "nonsense"}])
+def test_a_request_that_is_not_in_the_share_is_not_traced_by_its_engine_either(tmp_path, parent):
+    async def run():
+        async with build_stand(tmp_path, traces=True, trace_share=0.0) as stand:
+            await ask(stand, parent)
+            await ask(stand, PARENT)
+            return [{name.lower(): value for name, value in one.items()} for one in stand.engine.headers]
+
+    first, second = asyncio.run(run())
+    spans, _ = read_file(tmp_path)
+    assert {span["traceId"] for span in spans} == {CLIENT_TRACE}, "a client that wants a trace gets one"
+    assert second["traceparent"].endswith("-01")
+    assert first["traceparent"] == parent.get("traceparent") or first["traceparent"].endswith("-00")
+
+
 def test_without_traces_the_clients_own_headers_pass(tmp_path):
     async def run():
         async with build_stand(tmp_path) as stand:

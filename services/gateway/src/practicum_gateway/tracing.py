@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +20,8 @@ from opentelemetry.exporter.otlp.json.http import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -43,6 +46,9 @@ _OPERATIONS = {
     "/v1/embeddings": "embeddings",
 }
 _PARENT = b"traceparent"
+_FLAGS = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-([0-9a-f]{2})")
+_SAMPLED = 1
+_IDS = RandomIdGenerator()
 _PROPAGATOR = TraceContextTextMapPropagator()
 """The W3C's ``traceparent`` and ``tracestate``, which vLLM reads too."""
 
@@ -178,13 +184,12 @@ class Traces:
 
     def __init__(self, exporter: SpanExporter, share: float, generation: trace_names.Generation, clock: Clock) -> None:
         resource = Resource.create({"service.name": _SERVICE})
-        self._provider = TracerProvider(
-            sampler=ParentBased(TraceIdRatioBased(share)), resource=resource, shutdown_on_exit=False
-        )
+        self._provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=_EXPORT_MS))
         self._tracer = self._provider.get_tracer("practicum_gateway")
         self._names = trace_names.GENERATIONS[generation]
         self._clock = clock
+        self._share = share
 
     def begin(self, method: str, path: str, headers: dict[bytes, bytes], request_id: bytes) -> RequestTrace | None:
         """Begin the trace of a request, below its client's span where it names one.
@@ -194,6 +199,10 @@ class Traces:
         Returns:
             The trace; ``None`` where there shall be none.
         """
+        if not self._is_wanted(headers):
+            # Its engine shall not begin a trace of its own.
+            headers.setdefault(_PARENT, b"00-%032x-%016x-00" % (_IDS.generate_trace_id(), _IDS.generate_span_id()))
+            return None
         context = None
         if _PARENT in headers:
             found = {"traceparent": headers[_PARENT], "tracestate": headers.get(b"tracestate", b"")}
@@ -204,11 +213,14 @@ class Traces:
             trace_names.REQUEST_ID: request_id.decode("latin-1"),
         }
         root = self._tracer.start_span(f"{method} {path}", context, kind=SpanKind.SERVER, attributes=about)
-        if not root.is_recording():
-            told = root.get_span_context()
-            headers[_PARENT] = b"00-%032x-%016x-00" % (told.trace_id, told.span_id)
-            return None
         return RequestTrace(self._tracer, self._names, self._clock, _OPERATIONS.get(path, ""), root)
+
+    def _is_wanted(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request is to be traced; decided before its span is made, which would cost more than to ask."""
+        told = _FLAGS.match(headers.get(_PARENT, b""))
+        if told is not None:
+            return bool(int(told[1], 16) & _SAMPLED)
+        return self._share >= 1 or random.random() < self._share  # noqa: S311 - a sample, no secret
 
     def close(self) -> None:
         """Export what is left."""
