@@ -44,7 +44,9 @@ class ChaosConfig(ServerAccessConfig):
         description="Folder of a recording, or of several, replayed in place of experiments: its requests at the same "
         "times, its fault at the same moment.",
     )
-    replayed: str = Field(default="errors", description="Which of several recordings; the first of all without it.")
+    replayed: str = Field(
+        default="slow-first-token", description="Which of several recordings; the first of all without it."
+    )
     replays: int = Field(default=3, ge=1, le=20, description="How often a recording is replayed.")
     tolerances: ToleranceOption = Field(
         default=Tolerances(),

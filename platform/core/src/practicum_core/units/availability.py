@@ -30,7 +30,7 @@ BREAKABLE_GATEWAY: Mapping[str, Any] = {
 _TRACED = {"traces": True}
 # The requests of this week are rows of the run's own data, so their texts may be kept, masked.
 _RECORDED: Mapping[str, Any] = {"traffic": True, "traffic_bodies": True}
-_RECORDINGS = "run:stages/chaos/artifacts/recordings"
+_REPLAYED: Mapping[str, Any] = {"recording": "run:stages/chaos/artifacts/recordings", "replays": 2}
 
 
 _RUNGCHECK = Step("rungcheck", "rungcheck", quick={"limit": 16}, needs=("gateway", "replay"))
@@ -53,7 +53,7 @@ def _list_steps(*more: Step, **chaos: Any) -> tuple[Step, ...]:  # noqa: ANN401 
         Step("faultproxy", "faultproxy", needs=("serve",)),
         Step("gateway", "gateway", config={**BREAKABLE_GATEWAY, **_TRACED, **_RECORDED}, needs=("faultproxy",)),
         Step("chaos", "chaos", config={**chaos, **_TRACED, "record": True}, quick={"rate": 1.5}, needs=servers),
-        Step("replay", "chaos", config={"recording": _RECORDINGS}, quick={"rate": 1.5}, needs=("chaos", *servers)),
+        Step("replay", "chaos", config=_REPLAYED, quick={"rate": 1.5}, needs=("chaos", *servers)),
         Step("traces", "traces", needs=("chaos",)),
         *more,
         Step("describe", "describe", needs=("replay", *servers)),
@@ -155,7 +155,7 @@ AVAILABILITY_BRIEF = Unit(
     "Kill the engine of a service under load, and prove that its users get answers or honest errors until it is back.",
     "在负载下杀死推理引擎，证明用户在恢复之前始终能得到回答或明确的错误。",
     ("V8.3",),
-    _list_steps(experiments=["kill", "errors"]),
+    _list_steps(experiments=["kill", "slow-first-token"]),
     _GATES,
     merges=("availability",),
 )
