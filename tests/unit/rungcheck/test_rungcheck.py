@@ -9,7 +9,7 @@ import pytest
 
 from chaos_stand import LADDER
 from gateway_stand import build_stand
-from practicum_core.errors import ConfigError, PlatformError
+from practicum_core.errors import ConfigError, DataError, PlatformError
 from practicum_core.gates import check_gates
 from practicum_core.metrics import StageMetric
 from practicum_core.rows import Message, Row
@@ -19,7 +19,7 @@ from practicum_core.units.availability import AVAILABILITY
 from practicum_jobs.context import StageContext
 from practicum_jobs.rungcheck.outcome import Reply, measure_rungs
 from practicum_jobs.rungcheck.pinned import keep_pin
-from practicum_jobs.rungcheck.stage import Asker, build_metrics
+from practicum_jobs.rungcheck.stage import Asker, build_metrics, choose_rows
 
 STORED = "How long does a refund take?"
 """A question of the knowledge base."""
@@ -107,3 +107,18 @@ def test_a_rung_that_is_worse_by_chance_alone_is_not_refused():
     assert full.above_next_low < -0.125 < full.above_next_high
     assert not full.is_worse
     assert short.above_next is None
+
+
+def test_rows_of_another_task_are_not_asked_and_a_split_without_any_is_told(tmp_path):
+    rows = [
+        row.model_copy(update={"id": f"{task}-{row.id}", "task": task})
+        for task in ("extract", "question")
+        for row in build_rows("7 days", number=2)
+    ]
+    assert [row.id for row in choose_rows(rows, RungcheckConfig(task="question", limit=5))] == [
+        "question-hello-0",
+        "question-hello-1",
+    ]
+    assert len(choose_rows(rows, RungcheckConfig(limit=3))) == 3
+    with pytest.raises(DataError, match="no row of the task 'choice'"):
+        choose_rows(rows, RungcheckConfig(task="choice"))

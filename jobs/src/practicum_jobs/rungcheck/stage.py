@@ -13,6 +13,7 @@ import aiohttp
 
 from practicum_core.api_keys import KeyLimits
 from practicum_core.atomic import write_text_atomic
+from practicum_core.errors import DataError
 from practicum_core.metrics import Metric
 from practicum_core.rows import Row
 from practicum_core.rungs import RUNG_FILE, Rung
@@ -35,11 +36,11 @@ def run(config: RungcheckConfig, ctx: StageContext) -> RungcheckRecord:
 
     Raises:
         ConfigError: The gateway has no ladder.
-        DataError: The split cannot be read, or its rows are scored by more than a text.
+        DataError: The split cannot be read, has no row of the task, or its rows are scored by more than a text.
         PlatformError: The gateway does not answer, or does not take a rung.
         Stopped: A stop was requested; the pin is as it was.
     """
-    rows = load_split(ctx, config.split, config.limit)
+    rows = choose_rows(load_split(ctx, config.split), config)
     refuse_other_than_text(rows, "the stage rungcheck")
     path = Path(config.rung_file) if config.rung_file else ctx.experiments / RUNG_FILE
     with hold_key(config, ctx, KeyLimits()) as key, keep_pin(path):
@@ -67,6 +68,20 @@ def run(config: RungcheckConfig, ctx: StageContext) -> RungcheckRecord:
         artifacts=[ctx.describe_artifact(answers, "every answer with its score")],
         **ctx.build_record_fields(),
     )
+
+
+def choose_rows(rows: Sequence[Row], config: RungcheckConfig) -> list[Row]:
+    """Return the rows that are asked.
+
+    Raises:
+        DataError: There is none.
+    """
+    chosen = [row for row in rows if config.task in {"", row.task}][: config.limit]
+    if not chosen:
+        raise DataError(
+            f"split '{config.split}' has no row of the task '{config.task}'", "set rungcheck.task, or leave it empty"
+        )
+    return chosen
 
 
 class Asker:

@@ -28,6 +28,7 @@ class RungcheckConfig(ServerAccessConfig):
         default="", description="File that pins a rung; gateway-rung.json in the folder of all runs without it."
     )
     split: str = Field(default="test", description="Split of the run's data whose rows are asked.")
+    task: str = Field(default="", description="Rows of this task alone; all of the split without it.")
     limit: int = Field(default=32, ge=2, le=10_000, description="Rows at most, the first ones.")
     scorer: ScorerName = Field(default="auto", description="Scorer of rows that choose none of their own.")
     max_tokens: int = Field(default=64, ge=1, description="Tokens of an answer that are asked for.")

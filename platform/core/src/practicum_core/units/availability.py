@@ -33,7 +33,14 @@ _RECORDED: Mapping[str, Any] = {"traffic": True, "traffic_bodies": True}
 _REPLAYED: Mapping[str, Any] = {"recording": "run:stages/chaos/artifacts/recordings", "replays": 2}
 
 
-_RUNGCHECK = Step("rungcheck", "rungcheck", quick={"limit": 16}, needs=("gateway", "replay"))
+_RUNGCHECK = Step(
+    "rungcheck",
+    "rungcheck",
+    # What a model of any size can do: find a number in a note. Tickets as JSON are beyond one that was not tuned.
+    config={"task": "question", "scorer": "numeric"},
+    quick={"limit": 16},
+    needs=("gateway", "replay"),
+)
 _RUNGS_IN_ORDER = build_gate(
     "rungs_in_order",
     "rungcheck",
