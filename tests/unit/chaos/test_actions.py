@@ -14,7 +14,7 @@ from chaos_stand import PATIENT, build_service
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
 from practicum_core.stages.experiments import Experiment, Verdict
-from practicum_jobs.chaos.actions import act
+from practicum_jobs.chaos.actions import act, leave_out
 from practicum_jobs.chaos.files import read_experiment
 from practicum_jobs.chaos.world import Addresses, World
 from practicum_runtime.child_note import write_child_note
@@ -158,3 +158,11 @@ def shorten(experiment):
         arguments |= {name: value for name, value in (("for_s", 1.4), ("delay_s", 0.1)) if name in arguments}
     document["configuration"] |= {"steady_s": 0.2, "recovery_s": 1.0}
     return Experiment.model_validate(document)
+
+
+def test_without_servers_on_this_machine_what_needs_their_processes_is_left_out_unless_nothing_else_is_asked_for():
+    asked = [(name, read_experiment(name)) for name in ("kill", "slow-first-token", "hang", "errors", "full-disk")]
+    kept, left_out = leave_out(asked)
+    assert [name for name, _ in kept] == ["slow-first-token", "errors"]
+    assert left_out == ["kill", "hang", "full-disk"]
+    assert leave_out(asked[:1]) == (asked[:1], [])

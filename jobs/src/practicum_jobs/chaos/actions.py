@@ -8,7 +8,7 @@ import dataclasses
 import datetime as dt
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from practicum_core.api_keys import change_key_file
 from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.faults import Fault, FaultKind
 from practicum_core.problems import list_problems
+from practicum_core.stages.experiments import Activity, Experiment
 from practicum_jobs.chaos.world import World
 from practicum_runtime.process_tree import find_process, kill_tree
 
@@ -218,6 +219,26 @@ ACTIONS: Mapping[str, Callable[..., Awaitable[Undo]]] = {
     "break_answers": break_answers,
 }
 """What the method of an experiment may call, by name."""
+
+
+_OF_PROCESSES = ("kill", "hang", "run_out_of_memory", "fill_disk")
+
+
+def leave_out(experiments: Sequence[tuple[str, Experiment]]) -> tuple[list[tuple[str, Experiment]], list[str]]:
+    """Return the experiments that need no process of a server on this machine, and the names of the others.
+
+    On a cluster the servers run in other pods. Where nothing else is asked for, nothing is left out: the action itself
+    says what it lacks.
+    """
+    kept = [(name, one) for name, one in experiments if not any(_needs_process(each) for each in one.method)]
+    if not kept:
+        return list(experiments), []
+    names = {name for name, _ in kept}
+    return kept, [name for name, _ in experiments if name not in names]
+
+
+def _needs_process(activity: Activity) -> bool:
+    return activity.provider.func in _OF_PROCESSES and "step" in activity.provider.arguments
 
 
 async def act(name: str, world: World, arguments: Mapping[str, Any]) -> Undo:

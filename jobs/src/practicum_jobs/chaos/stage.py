@@ -25,6 +25,7 @@ from practicum_core.stages.base import Artifact, Failure
 from practicum_core.stages.chaos import ChaosConfig, ChaosRecord
 from practicum_core.stages.experiments import Experiment, ExperimentResult, Verdict
 from practicum_core.stages.load_results import LoadSample
+from practicum_jobs.chaos.actions import leave_out
 from practicum_jobs.chaos.commands import build_command
 from practicum_jobs.chaos.files import read_experiment
 from practicum_jobs.chaos.outcome import (
@@ -83,6 +84,9 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
     experiments = list(recorded.experiments) if recorded else []
     if config.recording is None:
         experiments = [(name, read_experiment(name)) for name in config.experiments]
+    left_out: list[str] = []
+    if _find_run(config, ctx) is None:
+        experiments, left_out = leave_out(experiments)
     zero_s = time.monotonic()
     with hold_key(config, ctx, KeyLimits()) as key:
         trials = asyncio.run(_run_all(config, ctx, experiments, recorded, key, zero_s))
@@ -105,6 +109,7 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
         ]
         + list_replay_failures(replays),
         artifacts=_list_artifacts(config, ctx),
+        notes=[f"left out, since the servers run elsewhere: {', '.join(left_out)}"] if left_out else [],
         **replay_fields,
         **ctx.build_record_fields(),
     )
