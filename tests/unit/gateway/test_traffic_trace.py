@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 
@@ -14,7 +15,8 @@ from fake_engine import Settings
 from gateway_stand import build_stand
 from practicum_core.rungs import Rung
 from practicum_core.stages.gateway import GatewayConfig
-from practicum_core.traffic import TRAFFIC, TRAFFIC_PATH
+from practicum_core.traffic import TRAFFIC, TRAFFIC_PATH, TraceRequest
+from practicum_gateway.traffic_trace import _encode, _Kept
 from practicum_jobs.load.recording import parse_trace, read_trace_file
 
 PROMPT = "the prompt that nobody shall read in a file"
@@ -137,3 +139,25 @@ def test_a_breaker_that_opens_and_closes_is_an_event_and_a_second_start_goes_on(
     again = read_trace_file(tmp_path / TRAFFIC)
     assert len(again.requests) == 2 * len(first.requests)
     assert again.requests[4].at_s > first.requests[3].at_s
+
+
+@pytest.mark.parametrize("prompt", [b"9" * 5000, b'"\\udc00"', b"not JSON"])
+def test_a_prompt_that_cannot_be_told_leaves_the_line_without_it(prompt):
+    line = TraceRequest(at_s=1.0, path="/v1/completions", status=400, total_s=0.1, prompt_sha256="0f")
+    told = parse_trace(f'{{"kind":"trace","started_s":1.0}}\n{_encode(_Kept(line, prompt))}\n'.encode(), "it")
+    assert told.requests == [line]
+
+
+def test_a_step_of_the_ladder_is_told_once_however_the_clocks_drift(tmp_path, own_key):
+    drifts = itertools.count()
+
+    async def run():
+        async with build_stand(tmp_path, ladder=True, knowledge="builtin:tickets", traffic=True) as stand:
+            stand.gateway.degradation.history._clock = lambda: time.monotonic() - next(drifts) / 100
+            stand.gateway.degradation.ladder.pin(Rung.EXTRACT)
+            await stand.client().chat.completions.create(model="fake", messages=MESSAGES, max_tokens=1)
+            await asyncio.sleep(0.5)
+
+    asyncio.run(run())
+    assert next(drifts) > 1
+    assert [one.after for one in read_trace_file(tmp_path / TRAFFIC).events if one.what == "ladder"] == ["extract"]

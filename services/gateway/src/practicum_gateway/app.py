@@ -138,7 +138,7 @@ class Gateway:
             path,
             self._clock,
             self.pool,
-            history.list_changes if history is not None else list,
+            history.list_changes if history is not None else lambda _: [],
             keeps_bodies=self._config.traffic_bodies,
             key=os.environ.get(SERVER_KEY_VARIABLE, ""),
         )
@@ -293,6 +293,7 @@ class Gateway:
             if passage.usage is not None:
                 self.counters.count_tokens(caller.key.id, passage.usage)
             if passage.first_byte_s is not None:
+                exchange.first_byte_s = passage.first_byte_s
                 self.counters.first_byte.observe(passage.first_byte_s - arrived_s)
 
     def _inspect(self, exchange: Exchange, body: bytes) -> Inspected:

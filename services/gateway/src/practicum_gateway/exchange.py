@@ -83,6 +83,7 @@ class Exchange:
         extra_headers: Of the answer, whatever it is.
         status: Of the answer; 0 before it has begun.
         is_ended: Whether the answer is complete.
+        first_byte_s: When the first byte of a streamed answer came, on the gateway's clock; ``None`` without one.
         facts: What the log says of it.
         trace: Its trace; ``None`` where it has none.
         asked: What a trace says of its body; ``None`` without a trace, and where it was refused before.
@@ -99,6 +100,7 @@ class Exchange:
         self.extra_headers: Headers = [(b"x-request-id", self.request_id)]
         self.status = 0
         self.is_ended = False
+        self.first_byte_s: float | None = None
         self.facts: dict[str, object] = {}
         self.trace: RequestTrace | None = None
         self.asked: Asked | None = None

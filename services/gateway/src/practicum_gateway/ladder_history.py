@@ -56,12 +56,17 @@ class LadderHistory(Collector):
             self._steps[change.before, change.after, change.reason] += 1
             _LOG.warning("the ladder goes from %s to %s: %s", change.before, change.after, change.reason)
 
-    def list_changes(self) -> list[RungChange]:
-        """List the last thousand steps, with times since the epoch."""
+    def list_changes(self, num_told: int = 0) -> list[RungChange]:
+        """List the last thousand steps, with times since the epoch.
+
+        Args:
+            num_told: Of all steps, so many of the first are left out.
+        """
+        num_new = self._ladder.num_changes - num_told
         offset_s = time.time() - self._clock()
         return [
             RungChange(at_s=round(one.at_s + offset_s, 3), before=one.before, after=one.after, reason=one.reason)
-            for one in self._ladder.changes
+            for one in (self._ladder.changes[-num_new:] if num_new > 0 else ())
         ]
 
     def build_page(self) -> bytes:

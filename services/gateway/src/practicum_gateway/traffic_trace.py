@@ -34,7 +34,7 @@ _KEPT_BODY_BYTES = 64 << 20
 _MAX_LINES = 2_000_000
 """Of a file: about 600 MB."""
 _TICK_S = 0.1
-_FROM_FACTS = ("prompt_tokens", "completion_tokens", "first_byte_s")
+_FROM_FACTS = ("prompt_tokens", "completion_tokens")
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,7 +53,7 @@ class TrafficTrace:
         path: The file; a trace that is there is continued.
         clock: Monotonic seconds.
         pool: The engines, whose breakers are followed.
-        list_changes: Steps of the ladder, with times since the epoch.
+        list_changes: Lists the steps of the ladder but for so many of the first, with times since the epoch.
         keeps_bodies: Whether bodies stay in memory for a step that fetches them.
         key: Bearer token of whoever may fetch; nobody may where it is empty.
     """
@@ -63,7 +63,7 @@ class TrafficTrace:
         path: Path,
         clock: Clock,
         pool: UpstreamPool,
-        list_changes: Callable[[], list[RungChange]],
+        list_changes: Callable[[int], list[RungChange]],
         *,
         keeps_bodies: bool,
         key: str,
@@ -81,7 +81,7 @@ class TrafficTrace:
         self._body_bytes = 0
         self._num_lines = 0
         self._left_out: dict[str, bool] = {}
-        self._last_change_s = 0.0
+        self._num_changes = 0
 
     def open(self) -> None:
         """Begin the file.
@@ -119,6 +119,7 @@ class TrafficTrace:
         """
         facts, asked = exchange.facts, exchange.asked
         key, rung = facts.get("key"), facts.get("rung", "full")
+        first_s = exchange.first_byte_s
         document = {
             "at_s": round(arrived_s - self._zero_s, 6),
             "path": exchange.path,
@@ -129,6 +130,7 @@ class TrafficTrace:
             "prompt_chars": len(asked.prompt.decode(errors="replace")) if asked else 0,
             "max_tokens": asked.max_tokens if asked else None,
             "is_streamed": bool(facts.get("is_streamed")),
+            "first_byte_s": None if first_s is None else round(first_s - arrived_s, 6),
             "total_s": round(self._clock() - arrived_s, 6),
             **{name: facts[name] for name in _FROM_FACTS if name in facts},
         }
@@ -142,11 +144,11 @@ class TrafficTrace:
                 states = ("closed", "open") if is_out else ("open", "closed")
                 self._keep(self._build_event("breaker", upstream.canary_name, states, ""))
             self._left_out[upstream.url] = is_out
-        for change in self._list_changes():
-            if change.at_s > self._last_change_s:
-                self._last_change_s = change.at_s
-                event = self._build_event("ladder", "ladder", (change.before, change.after), change.reason)
-                self._keep(event.model_copy(update={"at_s": round(change.at_s - self._header.started_s, 3)}))
+        # Counted, for the time since the epoch of one and the same step differs a little from look to look.
+        for change in self._list_changes(self._num_changes):
+            self._num_changes += 1
+            event = self._build_event("ladder", "ladder", (change.before, change.after), change.reason)
+            self._keep(event.model_copy(update={"at_s": round(change.at_s - self._header.started_s, 3)}))
 
     def _build_event(self, what: str, subject: str, states: tuple[str, str], reason: str) -> TraceEvent:
         fields = {"what": what, "subject": subject, "before": states[0], "after": states[1], "reason": reason}
@@ -200,10 +202,13 @@ class TrafficTrace:
 
 
 def _encode(kept: _Kept) -> str:
-    if not kept.prompt:
-        return kept.line.model_dump_json(exclude_none=True)
-    document = {**kept.line.model_dump(exclude_none=True), "prompt": json.loads(kept.prompt)}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    if kept.prompt:
+        # What only some readers of JSON take, such as a number of 5,000 digits, must not cost the other lines.
+        with contextlib.suppress(ValueError, RecursionError):
+            document = {**kept.line.model_dump(exclude_none=True), "prompt": json.loads(kept.prompt)}
+            text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+            return text.encode().decode()
+    return kept.line.model_dump_json(exclude_none=True)
 
 
 def _hash(content: bytes) -> str:
