@@ -273,6 +273,7 @@ async def _send(response: web.StreamResponse, document: dict) -> None:
 
 FAULTS = {
     "html": lambda: web.Response(text="<html>a proxy's page</html>", content_type="text/html"),
+    "moved": lambda: web.Response(status=302, headers={"location": "/login"}, text="<html>log in first</html>"),
     "html-502": lambda: web.Response(status=502, text="<html>bad gateway</html>", content_type="text/html"),
     "mute": lambda: web.Response(text="data: [DONE]\n\n", content_type="text/event-stream"),
     "framework": lambda: web.json_response({"detail": "Not Found"}, status=404),

@@ -31,7 +31,7 @@ def run_with(tmp_path, check, **options):
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("fault", ["silent", "broken", "html-502", "reset"])
+@pytest.mark.parametrize("fault", ["silent", "broken", "html-502", "moved", "reset"])
 def test_an_engine_that_tells_its_models_and_does_not_answer_makes_the_gateway_unready(tmp_path, monkeypatch, fault):
     monkeypatch.setattr(answering, "FRESH_S", 0.0)
 

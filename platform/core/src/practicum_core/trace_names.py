@@ -34,7 +34,6 @@ METHOD, PATH, STATUS = "http.request.method", "url.path", "http.response.status_
 REQUEST_ID, KEY = "practicum.request.id", "practicum.key.id"
 RUNG, REASON = "practicum.ladder.rung", "practicum.ladder.reason"
 BEFORE, AFTER = "practicum.ladder.before", "practicum.ladder.after"
-STREAMED = "practicum.request.is_streamed"
 DEGRADED_EVENT, STEP_EVENT, FIRST_TOKEN_EVENT = "practicum.degraded", "practicum.ladder.step", "practicum.first_token"
 QUEUE_SPAN, HOLD_SPAN = "wait for a place at the engines", "wait for a first engine"
 

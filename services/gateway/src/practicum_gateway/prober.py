@@ -19,7 +19,7 @@ from practicum_gateway.upstream import Upstream, UpstreamPool
 _KV_USE = re.compile(rb"^vllm:kv_cache_usage_perc(?:\{[^}]*\})?\s+([0-9.eE+-]+)", re.MULTILINE)
 _UNSUITED = (400, 404, 405, 422)
 """What an engine answers that has no completions, such as one for embeddings: it works, and says no to this."""
-_BAD_REQUEST = 400
+_OK = 200
 
 
 async def ask_first_token(
@@ -58,7 +58,7 @@ async def _ask(session: aiohttp.ClientSession, upstream: Upstream, clock: Clock)
     headers = {"content-type": "application/json", "x-request-id": "practicum-probe"}
     address = f"{upstream.url}/v1/completions"
     async with session.post(address, data=body, headers=headers, allow_redirects=False) as response:
-        if response.status >= _BAD_REQUEST and response.status not in _UNSUITED:
+        if response.status not in (_OK, *_UNSUITED):
             return None
         chunk = await response.content.readany()
         seconds = clock() - started_s

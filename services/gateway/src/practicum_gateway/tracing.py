@@ -45,6 +45,7 @@ _OPERATIONS = {
     "/v1/completions": "text_completion",
     "/v1/embeddings": "embeddings",
 }
+_PORTS = {"https": 443}
 _PARENT = b"traceparent"
 _FLAGS = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-([0-9a-f]{2})")
 _SAMPLED = 1
@@ -97,7 +98,7 @@ class RequestTrace:
             self._names.provider: provider,
             trace_names.MODEL: model,
             trace_names.ADDRESS: address.hostname or "",
-            trace_names.PORT: address.port or 80,
+            trace_names.PORT: address.port or _PORTS.get(address.scheme, 80),
         }
         name = f"{self._operation} {model}".strip()
         span = self._tracer.start_span(name, self._context, kind=SpanKind.CLIENT, attributes=about)
