@@ -117,3 +117,17 @@ def test_a_rung_that_was_passed_is_no_step_of_its_own():
     assert len(join_passed(build_changes(passed), 0.1)) == 4
     found = compare_courses(BASE, replace(BASE, changes=build_changes(passed)), Tolerances())
     assert found.verdict is ReplayVerdict.SAME
+
+
+def test_a_rung_that_was_held_briefly_after_others_was_passed_too():
+    steps = [
+        (0.0, Rung.FULL, Rung.SHORT),
+        (0.9, Rung.SHORT, Rung.EXTRACT),
+        (1.5, Rung.EXTRACT, Rung.FAQ),
+        (9.0, Rung.FAQ, Rung.FULL),
+    ]
+    joined = join_passed(build_changes(steps), 1.0)
+    assert [(one.at_s, one.before, one.after) for one in joined] == [
+        (0.0, Rung.FULL, Rung.FAQ),
+        (9.0, Rung.FAQ, Rung.FULL),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,12 @@ def test_the_threshold_is_that_of_the_chart():
     rules = {one.get("alert"): one for group in document["groups"] for one in group["rules"]}
     bounds = set(re.findall(r"> ([0-9.]+)", rules["PracticumErrorBudgetBurnsFast"]["expr"]))
     assert bounds == {f"{RULES[0].budget * RULES[0].burn_rate:g}"}
+
+
+def test_an_hour_of_traffic_is_judged_in_seconds():
+    requests = [
+        TraceRequest.model_construct(at_s=number / 10, status=200, rung="", total_s=0.1) for number in range(36_000)
+    ]
+    started_s = time.monotonic()
+    assert list_alerts(requests) == []
+    assert time.monotonic() - started_s < 10

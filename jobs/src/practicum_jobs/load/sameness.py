@@ -73,15 +73,17 @@ def join_passed(changes: Sequence[RungChange], passing_s: float) -> list[RungCha
     >>> [(str(one.before), str(one.after)) for one in join_passed(made, 1.0)]
     [('full', 'extract'), ('extract', 'full')]
     """
-    kept: list[RungChange] = []
+    # Each with the time since which its rung was held: that of the last step that was joined into it.
+    kept: list[tuple[RungChange, float]] = []
     for change in changes:
-        if kept and change.at_s - kept[-1].at_s < passing_s:
-            first = kept.pop()
+        if kept and change.at_s - kept[-1][1] < passing_s:
+            first, _ = kept.pop()
             if first.before is not change.after:
-                kept.append(first.model_copy(update={"after": change.after, "reason": change.reason}))
+                joined = first.model_copy(update={"after": change.after, "reason": change.reason})
+                kept.append((joined, change.at_s))
         else:
-            kept.append(change)
-    return kept
+            kept.append((change, change.at_s))
+    return [change for change, _ in kept]
 
 
 def list_rungs(changes: Sequence[RungChange], passing_s: float) -> list[str]:
