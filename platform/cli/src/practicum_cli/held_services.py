@@ -18,6 +18,7 @@ from practicum_runtime.ports import LOOPBACK
 
 _OUTER = TOOLS["service"].steps[-1].name
 """The step of a service that clients ask."""
+_OWN_HOSTS = frozenset({LOOPBACK, "localhost"})
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def find_service(reference: str | None, url: str | None, root: Path) -> HeldServ
         if not is_run_held(run):
             raise ConfigError(f"run {run.root.name} does not run now", "start it again, or name one that runs")
         return _read_service(run)
-    port = urlsplit(url).port if url else None
+    port = _find_own_port(url) if url else None
     for path in sorted(iter_run_dirs(root), key=get_age, reverse=True):
         run = RunLayout(path)
         ports = _read_ports(run)
@@ -59,6 +60,16 @@ def find_service(reference: str | None, url: str | None, root: Path) -> HeldServ
         if is_meant and is_run_held(run):
             return _read_service(run)
     return None
+
+
+def _find_own_port(url: str) -> int | None:
+    """Return the port of an address of this machine; ``None`` for one elsewhere, or that the step will refuse."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    return port if parts.hostname in _OWN_HOSTS else None
 
 
 def _read_service(run: RunLayout) -> HeldService:

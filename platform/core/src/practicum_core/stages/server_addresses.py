@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic_core import PydanticCustomError
 
@@ -18,7 +18,8 @@ def check_server_address(url: str, key_option: str) -> str:
         key_option: Option that names the environment variable of the key.
 
     Raises:
-        PydanticCustomError: It is no address, or holds a user, a password, a query or a fragment, where keys may stand.
+        PydanticCustomError: It is no address, its port is none, or it holds a user, a password, a query or a fragment,
+            where keys may stand.
 
     >>> check_server_address("http://host:8000/v1/", "key_variable"), check_server_address("step:serve", "key_variable")
     ('http://host:8000/v1', 'step:serve')
@@ -28,6 +29,8 @@ def check_server_address(url: str, key_option: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise PydanticCustomError(UNSHOWN, "give an address that starts with http:// or https://")
+    if not _has_sound_port(parts):
+        raise PydanticCustomError(UNSHOWN, "an address whose port is none: give a number from 1 to 65535")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise PydanticCustomError(
             UNSHOWN,
@@ -35,6 +38,18 @@ def check_server_address(url: str, key_option: str) -> str:
             {"option": key_option},
         )
     return url.rstrip("/")
+
+
+def _has_sound_port(parts: SplitResult) -> bool:
+    """Return whether an address names a port that there can be, or names none.
+
+    >>> [_has_sound_port(urlsplit(f"http://host{port}")) for port in ("", ":8000", ":0", ":80000", ":http")]
+    [True, True, False, False, False]
+    """
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def is_own_address(url: str) -> bool:
