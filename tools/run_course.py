@@ -123,10 +123,7 @@ def run_week(week: int, unit: str, course: Course) -> Line:
     else:
         chosen = ["--out", str(options.out)]
         start = [unit, "--variant", str(options.variant), "--profile", options.profile, *chosen]
-        try:
-            subprocess.run([COMMAND, "run", *(["--resume", run.name, *chosen] if run else start)], check=False)
-        except KeyboardInterrupt:
-            was_stopped = True
+        was_stopped = run_command([COMMAND, "run", *(["--resume", run.name, *chosen] if run else start)])
         run = course.find_run(unit)
     course.seconds[unit] = round(course.seconds.get(unit, 0.0) + time.monotonic() - started_s, 1)
     status = read_status(run) if run else {}
@@ -141,6 +138,22 @@ def run_week(week: int, unit: str, course: Course) -> Line:
         "failed_gates": [gate["name"] for gate in gates if not gate["passed"]],
         "seconds": course.seconds[unit],
     }
+
+
+def run_command(words: Sequence[str]) -> bool:
+    """Run a command to its end; return whether Ctrl-C was pressed meanwhile.
+
+    The command gets Ctrl-C too, and takes a while to stop its steps and to take faults back. ``subprocess.run`` would
+    kill it after a quarter of a second.
+    """
+    process = subprocess.Popen(words)
+    was_stopped = False
+    while process.returncode is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            was_stopped = True
+    return was_stopped
 
 
 def read_status(run: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -95,3 +96,22 @@ def test_a_week_that_ended_after_its_course_was_killed_is_not_run_again(course, 
     (tmp_path / "asked").unlink()
     course.main()
     assert "evaluate" not in (tmp_path / "asked").read_text()
+
+
+def test_a_command_may_end_by_itself_after_ctrl_c(course, tmp_path, monkeypatch):
+    class Interrupted(subprocess.Popen):
+        interrupts = 2
+
+        def wait(self, timeout=None):
+            if self.interrupts:
+                self.interrupts -= 1
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    slow = tmp_path / "slow"
+    slow.write_text('#!/bin/sh\nsleep 0.5\ntouch "$0.ended"\n')
+    slow.chmod(0o755)
+    assert not course.run_command(["true"])
+    monkeypatch.setattr(course.subprocess, "Popen", Interrupted)
+    assert course.run_command([str(slow)])
+    assert (tmp_path / "slow.ended").exists()
