@@ -14,7 +14,6 @@ import argparse
 import os
 import posixpath
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -206,7 +205,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder.resolve()
-    shutil.rmtree(folder, ignore_errors=True)
     for language in LANGUAGES:
         build_site(language, folder / language.code)
     links = "".join(f'<p><a href="{one.code}/index.html" lang="{one.code}">{one.name}</a></p>' for one in LANGUAGES)
