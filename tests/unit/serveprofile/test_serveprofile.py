@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import pytest
 from pydantic import ValidationError
 
@@ -10,6 +14,7 @@ from practicum_core.stages.serve import ServeConfig
 from practicum_core.stages.serveprofile import LEVERS, ServeProfileConfig
 from practicum_jobs.adapters.engine_server import ServerSettings
 from practicum_jobs.adapters.vllm_server import build_options
+from practicum_jobs.serveprofile.server import RunningServer, ServerFailedError
 from practicum_jobs.serveprofile.traffic import compare_answers, plan_burst, summarize_burst, write_burst
 
 
@@ -67,3 +72,11 @@ def test_a_burst_counts_until_its_last_answer_and_without_its_failures():
 
 def test_answers_are_compared_one_by_one():
     assert compare_answers(["a", "b", "c", "d"], ["a", "x", "c", "d"]) == 0.25
+
+
+def test_a_server_that_ended_during_a_burst_is_a_failed_server():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    watched = SimpleNamespace(pid=ended.pid, find_problem=lambda: "its process ended with -9")
+    with pytest.raises(ServerFailedError, match="-9"):
+        RunningServer("http://127.0.0.1:1", watched).measure_memory()

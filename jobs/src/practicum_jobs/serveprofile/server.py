@@ -105,10 +105,18 @@ class RunningServer:
             return False
 
     def measure_memory(self) -> int:
-        """Return the bytes that its processes hold; what several of them share counts once among them."""
-        process = psutil.Process(self.watched.pid)
+        """Return the bytes that its processes hold; what several of them share counts once among them.
+
+        Raises:
+            ServerFailedError: It ended.
+        """
+        try:
+            process = psutil.Process(self.watched.pid)
+            family = (process, *process.children(recursive=True))
+        except psutil.NoSuchProcess as error:
+            raise ServerFailedError(self.watched.find_problem() or "it ended by itself") from error
         total = 0
-        for one in (process, *process.children(recursive=True)):
+        for one in family:
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 total += int(one.memory_full_info().pss)
         return total
