@@ -70,6 +70,7 @@ async def _read_page(session: aiohttp.ClientSession, url: str) -> dict[str, Any]
         async with session.get(address) as answer:
             if answer.status == _ABSENT:
                 raise ConfigError(f"{address}: the gateway has no ladder", "set gateway.ladder=true")
+            answer.raise_for_status()
             page: dict[str, Any] = json.loads(await answer.read())
             return page
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -137,11 +137,11 @@ class Asker:
                 if not answer.ok:
                     return Reply(0.0, seconds, is_answered=False, text=str(page.get("error", page)))
                 rung = answer.headers.get(_HEADER, Rung.FULL)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                text = str(page["choices"][0]["message"].get("content") or "")
+                usage = page.get("usage") or {}
+        except (aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError, AttributeError) as error:
             seconds = time.monotonic() - started_s
             return Reply(0.0, seconds, is_answered=False, text=str(error) or type(error).__name__)
-        text = str(page["choices"][0]["message"].get("content") or "")
-        usage = page.get("usage") or {}
         points = grade(score_row(row, text, self._config.scorer))
         return Reply(
             points,
