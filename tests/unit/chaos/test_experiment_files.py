@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from practicum_core.errors import ConfigError
 from practicum_core.stages.chaos import ChaosConfig
 from practicum_jobs.chaos.files import list_builtin, read_experiment
-from practicum_jobs.chaos.probes import is_within
+from practicum_jobs.chaos.probes import is_within, measure_full_answers
 
 OWN = """
 title: The engine pauses for a moment
@@ -48,6 +50,10 @@ def test_a_students_own_experiment_has_ten_lines(tmp_path):
         ("func: get_rung", "func: rung", "unknown probe 'rung'"),
         ("title: The engine", "titel: The engine", "title"),
         ("after: 3", "after: -3", "after"),
+        ("{step: serve}", "{steps: serve}", "action hang: .*steps"),
+        ("{func: get_rung}", "{func: get_rung, arguments: {number: 1}}", "probe get_rung: .*number"),
+        ("tolerance: full", "tolerance: {type: range}", "probe get_rung: tolerance"),
+        ("tolerance: full", "tolerance: {type: range, range: [a, b]}", "probe get_rung"),
         ("method:", "method: []\nother:", "method"),
         ("type: probe, ", "", "probes"),
         ("{func: hang,", "{module: os, func: hang,", "module"),
@@ -75,3 +81,9 @@ def test_faults_are_for_the_own_service():
 def test_a_tolerance_that_says_nothing_is_refused(tolerance):
     with pytest.raises(ConfigError, match="tolerance"):
         is_within(1.0, tolerance)
+
+
+@pytest.mark.parametrize("number", [0, "three"])
+def test_a_number_of_requests_that_is_none_is_refused(number):
+    with pytest.raises(ConfigError, match="num_requests"):
+        asyncio.run(measure_full_answers(None, number))

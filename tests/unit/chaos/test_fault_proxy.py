@@ -212,3 +212,22 @@ def test_an_engine_that_is_gone_ends_the_connection():
             await runner.cleanup()
 
     asyncio.run(run())
+
+
+def test_a_port_that_another_process_took_meanwhile_is_opened_again_after_it():
+    async def run():
+        async with build_stand() as (_, url, session):
+            assert await set_fault(session, url, kind="refused", for_s=0.5) == 200
+            await asyncio.sleep(0.35)
+            other = await asyncio.start_server(lambda *_: None, "127.0.0.1", int(url.rpartition(":")[2]))
+            await asyncio.sleep(0.5)
+            other.close()
+            deadline_s = time.monotonic() + 10
+            while time.monotonic() < deadline_s:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(f"{url}/healthz") as answer:
+                        return answer.status
+                await asyncio.sleep(0.05)
+        return None
+
+    assert asyncio.run(run()) == 200

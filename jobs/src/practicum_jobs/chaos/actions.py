@@ -108,16 +108,22 @@ async def hang(world: World, step: str = "", port: int = 0) -> Undo:
     process = world.find_target(step) if step else world.find_listener(port)
     family = [process, *process.children(recursive=True)]
     stopped = [(one.pid, one.create_time()) for one in family]
-    for one in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.suspend()
 
     async def resume() -> None:
         for pid, created_s in stopped:
             member = find_process(pid, created_s)
-            if member is not None:
-                member.resume()
+            # One that ends in between must not leave the others stopped.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if member is not None:
+                    member.resume()
 
+    try:
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.suspend()
+    except psutil.Error:
+        await resume()
+        raise
     numbers = " ".join(str(pid) for pid, _ in stopped)
     return Undo(f"{step or f'the process at port {port}'} is stopped", f"kill -CONT {numbers}", resume)
 
@@ -139,8 +145,9 @@ async def fill_disk(world: World, step: str) -> Undo:
     async def lift() -> None:
         for pid, created_s, limits in old:
             member = find_process(pid, created_s)
-            if member is not None:
-                member.rlimit(psutil.RLIMIT_FSIZE, limits)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if member is not None:
+                    member.rlimit(psutil.RLIMIT_FSIZE, limits)
 
     commands = "; ".join(f"prlimit --pid {pid} --fsize={_name_limit(limits[0])}:" for pid, _, limits in old)
     return Undo(f"{step} cannot write to files", commands, lift)
@@ -191,7 +198,13 @@ async def break_answers(world: World, **fault: Any) -> Undo:  # noqa: ANN401 - t
         raise ConfigError(
             f"break_answers: {'; '.join(list_problems(error, Fault, noun='argument'))}", "correct the arguments"
         ) from error
-    await world.set_fault(wanted)
+    try:
+        await world.set_fault(wanted)
+    except PlatformError:
+        # The proxy may have the fault all the same, where only its answer was lost.
+        with contextlib.suppress(PlatformError):
+            await world.set_fault(None)
+        raise
 
     async def clear() -> None:
         # A proxy that refuses connections refuses this one too, until the fault ends by itself.

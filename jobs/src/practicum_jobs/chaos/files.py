@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.problems import list_problems
 from practicum_core.stages.experiments import Activity, Experiment, Hypothesis, Provider
 from practicum_jobs.chaos.actions import ACTIONS
-from practicum_jobs.chaos.probes import PROBES
+from practicum_jobs.chaos.probes import PROBES, is_within
 
 _FOLDER = Path(__file__).with_name("experiments")
 _RUNG = Activity(type="probe", name="the best rung answers", tolerance="full", provider=Provider(func="get_rung"))
@@ -56,10 +57,19 @@ def read_experiment(name: str) -> Experiment:
     except ValidationError as error:
         problems = list_problems(error, Experiment, noun="field")
         raise ConfigError(f"experiment {name}: {'; '.join(problems)}", "correct the named fields") from error
+    check_activities(name, experiment)
+    return experiment
+
+
+def check_activities(name: str, experiment: Experiment) -> None:
+    """Check the functions of an experiment, their arguments and the tolerances, before anything is done.
+
+    Raises:
+        ConfigError: Some do not fit; all problems at once.
+    """
     problems = [problem for one in _list_activities(experiment) if (problem := _find_problem(one))]
     if problems:
         raise ConfigError(f"experiment {name}: {'; '.join(problems)}", "correct the named functions")
-    return experiment
 
 
 def _list_activities(experiment: Experiment) -> list[Activity]:
@@ -73,4 +83,12 @@ def _find_problem(activity: Activity) -> str:
     name = activity.provider.func
     if name not in table:
         return f"unknown {activity.type} '{name}'{suggest_similar(name, table)}; there are {', '.join(sorted(table))}"
+    try:
+        inspect.signature(table[name]).bind(None, **activity.provider.arguments)
+        if activity.type == "probe":
+            is_within(0.0, activity.tolerance)
+    except TypeError as error:
+        return f"{activity.type} {name}: {error}"
+    except ConfigError as error:
+        return f"{activity.type} {name}: {error.detail}"
     return ""

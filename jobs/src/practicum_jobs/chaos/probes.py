@@ -22,7 +22,15 @@ async def get_rung(world: World) -> str:
 
 
 async def measure_full_answers(world: World, num_requests: int = 3) -> float:
-    """Return the share of so many requests that the model answers as it is asked."""
+    """Return the share of so many requests that the model answers as it is asked.
+
+    Raises:
+        ConfigError: The number is none of requests.
+    """
+    if not isinstance(num_requests, int) or num_requests < 1:
+        raise ConfigError(
+            f"measure_full_answers: num_requests is {num_requests!r}", "give a whole number of at least 1"
+        )
     answered = [await world.ask_in_full() for _ in range(num_requests)]
     return sum(answered) / len(answered)
 

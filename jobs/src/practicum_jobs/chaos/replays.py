@@ -16,6 +16,7 @@ from practicum_core.stages.chaos import ChaosConfig
 from practicum_core.stages.experiments import Experiment
 from practicum_core.stages.replays import ReplayComparison, ReplayVerdict, Tolerances
 from practicum_core.traffic import RECORDING, Recording
+from practicum_jobs.chaos.files import check_activities
 from practicum_jobs.chaos.recorder import RecordedTraffic
 from practicum_jobs.chaos.traffic import Traffic
 from practicum_jobs.context import StageContext
@@ -66,6 +67,7 @@ def read_recorded(config: ChaosConfig, ctx: StageContext) -> Recorded | None:
 
     Raises:
         DataError: The recording cannot be read, or its experiment does not fit this version.
+        ConfigError: Its experiment names functions that this version has not.
     """
     if config.recording is None:
         return None
@@ -77,6 +79,7 @@ def read_recorded(config: ChaosConfig, ctx: StageContext) -> Recorded | None:
         experiment = Experiment.model_validate(recording.experiment)
     except ValidationError as error:
         raise DataError(f"{folder}: its experiment is not one of this version", "record it again") from error
+    check_activities(str(folder), experiment)
     requests = list_replayable(trace.requests)
     step, prompts = build_replay(requests, config.max_tokens)
     course = Course.of_recording(recording, requests)

@@ -58,5 +58,17 @@ async def _refuse_on_demand(
                 handler.transport.abort()
         while proxy.fault.kind is FaultKind.REFUSED:  # noqa: ASYNC110 - the fault ends by the clock
             await asyncio.sleep(_POLL_S)
+        site = await _open_again(runner, where)
+
+
+async def _open_again(runner: web.AppRunner, where: tuple[str, int]) -> web.TCPSite:
+    """Open the port, as soon as no other process has it that took it meanwhile."""
+    while True:
         site = web.TCPSite(runner, *where, reuse_address=True)
-        await site.start()
+        try:
+            await site.start()
+        except OSError:
+            await site.stop()
+            await asyncio.sleep(_POLL_S)
+        else:
+            return site
