@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from practicum_core.stages.training import TrainingConfig
@@ -39,8 +40,11 @@ def find_peak_flops(gpus: Sequence[str]) -> float | None:
 
     >>> find_peak_flops(["NVIDIA H100 PCIe, 81559 MiB"]), find_peak_flops([])
     (756000000000000.0, None)
+    >>> find_peak_flops(["NVIDIA L4, 23034 MiB"]), find_peak_flops(["NVIDIA L40, 46068 MiB"])
+    (121000000000000.0, None)
     """
-    return next((peak for name, peak in PEAK_FLOPS.items() if gpus and name in gpus[0]), None)
+    # Whole words: an A10G or an L40 is another GPU than an A10 or an L4.
+    return next((peak for name, peak in PEAK_FLOPS.items() if gpus and re.search(rf"\b{name}\b", gpus[0])), None)
 
 
 def estimate_mfu(
