@@ -244,7 +244,10 @@ async def soak(options: argparse.Namespace, client: Client, proxy: str, engine: 
     await client.send(options.rate, ends_s)
     for task in helpers:
         task.cancel()
-    await asyncio.gather(*helpers, return_exceptions=True)
+    for ended in await asyncio.gather(*helpers, return_exceptions=True):
+        # A fault that could not be made would leave a soak without any, and that passes.
+        if isinstance(ended, Exception):
+            raise ended
     return samples, (idle, await idle_down(processes))
 
 
