@@ -31,7 +31,6 @@ TABLE = {
     "unknown week": (["run", "week-3x"], 2, "did you mean 'week-03'"),
     "unknown unit": (["run", "sfft"], 2, "did you mean 'sft'"),
     "week of another variant": (["run", "week-10", "--variant", "8"], 2, "unknown unit 'week-10'"),
-    "a later version's week": (["run", "week-09", "--variant", "12"], 2, "StageNotImplemented"),
     "unknown step": (["run", "week-01", "--set", "evaluat.limit=3"], 2, "did you mean 'evaluate'"),
     "unknown option of a step": (["run", "week-01", "--set", "evaluate.limt=3"], 2, "did you mean 'limit'"),
     "bad value of an option": (["run", "week-01", "--set", "evaluate.limit=0"], 2, "evaluate.limit"),
