@@ -155,7 +155,8 @@ def test_a_step_of_the_ladder_is_told_once_however_the_clocks_drift(tmp_path, ow
         async with build_stand(tmp_path, ladder=True, knowledge="builtin:tickets", traffic=True) as stand:
             stand.gateway.degradation.history._clock = lambda: time.monotonic() - next(drifts) / 100
             stand.gateway.degradation.ladder.pin(Rung.EXTRACT)
-            await stand.client().chat.completions.create(model="fake", messages=MESSAGES, max_tokens=1)
+            question = [{"role": "user", "content": "How long does a refund take?"}]
+            await stand.client().chat.completions.create(model="fake", messages=question, max_tokens=1)
             await asyncio.sleep(0.5)
 
     asyncio.run(run())

@@ -14,7 +14,7 @@ RUN = Path(__file__).parents[3] / ".ci" / "run"
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/etc/debian_version").exists(), reason="needs root on Debian")
 @pytest.mark.parametrize(
     ("has_go", "given", "required"),
-    [(True, {}, "browser,redis,cluster"), (False, {}, "browser,redis"), (True, {"": ""}, "")],
+    [(True, {}, "browser,redis,prometheus,cluster"), (False, {}, "browser,redis,prometheus"), (True, {"": ""}, "")],
 )
 def test_browser_and_cluster_are_required_where_they_can_run(tmp_path, has_go, given, required):
     # In place of the whole `make lint test`: what that would be told.
