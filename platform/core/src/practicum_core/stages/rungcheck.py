@@ -62,6 +62,7 @@ METRICS = {
     "num_rungs": key_figure("Rungs measured", "测量的降级层数", "count"),
     "num_worse_rungs": key_figure("Rungs that are worse than the one below", "劣于下一级的降级层数", "count"),
     "num_rows": figure("Rows asked at each rung", "每级提问的样本数", "count"),
+    "quality_full": key_figure("Quality of the full answer", "完整回答的质量", "share"),
     "quality_{rest}": figure("Quality of the rung {rest}", "降级层 {rest} 的质量", "share"),
     "tokens_{rest}": figure("Tokens of a request at the rung {rest}", "降级层 {rest} 每次请求的词元数", "count"),
     "e2e_{rest}_s": figure("Median time of an answer at the rung {rest}", "降级层 {rest} 的回答时间中位数", "seconds"),
