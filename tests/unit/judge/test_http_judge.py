@@ -34,7 +34,7 @@ def test_a_judge_that_times_out_is_named_and_nothing_finished_is_lost(stand):
     with JudgeServer(good) as server:
         server.behaviour = lambda question, number: good(question, number) if number < 50 else Reply(pause_s=5)
         with pytest.raises(PlatformError, match=r"no answer to 5 questions in a row") as raised:
-            stand.ask(server, timeout_s=2, concurrency=5)
+            stand.ask(server, timeout_s=5, concurrency=5)
         assert raised.value.exit_code == 75
         assert "finished judgements are kept" in raised.value.fix
         server.behaviour = good
