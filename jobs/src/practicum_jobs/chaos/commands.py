@@ -27,8 +27,8 @@ def build_command(unit: str, experiment: str, config: ChaosConfig) -> str:
         experiment: Name or path.
         config: As it ran.
 
-    >>> build_command("availability", "kill", ChaosConfig())
-    "practicum run availability --set 'chaos.experiments=[\"kill\"]'"
+    >>> print(build_command("availability", "kill", ChaosConfig()))
+    practicum run availability --set 'chaos.experiments=["kill"]'
     >>> own = ChaosConfig(url="http://127.0.0.1:8080", proxy_url="", split=None, own_key=False, rate=4)
     >>> build_command("chaos-test", "hang", own)
     'practicum chaos hang http://127.0.0.1:8080 --rate 4.0'
