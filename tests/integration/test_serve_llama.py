@@ -75,7 +75,8 @@ def test_a_gguf_file_is_answered_by_llama_cpp(command, tmp_path):
     command.send_signal(signal.SIGINT)
     assert command.wait(60) == 0
     record = json.loads((find_run(tmp_path) / "stages/serve/record.json").read_text())
-    assert (record["engine"], record["max_model_tokens"], record["num_requests"]) == ("llama_cpp", 1024, 3)
+    assert (record["engine"], record["max_model_tokens"]) == ("llama_cpp", 1024)
+    assert record["num_requests"] >= 4  # two of the client, one each for the engine and the gateway to be ready
     assert record["completion_tokens"] >= 16
 
 
