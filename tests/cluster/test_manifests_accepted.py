@@ -19,7 +19,7 @@ HOME, SYSTEM = "dry-run", "practicum-system"
 MANIFESTS = sorted(path for path in ROOT.glob("manifests/**/*.yaml") if path.name != "kustomization.yaml")
 EXAMPLES = sorted(path for path in ROOT.glob("charts/practicum/examples/*.yaml") if ".values." not in path.name)
 # Prometheus Operator's, whose definition is not on this machine, and KServe's, which test_serving.py applies.
-FOREIGN = {"ServiceMonitor", "ClusterServingRuntime"}
+FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ClusterServingRuntime"}
 
 
 @pytest.fixture(scope="module")

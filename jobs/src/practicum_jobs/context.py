@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,16 +50,17 @@ class StageContext:
         self.experiments = experiments or run_dir.absolute().parent.parent
         self.started_at = utc_now()
         self._started_s = time.monotonic()
-        self._stop = threading.Event()
+        # No threading.Event: a second signal inside of its set() waits for ever for the lock that the first one holds.
+        self._is_stop_requested = False
 
     def request_stop(self) -> None:
         """Ask the stage to stop at its next checkpoint. Called by the signal handler."""
-        self._stop.set()
+        self._is_stop_requested = True
 
     @property
     def is_stop_requested(self) -> bool:
         """Whether the stage should write a checkpoint and raise :class:`~practicum_core.errors.Stopped`."""
-        return self._stop.is_set()
+        return self._is_stop_requested
 
     def raise_if_stopped(self) -> None:
         """Raise ``Stopped`` when a stop was requested; for stages that need no checkpoint."""
