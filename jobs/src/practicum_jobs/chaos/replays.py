@@ -95,10 +95,24 @@ def find_recording(folder: Path, name: str) -> Path | None:
     return next((one for one in found if one.name == name), found[0] if found else None)
 
 
+_OF_STEPS = frozenset({"schedule", "arrivals", "fault_window", "steps", "step_times", "lost"})
+"""Findings without which the ladder cannot be said to have taken the same steps."""
+
+
 def count_replays(replays: Sequence[ReplayComparison], num_wanted: int) -> Mapping[str, int]:
-    """Count what the replays came to; one that was not made is not the same."""
+    """Count what the replays came to; one that was not made is not the same, and took no steps.
+
+    Where few requests fail, whether a breaker opens is decided by a single one of them: it may differ where the
+    ladder's steps do not.
+    """
     num_same = sum(one.verdict is ReplayVerdict.SAME for one in replays)
-    return {"num_replays": num_wanted, "num_same_replays": num_same, "num_unlike_replays": num_wanted - num_same}
+    num_alike = sum(all(each.is_met for each in one.findings if each.name in _OF_STEPS) for one in replays)
+    return {
+        "num_replays": num_wanted,
+        "num_same_replays": num_same,
+        "num_unlike_replays": num_wanted - num_same,
+        "num_other_steps": num_wanted - num_alike,
+    }
 
 
 def list_replay_failures(replays: Sequence[ReplayComparison]) -> list[Failure]:

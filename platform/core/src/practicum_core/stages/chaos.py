@@ -110,6 +110,7 @@ METRICS = {
     "num_lost": key_figure("Requests lost", "丢失的请求", "count"),
     "num_replays": figure("Replays of a recording", "重放次数", "count"),
     "num_unlike_replays": figure("Replays that were not the same", "与录制不一致的重放次数", "count"),
+    "num_other_steps": figure("Replays with other steps of the ladder", "降级步骤与录制不同的重放次数", "count"),
     "num_same_replays": key_figure("Replays that were the same", "与录制一致的重放次数", "count"),
     "down_s": figure("From a fault to the first step down, longest", "从故障到首次降级的最长时间", "seconds"),
     "back_s": figure("From the end of a fault to the best rung, longest", "从故障结束到完全恢复的最长时间", "seconds"),

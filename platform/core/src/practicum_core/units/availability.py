@@ -126,13 +126,13 @@ AVAILABILITY_GATES = (
 _GATES = (
     *AVAILABILITY_GATES,
     build_gate(
-        "replays_same",
+        "same_steps",
         "replay",
-        "num_unlike_replays",
+        "num_other_steps",
         Comparison.EQUAL,
         0,
-        "The same traffic with the same fault gave the same steps, alerts and outcomes in every replay",
-        "每次重放同样的流量与故障，降级步骤、告警与结果均一致",
+        "The same traffic with the same fault took the ladder over the same steps at the same times in every replay",
+        "每次重放同样的流量与故障，降级阶梯在相同时间经过相同的步骤",
     ),
     build_gate(
         "described",
