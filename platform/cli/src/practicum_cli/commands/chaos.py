@@ -7,18 +7,13 @@ from typing import Any
 
 import click
 
-from practicum_cli.commands.options import experiments_option
-from practicum_cli.commands.single_run import execute_unit, tell_fault
-from practicum_cli.conclusion import describe_end
+from practicum_cli.commands.options import experiments_option, owner_option, read_server_options, server_options
+from practicum_cli.commands.single_run import execute_unit, tell_result
 from practicum_cli.experiment_table import describe_experiments
 from practicum_cli.held_services import HeldService, find_service
 from practicum_cli.request import RunRequest
-from practicum_cli.session import describe_outcome
-from practicum_cli.streams import tell, tell_json
 from practicum_core.curriculum import TOOLS
 from practicum_core.errors import ConfigError
-from practicum_core.json_files import read_json_or_empty
-from practicum_core.layout import RunLayout
 
 _UNIT = "chaos-test"
 
@@ -28,14 +23,8 @@ _UNIT = "chaos-test"
 @click.argument("url", metavar="[URL]", required=False)
 @click.option("--run", "reference", metavar="RUN", help="Run whose servers are broken; the one behind URL without it.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests per second beside the fault.")
-@click.option(
-    "--model", "served_model", metavar="NAME", help="Name of the model there; the first one listed without it."
-)
-@click.option("--key-variable", metavar="NAME", help="Environment variable that holds the server's key.")
-@click.option("--key-file", metavar="FILE", help="File that holds the server's key.")
-@click.option(
-    "--i-own-this-server", is_flag=True, help="Allow a server that is neither on this machine nor in the own cluster."
-)
+@server_options
+@owner_option
 @click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="An option of a step; repeatable.")
 @experiments_option
 @click.option("--json", "as_json", is_flag=True, help="Print the final status and the result as JSON.")
@@ -62,14 +51,7 @@ def chaos(
     step = TOOLS[_UNIT].steps[0].name
     options = {f"{step}.{name}": value for name, value in _build_options(file, url, service, given).items()}
     outcome = execute_unit(_UNIT, RunRequest(overrides=overrides, extra_set=options), experiments)
-    record = read_json_or_empty(RunLayout(outcome.path).stage(step).record)
-    if as_json:
-        tell_json({**describe_outcome(outcome), "result": record or None})
-    else:
-        if record:
-            tell(describe_experiments(record))
-        tell(describe_end([outcome]))
-    return tell_fault(outcome)
+    return tell_result(outcome, step, describe_experiments, as_json=as_json)
 
 
 def _build_options(file: str, url: str | None, service: HeldService | None, given: dict[str, Any]) -> dict[str, Any]:
@@ -85,10 +67,7 @@ def _build_options(file: str, url: str | None, service: HeldService | None, give
         "experiments": [str(Path(file).absolute()) if Path(file).is_file() else file],
         "url": address,
         "rate": given["rate"],
-        "served_model": given["served_model"],
-        "key_variable": given["key_variable"],
-        "key_file": str(Path(given["key_file"]).absolute()) if given["key_file"] else None,
-        "i_own_this_server": given["i_own_this_server"] or None,
+        **read_server_options(given),
     }
     if service is not None:
         named |= {"service_run": str(service.run.root), "proxy_url": service.proxy_url, "own_key": not has_key}

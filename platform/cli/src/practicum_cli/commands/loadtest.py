@@ -7,16 +7,12 @@ from typing import Any
 
 import click
 
-from practicum_cli.commands.options import experiments_option
-from practicum_cli.commands.single_run import execute_unit, tell_fault
-from practicum_cli.conclusion import describe_end
+from practicum_cli.commands.options import experiments_option, owner_option, read_server_options, server_options
+from practicum_cli.commands.single_run import execute_unit, tell_result
 from practicum_cli.load_table import describe_load
 from practicum_cli.request import RunRequest
-from practicum_cli.session import describe_outcome
-from practicum_cli.streams import tell, tell_json
 from practicum_core.curriculum import TOOLS
 from practicum_core.errors import ConfigError
-from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
 
 _UNIT = "load-test"
@@ -35,15 +31,9 @@ _UNIT = "load-test"
 @click.option("--slo-ttft", type=click.FloatRange(min=0, min_open=True), help="SLO: seconds to the first token.")
 @click.option("--slo-tpot", type=click.FloatRange(min=0, min_open=True), help="SLO: seconds per further token.")
 @click.option("--slo-e2e", type=click.FloatRange(min=0, min_open=True), help="SLO: seconds to the end of an answer.")
-@click.option(
-    "--model", "served_model", metavar="NAME", help="Name of the model there; the first one listed without it."
-)
-@click.option("--key-variable", metavar="NAME", help="Environment variable that holds the server's key.")
-@click.option("--key-file", metavar="FILE", help="File that holds the server's key.")
+@server_options
 @click.option("--engine-url", metavar="URL", help="Engine behind a gateway at URL, whose metrics are read too.")
-@click.option(
-    "--i-own-this-server", is_flag=True, help="Allow a server that is neither on this machine nor in the own cluster."
-)
+@owner_option
 @click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="An option of the step; repeatable.")
 @experiments_option
 @click.option("--json", "as_json", is_flag=True, help="Print the final status and the result as JSON.")
@@ -58,14 +48,7 @@ def loadtest(*, url: str, overrides: tuple[str, ...], experiments: Path, as_json
     step = TOOLS[_UNIT].steps[-1].name
     options = {f"{step}.{name}": value for name, value in _build_options(url, given).items()}
     outcome = execute_unit(_UNIT, RunRequest(overrides=overrides, extra_set=options), experiments)
-    record = read_json_or_empty(RunLayout(outcome.path).stage(step).record)
-    if as_json:
-        tell_json({**describe_outcome(outcome), "result": record or None})
-    else:
-        if record:
-            tell(describe_load(record))
-        tell(describe_end([outcome]))
-    return tell_fault(outcome)
+    return tell_result(outcome, step, describe_load, as_json=as_json)
 
 
 def _build_options(url: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -81,11 +64,8 @@ def _build_options(url: str, given: dict[str, Any]) -> dict[str, Any]:
         "slo_ttft_s": given["slo_ttft"],
         "slo_tpot_s": given["slo_tpot"],
         "slo_e2e_s": given["slo_e2e"],
-        "served_model": given["served_model"],
-        "key_variable": given["key_variable"],
-        "key_file": str(Path(given["key_file"]).absolute()) if given["key_file"] else None,
         "engine_url": given["engine_url"],
-        "i_own_this_server": given["i_own_this_server"] or None,
+        **read_server_options(given),
     }
     if given["trace"] and given["load"]:
         raise click.UsageError("--load and --trace: give one of them")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,17 @@ experiments_option = click.option(
     help="Folder of all runs.",
 )
 
+owner_option = click.option(
+    "--i-own-this-server", is_flag=True, help="Allow a server that is neither on this machine nor in the own cluster."
+)
+_SERVER_OPTIONS = (
+    click.option(
+        "--model", "served_model", metavar="NAME", help="Name of the model there; the first one listed without it."
+    ),
+    click.option("--key-variable", metavar="NAME", help="Environment variable that holds the server's key."),
+    click.option("--key-file", metavar="FILE", help="File that holds the server's key."),
+)
+
 _namespace_option = click.option(
     "-n", "--namespace", metavar="NAME", help="Namespace on the cluster; the kubeconfig's without it."
 )
@@ -31,6 +42,27 @@ _context_option = click.option("--context", metavar="NAME", help="Context of the
 _cluster_option = click.option(
     "--cluster", "is_cluster", is_flag=True, help="Week jobs of a cluster, not runs of this machine; -n implies it."
 )
+
+
+def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the model and the key of a server of the user's own."""
+    for option in reversed(_SERVER_OPTIONS):
+        command = option(command)
+    return command
+
+
+def read_server_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, as a step that asks a server names them, what :func:`server_options` and :data:`owner_option` took.
+
+    Args:
+        given: The command's options; ``None`` for those that were not given.
+    """
+    return {
+        "served_model": given["served_model"],
+        "key_variable": given["key_variable"],
+        "key_file": str(Path(given["key_file"]).absolute()) if given["key_file"] else None,
+        "i_own_this_server": given["i_own_this_server"] or None,
+    }
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:

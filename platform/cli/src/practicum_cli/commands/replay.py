@@ -7,17 +7,12 @@ from typing import Any
 
 import click
 
-from practicum_cli.commands.options import experiments_option
-from practicum_cli.commands.single_run import execute_unit, tell_fault
-from practicum_cli.conclusion import describe_end
+from practicum_cli.commands.options import experiments_option, owner_option, read_server_options, server_options
+from practicum_cli.commands.single_run import execute_unit, tell_result
 from practicum_cli.replay_table import describe_replay
 from practicum_cli.request import RunRequest
-from practicum_cli.session import describe_outcome
-from practicum_cli.streams import tell, tell_json
 from practicum_core.curriculum import TOOLS
 from practicum_core.errors import ConfigError
-from practicum_core.json_files import read_json_or_empty
-from practicum_core.layout import RunLayout
 from practicum_core.traffic import TRAFFIC
 
 _UNIT = "replay"
@@ -26,14 +21,8 @@ _UNIT = "replay"
 @click.command()
 @click.argument("trace", metavar="TRACE")
 @click.argument("url", metavar="URL")
-@click.option(
-    "--model", "served_model", metavar="NAME", help="Name of the model there; the first one listed without it."
-)
-@click.option("--key-variable", metavar="NAME", help="Environment variable that holds the server's key.")
-@click.option("--key-file", metavar="FILE", help="File that holds the server's key.")
-@click.option(
-    "--i-own-this-server", is_flag=True, help="Allow a server that is neither on this machine nor in the own cluster."
-)
+@server_options
+@owner_option
 @click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="An option of the step; repeatable.")
 @experiments_option
 @click.option("--json", "as_json", is_flag=True, help="Print the final status and the result as JSON.")
@@ -59,21 +48,11 @@ def replay(
     named = {
         "url": url,
         "replay": f"file://{find_trace(Path(trace)).absolute()}",
-        "served_model": given["served_model"],
-        "key_variable": given["key_variable"],
-        "key_file": str(Path(given["key_file"]).absolute()) if given["key_file"] else None,
-        "i_own_this_server": given["i_own_this_server"] or None,
+        **read_server_options(given),
     }
     options = {f"{step}.{name}": value for name, value in named.items() if value is not None}
     outcome = execute_unit(_UNIT, RunRequest(overrides=overrides, extra_set=options), experiments)
-    record = read_json_or_empty(RunLayout(outcome.path).stage(step).record)
-    if as_json:
-        tell_json({**describe_outcome(outcome), "result": record or None})
-    else:
-        if record:
-            tell(describe_replay(record))
-        tell(describe_end([outcome]))
-    return tell_fault(outcome)
+    return tell_result(outcome, step, describe_replay, as_json=as_json)
 
 
 def find_trace(path: Path) -> Path:
