@@ -23,6 +23,7 @@ from practicum_core.stages.loadtest import (
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["https://api.example.com/v1"], "loadtest: https://api.example.com/v1 is neither on this machine"),
         (["https://api.example.com/v1"], "--i-own-this-server"),
         (["http://127.0.0.1.example.com:80"], "--i-own-this-server"),
         (["http://127.0.0.1:1", "--engine-url", "http://203.0.113.9"], "--i-own-this-server"),
@@ -98,6 +99,21 @@ def test_a_refused_rate_shows_no_latency():
     assert text.splitlines()[1].split() == ["2", "2.00", "19", "1", *["-"] * 8, "refused"]
     assert "refused at 2/s: the client sent requests 900 ms late" in text
     assert "the client was the limit" in text
+
+
+def test_one_wrong_option_of_a_server_is_one_problem(workplace, command):
+    code, _, err = command("run", "week-07", "--set", "serve.max_num_seqs=0")
+    assert code == 2
+    assert err.startswith(
+        "error: ConfigInvalid: serve.max_num_seqs: input should be greater than or equal to 1, got 0\n"
+    )
+
+
+def test_a_mapping_becomes_texts_as_in_a_week_job():
+    [weekjob] = build_weekjobs(("week-07",), RunRequest(overrides=("serve.adapters={student-01: latest:sft/adapter}",)))
+    assert weekjob.spec.set == {"serve.adapters": ["student-01=latest:sft/adapter"]}
+    [serve] = [step.config for step in resolve_steps(weekjob) if step.name == "serve"]
+    assert serve.adapters == {"student-01": "latest:sft/adapter"}
 
 
 def test_rates_are_given_as_numbers():

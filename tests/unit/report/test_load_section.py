@@ -222,3 +222,9 @@ def test_a_test_in_which_no_rate_held_has_no_figures_up_to_the_knee() -> None:
     assert not names & {"knee_rate", "num_failed_to_knee", "knee_tokens_per_s"}
     [failure] = build_failures(Outcome(levels, CHECK, None, judge(QUEUED), OBJECTIVE, 1.0))
     assert failure.kind == "slo_never_met"
+    assert failure.text.endswith("; lower the rates or relax it")
+    late = LoadSample(
+        id="0-0", load=levels[0].load, rate=levels[0].rate, scheduled_s=0, sent_s=0, first_token_s=9, ended_s=9
+    )
+    [failure] = build_failures(Outcome(levels, CHECK, None, judge(QUEUED), Objective(ttft_s=2), 1.0, [late]))
+    assert failure.text.endswith(": even the fastest first token took 9.000 s, and slo_ttft_s is 2; relax it")

@@ -100,6 +100,15 @@ def test_a_name_is_given_once(base, make_adapter, tmp_path):
         ServeConfig(adapters={"a/b": "latest:sft/adapter"})
 
 
+def test_a_week_job_names_adapters_in_texts():
+    texts = ["student-01=latest:sft/adapter", "b=file:///x=y"]
+    assert ServeConfig(adapters=texts).adapters == {"student-01": "latest:sft/adapter", "b": "file:///x=y"}
+    with pytest.raises(ValidationError, match=r"expected NAME=URI.*not 'latest:sft/adapter'"):
+        ServeConfig(adapters=["latest:sft/adapter"])
+    with pytest.raises(ValidationError, match="two adapters have the same name"):
+        ServeConfig(adapters=["a=file:///x", "a=file:///y"])
+
+
 def test_adapters_count_in_the_memory(base, make_adapter, tmp_path):
     config, adapters = check(base, tmp_path, {name: make_adapter(name, rank=20) for name in "abc"})
     without = estimate_memory(base, config)

@@ -32,6 +32,7 @@ _GIB = 1 << 30
 _LOG_TAIL_BYTES = 200_000
 _CAUSE = re.compile(r"\b(?:\w+\.)*\w*(?:Error|Exception): (.+)")
 _CACHE_WORDS, _CACHE_FIX = "cache", "raise serve.kv_cache_gib, or lower serve.max_model_len"
+_TOO_LONG = re.compile(r"max_model_len \((\d+)\) is greater than the derived max_model_len \(\w+=(\d+)")
 _HIDDEN_CAUSE = "Engine core initialization failed"
 _WEIGHTS = re.compile(r"Loading weights took ([\d.]+) seconds")
 _COMPILATION = re.compile(r"init engine .* took [\d.]+ s \(compilation: ([\d.]+) s")
@@ -178,6 +179,12 @@ def _explained(settings: ServerSettings) -> Iterator[None]:
         text = " ".join(str(error).split())
         if text.startswith(_HIDDEN_CAUSE):
             text = find_root_cause(_read_log(settings)) or text
+        if (found := _TOO_LONG.search(text)) is not None:
+            wanted, limit = map(int, found.groups())
+            raise ConfigError(
+                f"{settings.path}: made for {limit:,} tokens, and serve.max_model_len is {wanted:,}",
+                f"set serve.max_model_len to {limit} at most",
+            ) from error
         raise ConfigError(
             f"{settings.path}: vLLM cannot load it ({text[:400] or type(error).__name__})",
             _CACHE_FIX if _CACHE_WORDS in text else "the step's log has more; choose other options or another model",

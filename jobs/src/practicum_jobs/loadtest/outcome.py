@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Failure
-from practicum_core.stages.loadtest import Bottleneck, BottleneckName, ClientCheck, Estimate, LoadLevel, Objective
+from practicum_core.stages.loadtest import (
+    Bottleneck,
+    BottleneckName,
+    ClientCheck,
+    Estimate,
+    LoadLevel,
+    LoadSample,
+    Objective,
+)
 
 _UNNAMED = frozenset({BottleneckName.NONE, BottleneckName.UNKNOWN})
 
@@ -23,6 +31,7 @@ class Outcome:
         bottleneck: What the lowest rate that failed waited for first.
         objective: The service level objective.
         stated_rate: The rate that the service promises.
+        samples: All requests of the test.
     """
 
     levels: Sequence[LoadLevel]
@@ -31,6 +40,7 @@ class Outcome:
     bottleneck: Bottleneck
     objective: Objective
     stated_rate: float
+    samples: Sequence[LoadSample] = ()
 
     def find_stated(self) -> LoadLevel:
         """Return the level of the stated rate; the lowest where that was not sent."""
@@ -88,8 +98,34 @@ def build_failures(outcome: Outcome) -> list[Failure]:
     if outcome.knee_rate is None and not any(level.refused for level in levels):
         lowest = levels[0]
         share = f"{lowest.good_share.value:.0%}" if lowest.good_share else "none"
-        text = (
-            f"at the lowest rate, {lowest.rate:g}/s, {share} of the requests met the SLO; lower the rates or relax it"
-        )
+        text = f"at the lowest rate, {lowest.rate:g}/s, {share} of the requests met the SLO"
+        asked = [one for one in outcome.samples if one.load == lowest.load and one.phase == "measured"]
+        missed = describe_missed(asked, outcome.objective)
+        text += f": {missed}; relax it" if missed else "; lower the rates or relax it"
         found.append(Failure(kind="slo_never_met", where=f"{lowest.rate:g}/s", text=text))
     return found
+
+
+def describe_missed(samples: Sequence[LoadSample], objective: Objective) -> str:
+    """Say which limits not even the fastest answer kept; empty where some answer kept each.
+
+    Args:
+        samples: Requests of one rate.
+        objective: The service level objective.
+
+    >>> times = {"scheduled_s": 0, "sent_s": 0, "first_token_s": 0.2, "ended_s": 0.5}
+    >>> describe_missed([LoadSample(id="0-0", load=0, rate=1, **times)], Objective(ttft_s=1, e2e_s=0.1))
+    'even the fastest answer took 0.500 s to its end, and slo_e2e_s is 0.1'
+    """
+    well = [one for one in samples if one.is_ok]
+    limits = (
+        ("first token took {:.3f} s, and slo_ttft_s", objective.ttft_s, [one.ttft_s for one in well]),
+        ("answer took {:.4f} s per token, and slo_tpot_s", objective.tpot_s, [one.tpot_s for one in well]),
+        ("answer took {:.3f} s to its end, and slo_e2e_s", objective.e2e_s, [one.e2e_s for one in well]),
+    )
+    found = []
+    for text, limit, latencies in limits:
+        known = [latency for latency in latencies if latency is not None]
+        if limit is not None and known and min(known) > limit:
+            found.append(f"even the fastest {text.format(min(known))} is {limit:g}")
+    return "; ".join(found)

@@ -85,7 +85,8 @@ def run(config: LoadtestConfig, ctx: StageContext) -> LoadtestRecord:
     base = read_samples(config.base_samples, _find_path(config.base_samples, ctx)) if config.base_samples else []
     bottleneck = find_bottleneck(levels, result.samples, result.metrics, config.objective)
     replayed = recorded.compare(result.samples, check, config) if recorded else None
-    outcome = Outcome(levels, check, knee_rate, bottleneck, config.objective, config.stated_rate or config.rates[0])
+    stated = config.stated_rate or config.rates[0]
+    outcome = Outcome(levels, check, knee_rate, bottleneck, config.objective, stated, result.samples)
     record = LoadtestRecord(
         url=config.url,
         model=target.model,

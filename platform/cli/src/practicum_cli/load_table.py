@@ -47,6 +47,9 @@ def _show(latency: LatencySummary | None, *names: str) -> list[str]:
 
 def _describe_knee(record: LoadtestRecord) -> str:
     if record.knee_rate is None:
-        return "no rate met the SLO" if record.client_check.is_ok else "the knee is not known: the client was the limit"
+        if not record.client_check.is_ok:
+            return "the knee is not known: the client was the limit"
+        why = next((one.text for one in record.failures if one.kind == "slo_never_met"), "")
+        return f"no rate met the SLO: {why}" if why else "no rate met the SLO"
     said = {"none_failed": "; no rate missed it, so more is possible"}.get(record.knee_basis or "", "")
     return f"the SLO was met up to {record.knee_rate.value:g} requests/s{said}"

@@ -85,13 +85,15 @@ def choose_profile() -> tuple[str, str]:
 
 
 def parse_overrides(words: tuple[str, ...]) -> dict[str, Any]:
-    """Parse ``STEP.KEY=VALUE`` words; values are YAML.
+    """Parse ``STEP.KEY=VALUE`` words; values are YAML, and a mapping becomes ``NAME=VALUE`` texts.
 
     Raises:
         ConfigError: A word has another form.
 
     >>> parse_overrides(("sft.num_workers=2", "sft.method=qlora"))
     {'sft.num_workers': 2, 'sft.method': 'qlora'}
+    >>> parse_overrides(("serve.adapters={student-01: latest:sft/adapter}",))
+    {'serve.adapters': ['student-01=latest:sft/adapter']}
     """
     parsed: dict[str, Any] = {}
     problems = []
@@ -101,7 +103,9 @@ def parse_overrides(words: tuple[str, ...]) -> dict[str, Any]:
             problems.append(f"--set {word}: expected STEP.KEY=VALUE")
             continue
         try:
-            parsed[key.strip()] = yaml.safe_load(text)
+            value = yaml.safe_load(text)
+            # A week job's options hold no mapping, as the custom resource does not.
+            parsed[key.strip()] = [f"{name}={one}" for name, one in value.items()] if isinstance(value, dict) else value
         except yaml.YAMLError:
             parsed[key.strip()] = text
     if problems:

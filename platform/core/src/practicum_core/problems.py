@@ -56,7 +56,8 @@ def describe_problem(
         prefix: Prefix of the path.
         noun: The word for a key.
     """
-    path = prefix + ".".join(map(str, location))
+    # A problem of the whole document has no location: "loadtest: ...", not "loadtest.: ...".
+    path = (prefix + ".".join(map(str, location))).rstrip(".")
     where = f"{path}: " if path else ""
     if problem["type"] == "extra_forbidden":
         hint = suggest_similar(str(location[-1]), list_keys(model, location[:-1])) if model else ""

@@ -90,7 +90,7 @@ def resolve_unit(weekjob: WeekJob) -> ResolvedUnit:
             config = stage.follow_replicas(config)
         problems.extend(f"{step.name}: {problem}" for problem in find_reference_problems(config))
         steps.append(ResolvedStep(step.name, stage, config, _list_needs(unit, step)))
-    problems += _refuse_serving(weekjob, unit, stages) + _refuse_endpoints(steps) + _refuse_escapes(steps)
+    problems += _refuse_serving(weekjob, unit, stages) + _refuse_endpoints(steps, stages) + _refuse_escapes(steps)
     if problems:
         raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
     accompanied = [replace(step, companions=tuple(_list_companions(step, steps))) for step in steps]
@@ -155,9 +155,9 @@ def _refuse_serving(weekjob: WeekJob, unit: Unit, stages: Mapping[str, StageSpec
     return problems
 
 
-def _refuse_endpoints(steps: Sequence[ResolvedStep]) -> list[str]:
+def _refuse_endpoints(steps: Sequence[ResolvedStep], stages: Mapping[str, StageSpec]) -> list[str]:
     """Say which options name the address of a step that is no server, or that need not be there."""
-    servers = {step.name for step in steps if step.spec.is_server}
+    servers = {name for name, stage in stages.items() if stage.is_server}
     return [
         f"{step.name}: '{text}' names no server that this step needs"
         for step in steps

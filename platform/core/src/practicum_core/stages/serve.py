@@ -31,7 +31,8 @@ class ServeConfig(StageConfig):
     )
     adapters: AdapterUris = Field(
         default_factory=dict,
-        description="LoRA adapters of the model, each answered under its own name: {student-01: latest:sft/adapter}.",
+        description="LoRA adapters of the model, each answered under its own name: {student-01: latest:sft/adapter}; "
+        'in a week job: ["student-01=latest:sft/adapter"].',
     )
     max_lora_rank: LoraRank = Field(default=64, description="Rank above which an adapter is refused.")
     max_loras: int = Field(default=4, ge=1, le=64, description="On a GPU: adapters in one batch at most.")
@@ -61,6 +62,20 @@ class ServeConfig(StageConfig):
         description="OTLP/HTTP address of a collector; without it, spans are written to artifacts/traces.jsonl of the "
         "step.",
     )
+
+    @field_validator("adapters", mode="before")
+    @classmethod
+    def _read_adapters(cls, value: object) -> object:
+        """Take adapters as texts, one each, as a week job's options are."""
+        if not isinstance(value, list | tuple):
+            return value
+        pairs = [str(one).partition("=") for one in value]
+        if wrong := [one for one, (_, sign, _) in zip(value, pairs, strict=True) if not sign]:
+            raise ValueError(f"expected NAME=URI, such as student-01=latest:sft/adapter; not '{wrong[0]}'")
+        names = [name.strip() for name, _, _ in pairs]
+        if len(set(names)) < len(names):
+            raise ValueError("two adapters have the same name")
+        return {name.strip(): uri.strip() for name, _, uri in pairs}
 
     @field_validator("adapters")
     @classmethod
