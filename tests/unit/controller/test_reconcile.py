@@ -235,7 +235,7 @@ def test_a_suspended_week_job_is_stopped_under_any_course():
     school.reconcile()
     school.put_course(version=2, images={"trian": "registry.example/train:1"})
     document = school.store.week_jobs[KEY]
-    document["spec"]["suspend"] = True
+    school.store.week_jobs[KEY] = document | {"spec": document["spec"] | {"suspend": True}}
     school.reconcile()
     assert [name for _, _, name, _ in school.cluster.deleted] == ["week-03-model-1"]
 

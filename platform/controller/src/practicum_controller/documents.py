@@ -92,8 +92,9 @@ def build_status_patch(before: Mapping[str, Any], status: Resource) -> Document 
     >>> build_status_patch({"message": "a", "stage": "sft"}, WeekJobStatus(message="a"))["stage"] is None
     True
     """
-    wanted = _clip(status.model_dump(mode="json", by_alias=True, exclude_none=True))
-    return _merge(before, wanted) or None
+    wanted = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    # Most looks change nothing, and then no text need be looked at.
+    return (_merge(before, wanted) and _merge(before, _clip(wanted))) or None
 
 
 def _clip(value: Any) -> Any:  # noqa: ANN401 - any JSON value

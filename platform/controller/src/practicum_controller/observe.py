@@ -11,18 +11,18 @@ from practicum_controller.accounts import Accounts
 from practicum_controller.backends import BACKENDS, get_backend
 from practicum_controller.backends.backend import Document
 from practicum_controller.backends.pod_status import is_pod_alive
-from practicum_controller.documents import read_status, read_week_job
+from practicum_controller.documents import read_status
 from practicum_controller.families import Key
 from practicum_controller.family import Family, get_attempt
 from practicum_controller.places import Places
 from practicum_controller.reports import Reports
 from practicum_controller.rosters import Rosters
 from practicum_controller.scene import Child, Membership, Scene
+from practicum_controller.specifications import Specifications
 from practicum_controller.steps import observe_steps
 from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.errors import ConfigError
-from practicum_core.resolve import resolve_unit
 
 
 class Observer:
@@ -41,6 +41,7 @@ class Observer:
         self._places = places
         self._accounts = accounts
         self._rosters = Rosters()
+        self._specifications = Specifications()
 
     def observe_week_job(self, key: Key, now: dt.datetime) -> Scene | None:
         """Return a week job as it is now; ``None`` where it is gone."""
@@ -61,18 +62,17 @@ class Observer:
         if scene.is_being_deleted or scene.is_over:
             return scene
         try:
-            weekjob = read_week_job(document)
-            unit = resolve_unit(weekjob)
+            wanted = self._specifications.read(document)
         except ConfigError as error:
             return replace(scene, fault=error)
         reports = self._reports.get(uid)
         return replace(
             scene,
-            weekjob=weekjob,
-            unit=unit,
-            steps=observe_steps(unit.unit, scene, reports, self._places.get()),
+            weekjob=wanted.weekjob,
+            unit=wanted.unit,
+            steps=observe_steps(wanted.unit.unit, scene, reports, self._places.get()),
             ends={attempt: kept.received_at for attempt, kept in reports.items() if kept.report.is_final},
-            budget=self._accounts.read_budget(membership.roster, weekjob, now),
+            budget=self._accounts.read_budget(membership.roster, wanted.weekjob, now),
         )
 
     def _find_membership(self, course: dict[str, Any] | None, home: str) -> Membership:

@@ -111,7 +111,7 @@ class ChildRequest:
             "name": self.name,
             "namespace": self.namespace,
             "labels": self.build_labels() | self._build_queue() | {labels.SLICES: str(self.slices * self.num_pods)},
-            "annotations": {CONFIG_HASH: f"{self._hash_step()}-{self._hash_pod()}"},
+            "annotations": {CONFIG_HASH: f"{self._step_hash}-{self._hash_pod()}"},
             "ownerReferences": [owner],
         }
 
@@ -143,8 +143,8 @@ class ChildRequest:
         A teacher's new image reaches who waits, and takes nothing from who runs.
         """
         step, _, pod = str(child["metadata"].get("annotations", {}).get(CONFIG_HASH, "")).partition("-")
-        if step != self._hash_step() or is_started:
-            return step == self._hash_step()
+        if step != self._step_hash or is_started:
+            return step == self._step_hash
         # Where its environment has no image any more, there is nothing to make another child from.
         return self.image is None or pod == self._hash_pod()
 
@@ -171,8 +171,9 @@ class ChildRequest:
             queue[labels.PRIORITY_CLASS] = labels.build_priority_class_name(self.course_name, priority)
         return queue
 
-    def _hash_step(self) -> str:
-        """Return a short hash of what the student asked of the step, less what shapes no pod."""
+    @functools.cached_property
+    def _step_hash(self) -> str:
+        """A short hash of what the student asked of the step, less what shapes no pod."""
         spec = self.weekjob.spec.model_dump(mode="json", exclude=_SHAPELESS)
         return _hash([spec, self.item.step.stage, self.item.step.config.model_dump(mode="json")])
 
