@@ -26,7 +26,6 @@ OTHER_MEANINGS = {
     },
     "capstone": {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum capstone`",
-        "platform/cli/src/practicum_cli/commands/capstone.py": "the unit of the command",
     },
     "blind": {
         "platform/cli/src/practicum_cli/main.py": "the command `practicum blind`",

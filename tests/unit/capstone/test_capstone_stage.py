@@ -102,7 +102,7 @@ class Course:
             num_threads=2,
         )
 
-    def defend(self, reruns=None, shown=(), **options):
+    def defend(self, reruns=None, shown=(), expected=(), **options):
         """Run a capstone over both weeks: freeze the data, compare again, check the chain."""
         layout = RunLayout(self.root / "capstone" / OURS)
         layout.root.mkdir(parents=True)
@@ -111,6 +111,7 @@ class Course:
             "weeks": [f"run:{run_id}/evidence/evidence.json" for run_id in (FIRST, SECOND)],
             "reruns": ["compare=comparison/compare"] if reruns is None else reruns,
             "shown": list(shown),
+            "expected": list(expected),
         }
         wanted = list_references([CapstoneConfig(**config)])
         write_lineage(layout, resolve_references(wanted, self.root, 10))
@@ -256,6 +257,18 @@ def test_a_copied_run_and_a_missing_week_are_refused_in_one_sentence(course):
         capstone.weeks.read_week(copied / "evidence/evidence.json")
     with pytest.raises(ConfigError, match="names no week"):
         capstone.run(CapstoneConfig(), context)
+
+
+def test_a_week_of_the_course_that_nobody_presents_is_named_and_breaks_no_link_of_the_others(course):
+    record = course.defend(expected=["experiments", "sft", "iterate"])
+    assert [(one.kind, one.where) for one in record.failures] == [("week_absent", "sft"), ("week_absent", "iterate")]
+    assert (get_metric(record, "num_absent_weeks"), get_metric(record, "num_broken_links")) == (2, 0)
+    page = (course.root / "capstone" / OURS / "stages/capstone/artifacts/technical-document.html").read_text()
+    assert "a week of the course is not presented" in page
+    metrics = {metric.name: metric for metric in record.metrics}
+    assert (
+        STAGES["capstone"].describe_result(metrics).startswith("The chain of 2 weeks is whole, and 2 weeks are absent")
+    )
 
 
 def test_a_step_that_repeats_one_of_no_week_is_refused(course):

@@ -12,7 +12,7 @@ from practicum_jobs.capstone.chain import count_hashes, find_breaks
 from practicum_jobs.capstone.documents import write_documents
 from practicum_jobs.capstone.facts import list_shown
 from practicum_jobs.capstone.reruns import Tolerances, check_reruns
-from practicum_jobs.capstone.weeks import Week, read_present, read_weeks
+from practicum_jobs.capstone.weeks import Week, find_absent, read_present, read_weeks
 from practicum_jobs.context import StageContext
 
 
@@ -29,7 +29,8 @@ def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
     weeks = read_weeks([Path(ctx.resolve_uri(uri, "evidence")) for uri in config.weeks])
     now = read_present(ctx.run)
     checks: list[WeekCheck] = []
-    failures: list[Failure] = []
+    absent = find_absent(config.expected, weeks)
+    failures = [Failure(kind="week_absent", where=unit, text="no run of it is among the weeks") for unit in absent]
     for number, week in enumerate(weeks):
         ctx.raise_if_stopped()
         ctx.progress(0.8 * number / len(weeks), f"hashing {week.name}")
@@ -47,6 +48,7 @@ def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
         failures=[*failures, *differing],
         metrics=[
             Metric(name="num_weeks", value=len(weeks)),
+            Metric(name="num_absent_weeks", value=len(absent)),
             Metric(name="num_weeks_passed", value=sum(week.evidence.verdict == "passed" for week in weeks)),
             Metric(name="num_hashes", value=sum(check.num_files for check in checks)),
             Metric(name="num_broken_links", value=sum(check.num_broken for check in checks)),

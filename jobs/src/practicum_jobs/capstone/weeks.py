@@ -87,6 +87,11 @@ def read_week(path: Path) -> Week:
     )
 
 
+def find_absent(expected: Sequence[str], weeks: Sequence[Week]) -> list[str]:
+    """Return the units that no week stands for, neither by itself nor as one that merges it."""
+    return [unit for unit in expected if not any(week.has_content_of(unit) for week in weeks)]
+
+
 def read_present(layout: RunLayout) -> Week:
     """Read the run that is under way; it has no evidence yet.
 

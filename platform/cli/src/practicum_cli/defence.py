@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.runs import Run, find_run, read_step_config, read_whole_run
-from practicum_core.curriculum import UNITS
+from practicum_core.curriculum import UNITS, VARIANTS
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
-from practicum_core.lineage import read_lineage, resolve_references
+from practicum_core.lineage import BuiltOn, read_lineage, resolve_references
 from practicum_core.references import list_references
 from practicum_core.resolve import ResolvedStep, resolve_steps
 from practicum_core.stages.base import get_uri_kind, list_reuse_options
+from practicum_core.stages.capstone import SPEC as CAPSTONE
 from practicum_core.stages.capstone import CapstoneConfig, parse_rerun
 from practicum_core.weekjob import SetValue
 
@@ -30,6 +30,15 @@ class Defence:
     request: RunRequest
 
 
+def find_unit(variant: int) -> str:
+    """Return the unit with which a course of that many weeks ends: the one that checks its chain.
+
+    >>> find_unit(12)
+    'capstone-extended'
+    """
+    return next(name for name in VARIANTS[variant] if any(step.stage == CAPSTONE.name for step in UNITS[name].steps))
+
+
 def build_defence(named: Sequence[str], unit: str, request: RunRequest, experiments: Path) -> Defence:
     """Choose the runs and take over what they were run with.
 
@@ -40,12 +49,15 @@ def build_defence(named: Sequence[str], unit: str, request: RunRequest, experime
         experiments: Folder of all runs.
 
     Raises:
-        ConfigError: A week has no finished run, or a name names none.
+        ConfigError: Weeks have no finished run, or a name names none.
         DataError: A run is not whole.
     """
-    steps = resolve_steps(build_weekjobs((unit,), request)[0])
-    config = next(step.config for step in steps if isinstance(step.config, CapstoneConfig))
+    config = next(step.config for step in _resolve(unit, request) if isinstance(step.config, CapstoneConfig))
     runs = _choose_runs(named, config, request.variant or 10, experiments)
+    repeating = [run for text in config.reruns if (run := _find(runs, parse_rerun(text)[1])) is not None]
+    if repeating:
+        request = _take_over_spec(request, repeating[0])
+    steps = _resolve(unit, request)
     repeated = [
         (step, run, of, text)
         for text in config.reruns
@@ -53,40 +65,52 @@ def build_defence(named: Sequence[str], unit: str, request: RunRequest, experime
         for step in steps
         if step.name == name and (run := _find(runs, unit_of)) is not None
     ]
-    capstone = _name_capstone(steps)
+    capstone = next(step.name for step in steps if isinstance(step.config, CapstoneConfig))
     options: dict[str, SetValue] = {
         f"{capstone}.weeks": [f"run:{run.id}/{_EVIDENCE}" for run in runs],
         f"{capstone}.reruns": [text for _, _, _, text in repeated],
     }
     for step, run, of, _ in repeated:
         options |= _take_over(step, run, of)
-    if not repeated:
-        return Defence(tuple(runs), _extend(request, options))
-    spec = repeated[-1][1].weekjob.spec
-    return Defence(
-        tuple(runs),
-        _extend(
-            request,
-            options,
-            profile=request.profile or spec.profile,
-            seed=spec.seed if request.seed is None else request.seed,
-            model=request.model or spec.model.uri,
-            data=request.data or (spec.data.uri if spec.data else None),
-            waive=request.waive or tuple(spec.waive_leakage),
-        ),
+        for server in (one for one in steps if one.name in step.companions):
+            options |= _take_over(server, run, server.name)
+    return Defence(tuple(runs), replace(request, extra_set={**options, **request.extra_set}))
+
+
+def _resolve(unit: str, request: RunRequest) -> tuple[ResolvedStep, ...]:
+    return resolve_steps(build_weekjobs((unit,), request)[0])
+
+
+def _take_over_spec(request: RunRequest, run: Run) -> RunRequest:
+    """Return a request with what a run was asked for, where the request says nothing else."""
+    spec = run.weekjob.spec
+    return replace(
+        request,
+        profile=request.profile or spec.profile,
+        seed=spec.seed if request.seed is None else request.seed,
+        model=request.model or spec.model.uri,
+        data=request.data or (spec.data.uri if spec.data else None),
+        waive=request.waive or tuple(spec.waive_leakage),
     )
-
-
-def _extend(request: RunRequest, options: dict[str, SetValue], **spec: Any) -> RunRequest:  # noqa: ANN401 - fields of a request
-    fields = {**vars(request), **spec, "extra_set": {**options, **request.extra_set}}
-    return RunRequest(**fields)
 
 
 def _choose_runs(named: Sequence[str], config: CapstoneConfig, variant: int, experiments: Path) -> list[Run]:
     if named:
         return _drop_repeated(read_whole_run(find_run(name, experiments)) for name in named)
-    lineage = resolve_references(list_references([config]), experiments, variant)
-    found = lineage.built_on if lineage else []
+    found: list[BuiltOn] = []
+    problems: list[str] = []
+    for wanted in list_references([config]):
+        try:
+            lineage = resolve_references([wanted], experiments, variant)
+        except ConfigError as error:
+            problems.append(error.detail.removeprefix(f"{wanted.reference}: "))
+        else:
+            found += lineage.built_on if lineage else []
+    if problems:
+        raise ConfigError(
+            "; ".join(dict.fromkeys(problems)),
+            "run these weeks first, or name the runs to defend without them: practicum capstone RUN...",
+        )
     return _drop_repeated(read_whole_run(experiments / one.unit / one.run_id) for one in found)
 
 
@@ -103,10 +127,6 @@ def _find(runs: Sequence[Run], unit: str) -> Run | None:
     return next(
         (run for run in runs if run.weekjob.spec.unit == unit or unit in UNITS[run.weekjob.spec.unit].merges), None
     )
-
-
-def _name_capstone(steps: Sequence[ResolvedStep]) -> str:
-    return next(step.name for step in steps if isinstance(step.config, CapstoneConfig))
 
 
 def _take_over(step: ResolvedStep, run: Run, of: str) -> dict[str, SetValue]:

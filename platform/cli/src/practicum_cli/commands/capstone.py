@@ -10,7 +10,7 @@ from practicum_cli.commands.options import experiments_option
 from practicum_cli.commands.single_run import execute_unit, tell_end
 from practicum_cli.conclusion import describe_fault
 from practicum_cli.console import build_listener
-from practicum_cli.defence import build_defence
+from practicum_cli.defence import build_defence, find_unit
 from practicum_cli.re_execution import execute_again
 from practicum_cli.request import RunRequest
 from practicum_cli.runs import Run
@@ -39,13 +39,14 @@ def capstone(
 
     RUNs are the weeks to defend; without any, the latest finished run of each. The run ends with technical document,
     slides, model card, data card and retrospective in stages/capstone/artifacts. Exit 1 where a link is broken or a
-    repeated step differs.
+    repeated step differs, or a week is absent. In the course of 12 weeks this is the extended capstone.
     """
     request = RunRequest(variant=int(variant) if variant else None, overrides=overrides)
-    defence = build_defence(runs, "capstone", request, experiments)
+    unit = find_unit(request.variant or 10)
+    defence = build_defence(runs, unit, request, experiments)
     if full:
         _verify_all(defence.runs)
-    return tell_end(execute_unit("capstone", defence.request, experiments), as_json=as_json)
+    return tell_end(execute_unit(unit, defence.request, experiments), as_json=as_json)
 
 
 def _verify_all(runs: tuple[Run, ...]) -> None:

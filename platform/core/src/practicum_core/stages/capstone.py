@@ -33,6 +33,9 @@ class CapstoneConfig(StageConfig):
     weeks: EvidenceUris = Field(
         default=(), description="Evidence of the weeks, as references such as latest:sft/evidence/evidence.json."
     )
+    expected: tuple[str, ...] = Field(
+        default=(), description="Units that a whole chain has; one that no week stands for is told as absent."
+    )
     reruns: tuple[Rerun, ...] = Field(
         default=(), description="Steps of this run that execute a step of a week again, each as STEP=UNIT/STEP."
     )
@@ -82,6 +85,7 @@ class CapstoneRecord(StageRecord):
 
 METRICS = {
     "num_broken_links": key_figure("Broken links of the chain", "证据链中断处", "count"),
+    "num_absent_weeks": figure("Weeks that are not presented", "未呈现的周数", "count"),
     "num_differing_reruns": key_figure("Repeated steps that differ", "重跑后不一致的步骤", "count"),
     "num_reruns": figure("Steps executed again", "重新执行的步骤", "count"),
     "num_weeks": figure("Weeks in the chain", "证据链中的周数", "count"),
@@ -89,6 +93,7 @@ METRICS = {
     "num_hashes": figure("Hashes compared", "已比对的哈希", "count"),
 }
 FAILURES = {
+    "week_absent": Bilingual("a week of the course is not presented", "缺少课程中的一周"),
     "record_changed": Bilingual("a recorded file was changed", "记录文件被改动"),
     "record_missing": Bilingual("a recorded file is gone", "记录文件缺失"),
     "artifact_changed": Bilingual("an artifact was changed", "产物被改动"),
@@ -120,6 +125,9 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
         int(metrics[name].value) for name in ("num_weeks", "num_broken_links", "num_reruns", "num_differing_reruns")
     )
     chain = "is whole" if not broken else f"is broken at {broken} {'place' if broken == 1 else 'places'}"
+    absent = int(metrics["num_absent_weeks"].value) if "num_absent_weeks" in metrics else 0
+    if absent:
+        chain += f", and {absent} {'week is' if absent == 1 else 'weeks are'} absent"
     if not differing:
         steps = f"{total} repeated steps agree with their records" if total else "no step was executed again"
     elif differing == 1:

@@ -38,6 +38,7 @@ CAPSTONE = Unit(
             "capstone",
             config={
                 "weeks": [f"latest:{unit}/evidence/evidence.json" for unit in _WEEKS],
+                "expected": list(_WEEKS),
                 "reruns": [
                     "baseline=experiments/evaluate",
                     "evaluate=evaluate/evaluate",
@@ -50,6 +51,15 @@ CAPSTONE = Unit(
     ),
     (
         NO_LEAKAGE,
+        build_gate(
+            "weeks_present",
+            "capstone",
+            "num_absent_weeks",
+            Comparison.EQUAL,
+            0,
+            "Every week of the course is presented",
+            "呈现了课程的每一周",
+        ),
         build_gate(
             "chain_whole",
             "capstone",

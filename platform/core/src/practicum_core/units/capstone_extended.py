@@ -23,7 +23,15 @@ _SERVER = {"kv_cache_gib": 0.25, "max_num_seqs": 8, "max_model_len": 1024}
 def _extend(step: Step) -> Step:
     """Return the step that checks the chain, over the weeks of this course and with more to show."""
     more = [f"latest:{unit}/evidence/evidence.json" for unit in _MORE_WEEKS]
-    return replace(step, config={**step.config, "weeks": [*step.config["weeks"], *more], "shown": _SHOWN})
+    return replace(
+        step,
+        config={
+            **step.config,
+            "weeks": [*step.config["weeks"], *more],
+            "expected": [*step.config["expected"], *_MORE_WEEKS],
+            "shown": _SHOWN,
+        },
+    )
 
 
 CAPSTONE_EXTENDED = Unit(
