@@ -12,8 +12,8 @@ from fake_engine import FakeEngine, serve_engine
 from gateway_stand import Stand, build_stand
 from practicum_core.stages.experiments import Experiment, ExperimentResult
 from practicum_jobs.chaos.runner import Runner
-from practicum_jobs.chaos.stage import build_result
 from practicum_jobs.chaos.traffic import Traffic
+from practicum_jobs.chaos.trials import build_result
 from practicum_jobs.chaos.world import Addresses, World
 from practicum_jobs.faultproxy.listener import serve_proxy
 from practicum_jobs.faultproxy.proxy import FaultProxy

@@ -13,8 +13,8 @@ from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
 from practicum_core.stages.experiments import Experiment
 from practicum_core.stages.load_results import LoadSample
-from practicum_core.traffic import TRAFFIC
-from practicum_jobs.chaos.recorder import Recorder, hash_prompts
+from practicum_core.traffic import TRAFFIC, TRAFFIC_KEY
+from practicum_jobs.chaos.recorder import Recorder
 from practicum_jobs.chaos.runner import Course
 from practicum_jobs.load.fleet import Target, start_fleet
 from practicum_jobs.load.masking import Masker
@@ -43,8 +43,9 @@ async def record(folder, *, traffic):
         ]
         if traffic:
             place.mkdir(parents=True)
-            (folder / TRAFFIC).rename(place / TRAFFIC)
-        recorder = Recorder(session, stand.url, "", run, hash_prompts(PROMPTS), folder / "kept", zero_s, Masker())
+            for name in (TRAFFIC, TRAFFIC_KEY):
+                (folder / name).rename(place / name)
+        recorder = Recorder(session, stand.url, "", run, PROMPTS, folder / "kept", zero_s, Masker())
         course = Course(start_s=0.0, was_steady=True, fault_s=0.5, undone_s=0.7, samples=samples)
         return await recorder.take("errors", EXPERIMENT, course)
 
@@ -55,6 +56,8 @@ def test_the_trace_is_read_in_the_workspace_and_prompts_come_back_masked(tmp_pat
     recording, trace = read_recording(tmp_path / "kept/errors")
     assert [one.prompt[0]["content"] for one in trace.requests] == ["My number is 1*********0. 退款要多久？"] * 2
     assert (recording.fault_s, recording.undone_s, recording.num_masked) == (0.5, 0.7, 2)
+    hash_key = next(tmp_path.rglob(TRAFFIC_KEY)).read_text()
+    assert all(hash_key not in path.read_text() for path in (tmp_path / "kept/errors").iterdir())
     assert abs((trace.requests[1].at_s - trace.requests[0].at_s) - 0.2) < 0.15
 
 

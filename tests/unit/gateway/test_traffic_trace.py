@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import stat
 import time
 
 import httpx
@@ -15,7 +16,7 @@ from fake_engine import Settings
 from gateway_stand import build_stand
 from practicum_core.rungs import Rung
 from practicum_core.stages.gateway import GatewayConfig
-from practicum_core.traffic import TRAFFIC, TRAFFIC_PATH, TraceRequest
+from practicum_core.traffic import TRAFFIC, TRAFFIC_KEY, TRAFFIC_PATH, TraceRequest, hash_in_trace
 from practicum_gateway.traffic_trace import _encode, _Kept
 from practicum_jobs.load.recording import parse_trace, read_trace_file
 
@@ -57,15 +58,41 @@ def test_each_request_has_a_line_with_sizes_and_times_and_without_its_content(tm
     assert (whole.status, whole.max_tokens, whole.completion_tokens, whole.is_streamed) == (200, 3, 3, False)
     assert streamed.is_streamed
     assert 0 < streamed.first_byte_s <= streamed.total_s
-    assert streamed.prompt_sha256 == whole.prompt_sha256 != extract.prompt_sha256
+    assert streamed.prompt_hash == whole.prompt_hash != extract.prompt_hash
     assert whole.prompt_chars == len(json.dumps(MESSAGES, separators=(",", ":")))
     assert (extract.rung, extract.outcome) == ("extract", "degraded")
-    assert (refused.status, refused.prompt_sha256, refused.key) == (401, "", "")
+    assert (refused.status, refused.prompt_hash, refused.key) == (401, "", "")
     assert [(one.before, one.after, one.reason) for one in trace.events] == [("full", "extract", "manual")]
     assert whole.key == streamed.key != ""
     for text in (PROMPT, "refund", key_id):
         assert text not in path.read_text()
         assert text.encode() not in fetched
+    # Who has the file alone cannot try guesses; a step of the own run can.
+    hash_key = parse_trace(fetched, "it").header.hash_key
+    assert (
+        hash_in_trace(json.dumps(MESSAGES, separators=(",", ":")).encode(), bytes.fromhex(hash_key))
+        == whole.prompt_hash
+    )
+    assert hash_key not in path.read_text()
+    assert not path.with_name(TRAFFIC_KEY).exists()
+
+
+def test_where_no_step_can_fetch_the_key_of_the_hashes_lies_beside_the_trace_while_the_gateway_runs(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("PRACTICUM_SERVER_KEY", raising=False)
+    path = tmp_path / TRAFFIC_KEY
+
+    async def run():
+        async with build_stand(tmp_path, traffic=True):
+            return path.read_text(), stat.S_IMODE(path.stat().st_mode)
+
+    first, mode = asyncio.run(run())
+    assert mode == 0o600
+    assert not path.exists()
+    assert asyncio.run(run())[0] != first
+    path.write_text(first)  # left by one that was killed
+    assert asyncio.run(run())[0] == first
 
 
 def test_bodies_are_for_steps_of_the_own_run_and_stay_out_of_the_file(tmp_path, own_key):
@@ -143,7 +170,7 @@ def test_a_breaker_that_opens_and_closes_is_an_event_and_a_second_start_goes_on(
 
 @pytest.mark.parametrize("prompt", [b"9" * 5000, b'"\\udc00"', b"not JSON"])
 def test_a_prompt_that_cannot_be_told_leaves_the_line_without_it(prompt):
-    line = TraceRequest(at_s=1.0, path="/v1/completions", status=400, total_s=0.1, prompt_sha256="0f")
+    line = TraceRequest(at_s=1.0, path="/v1/completions", status=400, total_s=0.1, prompt_hash="0f")
     told = parse_trace(f'{{"kind":"trace","started_s":1.0}}\n{_encode(_Kept(line, prompt))}\n'.encode(), "it")
     assert told.requests == [line]
 

@@ -10,7 +10,15 @@ from practicum_core.errors import DataError
 from practicum_core.stages.load_results import LoadSample
 from practicum_core.traffic import RECORDING, TRAFFIC, Recording, TraceEvent, TraceHeader, TraceRequest
 from practicum_jobs.load.masking import Masker
-from practicum_jobs.load.recording import Trace, parse_trace, read_recording, read_trace_file, write_recording
+from practicum_jobs.load.recording import (
+    Trace,
+    Window,
+    parse_lines,
+    parse_trace,
+    read_recording,
+    read_trace_file,
+    write_recording,
+)
 from practicum_jobs.load.replay import build_prompt, build_replay, build_seen
 
 HEADER = TraceHeader(started_s=1000.0)
@@ -18,12 +26,12 @@ ASKED = [{"role": "user", "content": "mail zhang.san@example.com"}]
 
 
 def build_request(at_s, **fields):
-    usual = {"path": "/v1/chat/completions", "status": 200, "total_s": 0.5, "prompt_sha256": "00ff", "prompt_chars": 40}
+    usual = {"path": "/v1/chat/completions", "status": 200, "total_s": 0.5, "prompt_hash": "00ff", "prompt_chars": 40}
     return TraceRequest(at_s=at_s, **{**usual, **fields})
 
 
 def build_trace():
-    requests = [build_request(1.0), build_request(2.5, prompt_sha256="aa11", prompt_tokens=7, max_tokens=9)]
+    requests = [build_request(1.0), build_request(2.5, prompt_hash="aa11", prompt_tokens=7, max_tokens=9)]
     event = TraceEvent(at_s=2.0, what="ladder", subject="ladder", before="full", after="short", reason="queue_wait_s")
     return Trace(HEADER, requests, [event])
 
@@ -72,6 +80,17 @@ def test_a_window_is_cut_out_with_times_from_its_start():
     assert cut.header.started_s == 1001.5
 
 
+def test_of_a_long_file_only_a_window_is_kept_and_broken_lines_are_told_all_the_same():
+    second = HEADER.model_copy(update={"started_s": 1010.0})
+    lines = [HEADER, build_request(1.0), build_request(5.0), second, build_request(0.5), build_request(9.0)]
+    content = [f"{one.model_dump_json()}\n".encode() for one in lines]
+    trace = parse_lines(iter(content), "trace", Window(1004.0, 1011.0))
+    assert [one.at_s for one in trace.requests] == [5.0, 10.5]
+    assert parse_lines(iter(content), "trace", Window(0.0, 1.0)).requests == []
+    with pytest.raises(DataError, match="line 7 is no JSON"):
+        parse_lines(iter([*content, b"{\n"]), "trace", Window(0.0, 1.0))
+
+
 def test_a_recording_is_read_as_it_was_written(tmp_path):
     recording = Recording(
         name="errors", experiment={"title": "x"}, fault_s=1, undone_s=2, duration_s=3, changes=[], num_masked=1
@@ -95,13 +114,13 @@ def test_personal_data_and_secrets_are_masked_wherever_they_stand():
     assert "13800138000" not in text
     assert secret not in text
     assert masked.prompt[1]["n"] == 1
-    assert (masked.prompt_sha256, kept.prompt) == ("00ff", None)
+    assert (masked.prompt_hash, kept.prompt) == ("00ff", None)
     assert masker.num_masked == 3
 
 
 def test_the_schedule_is_the_same_and_prompts_have_the_same_size():
     again = build_request(4.0, max_tokens=2)
-    refused = build_request(3.0, status=401, prompt_sha256="")
+    refused = build_request(3.0, status=401, prompt_hash="")
     step, prompts = build_replay([*build_trace().requests, refused, again], 16)
     assert step.at_s == [1.0, 2.5, 4.0]
     assert step.prompts == [0, 1, 0]

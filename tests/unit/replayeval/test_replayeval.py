@@ -96,7 +96,7 @@ def test_the_schedule_of_a_load_test_is_traffic_too(tmp_path):
 
 def test_what_a_gateway_recorded_is_traffic_too(tmp_path):
     requests = [
-        TraceRequest(at_s=at_s, path="/v1/chat/completions", status=status, total_s=0.1, prompt_sha256="0f")
+        TraceRequest(at_s=at_s, path="/v1/chat/completions", status=status, total_s=0.1, prompt_hash="0f")
         for at_s, status in ((2.0, 200), (2.5, 401), (4.0, 503))
     ]
     Trace(TraceHeader(started_s=0.0), requests, []).write(tmp_path / TRAFFIC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
@@ -10,6 +9,7 @@ from enum import StrEnum
 from practicum_core.rungs import Rung, RungChange
 from practicum_core.stages.experiments import ExperimentResult, Finding, RungUse, Settings, TimePoint, Verdict
 from practicum_core.stages.load_results import LoadSample
+from practicum_jobs.load.quantile import find_quantile
 
 _OWN_SHAPE = ('{"error"', '{"message"')
 """How the body of an error of OpenAI's API begins, and such an error inside a stream."""
@@ -68,7 +68,7 @@ def find_tail_s(samples: Sequence[LoadSample]) -> float:
     2.5
     """
     ends = sorted(sample.e2e_s for sample in samples)
-    return ends[min(math.ceil(_TAIL * len(ends)), len(ends)) - 1] if ends else 0.0
+    return find_quantile(ends, _TAIL) if ends else 0.0
 
 
 def list_findings(
@@ -118,10 +118,14 @@ def _list_ladder_findings(changes: Sequence[RungChange], last_rung: Rung, settin
     return findings
 
 
-def decide_verdict(findings: Sequence[Finding], *, was_steady: bool, left_behind: Sequence[str]) -> Verdict:
+def decide_verdict(
+    findings: Sequence[Finding], *, was_steady: bool, left_behind: Sequence[str], is_broken_off: bool = False
+) -> Verdict:
     """Return the verdict: a fault that stays is worst, and without a steady state nothing can deviate."""
     if left_behind:
         return Verdict.NOT_UNDONE
+    if is_broken_off:
+        return Verdict.BROKEN_OFF
     if not was_steady:
         return Verdict.NOT_STEADY
     return Verdict.HELD if all(finding.is_met for finding in findings) else Verdict.DEVIATED
@@ -134,28 +138,18 @@ def measure_rungs(samples: Sequence[LoadSample]) -> list[RungUse]:
         of_it = [one for one in samples if (one.rung or Rung.FULL) == rung and (one.is_ok or rung is Rung.APOLOGY)]
         if not of_it:
             continue
-        first = [one.ttft_s for one in of_it if one.ttft_s is not None]
-        ends = [one.e2e_s for one in of_it]
+        first = sorted(one.ttft_s for one in of_it if one.ttft_s is not None)
+        ends = sorted(one.e2e_s for one in of_it)
         uses.append(
             RungUse(
                 rung=rung,
                 num_requests=len(of_it),
-                first_token_p50_s=_take_quantile(first, 0.5) if first else None,
-                e2e_p50_s=_take_quantile(ends, 0.5),
-                e2e_p95_s=_take_quantile(ends, 0.95),
+                first_token_p50_s=round(find_quantile(first, 0.5), 4) if first else None,
+                e2e_p50_s=round(find_quantile(ends, 0.5), 4),
+                e2e_p95_s=round(find_quantile(ends, 0.95), 4),
             )
         )
     return uses
-
-
-def _take_quantile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that so large a share does not exceed.
-
-    >>> _take_quantile([3.0, 1.0, 2.0, 4.0], 0.5)
-    2.0
-    """
-    ordered = sorted(values)
-    return round(ordered[max(math.ceil(share * len(ordered)), 1) - 1], 4)
 
 
 def find_depth(changes: Sequence[RungChange], at_s: float) -> int:

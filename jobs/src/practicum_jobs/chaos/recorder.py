@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,15 @@ from practicum_core.errors import ConfigError, PlatformError, Reason
 from practicum_core.layout import RunLayout
 from practicum_core.stages.experiments import Experiment
 from practicum_core.stages.load_results import LoadSample
-from practicum_core.traffic import HASH_DIGITS, TRAFFIC, TRAFFIC_PATH, Recording, TraceRequest
+from practicum_core.traffic import TRAFFIC, TRAFFIC_KEY, TRAFFIC_PATH, Recording, TraceRequest, hash_in_trace
 from practicum_jobs.chaos import runner
 from practicum_jobs.chaos.outcome import Outcome, classify
 from practicum_jobs.chaos.traffic import Traffic
 from practicum_jobs.load.fleet import LEAD_S
 from practicum_jobs.load.masking import Masker
 from practicum_jobs.load.prompts import Prompt
-from practicum_jobs.load.recording import Trace, parse_trace, read_trace_file, write_recording
+from practicum_jobs.load.quantile import find_quantile
+from practicum_jobs.load.recording import Trace, Window, parse_trace, read_trace_file, write_recording
 from practicum_jobs.load.sameness import Course
 from practicum_jobs.load.schedule import RateStep
 
@@ -61,7 +61,7 @@ class Recorder:
         url: Of the gateway.
         key: Of the servers of this run; empty on a cluster, where the trace is read in the workspace that they share.
         run: The run whose gateway records.
-        own: Prompts that this step sends itself, by their hashes: a trace without bodies gets them back.
+        own: Prompts that this step sends itself: a trace without bodies gets them back.
         folder: Where recordings go, each below its name; ``None`` where none is kept.
         zero_s: Start of the stage on the monotonic clock.
         masker: Masks recorded prompts, before anything is written.
@@ -71,7 +71,7 @@ class Recorder:
     url: str
     key: str
     run: RunLayout
-    own: Mapping[str, Any]
+    own: Sequence[Prompt]
     folder: Path | None
     zero_s: float
     masker: Masker
@@ -88,9 +88,11 @@ class Recorder:
         duration_s = round(max(one.sent_s for one in done.samples) - done.start_s + _AFTER_S, 3)
         # The stage counts from its start, the gateway from the epoch.
         start_epoch_s = time.time() - (time.monotonic() - self.zero_s) + done.start_s
-        trace = (await self._fetch(start_epoch_s)).cut(start_epoch_s, duration_s)
+        window = Window(start_epoch_s, start_epoch_s + duration_s)
+        trace = (await self._fetch(window)).cut(start_epoch_s, duration_s)
         masked_before = self.masker.num_masked
-        requests = [self._complete(one) for one in trace.requests]
+        own = hash_prompts(self.own, bytes.fromhex(trace.header.hash_key))
+        requests = [_complete(one, own) for one in trace.requests]
         trace = Trace(trace.header, self.masker.mask(requests), trace.events)
         recording = Recording(
             name=name,
@@ -108,17 +110,13 @@ class Recorder:
             write_recording(self.folder / Path(name).stem, recording, trace)
         return Course.of_recording(recording, trace.requests)
 
-    def _complete(self, request: TraceRequest) -> TraceRequest:
-        prompt = self.own.get(request.prompt_sha256) if request.prompt is None else None
-        return request if prompt is None else request.model_copy(update={"prompt": prompt})
-
-    async def _fetch(self, since_s: float) -> Trace:
+    async def _fetch(self, window: Window) -> Trace:
         if not self.key:
-            return self._read()
+            return await asyncio.to_thread(self._read, window)
         address = f"{self.url.rstrip('/').removesuffix('/v1')}{TRAFFIC_PATH}"
-        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        headers = {"authorization": f"Bearer {self.key}"}
         try:
-            async with self.session.get(address, params={"since": f"{since_s:.6f}"}, headers=headers) as answer:
+            async with self.session.get(address, params={"since": f"{window.start_s:.6f}"}, headers=headers) as answer:
                 content = await answer.read()
                 if answer.status in _NONE:
                     raise ConfigError(
@@ -131,24 +129,38 @@ class Recorder:
             raise PlatformError(Reason.UPSTREAM_UNAVAILABLE, text, "see the log of the gateway's step") from error
         return parse_trace(content, address)
 
-    def _read(self) -> Trace:
+    def _read(self, window: Window) -> Trace:
         files = sorted(self.run.stages.glob(f"*/artifacts/{TRAFFIC}"))
         if not files:
             raise ConfigError(
                 f"run {self.run.root.name} records no traffic",
                 "set gateway.traffic=true, and record with the servers of the same run",
             )
-        return read_trace_file(files[0])
+        trace = read_trace_file(files[0], window)
+        try:
+            hash_key = files[0].with_name(TRAFFIC_KEY).read_text(encoding="ascii")
+        except OSError:
+            # Its gateway has ended; the prompts stay unknown.
+            return trace
+        return replace(trace, header=trace.header.model_copy(update={"hash_key": hash_key}))
 
 
-def hash_prompts(prompts: Sequence[Prompt]) -> dict[str, Any]:
-    """Return what a client sends as messages, by the hashes under which a gateway records them."""
-    found = {}
-    for prompt in prompts:
-        messages = list(prompt.messages)
-        text = json.dumps(messages, ensure_ascii=False)
-        found[hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]] = messages
-    return found
+def _complete(request: TraceRequest, own: Mapping[str, Any]) -> TraceRequest:
+    prompt = own.get(request.prompt_hash) if request.prompt is None else None
+    return request if prompt is None else request.model_copy(update={"prompt": prompt})
+
+
+def hash_prompts(prompts: Sequence[Prompt], key: bytes) -> dict[str, Any]:
+    """Return what a client sends as messages, by the hashes under which a gateway records them.
+
+    Args:
+        prompts: What is sent.
+        key: Of the trace's hashes; without it, none is found.
+    """
+    if not key:
+        return {}
+    messages = [list(prompt.messages) for prompt in prompts]
+    return {hash_in_trace(json.dumps(one, ensure_ascii=False).encode(), key): one for one in messages}
 
 
 def find_late_s(samples: Sequence[LoadSample]) -> float:
@@ -158,4 +170,4 @@ def find_late_s(samples: Sequence[LoadSample]) -> float:
     0.25
     """
     delays = sorted(one.dispatch_s for one in samples)
-    return round(delays[min(math.ceil(_TAIL * len(delays)), len(delays)) - 1], 6) if delays else 0.0
+    return round(find_quantile(delays, _TAIL), 6) if delays else 0.0

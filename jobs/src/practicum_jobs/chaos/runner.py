@@ -37,6 +37,7 @@ class Course:
         changes: Steps of the ladder since its start.
         last_rung: The rung at its end; ``None`` where the server has no ladder.
         hypothesis: Title of its steady state.
+        error: What ended it before its time; empty where nothing did.
     """
 
     start_s: float
@@ -49,6 +50,7 @@ class Course:
     changes: list[RungChange] = field(default_factory=list)
     last_rung: Rung | None = None
     hypothesis: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,22 @@ class Runner:
             ConfigError: An action has no such target, or the server has no ladder that could go down.
             PlatformError: The gateway does not answer, or an action failed.
         """
-        course = Course(self._tell_s())
+        course = self.begin()
+        await self.follow(number, experiment, course)
+        return course
+
+    def begin(self) -> Course:
+        """Return the course of an experiment that begins now."""
+        return Course(self._tell_s())
+
+    async def follow(self, number: int, experiment: Experiment, course: Course) -> None:
+        """Run an experiment as :meth:`run` does, and note its course, of which something is known after an error too.
+
+        Raises:
+            Stopped: A stop was requested.
+            ConfigError: An action has no such target, or the server has no ladder that could go down.
+            PlatformError: The gateway does not answer, or an action failed.
+        """
         has_ladder = await self.world.read_ladder() is not None
         if not has_ladder and experiment.configuration.lowest_rung is not Rung.FULL:
             raise ConfigError(
@@ -89,7 +106,7 @@ class Runner:
         probes = hypothesis.probes
         await self._wait_until_steady(probes, course)
         if not course.was_steady:
-            return course
+            return
         # What the ladder did before is of the fault before.
         course.start_s = self._tell_s()
         settings = experiment.configuration
@@ -115,7 +132,6 @@ class Runner:
                 await self._undo_all(undos, course)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-        return course
 
     async def _wait_until_back(self, number: int, seconds: float, course: Course, probes: Sequence[Activity]) -> None:
         """Send more requests until the best rung answers, or the hypothesis holds, for so long at most."""

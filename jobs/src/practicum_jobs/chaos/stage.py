@@ -7,7 +7,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,22 +22,13 @@ from practicum_core.metrics import Metric
 from practicum_core.stage_process import find_server_key
 from practicum_core.stages.base import Artifact, Failure
 from practicum_core.stages.chaos import ChaosConfig, ChaosRecord
-from practicum_core.stages.experiments import Experiment, ExperimentResult, Verdict
+from practicum_core.stages.experiments import Experiment, Verdict
 from practicum_core.stages.load_results import LoadSample
 from practicum_jobs.chaos.actions import leave_out
 from practicum_jobs.chaos.commands import build_command
 from practicum_jobs.chaos.files import read_experiment
-from practicum_jobs.chaos.outcome import (
-    Outcome,
-    build_timeline,
-    classify,
-    count_returns,
-    decide_verdict,
-    list_findings,
-    list_unlike_repeats,
-    measure_rungs,
-)
-from practicum_jobs.chaos.recorder import Recorder, hash_prompts
+from practicum_jobs.chaos.outcome import build_timeline, count_returns, list_unlike_repeats, measure_rungs
+from practicum_jobs.chaos.recorder import Recorder
 from practicum_jobs.chaos.replays import (
     Recorded,
     build_replay_fields,
@@ -46,38 +36,27 @@ from practicum_jobs.chaos.replays import (
     list_replay_failures,
     read_recorded,
 )
-from practicum_jobs.chaos.runner import Course, Runner
+from practicum_jobs.chaos.runner import Runner
 from practicum_jobs.chaos.traffic import Traffic
+from practicum_jobs.chaos.trials import Laboratory, Trial, explain
 from practicum_jobs.chaos.world import Addresses, World
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.load.fleet import Target, start_fleet
 from practicum_jobs.load.masking import Masker
 from practicum_jobs.load.prompts import Prompt, build_row_prompts, write_prompt
-from practicum_jobs.load.sameness import Course as RecordedCourse
 from practicum_jobs.load.server import find_model, hold_key, split_address
 
 RECORDINGS = "recordings"
 _REFUSALS = frozenset({"http_400", "http_404", "http_413", "http_422"})
 
 
-@dataclass(frozen=True)
-class Trial:
-    """An experiment and how it went; ``seen`` is what the gateway recorded of it, where that is wanted."""
-
-    name: str
-    experiment: Experiment
-    course: Course
-    result: ExperimentResult
-    seen: RecordedCourse | None = None
-
-
 def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
     """Run the experiments, one after another.
 
     Raises:
-        ConfigError: An experiment is not valid, has no target, or the gateway's ladder is off.
-        PlatformError: The gateway does not answer, or a client process died.
+        ConfigError: An experiment is not valid; or the first one has no target, or the gateway's ladder is off.
+        PlatformError: The gateway does not answer, or a client process died, before anything was found.
         Stopped: A stop was requested; every fault was taken back first.
     """
     recorded = read_recorded(config, ctx)
@@ -101,12 +80,13 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
         results=results,
         timeline=build_timeline(samples, changes, end_s),
         rungs=measure_rungs(samples),
-        metrics=_build_metrics(trials, count_replays(replays, config.replays) if config.recording else {}),
+        metrics=build_metrics(trials, count_replays(replays, config.replays) if config.recording else {}),
         failures=[
-            Failure(kind=one.verdict, where=one.name, text=_explain(one))
+            Failure(kind=one.verdict, where=one.name, text=explain(one))
             for one in results
             if one.verdict is not Verdict.HELD
         ]
+        + [Failure(kind="not_recorded", where=one.name, text=one.not_recorded) for one in trials if one.not_recorded]
         + list_replay_failures(replays),
         artifacts=_list_artifacts(config, ctx),
         notes=[f"left out, since the servers run elsewhere: {', '.join(left_out)}"] if left_out else [],
@@ -145,15 +125,13 @@ async def _run_all(
             traffic = recorded.build_traffic(traffic) if recorded else traffic
             recorder = _build_recorder(config, ctx, session, prompts, zero_s)
             runner = Runner(world, traffic, config.steady_timeout_s, zero_s, lambda: ctx.is_stop_requested)
+            laboratory = Laboratory(runner, recorder, zero_s)
             for number, (name, experiment) in enumerate(experiments):
                 ctx.progress(number / len(experiments), experiment.title)
-                course = await runner.run(number, experiment)
-                result = build_result(
-                    name, experiment, course, round(time.monotonic() - zero_s, 3), build_command(unit, name, config)
-                )
-                seen = await recorder.take(name, experiment, course) if recorder else None
-                trials.append(Trial(name, experiment, course, result, seen))
-                print(f"{name}: {result.verdict}, {_explain(result)}", flush=True)  # noqa: T201 - the step's log
+                trial = await laboratory.make(number, name, experiment, build_command(unit, name, config))
+                trials.append(trial)
+                result = trial.result
+                print(f"{name}: {result.verdict}, {explain(result)}", flush=True)  # noqa: T201 - the step's log
                 if result.verdict is Verdict.NOT_UNDONE:
                     # Whatever came next would meet this fault too.
                     break
@@ -178,7 +156,7 @@ def _build_recorder(
         # There even where no fault could be made: a step that replays finds it empty then, and says so.
         folder.mkdir(parents=True, exist_ok=True)
     key = find_server_key(config.url, os.environ)
-    return Recorder(session, config.url, key, ctx.run, hash_prompts(prompts), folder, zero_s, Masker())
+    return Recorder(session, config.url, key, ctx.run, prompts, folder, zero_s, Masker())
 
 
 def _list_artifacts(config: ChaosConfig, ctx: StageContext) -> list[Artifact]:
@@ -223,65 +201,10 @@ def _check_first(config: ChaosConfig, sample: LoadSample) -> None:
         )
 
 
-def build_result(name: str, experiment: Experiment, course: Course, end_s: float, repeat: str) -> ExperimentResult:
-    """Build what came out of an experiment, with the command that repeats it."""
-    outcomes = Counter(classify(sample) for sample in course.samples)
-    findings = list(course.probed)
-    if course.was_steady:
-        findings = [
-            *list_findings(course.samples, course.changes, course.last_rung, experiment.configuration),
-            *findings,
-        ]
-    downs = [one for one in course.changes if one.after.depth > one.before.depth]
-    ups = [one for one in course.changes if one.after.depth == 0]
-    return ExperimentResult(
-        name=name,
-        title_en=experiment.names.en,
-        title_zh=experiment.names.zh,
-        verdict=decide_verdict(findings, was_steady=course.was_steady, left_behind=course.left_behind),
-        hypothesis=course.hypothesis,
-        method=[one.name for one in experiment.method],
-        start_s=course.start_s,
-        fault_s=course.fault_s,
-        undone_s=course.undone_s,
-        end_s=end_s,
-        findings=findings,
-        num_requests=len(course.samples),
-        num_full=outcomes[Outcome.FULL],
-        num_degraded=outcomes[Outcome.DEGRADED],
-        num_errors=outcomes[Outcome.ERROR],
-        num_lost=outcomes[Outcome.LOST],
-        failures=dict(sorted(Counter(_name_failure(one) for one in course.samples if not one.is_ok).items())),
-        changes=course.changes,
-        down_s=_subtract(downs[0].at_s if downs else None, course.fault_s),
-        back_s=_subtract(ups[-1].at_s if ups else None, course.undone_s),
-        left_behind=course.left_behind,
-        repeat=repeat,
-    )
-
-
-def _subtract(later_s: float | None, earlier_s: float | None) -> float | None:
-    return None if later_s is None or earlier_s is None else round(max(later_s - earlier_s, 0.0), 3)
-
-
-def _name_failure(sample: LoadSample) -> str:
-    """Name a failed request by its kind, and whether it was an error of the API's shape."""
-    return sample.error if classify(sample) is Outcome.ERROR else f"{sample.error} (lost)"
-
-
-def _explain(result: ExperimentResult) -> str:
-    """Say what came out of an experiment in one sentence."""
-    missed = [f"{one.name}: {one.shown}, not {one.bound}" for one in result.findings if not one.is_met]
-    counts = (
-        f"{result.num_requests} requests: {result.num_full} in full, {result.num_degraded} by lower rungs, "
-        f"{result.num_errors} errors, {result.num_lost} lost"
-    )
-    return "; ".join([*result.left_behind, *missed, counts])
-
-
-def _build_metrics(trials: Sequence[Trial], replays: Mapping[str, int]) -> list[Metric]:
+def build_metrics(trials: Sequence[Trial], replays: Mapping[str, int]) -> list[Metric]:
+    """Build the metrics of the record: what experiments came to, and replays where there are some."""
     results = [trial.result for trial in trials]
-    tried = [one for one in results if one.verdict is not Verdict.NOT_STEADY]
+    tried = [one for one in results if one.verdict not in (Verdict.NOT_STEADY, Verdict.BROKEN_OFF)]
     verdicts = Counter(one.verdict for one in results)
     counts = {
         "num_experiments": len(results),
@@ -289,6 +212,8 @@ def _build_metrics(trials: Sequence[Trial], replays: Mapping[str, int]) -> list[
         "num_deviated": verdicts[Verdict.DEVIATED],
         "num_not_steady": verdicts[Verdict.NOT_STEADY],
         "num_not_undone": verdicts[Verdict.NOT_UNDONE],
+        "num_broken_off": verdicts[Verdict.BROKEN_OFF],
+        "num_not_recorded": sum(bool(trial.not_recorded) for trial in trials),
         "num_not_back": sum(one.name == "ladder_back" and not one.is_met for each in tried for one in each.findings),
         "num_unlike_repeats": len(list_unlike_repeats(tried)),
         "max_returns": max((count_returns(one.changes) for one in tried), default=0),

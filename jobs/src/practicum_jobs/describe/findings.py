@@ -17,9 +17,11 @@ _VERDICTS: Mapping[Verdict, Bilingual] = {
     Verdict.DEVIATED: Bilingual("did not hold", "未经受住"),
     Verdict.NOT_STEADY: Bilingual("not tried: not steady before", "未试验：起始不稳定"),
     Verdict.NOT_UNDONE: Bilingual("could not be taken back", "未能撤销"),
+    Verdict.BROKEN_OFF: Bilingual("not known: an error ended the experiment", "未知：实验因错误中断"),
 }
 _DEVIATED = Bilingual("{title}: the service did not hold ({missed})", "{title}：服务未经受住（{missed}）")
 _UNTRIED = Bilingual("{title}: not known, the service was not steady before", "{title}：未知，试验前服务不稳定")
+_BROKEN_OFF = Bilingual("{title}: not known, an error ended the experiment", "{title}：未知，实验因错误中断")
 _UNLIKE = Bilingual(
     "{num} of {total} replays of the same fault went another way: what the service does in it is not settled",
     "同一故障的 {total} 次重放中有 {num} 次不一致：服务在该故障中的行为不稳定",
@@ -120,6 +122,8 @@ def list_weaknesses(
             found.append(_DEVIATED.format(title=title, missed=missed.replace("_", " ")))
         elif one.verdict is Verdict.NOT_STEADY:
             found.append(_UNTRIED.format(title=title))
+        elif one.verdict is Verdict.BROKEN_OFF:
+            found.append(_BROKEN_OFF.format(title=title))
     for record in records:
         replays = record.replays if isinstance(record, ReplaysRecord) else []
         unlike = sum(one.verdict is not ReplayVerdict.SAME for one in replays)

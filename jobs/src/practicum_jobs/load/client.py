@@ -25,6 +25,7 @@ import aiohttp
 from practicum_core.stages.load_results import HTTP_OK, RequestError
 from practicum_jobs.load.event_stream import StreamReader
 from practicum_jobs.load.orders import Assignment, Finished, RateOrder, Sent, Start
+from practicum_jobs.load.quantile import find_quantile
 
 _KEEPALIVE_S = 2.0
 """Shorter than the 5 s after which uvicorn ends a connection: a request on one that just ends would fail."""
@@ -182,10 +183,8 @@ def _describe(
 
 
 def _take_quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the smallest value that so large a share does not exceed; values are sorted."""
-    if not values:
-        return None
-    return round(values[min(int(share * len(values)), len(values) - 1)], 6)
+    """Return a quantile of sorted values; ``None`` for none."""
+    return round(find_quantile(values, share), 6) if values else None
 
 
 def _shorten(body: bytes) -> str:

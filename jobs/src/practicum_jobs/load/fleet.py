@@ -85,12 +85,12 @@ class Fleet:
     """Running client processes.
 
     Args:
-        processes: Which have been told where requests go.
+        processes: Which have been told where requests go; those of a new start take their places in this list.
         target: Where that is.
         zero_s: Start of the test on the monotonic clock.
     """
 
-    def __init__(self, processes: Sequence[asyncio.subprocess.Process], target: Target, zero_s: float) -> None:
+    def __init__(self, processes: list[asyncio.subprocess.Process], target: Target, zero_s: float) -> None:
         self._processes = processes
         self._target = target
         self._zero_s = zero_s
@@ -115,6 +115,16 @@ class Fleet:
         found = await asyncio.gather(*(_collect(process) for process in self._processes))
         requests = {one.number: (client, one) for client, (sent, _) in enumerate(found) for one in sent}
         return Sending(start_s, requests, [finished.seconds for _, finished in found])
+
+    async def restart(self) -> None:
+        """Start the processes anew: one that still sends a rate that nobody waits for takes no other order.
+
+        Raises:
+            PlatformError: One cannot be started.
+        """
+        num_clients = len(self._processes)
+        await _end_all(self._processes)
+        await _start_all(self._processes, num_clients, self._target, self._zero_s)
 
     def _build_order(
         self, load: int, step: RateStep, prompts: Sequence[Prompt], settle_s: float, share: slice
@@ -141,15 +151,27 @@ async def start_fleet(target: Target, num_clients: int, zero_s: float) -> AsyncI
     """
     processes: list[asyncio.subprocess.Process] = []
     try:
-        for client in range(num_clients):
-            process = await _start()
-            processes.append(process)
-            await _write(process, target.build_assignment(zero_s, client).encode())
-        for process in processes:
-            await _read(process)
+        await _start_all(processes, num_clients, target, zero_s)
         yield Fleet(processes, target, zero_s)
     finally:
-        await asyncio.gather(*(_end(process) for process in processes))
+        await _end_all(processes)
+
+
+async def _start_all(
+    processes: list[asyncio.subprocess.Process], num_clients: int, target: Target, zero_s: float
+) -> None:
+    for client in range(num_clients):
+        process = await _start()
+        processes.append(process)
+        await _write(process, target.build_assignment(zero_s, client).encode())
+    for process in processes:
+        await _read(process)
+
+
+async def _end_all(processes: list[asyncio.subprocess.Process]) -> None:
+    ending = list(processes)
+    processes.clear()
+    await asyncio.gather(*(_end(process) for process in ending))
 
 
 async def _start() -> asyncio.subprocess.Process:

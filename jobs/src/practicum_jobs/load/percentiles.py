@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from practicum_jobs.load.quantile import find_quantile
 from practicum_jobs.scoring.intervals import Bootstrap
 
 Floats = NDArray[np.float64]
@@ -59,7 +60,7 @@ def estimate_percentiles(
     [2.0, 4.0, 4.0]
     """
     ordered = np.sort(np.asarray(values, dtype=float))
-    found = [_find_quantile(ordered, quantile) for quantile in quantiles]
+    found = [find_quantile(ordered, quantile) for quantile in quantiles]
     if len(values) < _MIN_VALUES:
         pairs = zip(quantiles, found, strict=True) if len(values) else ()
         return [Percentile(quantile, value, float(ordered[0]), None, 1.0) for quantile, value in pairs]
@@ -87,7 +88,7 @@ def draw_percentiles(
     array = np.asarray(values, dtype=float)
     order = np.argsort(array, kind="stable")
     ordered = array[order]
-    places = [int(np.searchsorted(ordered, _find_quantile(ordered, one), side="right")) - 1 for one in quantiles]
+    places = [int(np.searchsorted(ordered, find_quantile(ordered, one), side="right")) - 1 for one in quantiles]
     drawn, shares = [], []
     for part in weights:
         totals = np.cumsum(part[:, order], axis=1, dtype=np.float64)
@@ -160,9 +161,9 @@ def _compute_covariances(array: Floats) -> tuple[Floats, int]:
 
 
 def _estimate(ordered: Floats, sampled: Resampled, index: int, quantile: float) -> Percentile:
-    value = _find_quantile(ordered, quantile)
+    value = find_quantile(ordered, quantile)
     drawn = np.sort(sampled.values[:, index])
-    low, high = _find_quantile(drawn, _TAIL), _find_quantile(drawn, 1 - _TAIL)
+    low, high = find_quantile(drawn, _TAIL), find_quantile(drawn, 1 - _TAIL)
     num_independent = _count_independent(sampled.shares[:, index], len(ordered))
     below, above = _bound_by_order(ordered, num_independent, quantile)
     return Percentile(
@@ -187,10 +188,5 @@ def _bound_by_order(ordered: Floats, num_independent: float, quantile: float) ->
 
     num = max(int(num_independent), 1)
     first, last = (int(stats.binom.ppf(tail, num, quantile)) for tail in (_TAIL, 1 - _TAIL))
-    low = _find_quantile(ordered, max(first, 1) / num)
-    return low, None if last + 1 > num else _find_quantile(ordered, (last + 1) / num)
-
-
-def _find_quantile(ordered: Floats, quantile: float) -> float:
-    place = math.ceil(quantile * len(ordered) - _ROUNDING) - 1
-    return float(ordered[min(max(place, 0), len(ordered) - 1)]) if len(ordered) else math.nan
+    low = find_quantile(ordered, max(first, 1) / num)
+    return low, None if last + 1 > num else find_quantile(ordered, (last + 1) / num)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,18 @@ class Trace:
         """Write its file."""
         moments: list[TraceRequest | TraceEvent] = [*self.requests, *self.events]
         lines = [self.header, *sorted(moments, key=lambda one: one.at_s)]
-        texts = (json.dumps(one.model_dump(exclude_none=True), ensure_ascii=False) for one in lines)
+        # With the key of the hashes, prompts could be guessed from the file.
+        shown = (one.model_dump(exclude_none=True, exclude={"hash_key"}) for one in lines)
+        texts = (json.dumps(one, ensure_ascii=False) for one in shown)
         write_text_atomic(path, "".join(f"{text}\n" for text in texts))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a trace, in seconds since the epoch."""
+
+    start_s: float
+    end_s: float
 
 
 def parse_trace(content: bytes, where: str) -> Trace:
@@ -76,43 +87,69 @@ def parse_trace(content: bytes, where: str) -> Trace:
     Raises:
         DataError: A line is none of a trace, or was cut off; the message names it.
     """
+    return parse_lines(io.BytesIO(content), where)
+
+
+def parse_lines(lines: Iterable[bytes], where: str, window: Window | None = None) -> Trace:
+    """Read a trace line by line: of a long one, only what lies in the window is kept.
+
+    Args:
+        lines: Of JSON, each with its end.
+        where: Name of the file or address, for messages.
+        window: What is kept; all without it.
+
+    Raises:
+        DataError: A line is none of a trace, or was cut off; the message names it.
+    """
     header: TraceHeader | None = None
     requests: list[TraceRequest] = []
     events: list[TraceEvent] = []
-    shift_s = 0.0
-    *lines, rest = content.split(b"\n")
-    for number, line in enumerate([*lines, rest], start=1):
+    num_requests = 0
+    started_s = 0.0
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        one = _parse_line(line, f"{where}: line {number}", is_last=number > len(lines))
+        place = f"{where}: line {number}"
+        document, model = _parse_line(line, place)
+        if header is None and model is not TraceHeader:
+            raise DataError(f"{place} comes before the header of the trace", _FIX)
+        num_requests += model is TraceRequest
+        if window is not None and model is not TraceHeader and not _lies_within(document, started_s, window):
+            continue
+        one = _validate(document, model, place)
         if isinstance(one, TraceHeader):
             # After a restart of the gateway, times count from another moment.
             header = header or one
-            shift_s = one.started_s - header.started_s
+            started_s = one.started_s
             continue
-        if header is None:
-            raise DataError(f"{where}: line {number} comes before the header of the trace", _FIX)
+        shift_s = started_s - header.started_s if header else 0.0
         moved = one.model_copy(update={"at_s": round(one.at_s + shift_s, 6)}) if shift_s else one
         if isinstance(moved, TraceRequest):
             requests.append(moved)
         else:
             events.append(moved)
-    if header is None or not requests:
+    if header is None or not num_requests:
         raise DataError(f"{where}: no requests", _FIX)
     return Trace(header, sorted(requests, key=lambda one: one.at_s), sorted(events, key=lambda one: one.at_s))
 
 
-def read_trace_file(path: Path) -> Trace:
-    """Read the file of a trace.
+def _lies_within(document: dict[str, Any], started_s: float, window: Window) -> bool:
+    """Whether a line lies in the window; one without a time is looked at more closely."""
+    at_s = document.get("at_s")
+    return not isinstance(at_s, int | float) or window.start_s <= started_s + at_s <= window.end_s
+
+
+def read_trace_file(path: Path, window: Window | None = None) -> Trace:
+    """Read the file of a trace, or what lies in a window of it.
 
     Raises:
         DataError: It cannot be read, or is not whole; the message names the line.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            return parse_lines(file, str(path), window)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}", _FIX, Reason.DATA_MISSING) from error
-    return parse_trace(content, str(path))
 
 
 def read_recording(folder: Path) -> tuple[Recording, Trace]:
@@ -138,16 +175,23 @@ def write_recording(folder: Path, recording: Recording, trace: Trace) -> None:
     write_text_atomic(folder / RECORDING, recording.model_dump_json(indent=1) + "\n")
 
 
-def _parse_line(line: bytes, where: str, *, is_last: bool) -> TraceHeader | TraceRequest | TraceEvent:
+def _parse_line(line: bytes, where: str) -> tuple[dict[str, Any], type[TraceHeader | TraceRequest | TraceEvent]]:
     try:
         document: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
-        why = "is cut off: the file does not end with a whole line" if is_last else "is no JSON"
+        is_whole = line.endswith(b"\n")
+        why = "is no JSON" if is_whole else "is cut off: the file does not end with a whole line"
         raise DataError(f"{where} {why}", _FIX) from error
     kind = document.get("kind") if isinstance(document, dict) else None
     model = _KINDS.get(str(kind))
     if model is None:
         raise DataError(f"{where} is no line of a trace", _FIX)
+    return document, model
+
+
+def _validate(
+    document: dict[str, Any], model: type[TraceHeader | TraceRequest | TraceEvent], where: str
+) -> TraceHeader | TraceRequest | TraceEvent:
     try:
         return model.model_validate(document)
     except ValidationError as error:

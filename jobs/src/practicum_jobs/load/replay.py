@@ -42,8 +42,8 @@ def build_replay(
     places: dict[str, int] = {}
     prompts: list[Prompt] = []
     for one in kept:
-        if one.prompt_sha256 not in places:
-            places[one.prompt_sha256] = len(prompts)
+        if one.prompt_hash not in places:
+            places[one.prompt_hash] = len(prompts)
             prompts.append(build_prompt(one))
     duration_s = max(kept[-1].at_s, 0.001)
     step = RateStep(
@@ -51,7 +51,7 @@ def build_replay(
         warmup_s=0.0,
         duration_s=duration_s,
         at_s=[one.at_s for one in kept],
-        prompts=[places[one.prompt_sha256] for one in kept],
+        prompts=[places[one.prompt_hash] for one in kept],
         max_tokens=[max(one.max_tokens or one.completion_tokens or max_tokens, 1) for one in kept],
     )
     return step, prompts
@@ -59,20 +59,20 @@ def build_replay(
 
 def list_replayable(requests: Sequence[TraceRequest]) -> list[TraceRequest]:
     """List the requests that can be sent again: those whose body was read and was one."""
-    return [one for one in requests if one.prompt_sha256 and one.status not in _REFUSED_BEFORE]
+    return [one for one in requests if one.prompt_hash and one.status not in _REFUSED_BEFORE]
 
 
 def build_prompt(request: TraceRequest) -> Prompt:
     """Build what is sent for a recorded request.
 
-    >>> made = build_prompt(TraceRequest(at_s=0, path="/", status=200, total_s=1, prompt_sha256="0f", prompt_tokens=3))
+    >>> made = build_prompt(TraceRequest(at_s=0, path="/", status=200, total_s=1, prompt_hash="0f", prompt_tokens=3))
     >>> made.num_words
     3
     """
     messages = _read_messages(request.prompt)
     if messages:
         return Prompt(tuple(messages))
-    rng = np.random.default_rng(int(request.prompt_sha256, 16))
+    rng = np.random.default_rng(int(request.prompt_hash, 16))
     num_words = request.prompt_tokens or max(request.prompt_chars // _CHARS_PER_WORD, 1)
     return write_prompt(num_words, rng)
 

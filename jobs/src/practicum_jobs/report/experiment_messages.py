@@ -59,6 +59,7 @@ EXPERIMENTS = {
     "reason": Bilingual("Reason", "原因"),
     "failures": Bilingual("Failed requests by kind: {kinds}", "失败请求分类：{kinds}"),
     "left": Bilingual("Not taken back: {what}", "未能撤销：{what}"),
+    "broken_off": Bilingual("{title}: an error ended it: {error}", "{title}：因错误中断：{error}"),
     "details": Bilingual("Findings, steps and how to repeat it", "检查项、降级过程与复现命令"),
     "repeat": Bilingual("Repeat it", "复现"),
 }
@@ -67,6 +68,7 @@ VERDICTS = {
     Verdict.DEVIATED: Bilingual("did not hold", "未经受住"),
     Verdict.NOT_STEADY: Bilingual("not steady before", "起始不稳定"),
     Verdict.NOT_UNDONE: Bilingual("not undone", "未能撤销"),
+    Verdict.BROKEN_OFF: Bilingual("ended by an error", "因错误中断"),
 }
 FINDINGS = {
     "lost": Bilingual("Requests lost", "丢失的请求"),

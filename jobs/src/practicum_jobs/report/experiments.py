@@ -31,6 +31,7 @@ _TONES: dict[Verdict, Tone] = {
     Verdict.DEVIATED: "bad",
     Verdict.NOT_STEADY: "warn",
     Verdict.NOT_UNDONE: "bad",
+    Verdict.BROKEN_OFF: "bad",
 }
 
 
@@ -72,6 +73,9 @@ def _build_blocks(record: ExperimentsRecord) -> list[Block]:
         blocks.append(Table(EXPERIMENTS["rungs"], columns, [_build_rung(one) for one in record.rungs]))
     for one in record.results:
         blocks += [Notice(EXPERIMENTS["left"].format(what=what), "bad") for what in one.left_behind]
+        if one.error:
+            text = EXPERIMENTS["broken_off"].format(title=_get_title(one), error=one.error)
+            blocks.append(Notice(text, "bad"))
     details = [block for one in record.results for block in _build_details(one)]
     blocks.append(Disclosure(EXPERIMENTS["details"], details))
     return blocks

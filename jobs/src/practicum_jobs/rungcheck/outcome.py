@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from practicum_core.rungs import Rung
 from practicum_core.stages.experiments import RungQuality
+from practicum_jobs.load.quantile import find_quantile
 from practicum_jobs.scoring.answers import Score
 from practicum_jobs.scoring.intervals import Bootstrap, Interval, estimate_difference, estimate_share
 from practicum_jobs.scoring.paired import PairedOutcomes, estimate_difference_of_means, estimate_mean
@@ -72,8 +72,8 @@ def _measure(rung: Rung, replies: Sequence[Reply], below: Sequence[Reply] | None
         quality=round(quality.value, 4),
         quality_low=round(max(quality.low, 0.0), 4),
         quality_high=round(min(quality.high, 1.0), 4),
-        e2e_p50_s=_take_quantile(ends, 0.5),
-        e2e_p95_s=_take_quantile(ends, 0.95),
+        e2e_p50_s=round(find_quantile(ends, 0.5), 4),
+        e2e_p95_s=round(find_quantile(ends, 0.95), 4),
         prompt_tokens=round(sum(one.prompt_tokens for one in replies) / number, 2),
         completion_tokens=round(sum(one.completion_tokens for one in replies) / number, 2),
     )
@@ -111,12 +111,3 @@ def _compare(below: Sequence[float], points: Sequence[float], groups: Sequence[s
 
 def _is_binary(points: Sequence[float]) -> bool:
     return set(points) <= {0.0, 1.0}
-
-
-def _take_quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the smallest of the ordered values that so large a share does not exceed.
-
-    >>> _take_quantile([1.0, 2.0, 3.0, 4.0], 0.5)
-    2.0
-    """
-    return round(ordered[max(math.ceil(share * len(ordered)), 1) - 1], 4)

@@ -13,6 +13,7 @@ _VERDICTS = {
     Verdict.DEVIATED: "deviated: the service did not do what was expected",
     Verdict.NOT_STEADY: "not steady: the hypothesis did not hold before the fault, so nothing was broken",
     Verdict.NOT_UNDONE: "not undone: the fault could not be taken back",
+    Verdict.BROKEN_OFF: "broken off: an error ended the experiment, so nothing is known",
 }
 
 
@@ -43,5 +44,7 @@ def _describe(result: ExperimentResult) -> str:
     rows = [[one.name, one.shown, one.bound, "yes" if one.is_met else "NO"] for one in result.findings]
     if rows:
         lines += ["", format_table(("FINDING", "FOUND", "MUST BE", "MET"), rows), ""]
+    if result.error:
+        lines.append(f"error       {result.error}")
     lines += [f"left        {what}" for what in result.left_behind]
     return "\n".join([*lines, f"verdict     {_VERDICTS[result.verdict]}", f"repeat      {result.repeat}"])

@@ -6,6 +6,7 @@ of the gateway another header follows. No line has what was asked, unless bodies
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,11 +19,26 @@ RECORDING = "recording.json"
 """Name of the file beside it that says what was done to the service meanwhile."""
 TRAFFIC_PATH = "/traffic"
 """Path of the gateway that gives the lines since a moment (``?since=SECONDS``, since the epoch)."""
-HASH_DIGITS = 16
-"""Of a SHA-256, in the lines of a trace."""
+TRAFFIC_KEY = "traffic_key"
+"""File beside a trace with the key of its hashes, while its gateway runs and where no step can fetch from it."""
+HASH_KEY_BYTES = 32
+_HASH_BYTES = 8
 CLIENT_GONE = 499
 """What stands for the status of a request whose client went away."""
 _FIRST_FAULT = 400
+
+
+def hash_in_trace(content: bytes, key: bytes) -> str:
+    """Return what stands in a trace for a prompt, or for the id of a key: 16 digits of BLAKE2b with a key of its own.
+
+    A plain hash would let everybody who has the file try telephone numbers until one fits.
+
+    >>> hash_in_trace(b"13800138000", b"one") == hash_in_trace(b"13800138000", b"another")
+    False
+    >>> len(hash_in_trace(b"", b"one"))
+    16
+    """
+    return hashlib.blake2b(content, key=key, digest_size=_HASH_BYTES).hexdigest()
 
 
 class _Line(BaseModel):
@@ -35,9 +51,13 @@ class TraceHeader(_Line):
     """The first line: what the others count from."""
 
     kind: Literal["trace"] = "trace"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     started_s: float = Field(description="Seconds since the epoch; times of the lines below count from here.")
     has_bodies: bool = Field(default=False, description="Whether requests have what was asked.")
+    hash_key: str = Field(
+        default="",
+        description="Key of the hashes below, in hexadecimal: for a step of the same run that fetches, in no file.",
+    )
 
 
 class TraceRequest(_Line):
@@ -48,8 +68,8 @@ class TraceRequest(_Line):
     path: str
     status: int = Field(description="Of HTTP; 499 where the client went away.")
     rung: str = Field(default="", description="Rung of the ladder that answered; empty for the best one.")
-    key: str = Field(default="", description="Hash of the id of its key; empty where it had none.")
-    prompt_sha256: str = Field(default="", description="First 16 digits, of the prompt's JSON.")
+    key: str = Field(default="", description="Hash of the id of its key, the same way; empty where it had none.")
+    prompt_hash: str = Field(default="", description="Keyed hash of the prompt's JSON: equal prompts have equal ones.")
     prompt_chars: int = Field(default=0, description="Length of that text.")
     max_tokens: int | None = Field(default=None, description="Tokens that it asked for; none where it did not say.")
     prompt_tokens: int | None = Field(default=None, description="As the engine counted them; none where it did not.")

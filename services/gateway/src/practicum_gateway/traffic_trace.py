@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import hmac
 import json
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from typing import TextIO
 from urllib.parse import parse_qs
 
 from practicum_core.rungs import RungChange
-from practicum_core.traffic import HASH_DIGITS, TraceEvent, TraceHeader, TraceRequest
+from practicum_core.traffic import HASH_KEY_BYTES, TRAFFIC_KEY, TraceEvent, TraceHeader, TraceRequest, hash_in_trace
 from practicum_gateway.breaker import BreakerState
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import ApiError
@@ -74,6 +74,7 @@ class TrafficTrace:
         self._list_changes = list_changes
         self._keeps_bodies = keeps_bodies
         self._key = key
+        self._hash_key = secrets.token_bytes(HASH_KEY_BYTES)
         self._file: TextIO | None = None
         self._zero_s = clock()
         self._header = TraceHeader(started_s=round(time.time(), 6), has_bodies=False)
@@ -90,6 +91,9 @@ class TrafficTrace:
             OSError: It cannot be written.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._key:
+            # Nobody can fetch the key of the hashes, so that a step that records could not find its own prompts.
+            self._hash_key = _keep_hash_key(self._path.with_name(TRAFFIC_KEY), self._hash_key)
         # Line by line, so that a gateway that is killed leaves whole lines.
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
         self._zero_s = self._clock()
@@ -102,6 +106,7 @@ class TrafficTrace:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._path.with_name(TRAFFIC_KEY).unlink(missing_ok=True)
 
     async def watch(self) -> None:
         """Follow breakers and ladder until cancelled."""
@@ -125,8 +130,8 @@ class TrafficTrace:
             "path": exchange.path,
             "status": status,
             "rung": "" if rung == "full" else rung,
-            "key": _hash(str(key).encode()) if key else "",
-            "prompt_sha256": _hash(asked.prompt) if asked else "",
+            "key": self._hash(str(key).encode()) if key else "",
+            "prompt_hash": self._hash(asked.prompt) if asked else "",
             "prompt_chars": len(asked.prompt.decode(errors="replace")) if asked else 0,
             "max_tokens": asked.max_tokens if asked else None,
             "is_streamed": bool(facts.get("is_streamed")),
@@ -135,6 +140,9 @@ class TrafficTrace:
             **{name: facts[name] for name in _FROM_FACTS if name in facts},
         }
         self._keep(TraceRequest.model_validate(document), asked.prompt if asked and self._keeps_bodies else b"")
+
+    def _hash(self, content: bytes) -> str:
+        return hash_in_trace(content, self._hash_key)
 
     def _follow(self) -> None:
         """Write what changed since the last look."""
@@ -195,7 +203,7 @@ class TrafficTrace:
             since_s = float(parse_qs(exchange.query).get("since", ["0"])[0]) - self._header.started_s
         except ValueError:
             raise ApiError(400, "invalid_value", "since: expected seconds since the epoch", param="since") from None
-        header = self._header.model_copy(update={"has_bodies": self._keeps_bodies})
+        header = self._header.model_copy(update={"has_bodies": self._keeps_bodies, "hash_key": self._hash_key.hex()})
         lines = [header.model_dump_json()]
         lines += [_encode(one) for one in self._kept if one.line.at_s >= since_s]
         await exchange.respond(200, [(b"content-type", b"application/jsonl")], "\n".join([*lines, ""]).encode())
@@ -211,5 +219,10 @@ def _encode(kept: _Kept) -> str:
     return kept.line.model_dump_json(exclude_none=True)
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:HASH_DIGITS]
+def _keep_hash_key(path: Path, key: bytes) -> bytes:
+    """Write the key for this user alone, and return it; that of a gateway which was killed is kept."""
+    with contextlib.suppress(OSError, ValueError):
+        return bytes.fromhex(path.read_text(encoding="ascii"))
+    path.touch(mode=0o600)
+    path.write_text(key.hex(), encoding="ascii")
+    return key

@@ -98,6 +98,8 @@ METRICS = {
     "num_deviated": figure("Experiments in which it did not", "未经受住的实验数", "count"),
     "num_not_steady": figure("Experiments that did not start from a steady state", "起始状态不稳定的实验数", "count"),
     "num_not_undone": figure("Faults that could not be taken back", "未能撤销的故障数", "count"),
+    "num_broken_off": figure("Experiments that an error ended", "因错误中断的实验数", "count"),
+    "num_not_recorded": figure("Experiments without a recording", "未能录制的实验数", "count"),
     "num_not_back": figure("Experiments after which the ladder did not come back", "降级未恢复的实验数", "count"),
     "num_unlike_repeats": figure(
         "Repeated experiments with other steps of the ladder", "重复实验中降级过程不一致的实验数", "count"
@@ -119,6 +121,8 @@ FAILURES: Mapping[str, Bilingual] = {
     "deviated": Bilingual("the service did not hold in an experiment", "服务未经受住实验"),
     "not_steady": Bilingual("no steady state before an experiment", "实验前状态不稳定"),
     "not_undone": Bilingual("a fault could not be taken back", "故障未能撤销"),
+    "broken_off": Bilingual("an error ended an experiment; nothing is known of it", "实验因错误中断，结果未知"),
+    "not_recorded": Bilingual("an experiment could not be recorded", "实验未能录制"),
     "differs": Bilingual("a replay was not the same as its recording", "重放与录制不一致"),
     "not_comparable": Bilingual(
         "this machine did not keep the schedule of a replay", "本机未能按计划发送，重放不可比较"

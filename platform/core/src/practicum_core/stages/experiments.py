@@ -117,6 +117,8 @@ class Verdict(StrEnum):
     """The steady state did not hold before the fault, so nothing was tried."""
     NOT_UNDONE = "not_undone"
     """The fault could not be taken back."""
+    BROKEN_OFF = "broken_off"
+    """An error ended the experiment itself, so that nothing is known."""
 
 
 class Finding(BaseModel):
@@ -156,6 +158,7 @@ class ExperimentResult(BaseModel):
     down_s: float | None = Field(default=None, description="From the fault to the first step down.")
     back_s: float | None = Field(default=None, description="From the end of the fault to the best rung.")
     left_behind: list[str] = Field(default_factory=list, description="What could not be undone, and how to remove it.")
+    error: str = Field(default="", description="What ended it before its time; empty where nothing did.")
     repeat: str = Field(description="Command that does it again.")
 
 

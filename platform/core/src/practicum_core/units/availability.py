@@ -82,6 +82,14 @@ AVAILABILITY_GATES = (
         "每个实验都从稳定状态开始",
     ),
     _build_gate(
+        "all_made",
+        "num_broken_off",
+        Comparison.EQUAL,
+        0,
+        "No experiment was ended by an error",
+        "没有实验因错误中断",
+    ),
+    _build_gate(
         "none_lost",
         "num_lost",
         Comparison.EQUAL,
