@@ -80,9 +80,10 @@ def test_a_pod_is_restricted_and_told_its_step(step):
 
 def test_a_stage_that_passes_on_what_others_compute_asks_for_little():
     spec = {"unit": "service", "resources": {"cpu": "3", "memory": "12Gi"}}
-    engine, gateway = (build_request(step, **spec).build_resources()["requests"] for step in ("serve", "gateway"))
-    assert (engine["cpu"], engine["memory"]) == ("3", "12Gi")
-    assert (gateway["cpu"], gateway["memory"]) == ("200m", "512Mi")
+    engine, gateway = (build_request(step, **spec).build_resources() for step in ("serve", "gateway"))
+    assert engine["requests"] == engine["limits"] == {"cpu": "3", "memory": "12Gi"}
+    assert gateway["requests"] == {"cpu": "200m", "memory": "512Mi"}
+    assert gateway["limits"] == {"cpu": "1", "memory": "512Mi"}
 
 
 def test_only_stages_that_compute_on_gpus_ask_for_slices():

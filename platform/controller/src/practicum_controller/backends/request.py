@@ -129,13 +129,17 @@ class ChildRequest:
         return variables if self.slices else variables | dict.fromkeys(_NO_GPU, "void")
 
     def build_resources(self) -> Document:
-        """Return requests and limits, equal, so that what the queue counted is what the pod gets."""
+        """Return requests and limits, equal, so that what the queue counted is what the pod gets.
+
+        A stage with a ``cpu_limit`` may use idle CPUs as well: it waits most of the time, and a request that throttles
+        it would delay all that pass through it, the kubelet's probes too.
+        """
         asked, usual, fixed = self.weekjob.spec.resources, self.course.stage_resources, self.item.step.spec.pod_size
         size = fixed or PodSize(asked.cpu or usual.cpu, asked.memory or usual.memory)
         amounts: dict[str, str] = {"cpu": size.cpu, "memory": size.memory}
         if self.slices:
             amounts[self.course.gpu.get_resource_name()] = str(self.slices)
-        return {"requests": amounts, "limits": dict(amounts)}
+        return {"requests": amounts, "limits": amounts | {"cpu": size.cpu_limit or size.cpu}}
 
     def has_made(self, child: Mapping[str, Any], *, is_started: bool) -> bool:
         """Whether a child is still what this request asks for; where its pods run, by the student's part alone.

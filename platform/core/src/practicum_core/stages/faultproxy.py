@@ -36,7 +36,7 @@ SPEC = StageSpec(
     FaultproxyConfig,
     FaultproxyRecord,
     endpoint=Endpoint(port=8090, ready_path="/readyz", live_path="/healthz", startup_s=60.0),
-    pod_size=PodSize("200m", "512Mi"),
+    pod_size=PodSize("200m", "512Mi", cpu_limit="1"),
     metrics={
         "num_passed": figure("Requests that passed the fault proxy", "故障代理放行的请求", "count"),
         "num_hit": figure("Requests that a fault hit", "被注入故障的请求", "count"),

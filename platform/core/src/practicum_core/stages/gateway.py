@@ -288,7 +288,7 @@ SPEC = StageSpec(
     takes_keys=True,
     limits=LIMITS,
     packages=("aiohttp", "uvicorn", "bm25s"),
-    pod_size=PodSize("200m", "512Mi"),
+    pod_size=PodSize("200m", "512Mi", cpu_limit="1"),
     metrics=METRICS,
     describe_result=describe_result,
 )

@@ -57,6 +57,8 @@ class PodSize:
 
     cpu: str
     memory: str
+    cpu_limit: str = ""
+    """CPUs that it may use where others leave them idle; no more than ``cpu`` without it."""
 
 
 @dataclass(frozen=True)
