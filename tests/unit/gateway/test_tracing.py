@@ -89,6 +89,21 @@ def test_a_request_is_one_trace_from_its_client_to_the_engine(tmp_path):
     assert "sk-practicum" not in text
 
 
+def test_a_request_that_its_limit_refuses_says_whose_it_is_and_what_is_lost_is_counted(tmp_path):
+    async def run():
+        async with build_stand(tmp_path, limits={"requests_per_minute": 1}, traces=True) as stand:
+            await ask(stand)
+            with pytest.raises(openai.RateLimitError):
+                await ask(stand)
+            return stand.key_id, stand.gateway.counters.build_page().decode()
+
+    key_id, page = asyncio.run(run())
+    spans, _ = read_file(tmp_path)
+    told = [(span["about"]["http.response.status_code"], span["about"]["practicum.key.id"]) for span in spans[-1:]]
+    assert told == [(429, key_id)]
+    assert 'practicum_gateway_traces_dropped_total{reason="no_key"} 0.0' in page
+
+
 def test_the_old_names_are_those_that_vllm_writes(tmp_path):
     async def send(stand):
         await ask(stand)

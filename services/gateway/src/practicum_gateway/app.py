@@ -156,6 +156,8 @@ class Gateway:
         """Open connections and ask the engines for their models."""
         config = self._config
         await self.admission.start()
+        if self.traces is not None:
+            self.counters.register(self.traces.export)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, connect=config.connect_timeout_s),
@@ -220,8 +222,8 @@ class Gateway:
             await exchange.respond_error(fault)
         elapsed_s = self._clock() - started_s
         self.counters.count_answer(path, status, elapsed_s, is_probe=path in _PROBED)
-        if exchange.trace is not None:
-            exchange.trace.end(status, str(exchange.facts.get("key", "")))
+        if self.traces is not None and exchange.trace is not None:
+            self.traces.end(exchange.trace, status, str(exchange.facts.get("key", "")))
         if path not in _PROBED:
             log_request(exchange, path, status, elapsed_s)
         if self._traffic is not None and path in GENERATING:
@@ -234,7 +236,7 @@ class Gateway:
             await self._generate(exchange)
         elif path == MODELS or path.startswith(f"{MODELS}/"):
             _require_method(exchange, "GET")
-            self._keys.authenticate(exchange.headers.get(b"authorization"))
+            self._authenticate(exchange)
             await self.pages.tell_models(exchange)
         elif path == SEARCH and self._search is not None:
             _require_method(exchange, "POST")
@@ -251,9 +253,15 @@ class Gateway:
         else:
             raise ApiError(404, "unknown_path", f"the gateway has no {path[:200]}")
 
+    def _authenticate(self, exchange: Exchange) -> Caller:
+        """Find whose request it is; log and traces say so, whatever becomes of it."""
+        caller = self._keys.authenticate(exchange.headers.get(b"authorization"))
+        exchange.facts["key"] = caller.key.id
+        return caller
+
     async def _find(self, exchange: Exchange, search: Search) -> None:
         """Answer a search; it counts as a request of its key, and uses no tokens."""
-        caller = self._keys.authenticate(exchange.headers.get(b"authorization"))
+        caller = self._authenticate(exchange)
         body = await exchange.read_body(self._config.max_body_bytes, self._config.body_timeout_s)
         grant = await self._take_grant(exchange, caller, 0)
         try:
@@ -263,7 +271,7 @@ class Gateway:
 
     async def _generate(self, exchange: Exchange) -> None:
         config = self._config
-        caller = self._keys.authenticate(exchange.headers.get(b"authorization"))
+        caller = self._authenticate(exchange)
         arrived_s = self._clock()
         if self.is_draining:
             raise build_draining_error()

@@ -13,7 +13,7 @@ from practicum_gateway.errors import ApiError, ClientGone
 from practicum_gateway.inspection import Asked
 
 if TYPE_CHECKING:
-    from practicum_gateway.tracing import RequestTrace
+    from practicum_gateway.request_trace import RequestTrace
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

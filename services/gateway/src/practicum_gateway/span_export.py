@@ -1,0 +1,179 @@
+"""The way of finished spans out of the gateway: a bounded queue, and a thread that takes them to a file or collector.
+
+No request waits for it. What does not fit into queue or file, or what a collector does not take, is counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from opentelemetry.exporter.otlp.json.http import OTLPSpanExporter
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+_EXPORT_S = 1.0
+_COLLECTOR_S = 2.0
+"""For a collector to take some spans; a gateway that ends waits no longer for it."""
+_MAX_QUEUED = 8192
+"""Traces, of about 1.5 KB each."""
+_BATCH = 256
+"""Traces of one document: a line of a file, or a request to a collector."""
+MAX_FILE_BYTES = 512 << 20
+"""About 350,000 traces of three spans."""
+_REASONS = ("queue_full", "file_full", "not_taken", "no_key")
+_LOG = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Where documents go.
+
+    Attributes:
+        reason: Why one was not taken, as it is counted.
+    """
+
+    reason: str
+
+    def write(self, document: bytes) -> bool:
+        """Take a document, and return whether it was taken."""
+        ...
+
+    def close(self) -> None:
+        """Take no more."""
+        ...
+
+
+class SpanFile:
+    """A file of documents, one a line. One that is there is continued, up to a size.
+
+    Args:
+        path: The file.
+        max_bytes: Its size at most; what comes after is not written.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.reason = "file_full"
+        self._path = path
+        self._max_bytes = max_bytes
+        self._file: BinaryIO | None = path.open("ab")
+        self._size_bytes = self._file.tell()
+
+    def write(self, document: bytes) -> bool:
+        """Append a line; the first that is not written ends the file, and says so in the log."""
+        if self._file is None:
+            return False
+        self._size_bytes += len(document) + 1
+        if self._size_bytes > self._max_bytes:
+            self._end(f"it has {self._max_bytes >> 20} MiB")
+            return False
+        try:
+            self._file.write(document + b"\n")
+            self._file.flush()
+        except OSError as error:
+            self._end(str(error))
+            return False
+        return True
+
+    def _end(self, why: str) -> None:
+        _LOG.warning("%s ends here, later traces are only counted: %s", self._path, why)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            # What a full disk did not take would be tried again here.
+            with contextlib.suppress(OSError):
+                file.close()
+
+
+class SpanCollector:
+    """A collector that takes OTLP over HTTP, asked as OpenTelemetry's exporter does, with its variables and retries.
+
+    Args:
+        endpoint: Its address.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.reason = "not_taken"
+        self._exporter = OTLPSpanExporter(endpoint=endpoint, timeout=_COLLECTOR_S)
+        # Its own method takes spans of the SDK only, which cost too much. The version is locked, and a test sends.
+        self._client = self._exporter._client  # noqa: SLF001
+
+    def write(self, document: bytes) -> bool:
+        """Send a document; the exporter logs what fails."""
+        return self._client.export(document).success
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._exporter.shutdown()
+
+
+class SpanExport(Collector):
+    """Takes finished spans to a sink until :meth:`close`; a collector of Prometheus' client.
+
+    Args:
+        sink: Where they go.
+        frame: What stands before and after the spans of a document.
+
+    Attributes:
+        dropped: Traces that did not arrive, by reason.
+    """
+
+    def __init__(self, sink: Sink, frame: tuple[bytes, bytes]) -> None:
+        self.dropped: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
+        self._sink = sink
+        self._head, self._tail = frame
+        self._queue: deque[bytes] = deque()
+        self._is_ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
+        self._thread.start()
+
+    def add(self, spans: bytes) -> None:
+        """Take the spans of a trace, with commas between. Called by one thread."""
+        if len(self._queue) >= _MAX_QUEUED:
+            self.dropped["queue_full"] += 1
+        else:
+            self._queue.append(spans)
+
+    def _run(self) -> None:
+        while not self._is_ending.wait(_EXPORT_S):
+            self._export()
+        self._export()
+        self._sink.close()
+
+    def _export(self) -> None:
+        while self._queue:
+            traces = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            if not self._sink.write(b"".join((self._head, b",".join(traces), self._tail))):
+                self.dropped[self._sink.reason] += len(traces)
+                if self._is_ending.is_set():
+                    # A collector that hangs must not hold up the end of the gateway batch by batch.
+                    self.dropped[self._sink.reason] += len(self._queue)
+                    return
+
+    def close(self) -> None:
+        """Export what is left."""
+        self._is_ending.set()
+        self._thread.join()
+        told = {reason: count for reason, count in self.dropped.items() if count}
+        if told:
+            _LOG.warning("traces that were not written: %s", told)
+
+    def collect(self) -> Iterator[Metric]:
+        """Build Prometheus' family."""
+        text = "Traces that were not written: queue or file full, not taken by a collector, or of nobody's key."
+        family = CounterMetricFamily("practicum_gateway_traces_dropped", text, labels=["reason"])
+        for reason, count in self.dropped.items():
+            family.add_metric([reason], count)
+        yield family

@@ -1,0 +1,103 @@
+"""Finished spans on their way to a file or a collector: nothing grows without bound, and what is lost is counted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+
+from manual_clock import ManualClock
+from practicum_gateway import span_export
+from practicum_gateway.otlp import build_frame
+from practicum_gateway.span_export import SpanExport, SpanFile
+from practicum_gateway.tracing import Traces
+
+FRAME = build_frame("service", "scope")
+SPAN = b'{"name":"a"}'
+
+
+def count_spans(path):
+    documents = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return sum(len(one["resourceSpans"][0]["scopeSpans"][0]["spans"]) for one in documents)
+
+
+def test_a_file_ends_at_its_size_across_restarts_and_what_it_does_not_get_is_counted(tmp_path, caplog):
+    path = tmp_path / "traces.jsonl"
+    most = 2 * len(FRAME[0] + FRAME[1] + SPAN) + 10
+    dropped = []
+    with caplog.at_level(logging.WARNING, "practicum_gateway"):
+        for _ in range(3):
+            export = SpanExport(SpanFile(path, most), FRAME)
+            export.add(SPAN)
+            export.close()
+            dropped.append(export.dropped["file_full"])
+    assert dropped == [0, 0, 1]
+    assert count_spans(path) == 2
+    assert path.stat().st_size <= most
+    assert sum("ends here" in one.message for one in caplog.records) == 1
+
+
+def test_a_full_disk_ends_the_file_with_one_line_in_the_log(tmp_path, caplog):
+    path = tmp_path / "traces.jsonl"
+    path.symlink_to("/dev/full")
+    file = SpanFile(path)
+    with caplog.at_level(logging.WARNING, "practicum_gateway"):
+        assert [file.write(b"{}") for _ in range(3)] == [False, False, False]
+    file.close()
+    [line] = [one.message for one in caplog.records]
+    assert "No space left" in line
+
+
+class Stuck:
+    """A sink that takes nothing until it is let go."""
+
+    reason = "not_taken"
+
+    def __init__(self):
+        self.entered, self.gate, self.documents = threading.Event(), threading.Event(), []
+
+    def write(self, document):
+        self.entered.set()
+        assert self.gate.wait(30)
+        self.documents.append(document)
+        return True
+
+    def close(self):
+        self.documents.append(b"closed")
+
+
+def test_a_sink_that_is_too_slow_costs_traces_and_no_memory(monkeypatch):
+    monkeypatch.setattr(span_export, "_MAX_QUEUED", 5)
+    monkeypatch.setattr(span_export, "_EXPORT_S", 0.01)
+    sink = Stuck()
+    export = SpanExport(sink, FRAME)
+    export.add(SPAN)
+    assert sink.entered.wait(30)
+    for _ in range(8):
+        export.add(SPAN)
+    assert export.dropped["queue_full"] == 3
+    sink.gate.set()
+    export.close()
+    *documents, last = sink.documents
+    assert last == b"closed"
+    assert sum(one.count(SPAN) for one in documents) == 6
+    [family] = export.collect()
+    assert {one.labels["reason"]: one.value for one in family.samples} == {
+        "queue_full": 3,
+        "file_full": 0,
+        "not_taken": 0,
+        "no_key": 0,
+    }
+
+
+def test_requests_without_a_key_are_traced_within_a_budget_and_those_with_one_always(tmp_path):
+    path = tmp_path / "traces.jsonl"
+    export = SpanExport(SpanFile(path), FRAME)
+    traces = Traces(export, 1.0, "latest", ManualClock())
+    for number in range(1000):
+        for key, status in (("", 401), ("0a1b2c3d", 429)):
+            trace = traces.begin("POST", "/v1/chat/completions", {}, b"%d" % number)
+            traces.end(trace, status, key)
+    traces.close()
+    assert export.dropped["no_key"] == 400
+    assert count_spans(path) == 1600
