@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from manual_clock import ManualClock
-from practicum_core.api_keys import KEY_FILE, KEYS_VARIABLE, KeyLimits, change_key_file, make_key
+from practicum_core.api_keys import (
+    KEY_FILE,
+    KEYS_VARIABLE,
+    KeyLimits,
+    change_key_file,
+    hash_key,
+    make_key,
+    read_key_file,
+)
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.errors import ApiError
 from practicum_gateway.key_ring import KeyRing
@@ -42,3 +52,59 @@ def test_a_file_that_is_named_is_the_only_one(tmp_path, monkeypatch):
     monkeypatch.setenv(KEYS_VARIABLE, str(tmp_path / KEY_FILE))
     config = GatewayConfig(upstreams=["http://127.0.0.1:8000"], keys=str(tmp_path / "own.json"))
     assert list_key_files(config, tmp_path) == [tmp_path / "own.json"]
+
+
+def copy_key(path, secret_of, **changes):
+    """Add a key of another file again, with changes."""
+    [key] = read_key_file(secret_of).keys
+    change_key_file(path, lambda file: file.add(key.model_copy(update=changes)))
+
+
+@pytest.fixture
+def two_files(tmp_path):
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    secret, key = make_key("student-01", KeyLimits(tokens_per_minute=100), NOW)
+    change_key_file(first, lambda file: file.add(key))
+    return first, second, f"Bearer {secret}".encode(), key
+
+
+def test_of_two_keys_with_one_id_the_first_file_decides_and_each_reading_says_the_same(two_files, caplog):
+    first, second, secret, key = two_files
+    other, _ = make_key("student-02", KeyLimits(), NOW)
+    copy_key(second, first, sha256=hash_key(other), limits=KeyLimits(), owner="student-02")
+    clock = ManualClock()
+    ring = KeyRing([first, second], clock)
+    meter = ring.authenticate(secret).meter
+    meter.hold(60).settle(60)
+    for _ in range(2):
+        add_key(second, "student-03")
+        clock.now_s += 1
+        caller = ring.authenticate(secret)
+        assert (caller.meter, caller.meter.limits.tokens_per_minute) == (meter, 100)
+        with pytest.raises(ApiError, match="wrong or was revoked"):
+            ring.authenticate(f"Bearer {other}".encode())
+    assert [one.message.rpartition(" ")[2] for one in caplog.records] == [key.id]
+
+
+@pytest.mark.parametrize("changes", [{}, {"id": "another"}])
+def test_a_key_that_the_first_file_revoked_is_not_valid_by_its_copy(two_files, changes):
+    first, second, secret, key = two_files
+    copy_key(second, first, **changes)
+    change_key_file(first, lambda file: file.revoke(key.id, NOW))
+    clock = ManualClock()
+    ring = KeyRing([first, second], clock)
+    with pytest.raises(ApiError, match="wrong or was revoked"):
+        ring.authenticate(secret)
+
+
+def test_a_key_that_is_valid_again_keeps_what_it_used(two_files):
+    first, _, secret, key = two_files
+    clock = ManualClock()
+    ring = KeyRing([first], clock)
+    ring.authenticate(secret).meter.hold(60).settle(60)
+    for change in (lambda file: file.revoke(key.id, NOW), lambda file: file.restore(key.id)):
+        change_key_file(first, change)
+        clock.now_s += 1
+        with contextlib.suppress(ApiError):
+            ring.authenticate(secret)
+    assert ring.authenticate(secret).meter.find_denial(50) is not None

@@ -1,4 +1,8 @@
-"""The keys that are valid now, read again when one of their files changes, each with what it has used."""
+"""The keys that are valid now, read again when one of their files changes, each with what it has used.
+
+An id names one key, and so does a secret. Where several entries have the same, the first of the first file decides on
+its secret, its limits and whether it is revoked; the others are left out, which the log says.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ class KeyRing:
     """The keys of some files. Made and revoked keys count within a second.
 
     Args:
-        paths: The files, each there or not; without any, everybody may call.
+        paths: The files, each there or not, those that decide first; without any, everybody may call.
         clock: Monotonic seconds.
         num_shares: Gateways that share each limit; one where it is this one's alone.
 
@@ -51,6 +55,8 @@ class KeyRing:
         self._clock = clock
         self._callers: dict[str, Caller] = {}
         self._anybody = Caller(_ANYBODY, KeyMeter(KeyLimits(), clock))
+        self._meters: dict[str, KeyMeter] = {}
+        self._left_out: frozenset[str] = frozenset()
         self._stamps: list[_Stamp | None] = []
         self._looked_s = clock()
         self._read()
@@ -95,15 +101,33 @@ class KeyRing:
         found = [key for path in self._paths for key in read_key_file(path).keys]
         # Noted after reading: a broken file is read again at the next look.
         self._stamps = stamps
-        meters = {caller.key.id: caller.meter for caller in self._callers.values()}
-        callers = {}
-        for key in found:
+        keys = self._choose(found)
+        meters, callers = {}, {}
+        for key in keys:
             share = divide_limits(key.limits, self._num_shares)
-            meter = meters.get(key.id) or KeyMeter(share, self._clock)
+            # That of a revoked key is kept, so that one which is valid again has not all of its limits anew.
+            meter = meters[key.id] = self._meters.get(key.id) or KeyMeter(share, self._clock)
             meter.update(share)
             if key.revoked_at is None:
                 callers[key.sha256] = Caller(key, meter)
-        self._callers = callers
+        self._meters, self._callers = meters, callers
+
+    def _choose(self, found: Sequence[ApiKey]) -> list[ApiKey]:
+        """Return the first key of each id and of each secret."""
+        keys: list[ApiKey] = []
+        ids, hashes, left_out = set(), set(), set()
+        for key in found:
+            if key.id in ids or key.sha256 in hashes:
+                left_out.add(key.id)
+                continue
+            ids.add(key.id)
+            hashes.add(key.sha256)
+            keys.append(key)
+        if left_out - self._left_out:
+            names = ", ".join(sorted(left_out))
+            _LOG.warning("keys that several entries have, of which the first counts: %s", names)
+        self._left_out = frozenset(left_out)
+        return keys
 
 
 def _build_refusal() -> ApiError:
