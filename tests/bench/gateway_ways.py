@@ -2,7 +2,8 @@
 
 Each is a process. The gateway is also started with a trace of every request, or of a tenth of them, in a file.
 
-The engine answers at once with the same bytes, so that only the way to it is measured. The bare pass-through is the
+The engine answers at once with the same bytes, so that only the way to it is measured; traces are measured before the
+tests' engine with vLLM's times too. The bare pass-through is the
 same server (uvicorn on httptools and uvloop) and client (aiohttp) without any policy.
 
 Usage: python gateway_ways.py ROLE PORT UPSTREAM KEYS [REDIS]
@@ -25,6 +26,8 @@ import aiohttp
 import uvicorn
 import uvloop
 
+from fake_engine import FakeEngine, serve_engine
+from fake_scheduler import Settings
 from gateway_stand import find_port
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.app import Gateway
@@ -53,6 +56,8 @@ CHUNK = {
 }
 EVENT = b"data: " + json.dumps(CHUNK).encode() + b"\n\n"
 LAST = b"data: " + json.dumps({"id": "1", "choices": [], "usage": USAGE}).encode() + b"\n\ndata: [DONE]\n\n"
+VLLM_TIMES = Settings(step_s=0.034, step_s_per_request=0.0014, prefill_s_per_token=0.001, max_running=32)
+"""Of the tests' engine, as `make bench-serve` fitted them to vLLM with SmolLM2-135M on two cores: 78 ms for 32."""
 MODELS = json.dumps({"data": [{"id": "m", "max_model_len": 4096}]}).encode()
 
 
@@ -147,9 +152,20 @@ def run_server(role: str, port: int, upstream: str, keys: Path, redis_url: str =
     if role in {"gateway", *TRACED_SHARES}:
         run_gateway(port, upstream, keys, redis_url, TRACED_SHARES.get(role))
         return
+    if role == "timed-engine":
+        asyncio.run(serve_timed_engine(port))
+        return
     app = answer_as_engine if role == "engine" else Bare(upstream)
     options = {"access_log": False, "log_level": "warning", "lifespan": "off", "ws": "none", "http": "httptools"}
     uvicorn.run(app, host="127.0.0.1", port=port, loop="uvloop", date_header=False, server_header=False, **options)
+
+
+async def serve_timed_engine(port: int) -> None:
+    """Serve the tests' engine with vLLM's times until killed."""
+    engine = FakeEngine(VLLM_TIMES)
+    engine.models = ["m"]
+    async with serve_engine(engine, port):
+        await asyncio.Event().wait()
 
 
 @contextlib.contextmanager
@@ -165,7 +181,7 @@ def start_process(*command: object, **options: object) -> Iterator[int]:
 
 @contextlib.contextmanager
 def start_way(role: str, upstream: str, keys: Path, redis_url: str = "") -> Iterator[tuple[str, int]]:
-    """Start the engine, the bare pass-through or the gateway; gives address and process."""
+    """Start an engine, the bare pass-through or the gateway; gives address and process."""
     port = find_port()
     with start_process(sys.executable, __file__, role, port, upstream, keys, redis_url) as process:
         yield f"http://127.0.0.1:{port}", process
