@@ -33,6 +33,7 @@ _LOG_TAIL_BYTES = 200_000
 _CAUSE = re.compile(r"\b(?:\w+\.)*\w*(?:Error|Exception): (.+)")
 _CACHE_WORDS, _CACHE_FIX = "cache", "raise serve.kv_cache_gib, or lower serve.max_model_len"
 _TOO_LONG = re.compile(r"max_model_len \((\d+)\) is greater than the derived max_model_len \(\w+=(\d+)")
+_VALIDATION = re.compile(r"^\d+ validation errors? for \w+ (?:Value error, )?")
 _HIDDEN_CAUSE = "Engine core initialization failed"
 _WEIGHTS = re.compile(r"Loading weights took ([\d.]+) seconds")
 _COMPILATION = re.compile(r"init engine .* took [\d.]+ s \(compilation: ([\d.]+) s")
@@ -176,7 +177,7 @@ def _explained(settings: ServerSettings) -> Iterator[None]:
     try:
         yield
     except (ValueError, RuntimeError, OSError, TypeError, LookupError, NotImplementedError) as error:
-        text = " ".join(str(error).split())
+        text = shorten_validation(" ".join(str(error).split()))
         if text.startswith(_HIDDEN_CAUSE):
             text = find_root_cause(_read_log(settings)) or text
         if (found := _TOO_LONG.search(text)) is not None:
@@ -189,6 +190,17 @@ def _explained(settings: ServerSettings) -> Iterator[None]:
             f"{settings.path}: vLLM cannot load it ({text[:400] or type(error).__name__})",
             _CACHE_FIX if _CACHE_WORDS in text else "the step's log has more; choose other options or another model",
         ) from error
+
+
+def shorten_validation(text: str) -> str:
+    """Leave out what pydantic says around the message of an option that vLLM refuses.
+
+    >>> shorten_validation("1 validation error for ModelConfig Value error, No such. [type=value_error, input_value=1]")
+    'No such.'
+    >>> shorten_validation("Head size 16 is not supported.")
+    'Head size 16 is not supported.'
+    """
+    return _VALIDATION.sub("", text).partition(" [type=")[0]
 
 
 def _read_log(settings: ServerSettings) -> str:

@@ -100,7 +100,8 @@ def _read_key(config: ServerAccessConfig) -> str:
     try:
         key = Path(config.key_file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{config.key_file}: {error}", "name a file that holds a key") from error
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{config.key_file}: {why}", "name a file that holds a key") from error
     if not key or len(key.splitlines()) != 1:
         raise ConfigError(f"{config.key_file}: expected one line with a key", "name a file that holds a key")
     return key
