@@ -24,7 +24,7 @@ run: setup ## weeks 1 to 3 with a real model on this machine, ending in three ev
 	.venv/bin/practicum run week-01 week-02 week-03 --profile quick
 
 course: setup ## every week of a course (VARIANT=8, 10 or 12), in order; ends with experiments/course.json; goes on where it was stopped
-	.venv/bin/python tools/run_course.py --variant $(VARIANT)
+	.venv/bin/python tools/run_course.py --variant $(VARIANT) $(COURSE_ARGS)
 
 test: ## all tests; creates their environment
 	tools/run-tests.sh $(PYTEST_ARGS)
