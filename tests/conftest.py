@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -22,6 +23,15 @@ SOURCES = [
 
 os.environ["PYTHONPATH"] = os.pathsep.join(SOURCES)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def pytest_collection_finish():
+    """Take what was collected out of the garbage collector: a search through a million objects takes a second.
+
+    statsmodels searches with every correction of p-values, and tests of the controller at their end.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -81,6 +81,7 @@ def test_the_ladder_has_every_rung_measured(measured):
 
 def test_a_slow_loader_is_named(tmp_path, tiny_model_dir, monkeypatch):
     monkeypatch.setattr(stage, "TRAINER", "slow_loading:build_trainer")
+    monkeypatch.setattr(stage, "plan_order", lambda names, num_rounds, seed: [[BASELINE], [BASELINE]])
     monkeypatch.syspath_prepend("tests/stand")
     ctx = write_run(tmp_path / "run", "trainprofile", make_rows(32, "t"), make_rows(4, "v"))
     config = TrainProfileConfig(model=str(tiny_model_dir), levers=(), ladder=(), **{**OPTIONS, "steps": 1})

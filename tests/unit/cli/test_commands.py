@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import threading
 import time
@@ -229,9 +230,16 @@ def test_weeks(command):
     assert "exact_match_delta (low end of 95%) > 0.2" in out
 
 
-def test_doctor_names_every_stage(command):
+def test_doctor_names_every_stage(command, tmp_path, monkeypatch):
+    # The real cache has a million files.
+    monkeypatch.setenv("PRACTICUM_CACHE", str(tmp_path))
+    (tmp_path / "envs" / "some").mkdir(parents=True)
+    with (tmp_path / "envs" / "some" / "file").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 110 << 20)
+    (tmp_path / "envs" / "again").hardlink_to(tmp_path / "envs" / "some" / "file")
     code, out, _ = command("doctor", "--json")
     document = json.loads(out)
+    assert f"0.1 GiB in {tmp_path}" in [check["found"] for check in document["machine"]]
     assert code == (4 if any(check["state"] == "missing" for part in document.values() for check in part) else 0)
     assert {"model", "snapshot", "audit", "sft", "evaluate", "inference", "report"} <= {
         check["name"] for check in document["stages"]

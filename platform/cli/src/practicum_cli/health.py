@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -117,12 +118,25 @@ def _check_uv() -> Check:
 
 def _check_cache() -> Check:
     folder = get_cache_dir()
-    size_gib = sum(_measure(Path(base) / name) for base, _, names in os.walk(folder) for name in names) / _GIB
-    return Check("cache", "ok", f"{size_gib:.1f} GiB in {folder}")
+    return Check("cache", "ok", f"{_measure(folder) / _GIB:.1f} GiB in {folder}")
 
 
-def _measure(path: Path) -> int:
-    try:
-        return path.lstat().st_blocks * 512  # st_blocks counts 512 bytes whatever the file system (POSIX, sys/stat.h)
-    except OSError:
-        return 0
+def _measure(folder: Path) -> int:
+    """Return the bytes on disk of all files below the folder, each once however many names it has, as uv gives it.
+
+    There may be a million, so no path is built for each.
+    """
+    blocks, waiting, seen = 0, [os.fspath(folder)], set()
+    while waiting:
+        # What another process removes meanwhile, and what may not be read, counts nothing.
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                        continue
+                    found = entry.stat(follow_symlinks=False)
+                    if found.st_nlink == 1 or (found.st_dev, found.st_ino) not in seen:
+                        blocks += found.st_blocks
+                        seen.add((found.st_dev, found.st_ino))
+    return blocks * 512  # whatever the file system (POSIX, sys/stat.h)
