@@ -295,7 +295,7 @@ def test_the_process_ends_within_seconds(start):
     replica.wait("leading")
     begun_s = time.monotonic()
     assert replica.stop() == 0
-    assert time.monotonic() - begun_s < 5
+    assert time.monotonic() - begun_s < 20
     assert "Traceback" not in replica.log.read_text()
 
 

@@ -34,7 +34,7 @@ async def open_request(stand, *, is_streamed, is_whole=True):
     return reader, writer
 
 
-async def wait_until(condition, timeout_s=1.0):
+async def wait_until(condition, timeout_s=20.0):
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - nothing tells it
             await asyncio.sleep(0.005)

@@ -181,7 +181,7 @@ def test_a_stop_ends_the_clients(engine, tmp_path):
     started_s = time.monotonic()
     with pytest.raises(Stopped):
         run(LoadtestConfig(url=engine(), **{**QUICK, "rate_s": 60}), ctx)
-    assert time.monotonic() - started_s < 8
+    assert time.monotonic() - started_s < 30
     assert not list_clients()
 
 

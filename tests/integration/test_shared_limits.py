@@ -170,7 +170,7 @@ def test_while_redis_is_away_each_gateway_allows_its_share(redis):
                 assert isinstance((await admit(two, 50))[0], Grant)
                 assert (await admit(two, 60))[0].retry_after_s is not None, "below the limit, above the share"
                 assert (await admit(two, 101))[0].retry_after_s is None
-                assert time.monotonic() - began_s < 1.0
+                assert time.monotonic() - began_s < 1.9, "nothing waits for a time-out of two seconds"
                 assert [admission.num_losses for admission, _ in (one, two)] == [1, 1]
             finally:
                 redis.start()
@@ -199,7 +199,7 @@ def test_a_redis_that_hangs_is_waited_for_once(redis):
                     grant, headers = await admit(one, tokens)
                     assert headers["x-practicum-limits"] == "share"
                     await settle(one, grant, tokens)
-                assert 1.5 < time.monotonic() - began_s < 3.0
+                assert 1.5 < time.monotonic() - began_s < 3.9, "one time-out of two seconds, not two"
                 assert isinstance((await admit(one, 11))[0], Denial)
             finally:
                 redis.resume()

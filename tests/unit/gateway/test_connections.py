@@ -85,7 +85,7 @@ def test_a_client_that_neither_reads_nor_speaks_http_is_cut_off(tmp_path):
         connections = stand.server.server_state.connections
         await wait_for(lambda: any(one._write_timer for one in connections), 20)
         writer.write(b"no HTTP\r\n\r\n")
-        await wait_for(lambda: not connections, 2)
+        await wait_for(lambda: not connections, 20)
         writer.close()
 
     run_on_stand(tmp_path, test, settings=Settings(step_s=0.0), write_timeout_s=60)

@@ -103,12 +103,12 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); prin
 def test_a_process_that_ignores_the_stop_is_killed_after_its_grace(layout, start):
     child = start(DEAF)
     wait_for(layout.log.read_text)
-    child.stop(0.4)
+    child.stop(1.5)
     assert child.wait(0.1) is None
-    child.stop(0.4)
+    child.stop(1.5)
     assert child.is_running
-    assert child.wait(0.4) is None
-    child.stop(0.4)
+    assert child.wait(1.5) is None
+    child.stop(1.5)
     assert (child.poll(), child.was_killed) == (-signal.SIGKILL, True)
 
 
@@ -160,8 +160,8 @@ def test_orphans_are_ended_together(run, start):
     for layout in layouts[:2]:
         wait_for(layout.log.read_text)
     started_s = time.monotonic()
-    end_orphans(layouts, 0.5, lambda: False)
-    assert 0.5 <= time.monotonic() - started_s < 2.0
+    end_orphans(layouts, 2.0, lambda: False)
+    assert 2.0 <= time.monotonic() - started_s < 4.0, "one grace, not two"
     assert [process.wait(5) for process in (*deaf, polite)] == [-signal.SIGKILL, -signal.SIGKILL, -signal.SIGTERM]
     assert not any(map(is_step_held, layouts))
 

@@ -100,8 +100,8 @@ def test_all_are_asked_at_once_and_share_one_grace(run, processes):
     polite = processes.start("chaos", SLEEP.format(60))
     for step in ("serve", "gateway", "loadtest"):
         wait_for(run.stage(step).log.read_text)
-    took_s = measure(processes.end_all, 0.5)
-    assert 0.5 <= took_s < 1.5
+    took_s = measure(processes.end_all, 1.5)
+    assert 1.5 <= took_s < 4.5, "one grace, not three"
     assert [process.poll() for process in deaf] == [-signal.SIGKILL] * 3
     assert (polite.poll(), polite.was_killed) == (-signal.SIGTERM, False)
     assert all(process.is_swept for process in (*deaf, polite))

@@ -38,7 +38,7 @@ def ask_once(fault=None, *, is_stop_requested=False):
 
 def test_the_first_answer_is_a_real_one_and_read_to_its_end():
     seconds, engine = ask_once()
-    assert 0 < seconds < 5
+    assert seconds > 0
     [body] = engine.bodies
     assert (body["model"], body["max_tokens"], engine.num_generated, engine.num_aborted) == (MODEL, 2, 2, 0)
 
