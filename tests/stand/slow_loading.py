@@ -1,4 +1,4 @@
-"""A trainer whose batches take a quarter of a second each to make."""
+"""A trainer whose batches take half a second and more each to make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from practicum_jobs.adapters import completion_trainer
 from practicum_jobs.adapters.training_interfaces import TrainerLink
 from practicum_jobs.adapters.training_job import TrainingJob
 
-DELAY_S = 0.25
+DELAY_S = 0.6
 
 
 def build_trainer(job: TrainingJob, link: TrainerLink) -> completion_trainer.CompletionTrainer:

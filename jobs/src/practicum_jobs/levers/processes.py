@@ -7,6 +7,7 @@ seconds on two cores, which would outweigh most measurements; the fork server of
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -135,6 +136,9 @@ def _receive(process: BaseProcess, receiver: Connection) -> Measured[Any]:
 
 def _run(function: Callable[[Argument], Result], argument: Argument, sender: Connection) -> None:
     os.setsid()  # so that what it starts can be stopped with it
+    # Trainers search for garbage now and then. Among the million objects of the libraries that takes a second or two,
+    # and copies their memory, which is no need of what is measured.
+    gc.freeze()
     try:
         found = Measured(function(argument))
     except PracticumError as error:
