@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs pytest in the development environment. Without arguments it runs all tests in three parallel processes: the tests of
-# a whole cluster, after everything that they need is built; tests/integration and tests/browser; and all the rest. Where at most
+# a whole cluster, after everything that they need is built; tests/integration; and all the rest. Where at most
 # three tests of the last two failed, these are run once more, alone, and only what fails twice makes the status red.
 #
 #   tools/run-tests.sh [PYTEST ARGUMENT ...]
@@ -20,7 +20,6 @@ mkdir -p build
 # pytest keeps the names of failed tests in its cache, of which each process has one of its own.
 caches=(build/pytest-integration build/pytest-rest)
 rm -rf "${caches[@]}"
-integration=(tests/integration tests/browser)
 node_log=build/node-tests.log
 integration_log=build/integration-tests.log
 set -m # separate process groups, each of which can be stopped as a whole
@@ -31,7 +30,7 @@ set -m # separate process groups, each of which can be stopped as a whole
   exec "$python" -m pytest -m node tests/cluster
 } >"$node_log" 2>&1 </dev/null &
 node=$!
-"$python" -m pytest -o cache_dir="${caches[0]}" "${integration[@]}" >"$integration_log" 2>&1 </dev/null &
+"$python" -m pytest -o cache_dir="${caches[0]}" tests/integration >"$integration_log" 2>&1 </dev/null &
 beside=$!
 set +m
 # The same signal as Ctrl-C, after which the tests stop their cluster; background jobs of a shell ignore SIGINT.
@@ -49,7 +48,7 @@ show() { # what a process in the background has printed, until it ends
 }
 
 others=0
-"$python" -m pytest -o cache_dir="${caches[1]}" -m "not node" "${integration[@]/#/--ignore=}" || others=$?
+"$python" -m pytest -o cache_dir="${caches[1]}" -m "not node" --ignore=tests/integration || others=$?
 started=0
 show "The integration tests" "$beside" "$integration_log"
 wait "$beside" || started=$?
