@@ -7,6 +7,7 @@ import itertools
 import json
 import stat
 import time
+from types import SimpleNamespace
 
 import httpx
 import openai
@@ -14,10 +15,13 @@ import pytest
 
 from fake_engine import Settings
 from gateway_stand import build_stand
+from manual_clock import ManualClock
 from practicum_core.rungs import Rung
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_core.traffic import TRAFFIC, TRAFFIC_KEY, TRAFFIC_PATH, TraceRequest, hash_in_trace
-from practicum_gateway.traffic_trace import _encode, _Kept
+from practicum_gateway import traffic_trace
+from practicum_gateway.exchange import Exchange
+from practicum_gateway.traffic_trace import TrafficTrace, _encode, _Kept
 from practicum_jobs.load.recording import parse_trace, read_trace_file
 
 PROMPT = "the prompt that nobody shall read in a file"
@@ -166,6 +170,91 @@ def test_a_breaker_that_opens_and_closes_is_an_event_and_a_second_start_goes_on(
     again = read_trace_file(tmp_path / TRAFFIC)
     assert len(again.requests) == 2 * len(first.requests)
     assert again.requests[4].at_s > first.requests[3].at_s
+
+
+class Told(Exchange):
+    """A request whose answer stays here."""
+
+    def __init__(self, path, headers=(), query=b""):
+        super().__init__({"method": "POST", "path": path, "headers": headers, "query_string": query}, None, self.take)
+        self.told = b""
+
+    async def take(self, message):
+        self.told += message.get("body", b"")
+
+
+@pytest.fixture
+def quiet_trace(tmp_path, monkeypatch):
+    """A trace on a clock and a time of day that the test moves, without engines."""
+    day = ManualClock(1000.0)
+    monkeypatch.setattr(traffic_trace.time, "time", day)
+    clock = ManualClock(50.0)
+    trace = TrafficTrace(
+        tmp_path / TRAFFIC, clock, SimpleNamespace(upstreams=[]), lambda _: [], keeps_bodies=False, key=KEY
+    )
+    trace.open()
+    return trace, clock, day
+
+
+def note(trace, clock, key="0a1b2c3d", status=200):
+    exchange = Told("/v1/completions")
+    exchange.facts = {"key": key} if key else {}
+    trace.note(exchange, status, clock.now_s)
+
+
+def fetch_quiet(trace, since):
+    exchange = Told(TRAFFIC_PATH, [(b"authorization", f"Bearer {KEY}".encode())], b"since=%f" % since)
+    asyncio.run(trace.answer(exchange))
+    return parse_trace(exchange.told, "it")
+
+
+def test_a_clock_that_is_set_or_drifts_moves_what_is_written_and_what_is_fetched(quiet_trace, tmp_path):
+    trace, clock, day = quiet_trace
+    note(trace, clock)
+    for one in (clock, day):
+        one.now_s += 10
+    day.now_s += 3600
+    trace._follow()
+    note(trace, clock)
+    clock.now_s += 1
+    day.now_s += 1.05
+    trace._follow()
+    note(trace, clock)
+    fetched = fetch_quiet(trace, day.now_s - 11.01)
+    trace.close()
+    assert [round(one.at_s + fetched.header.started_s - day.now_s, 3) for one in fetched.requests] == [-11, -1, 0]
+    kept = read_trace_file(tmp_path / TRAFFIC)
+    assert [round(one.at_s + kept.header.started_s, 3) for one in kept.requests] == [1000, 4610, 4611]
+    assert (tmp_path / TRAFFIC).read_text().count('"kind":"trace"') == 2
+
+
+def test_requests_without_a_key_fill_neither_disk_nor_memory(quiet_trace, tmp_path, caplog):
+    trace, clock, _ = quiet_trace
+    for _ in range(1000):
+        note(trace, clock, "", 401)
+        note(trace, clock, status=429)
+    assert len(fetch_quiet(trace, 0).requests) == 1600
+    trace.close()
+    statuses = [one.status for one in read_trace_file(tmp_path / TRAFFIC).requests]
+    assert (statuses.count(401), statuses.count(429)) == (600, 1000)
+    assert "lacks 0 lines, and 400 requests without a valid key" in caplog.text
+
+
+def test_a_file_that_has_its_size_ends_with_one_line_in_the_log_and_stays_ended(
+    quiet_trace, tmp_path, caplog, monkeypatch
+):
+    trace, clock, _ = quiet_trace
+    note(trace, clock)
+    size_bytes = (tmp_path / TRAFFIC).stat().st_size
+    monkeypatch.setattr(traffic_trace, "_MAX_BYTES", size_bytes)
+    for _ in range(3):
+        note(trace, clock)
+    trace.close()
+    trace.open()
+    note(trace, clock)
+    assert (tmp_path / TRAFFIC).stat().st_size == size_bytes
+    assert len(fetch_quiet(trace, 0).requests) == 5
+    assert [one.message.count("ends here") for one in caplog.records] == [1, 0, 1]
 
 
 @pytest.mark.parametrize("prompt", [b"9" * 5000, b'"\\udc00"', b"not JSON"])

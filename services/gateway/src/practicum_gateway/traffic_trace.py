@@ -27,13 +27,20 @@ from practicum_gateway.breaker import BreakerState
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import ApiError
 from practicum_gateway.exchange import Exchange
+from practicum_gateway.strangers import StrangerBudget
 from practicum_gateway.upstream import UpstreamPool
 
 _KEPT = 20_000
 _KEPT_BODY_BYTES = 64 << 20
-_MAX_LINES = 2_000_000
-"""Of a file: about 600 MB."""
+_MAX_BYTES = 512 << 20
+"""Of a file: about two million lines."""
+_MOST_OF_STRANGERS = 100_000
+"""Lines of requests without a valid key: a twentieth of what a file takes."""
 _TICK_S = 0.1
+_STEP_S = 0.1
+"""So far may the time of day go another way than the clock until it is read again."""
+_PAUSE_S = 0.001
+"""Whoever waited longer between two readings of clocks cannot compare them."""
 _FROM_FACTS = ("prompt_tokens", "completion_tokens")
 _LOG = logging.getLogger(__name__)
 
@@ -48,6 +55,9 @@ class _Kept:
 
 class TrafficTrace:
     """Writes the trace of one gateway, between :meth:`open` and :meth:`close`.
+
+    Lines count from one moment on the clock. What time of day that was is read again and again: where it has changed,
+    because the system's clock was set or drifts, another header follows, and whoever fetches gets the last reading.
 
     Args:
         path: The file; a trace that is there is continued.
@@ -80,7 +90,9 @@ class TrafficTrace:
         self._header = TraceHeader(started_s=round(time.time(), 6), has_bodies=False)
         self._kept: deque[_Kept] = deque(maxlen=_KEPT)
         self._body_bytes = 0
-        self._num_lines = 0
+        self._size_bytes = 0
+        self._strangers = StrangerBudget(_MOST_OF_STRANGERS, clock)
+        self._num_unwritten = 0
         self._left_out: dict[str, bool] = {}
         self._num_changes = 0
 
@@ -96,6 +108,7 @@ class TrafficTrace:
             self._hash_key = _keep_hash_key(self._path.with_name(TRAFFIC_KEY), self._hash_key)
         # Line by line, so that a gateway that is killed leaves whole lines.
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
+        self._size_bytes = self._file.tell()
         self._zero_s = self._clock()
         self._header = TraceHeader(started_s=round(time.time(), 6))
         self._write(self._header.model_dump_json())
@@ -103,10 +116,11 @@ class TrafficTrace:
     def close(self) -> None:
         """End the file."""
         self._follow()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._end_file()
         self._path.with_name(TRAFFIC_KEY).unlink(missing_ok=True)
+        if self._num_unwritten or self._strangers.num_refused:
+            text = "the trace of the traffic lacks %d lines, and %d requests without a valid key"
+            _LOG.warning(text, self._num_unwritten, self._strangers.num_refused)
 
     async def watch(self) -> None:
         """Follow breakers and ladder until cancelled."""
@@ -124,6 +138,8 @@ class TrafficTrace:
         """
         facts, asked = exchange.facts, exchange.asked
         key, rung = facts.get("key"), facts.get("rung", "full")
+        if not key and not self._strangers.acquire():
+            return
         first_s = exchange.first_byte_s
         document = {
             "at_s": round(arrived_s - self._zero_s, 6),
@@ -146,6 +162,7 @@ class TrafficTrace:
 
     def _follow(self) -> None:
         """Write what changed since the last look."""
+        self._read_time_of_day()
         for upstream in self._pool.upstreams:
             is_out = upstream.breaker.state is not BreakerState.CLOSED
             if is_out != self._left_out.get(upstream.url, False):
@@ -156,7 +173,19 @@ class TrafficTrace:
         for change in self._list_changes(self._num_changes):
             self._num_changes += 1
             event = self._build_event("ladder", "ladder", (change.before, change.after), change.reason)
-            self._keep(event.model_copy(update={"at_s": round(change.at_s - self._header.started_s, 3)}))
+            self._keep(event.model_copy(update={"at_s": round(change.at_s - self._find_started_s(), 3)}))
+
+    def _read_time_of_day(self) -> None:
+        before_s = self._clock()
+        started_s = self._find_started_s()
+        is_compared = self._clock() - before_s < _PAUSE_S
+        if is_compared and abs(started_s - self._header.started_s) > _STEP_S:
+            self._header = TraceHeader(started_s=started_s)
+            self._write(self._header.model_dump_json())
+
+    def _find_started_s(self) -> float:
+        """Return the moment that lines count from, in seconds since the epoch, by the time of day that it is now."""
+        return round(time.time() - (self._clock() - self._zero_s), 6)
 
     def _build_event(self, what: str, subject: str, states: tuple[str, str], reason: str) -> TraceEvent:
         fields = {"what": what, "subject": subject, "before": states[0], "after": states[1], "reason": reason}
@@ -172,18 +201,29 @@ class TrafficTrace:
         self._write(line.model_dump_json(exclude_none=True))
 
     def _write(self, line: str) -> None:
-        if self._file is None or self._num_lines > _MAX_LINES:
+        if self._file is None:
+            self._num_unwritten += 1
             return
-        self._num_lines += 1
-        if self._num_lines > _MAX_LINES:
-            _LOG.warning("%s has %d lines; the trace ends here", self._path, _MAX_LINES)
+        # Lines are ASCII, and those of a trace that was there count too.
+        self._size_bytes += len(line) + 1
+        if self._size_bytes > _MAX_BYTES:
+            self._give_up(f"it has {_MAX_BYTES >> 20} MiB")
             return
         try:
             self._file.write(f"{line}\n")
         except OSError as error:
-            # A full disk must not take the answers with it; what was not written would be tried again by close().
-            _LOG.warning("%s cannot be written, the trace ends here: %s", self._path, error)
-            file, self._file = self._file, None
+            # A full disk must not take the answers with it.
+            self._give_up(str(error))
+
+    def _give_up(self, why: str) -> None:
+        _LOG.warning("%s ends here, later lines are only counted: %s", self._path, why)
+        self._num_unwritten += 1
+        self._end_file()
+
+    def _end_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            # What was not written would be tried again here.
             with contextlib.suppress(OSError):
                 file.close()
 
@@ -199,11 +239,13 @@ class TrafficTrace:
         if not self._key or not hmac.compare_digest(sent, f"Bearer {self._key}".encode()):
             raise ApiError(401, "traffic_key", "the traffic is for steps of this run, with its key")
         self._follow()
+        started_s = self._find_started_s()
         try:
-            since_s = float(parse_qs(exchange.query).get("since", ["0"])[0]) - self._header.started_s
+            since_s = float(parse_qs(exchange.query).get("since", ["0"])[0]) - started_s
         except ValueError:
             raise ApiError(400, "invalid_value", "since: expected seconds since the epoch", param="since") from None
-        header = self._header.model_copy(update={"has_bodies": self._keeps_bodies, "hash_key": self._hash_key.hex()})
+        about = {"started_s": started_s, "has_bodies": self._keeps_bodies, "hash_key": self._hash_key.hex()}
+        header = self._header.model_copy(update=about)
         lines = [header.model_dump_json()]
         lines += [_encode(one) for one in self._kept if one.line.at_s >= since_s]
         await exchange.respond(200, [(b"content-type", b"application/jsonl")], "\n".join([*lines, ""]).encode())
