@@ -14,6 +14,7 @@ from practicum_core import trace_names
 from practicum_core.rungs import Rung
 from practicum_core.stages.load_results import LoadSample
 from practicum_core.stages.traces import TracesConfig
+from practicum_jobs.adapters import trace_receiver
 from practicum_jobs.adapters.trace_receiver import receive_traces
 from practicum_jobs.context import StageContext
 from practicum_jobs.load.client import name_trace
@@ -74,6 +75,16 @@ def write_engine_spans(file, parents):
             answer = httpx.post(address, content=request.SerializeToString(), trust_env=False)
             assert answer.status_code == 200
         assert httpx.post(address.replace("traces", "logs"), content=b"", trust_env=False).status_code == 404
+
+
+def test_the_engines_file_ends_at_its_size_and_says_how_much_is_missing(tmp_path, monkeypatch, caplog):
+    file = tmp_path / trace_names.TRACE_FILE
+    write_engine_spans(file, [f"00-{1:032x}-{2:016x}-01"])
+    size_bytes = file.stat().st_size
+    monkeypatch.setattr(trace_receiver, "_MAX_FILE_BYTES", size_bytes)
+    write_engine_spans(file, [f"00-{1:032x}-{2:016x}-01"] * 2)
+    assert file.stat().st_size == size_bytes
+    assert ["lacks 2 documents" in one.message for one in caplog.records] == [False, True]
 
 
 def write_client_samples(file, headers):
