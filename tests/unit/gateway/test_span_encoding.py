@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import json
 
@@ -153,6 +154,20 @@ def test_a_parent_that_opentelemetry_refuses_is_none_here(parent):
     headers = {b"traceparent": parent}
     assert not TraceContextTextMapPropagator().extract({"traceparent": parent.decode()})
     assert read_parent(headers) is None
+
+
+def test_an_ended_trace_leaves_nothing_to_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        trace = RequestTrace(GENERATIONS["latest"], ManualClock(), ("POST", CHAT, b"1"), None)
+        with trace.span("a wait"):
+            pass
+        trace.encode(200, "")
+        del trace
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_a_step_of_the_clock_makes_no_span_negative_and_the_next_trace_right(monkeypatch):

@@ -233,7 +233,13 @@ class RequestTrace:
             ",".join(self._events),
             is_failed=status >= _SERVER_ERROR,
         )
-        return ",".join([*[one.encode() for one in self.below], root]).encode()
+        spans = [*[one.encode() for one in self.below], root]
+        self.discard()
+        return ",".join(spans).encode()
+
+    def discard(self) -> None:
+        """Let its spans go: they and the trace hold each other, and would wait for the garbage collector."""
+        self.below.clear()
 
 
 @functools.lru_cache(maxsize=256)

@@ -73,6 +73,7 @@ class Traces:
         if key or self._strangers.acquire():
             self.export.add(trace.encode(status, key))
         else:
+            trace.discard()
             self.export.dropped["no_key"] += 1
 
     def close(self) -> None:
