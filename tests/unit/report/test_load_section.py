@@ -10,12 +10,14 @@ import pytest
 from practicum_core.metrics import Metric
 from practicum_core.stages.load_results import BottleneckName, Estimate, LoadLevel, LoadSample, TimelinePoint
 from practicum_core.stages.loadtest import ClientCheck, LoadtestRecord, Objective
+from practicum_core.stages.serve import ServeRecord
 from practicum_jobs.load.bottleneck import judge
 from practicum_jobs.load.comparison import compare_tests
 from practicum_jobs.load.levels import build_level
 from practicum_jobs.load.signals import Signals
 from practicum_jobs.loadtest.outcome import Outcome, build_failures, build_metrics
 from practicum_jobs.render.blocks import Charts, Notice, Paragraph, Table
+from practicum_jobs.report.load import describe_model
 from practicum_jobs.report.load_messages import BOTTLENECKS, SHORT_NAMES
 from practicum_jobs.report.pack import build_sections
 from practicum_jobs.report.reading import StepFiles, read_run
@@ -133,11 +135,32 @@ def test_the_bottleneck_stands_first_with_its_proofs_and_what_helps(make_sft_run
     assert "up to 1/s" in knee.text.en
     assert isinstance(objective, Paragraph)
     assert objective.text.en == (
+        "The model asked for was smollm2-135m. "
         "SLO: first token within 1 s, for 95% of the requests that were sent; failed ones count against it."
     )
     assert isinstance(levels, Table)
     assert isinstance(latencies, Table)
     assert isinstance(charts, Charts)
+
+
+def test_the_model_that_answered_is_named() -> None:
+    served = ServeRecord(
+        **{**STAMP, "stage": "serve", "step": "serve"},
+        model="latest:sft",
+        model_path="/runs/merged",
+        served_names=["sft", "latest:sft"],
+        engine="llama_cpp",
+        adapters=["student-01"],
+        dtype="Q8_0",
+        max_model_tokens=512,
+        num_requests=0,
+        prompt_tokens=0,
+        completion_tokens=0,
+    )
+    found = {name: describe_model(name, [served]) for name in ("sft", "student-01", "other")}
+    assert found["sft"].en == "The model asked for was sft: latest:sft, answered by llama.cpp in Q8_0."
+    assert "student-01: an adapter of latest:sft, answered by" in found["student-01"].en
+    assert found["other"].zh == "所请求的模型为 other。"
 
 
 @pytest.mark.parametrize(

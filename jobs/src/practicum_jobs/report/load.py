@@ -6,24 +6,29 @@ from collections.abc import Callable, Sequence
 
 from practicum_core.stages.load_results import Bottleneck, BottleneckName, Estimate, LoadDifference, LoadLevel
 from practicum_core.stages.loadtest import LoadtestRecord, Objective
+from practicum_core.stages.serve import ServeRecord
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Cell, Charts, Column, Notice, Paragraph, Section, Table
 from practicum_jobs.render.charts import Tone
 from practicum_jobs.render.figures import format_digits, format_share
 from practicum_jobs.report.load_charts import build_load_charts
 from practicum_jobs.report.load_messages import (
+    ADAPTER,
     ALSO,
+    ASKED,
     AT_LEAST,
     AT_RATE,
     BOTTLENECKS,
     COLUMNS,
     DIFFERENCES,
+    ENGINES,
     KNEE,
     LATENCIES,
     LEVELS,
     LIMITS,
     PROOFS,
     REFUSED,
+    SERVED,
     SHORT_NAMES,
     SLO,
     VERDICTS,
@@ -45,19 +50,20 @@ def build_load_section(pack: Pack) -> Section | None:
     for step in pack.files.steps:
         record = step.record
         if isinstance(record, LoadtestRecord) and record.levels:
-            blocks += _build_blocks(record)
+            blocks += _build_blocks(record, pack.files.list_records(ServeRecord))
             charts = build_load_charts(record, step.samples)
             if charts:
                 blocks.append(Charts(charts))
     return Section("load", SECTIONS["load"], blocks, READING["load"]) if blocks else None
 
 
-def _build_blocks(record: LoadtestRecord) -> list[Block]:
+def _build_blocks(record: LoadtestRecord, servers: Sequence[ServeRecord]) -> list[Block]:
     blocks: list[Block] = []
     if record.bottleneck is not None:
         blocks += _build_bottleneck(record.bottleneck)
     blocks.append(Paragraph(_describe_knee(record)))
-    blocks.append(Paragraph(describe_objective(record.objective)))
+    asked, objective = describe_model(record.model, servers), describe_objective(record.objective)
+    blocks.append(Paragraph(Bilingual(f"{asked.en} {objective.en}", f"{asked.zh}{objective.zh}")))
     blocks += [_build_levels(record.levels), _build_latencies(record.levels)]
     if record.differences:
         blocks.append(_build_differences(record.differences))
@@ -105,6 +111,20 @@ def _describe_knee(record: LoadtestRecord) -> Bilingual:
     kind = kinds.get((knee.low is not None, knee.high is not None), "unsure_all")
     unsure = KNEE[kind].format(low=f"{knee.low or 0:g}", high=f"{knee.high or 0:g}")
     return Bilingual(f"{said.en} {unsure.en}", f"{said.zh}{unsure.zh}")
+
+
+def describe_model(name: str, servers: Sequence[ServeRecord]) -> Bilingual:
+    """Say which model was asked for, and what answers to that name where a step of the run served it.
+
+    >>> describe_model("sft", []).en
+    'The model asked for was sft.'
+    """
+    for served in servers:
+        if name in (*served.served_names, *served.adapters):
+            said = ADAPTER if name in served.adapters else SERVED
+            engine = ENGINES.get(served.engine, served.engine)
+            return said.format(name=name, uri=served.model, engine=engine, dtype=served.dtype)
+    return ASKED.format(name=name)
 
 
 def describe_objective(objective: Objective) -> Bilingual:

@@ -125,6 +125,16 @@ SLO = B(
     "SLO: {limits}, for {share} of the requests that were sent; failed ones count against it.",
     "SLO：已发送的请求中应有 {share} 满足：{limits}；失败的请求计为不满足。",
 )
+ASKED = B("The model asked for was {name}.", "所请求的模型为 {name}。")
+SERVED = B(
+    "The model asked for was {name}: {uri}, answered by {engine} in {dtype}.",
+    "所请求的模型为 {name}：{uri}，由 {engine} 以 {dtype} 回答。",
+)
+ADAPTER = B(
+    "The model asked for was {name}: an adapter of {uri}, answered by {engine} in {dtype}.",
+    "所请求的模型为 {name}：{uri} 的适配器，由 {engine} 以 {dtype} 回答。",
+)
+ENGINES = {"vllm": "vLLM", "llama_cpp": "llama.cpp"}
 LIMITS = {
     "ttft_s": B("first token within {limit}", "首个词元 ≤ {limit}"),
     "tpot_s": B("each further token within {limit}", "其后每词元 ≤ {limit}"),
