@@ -9,8 +9,10 @@ from practicum_core.curriculum import UNITS
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
+from practicum_core.resolve import resolve_steps
 from practicum_core.run_folders import iter_run_dirs
 from practicum_core.stages import STAGES
+from practicum_core.weekjob import WeekJob
 
 _FIXED = ("unit", "run", "phase", "gates", "profile", "seed", "model", "data", "control", "factor", "seconds")
 
@@ -65,12 +67,28 @@ def _describe_fixed(run: Run) -> dict[str, str]:
         "gates": f"{sum(gate.passed for gate in gates)}/{len(gates)}" if gates else "",
         "profile": spec.profile,
         "seed": str(spec.seed),
-        "model": spec.model.uri,
+        "model": _describe_models(run.weekjob),
         "data": spec.data.uri if spec.data else "",
         "control": control.get("control", ""),
         "factor": control.get("factor") or "",
         "seconds": f"{seconds:.1f}",
     }
+
+
+def _describe_models(weekjob: WeekJob) -> str:
+    """Name the models that the steps read, in their order; the one asked for where no step reads any.
+
+    >>> from practicum_core.weekjob import Metadata, WeekJobSpec
+    >>> spec = WeekJobSpec.model_validate({"unit": "serving", "set": {"serve.model": "latest:sft"}})
+    >>> _describe_models(WeekJob(metadata=Metadata(name="week-07"), spec=spec))
+    'latest:sft'
+    """
+    try:
+        steps = resolve_steps(weekjob)
+    except ConfigError:  # of a run by a version with other options
+        return weekjob.spec.model.uri
+    models = dict.fromkeys(getattr(step.config, "model", None) for step in steps)
+    return ", ".join(model for model in models if isinstance(model, str) and model) or weekjob.spec.model.uri
 
 
 def _shorten(value: str) -> str:
