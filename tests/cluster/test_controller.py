@@ -145,6 +145,21 @@ def test_reasons_reach_the_student(stand, student, course):
     run(stand, body)
 
 
+def test_a_week_job_waits_for_the_one_that_it_is_built_on(stand, student, course):
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            stand.make_week_job(student)
+            stand.make_week_job(student, "week-04", model={"uri": "latest:experiments"})
+            waits = await until(lambda: stand.get_status(student, "week-04"), "a status")
+            assert (waits["phase"], waits["reason"]) == ("Queued", "EarlierWeekUnfinished")
+            assert "week-01" in waits["message"]
+            await stand.live(student, STEPS)
+            await until(lambda: stand.get_status(student, "week-04")["reason"] == "Queued", "going on", 30)
+
+    run(stand, body)
+
+
 def test_a_refusal_of_pods_reaches_the_student(stand, student, course):
     async def body():
         async with stand.controller() as controller:

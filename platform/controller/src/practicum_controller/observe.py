@@ -14,6 +14,7 @@ from practicum_controller.backends.pod_status import is_pod_alive
 from practicum_controller.documents import read_status
 from practicum_controller.families import Key
 from practicum_controller.family import Family, get_attempt
+from practicum_controller.foundations import explain_waiting
 from practicum_controller.places import Places
 from practicum_controller.reports import Reports
 from practicum_controller.rosters import Rosters
@@ -23,6 +24,7 @@ from practicum_controller.steps import observe_steps
 from practicum_controller.store import Store
 from practicum_core import labels
 from practicum_core.errors import ConfigError
+from practicum_core.resolve import ResolvedUnit
 
 
 class Observer:
@@ -73,7 +75,14 @@ class Observer:
             steps=observe_steps(wanted.unit.unit, scene, reports, self._places.get()),
             ends={attempt: kept.received_at for attempt, kept in reports.items() if kept.report.is_final},
             budget=self._accounts.read_budget(membership.roster, wanted.weekjob, now),
+            awaited=self._explain_waiting(key, scene, wanted.unit),
         )
+
+    def _explain_waiting(self, key: Key, scene: Scene, unit: ResolvedUnit) -> str:
+        is_started = scene.previous is not None and scene.previous.start_time is not None
+        if is_started or scene.children:
+            return ""
+        return explain_waiting(scene.document, unit, self._store.list_neighbours(key))
 
     def _find_membership(self, course: dict[str, Any] | None, home: str) -> Membership:
         if course is None:

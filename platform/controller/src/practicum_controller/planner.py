@@ -76,6 +76,8 @@ def _list_holds(scene: Scene, unit: ResolvedUnit) -> dict[str, Hold]:
         return {step.name: Hold(Reason.COURSE_MISSING, scene.membership.why_not) for step in unit.steps}
     if scene.roster.course.spec.suspend:
         return {step.name: Hold(Reason.COURSE_SUSPENDED, "the teacher paused the class") for step in unit.steps}
+    if scene.awaited:
+        return {step.name: Hold(Reason.EARLIER_WEEK_UNFINISHED, scene.awaited) for step in unit.steps}
     holds: dict[str, Hold] = {}
     if scene.budget.over is not None:
         hold = Hold(Reason.BUDGET_EXCEEDED, scene.budget.over, scene.roster.course.spec.budget.stops_running)

@@ -163,7 +163,8 @@ class Scene:
     ``weekjob`` and ``unit`` are ``None`` where the end is decided already, and where the specification cannot be run
     (``fault`` says why). ``left_pods`` names, by step, a pod that still runs although its child was deleted. ``ends``
     are the times at which attempts reported their ends. ``budget`` is how the student's GPU hours stand.
-    ``is_mended``: it ended before any step ran, and its specification was changed since.
+    ``is_mended``: it ended before any step ran, and its specification was changed since. ``awaited`` says which earlier
+    week jobs it waits for before its first step; empty for none.
     """
 
     document: dict[str, Any]
@@ -176,6 +177,7 @@ class Scene:
     unit: ResolvedUnit | None = None
     fault: ConfigError | None = None
     is_mended: bool = False
+    awaited: str = ""
     steps: Mapping[str, ObservedStep] = field(default_factory=dict)
     ends: Mapping[tuple[str, int], dt.datetime] = field(default_factory=dict)
     budget: BudgetState = field(default_factory=BudgetState)

@@ -96,9 +96,13 @@ class Store:
             if any(told in one.get("message", "") for one in pod["status"]["conditions"] if one["status"] == "False")
         }
 
+    def list_neighbours(self, key: Key) -> list[Document]:
+        """Return the other week jobs of the namespace."""
+        return [self.week_jobs[one] for one in self._homes.get(key[0], ()) if one != key]
+
     def list_open(self) -> list[Key]:
         """Return the week jobs that have not ended."""
-        return [key for key, one in self.week_jobs.items() if str(one.get("status", {}).get("phase")) not in _ENDED]
+        return [key for key, one in self.week_jobs.items() if not _is_ended(one)]
 
     def wake_owner(self, child_uid: str) -> None:
         """Wake the week job that a child belongs to."""
@@ -195,6 +199,8 @@ class Store:
         self._families.adopt(document["metadata"]["uid"])
         if before is None or is_changed(before, document, ("version", "status") if is_own else ("version",)):
             self._wake(key)
+        if _is_ended(document) and (before is None or not _is_ended(before)):
+            self._wake_neighbours(key)
 
     def _drop_week_job(self, document: Document) -> None:
         key = (document["metadata"]["namespace"], document["metadata"]["name"])
@@ -204,6 +210,13 @@ class Store:
             self._homes[key[0]].pop(key, None)
         self._keys_by_uid.pop(uid, None)
         self._wake(key)
+        self._wake_neighbours(key)
+
+    def _wake_neighbours(self, key: Key) -> None:
+        """Wake the week jobs that may have waited for one which is over."""
+        for one in self._homes.get(key[0], ()):
+            if one != key and not _is_ended(self.week_jobs[one]):
+                self._wake(one)
 
     def _put_course(self, document: Document) -> None:
         name = document["metadata"]["name"]
@@ -242,3 +255,7 @@ class Store:
                 return list(self.namespaces.values())
             case _:
                 return self._families.list_members(kind)
+
+
+def _is_ended(week_job: Document) -> bool:
+    return str(week_job.get("status", {}).get("phase")) in _ENDED

@@ -134,7 +134,7 @@ def _require_finished(reference: Reference, run: str, experiments: Path) -> None
 
 
 def _find_latest(reference: Reference, experiments: Path, variant: int, own_run: str) -> str:
-    unit = _choose_unit(reference.name, variant)
+    unit = choose_unit(reference.name, variant)
     runs = [run for run in list_runs_of_unit(experiments / unit) if f"{unit}/{run.name}" != own_run]
     for run in reversed(runs):
         if not explain_unfinished(_open_run(f"{unit}/{run.name}", experiments), unit):
@@ -145,7 +145,7 @@ def _find_latest(reference: Reference, experiments: Path, variant: int, own_run:
     raise ConfigError(f"{reference}: no finished run of {week} in {experiments}{unfinished}", f"run {week} first")
 
 
-def _choose_unit(name: str, variant: int) -> str:
+def choose_unit(name: str, variant: int) -> str:
     """Return the unit whose runs are meant: in a shorter course, the one that has the named one's content."""
     unit = get_unit(name, variant).name
     weeks = VARIANTS[variant]

@@ -76,6 +76,8 @@ class Reason(StrEnum):
     """The namespace belongs to no course, or the student is no longer on its roster."""
     COURSE_SUSPENDED = "CourseSuspended"
     """The teacher paused the course."""
+    EARLIER_WEEK_UNFINISHED = "EarlierWeekUnfinished"
+    """It builds on the results of week jobs that were applied before it and have not ended."""
     IMAGE_PULL_FAILED = "ImagePullFailed"
     """The image of a stage cannot be pulled: unknown name, no access, or no network."""
     UNSCHEDULABLE = "Unschedulable"
@@ -135,6 +137,7 @@ _EXIT_CODES: Mapping[Reason, int] = {
     Reason.BUDGET_EXCEEDED: EXIT_TRY_AGAIN,
     Reason.COURSE_MISSING: EXIT_CONFIG,
     Reason.COURSE_SUSPENDED: EXIT_TRY_AGAIN,
+    Reason.EARLIER_WEEK_UNFINISHED: EXIT_TRY_AGAIN,
     Reason.IMAGE_PULL_FAILED: EXIT_ENVIRONMENT,
     Reason.UNSCHEDULABLE: EXIT_ENVIRONMENT,
     Reason.POD_REFUSED: EXIT_ENVIRONMENT,

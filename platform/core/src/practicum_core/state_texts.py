@@ -133,6 +133,10 @@ REASONS: Mapping[Reason, Bilingual] = {
         "命名空间不属于任何课程，或学生已不在课程名单上。",
     ),
     Reason.COURSE_SUSPENDED: Bilingual("The teacher paused the course.", "教师暂停了课程。"),
+    Reason.EARLIER_WEEK_UNFINISHED: Bilingual(
+        "It builds on the results of week jobs that were applied before it and have not ended.",
+        "它以此前提交的 WeekJob 的结果为基础，而这些 WeekJob 尚未结束。",
+    ),
     Reason.IMAGE_PULL_FAILED: Bilingual(
         "The image of a stage cannot be pulled: unknown name, no access, or no network.",
         "无法拉取某个阶段的镜像：名称不存在、没有权限或网络不通。",
