@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from practicum_core.course import MAX_ARCHIVED, MAX_STUDENTS
 from practicum_core.curriculum import get_unit
 
 pytestmark = pytest.mark.cluster
+ROOT = Path(__file__).parents[2]
 STEPS = [step.name for step in get_unit("experiments").steps]
 
 
@@ -156,6 +159,27 @@ def test_a_week_job_waits_for_the_one_that_it_is_built_on(stand, student, course
             assert "week-01" in waits["message"]
             await stand.live(student, STEPS)
             await until(lambda: stand.get_status(student, "week-04")["reason"] == "Queued", "going on", 30)
+
+    run(stand, body)
+
+
+def test_a_course_applied_at_once_waits_for_what_it_is_built_on(stand, student, course, kubectl):
+    folder = ROOT / "manifests/course-10"
+    weeks = [f"week-{number:02d}" for number in range(1, 11)]
+
+    async def body():
+        async with stand.controller() as controller:
+            await enrol(stand, controller, course, [student])
+            command = [kubectl, "--kubeconfig", stand.server.kubeconfig, "apply", "-n", student]
+            files = [option for week in weeks for option in ("-f", folder / f"{week}.yaml")]
+            await asyncio.to_thread(subprocess.run, [*command, *files], check=True, stdout=subprocess.DEVNULL)
+            await until(lambda: all("reason" in stand.get_status(student, week) for week in weeks), "ten statuses")
+            told = {week: stand.get_status(student, week) for week in weeks}
+        waiting = {week: one["message"] for week, one in told.items() if one["reason"] == "EarlierWeekUnfinished"}
+        assert waiting.keys() == {"week-04", "week-05", "week-06", "week-10"}
+        assert [week for week in weeks if week in waiting["week-05"]] == ["week-03", "week-04"]
+        assert [week for week in weeks if week in waiting["week-10"]] == weeks[:8]
+        assert {one["phase"] for one in told.values()} <= {"Queued", "Initializing"}, told
 
     run(stand, body)
 
