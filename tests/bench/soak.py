@@ -99,6 +99,7 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     lost: list[str] = field(default_factory=list)
+    lost_by_kind: Counter[str] = field(default_factory=Counter)
 
     def add(self, usage: dict[str, int]) -> None:
         self.prompt_tokens += usage["prompt_tokens"]
@@ -140,19 +141,24 @@ class Client:
                 text = (await answer.read()).decode()
                 self._take(answer, text, is_streamed=is_streamed)
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._lose(repr(error))
+            self._lose(repr(error), type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - nobody waits for a request alone: it would be missing in silence
+            self._lose(f"an answer that the client cannot read: {error!r}", type(error).__name__)
 
     def _take(self, answer: aiohttp.ClientResponse, text: str, *, is_streamed: bool) -> None:
         rung = answer.headers.get("x-practicum-degraded", "full")
         if not answer.ok:
-            self.tally.outcomes["error" if text.startswith(OWN_SHAPE) else "lost"] += 1
+            if text.startswith(OWN_SHAPE):
+                self.tally.outcomes["error"] += 1
+            else:
+                self._lose(text[:200], f"status {answer.status} of another shape")
             return
         lines = [line[6:] for line in text.splitlines() if line.startswith("data: ")] if is_streamed else [text]
         if is_streamed and (not lines or lines[-1] != "[DONE]" or any('"error"' in line for line in lines)):
             is_told = any(line.startswith(OWN_SHAPE) for line in lines)
             self.tally.outcomes["error"] += is_told
             if not is_told:
-                self._lose(text[-200:])
+                self._lose(text[-200:], "broken stream")
             return
         pages = [json.loads(line) for line in lines if line != "[DONE]"]
         self.tally.outcomes[f"answered by {rung}"] += 1
@@ -160,8 +166,9 @@ class Client:
             if page.get("usage") and not str(page.get("model")).startswith("practicum-"):
                 self.tally.add(page["usage"])
 
-    def _lose(self, what: str) -> None:
+    def _lose(self, what: str, kind: str) -> None:
         self.tally.outcomes["lost"] += 1
+        self.tally.lost_by_kind[kind] += 1
         self.tally.lost.append(what)
 
 
@@ -288,7 +295,7 @@ def judge(samples: list[Sample], idle, tally: Tally, counted: dict[str, int], mi
         off = counted.get(kind, 0) - own
         results[f"{kind}_tokens_off"] = {"value": off, "unit": "tokens", "goal": "0", "met": off == 0, "counted": own}
     lost = tally.outcomes["lost"]
-    results["lost"] = {"value": lost, "unit": "requests", "goal": "0", "met": lost == 0}
+    results["lost"] = {"value": lost, "unit": "requests", "goal": "0", "met": lost == 0, "by_kind": tally.lost_by_kind}
     number = sum(tally.outcomes.values()) - tally.outcomes["faults"]
     results["requests"] = {"value": number, "unit": "requests", "goal": "> 0", "met": number > 0}
     results["faults"] = {"value": tally.outcomes["faults"], "unit": "count", "goal": ">= 0", "met": True}

@@ -14,12 +14,15 @@ import uvicorn
 
 from fake_engine import FakeEngine, Settings, serve_engine
 from practicum_core.api_keys import KeyLimits, change_key_file, make_key
+from practicum_core.faults import GATEWAY_FAULT_FILE
 from practicum_core.rungs import RUNG_FILE
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_core.trace_names import TRACE_FILE
 from practicum_core.traffic import TRAFFIC
 from practicum_gateway.app import Gateway
+from practicum_gateway.discovery import resolve_host
 from practicum_gateway.stage import build_admission, build_server_config, serve
+from practicum_gateway.surroundings import Surroundings
 
 NOW = "2026-01-01T00:00:00+00:00"
 HELLO = [{"role": "user", "content": "hello"}]
@@ -90,14 +93,20 @@ async def build_stand(folder: Path, settings: Settings | None = None, num_engine
     async with contextlib.AsyncExitStack() as stack:
         engines = [FakeEngine(settings) for _ in range(num_engines)]
         urls = [await stack.enter_async_context(serve_engine(engine)) for engine in engines]
-        resolve = options.pop("resolve", None)
+        resolve = options.pop("resolve", resolve_host)
         if urls:
             options["upstreams"] = [{"name": f"engine-{number}", "url": url} for number, url in enumerate(urls)]
         config = GatewayConfig(**{"drain_s": 2, **options})
         pin_file = folder / RUNG_FILE
         admission, traffic_file = build_admission(config), folder / TRAFFIC
+        fault_file = folder / GATEWAY_FAULT_FILE if config.faults else None
         gateway = Gateway(
-            config, [keys], admission=admission, pin_file=pin_file, resolve=resolve, traffic_file=traffic_file
+            config,
+            [keys],
+            admission=admission,
+            pin_file=pin_file,
+            surroundings=Surroundings(fault_file, time.monotonic, resolve),
+            traffic_file=traffic_file,
         )
         if config.traces:
             from practicum_gateway.tracing import build_traces  # noqa: PLC0415 - OpenTelemetry, only where it is used

@@ -10,8 +10,9 @@ import time
 import psutil
 import pytest
 
-from chaos_stand import PATIENT, build_service
+from chaos_stand import LADDER, PATIENT, build_service
 from practicum_core.errors import ConfigError
+from practicum_core.faults import GATEWAY_FAULT_FILE
 from practicum_core.layout import RunLayout
 from practicum_core.stages.experiments import Experiment, Verdict
 from practicum_jobs.chaos.actions import act, leave_out
@@ -106,6 +107,31 @@ def test_a_revoked_key_is_an_error_that_says_so_and_moves_no_ladder(tmp_path):
     assert result.verdict is Verdict.HELD, result.findings
     assert result.failures.keys() == {"http_401"}
     assert result.num_full > 0
+
+
+def test_names_that_do_not_resolve_take_the_ladder_down_and_it_comes_back(tmp_path):
+    process, world = start_server(tmp_path, WRITER, str(tmp_path / "log"))
+    run = RunLayout(tmp_path / "run")
+    layout = run.stage("engine")
+    document = shorten(read_experiment("dns")).model_dump(by_alias=True, mode="json")
+    names, connections = document["method"]
+    names["provider"]["arguments"] |= {"step": "engine", "for_s": 30}
+    connections["provider"]["arguments"] |= {"for_s": 0.3}
+    experiment = Experiment.model_validate(document)
+
+    async def make():
+        async with build_service(layout.root, run=run, faults=True, **LADDER) as service:
+            with pytest.raises(ConfigError, match=r"gateway\.faults=true"):
+                await act("break_surroundings", world, {"step": "engine"})
+            layout.config.write_text("faults: true")
+            return await service.run(experiment)
+
+    with process:
+        result = asyncio.run(make())
+        process.kill()
+    assert result.verdict is Verdict.HELD, result.findings
+    assert result.num_degraded > 0
+    assert not (layout.root / GATEWAY_FAULT_FILE).exists()
 
 
 def test_requests_are_answered_while_redis_hangs(tmp_path):

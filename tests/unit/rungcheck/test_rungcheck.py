@@ -93,6 +93,10 @@ def test_a_pin_that_a_person_made_is_put_back(tmp_path):
     with keep_pin(path):
         path.write_text('{"rung": "extract"}')
     assert json.loads(path.read_text()) == {"rung": "short"}
+    path.write_text('{"rung": "extract", "lease_s": 15, "renewal": 7}')  # left by a check that was killed
+    with keep_pin(path):
+        pass
+    assert not path.exists()
 
 
 def test_a_rung_that_is_worse_by_chance_alone_is_not_refused():

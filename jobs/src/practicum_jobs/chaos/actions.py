@@ -16,8 +16,9 @@ import psutil
 from pydantic import ValidationError
 
 from practicum_core.api_keys import change_key_file
+from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import ConfigError, PlatformError, Reason
-from practicum_core.faults import Fault, FaultKind
+from practicum_core.faults import Fault, FaultKind, GatewayFault
 from practicum_core.problems import list_problems
 from practicum_core.stages.experiments import Activity, Experiment
 from practicum_jobs.chaos.world import World
@@ -223,6 +224,35 @@ async def break_answers(world: World, **fault: Any) -> Undo:  # noqa: ANN401 - t
     return Undo(f"the fault proxy does {wanted.kind}", "stop the step faultproxy", clear)
 
 
+async def break_surroundings(world: World, step: str, **fault: Any) -> Undo:  # noqa: ANN401 - as above
+    """Let no name resolve for a gateway of this run, or let its wall clock jump; needs ``gateway.faults``.
+
+    Args:
+        world: The service.
+        step: The gateway.
+        **fault: Fields of :class:`practicum_core.faults.GatewayFault`.
+
+    Raises:
+        ConfigError: They do not describe a fault, or the gateway lets nobody break it.
+    """
+    try:
+        wanted = GatewayFault.model_validate(fault)
+    except ValidationError as error:
+        problems = list_problems(error, GatewayFault, noun="argument")
+        raise ConfigError(f"break_surroundings: {'; '.join(problems)}", "correct the arguments") from error
+    world.find_target(step)
+    path = world.find_fault_file(step)
+    write_json_atomic(path, wanted.model_dump(mode="json"))
+    # It looks ten times a second.
+    await asyncio.sleep(_POLL_S)
+
+    async def mend() -> None:
+        path.unlink(missing_ok=True)
+        await asyncio.sleep(_POLL_S)
+
+    return Undo(f"the surroundings of {step} are broken", f"rm {path}", mend)
+
+
 ACTIONS: Mapping[str, Callable[..., Awaitable[Undo]]] = {
     "kill": kill,
     "hang": hang,
@@ -230,11 +260,12 @@ ACTIONS: Mapping[str, Callable[..., Awaitable[Undo]]] = {
     "fill_disk": fill_disk,
     "revoke_key": revoke_key,
     "break_answers": break_answers,
+    "break_surroundings": break_surroundings,
 }
 """What the method of an experiment may call, by name."""
 
 
-_OF_PROCESSES = ("kill", "hang", "run_out_of_memory", "fill_disk")
+_OF_PROCESSES = ("kill", "hang", "run_out_of_memory", "fill_disk", "break_surroundings")
 
 
 def leave_out(experiments: Sequence[tuple[str, Experiment]]) -> tuple[list[tuple[str, Experiment]], list[str]]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import aiohttp
 import psutil
+import yaml
 
 from practicum_core.api_keys import get_key_id
 from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_similar
-from practicum_core.faults import FAULT_PATH, Fault
+from practicum_core.faults import FAULT_PATH, GATEWAY_FAULT_FILE, Fault
 from practicum_core.layout import RunLayout
 from practicum_core.rungs import RungChange
 from practicum_runtime.child_note import read_child_note
@@ -106,6 +107,18 @@ class World:
         if process is None:
             raise ConfigError(f"no process of {step} runs on this machine", "run the unit on a laptop")
         return process
+
+    def find_fault_file(self, step: str) -> Path:
+        """Return the file by which the surroundings of a gateway of this run are broken.
+
+        Raises:
+            ConfigError: No run is known, or its gateway lets nobody break them.
+        """
+        layout = self._run.stage(step) if self._run is not None else None
+        options = yaml.safe_load(layout.config.read_text(encoding="utf-8")) if layout and layout.config.exists() else {}
+        if layout is None or not options.get("faults"):
+            raise ConfigError(f"{step} lets nobody break its surroundings", "set gateway.faults=true")
+        return layout.root / GATEWAY_FAULT_FILE
 
     def find_listener(self, port: int) -> psutil.Process:
         """Find the process of this user that listens on a port of this machine, such as a Redis.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import time
@@ -24,7 +25,7 @@ from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import load_split
 from practicum_jobs.load.server import find_model, hold_key, split_address
 from practicum_jobs.rungcheck.outcome import Reply, grade, measure_rungs
-from practicum_jobs.rungcheck.pinned import keep_pin, list_rungs, pin_rung
+from practicum_jobs.rungcheck.pinned import hold_rung, keep_pin, list_rungs
 from practicum_jobs.scoring.scorers import refuse_other_than_text, score_row
 
 Replies = list[tuple[Rung, list[Reply]]]
@@ -42,7 +43,7 @@ def run(config: RungcheckConfig, ctx: StageContext) -> RungcheckRecord:
     """
     rows = choose_rows(load_split(ctx, config.split), config)
     refuse_other_than_text(rows, "the stage rungcheck")
-    path = Path(config.rung_file) if config.rung_file else ctx.experiments / RUNG_FILE
+    path = ctx.experiments / RUNG_FILE
     with hold_key(config, ctx, KeyLimits()) as key, keep_pin(path):
         asker = Asker(config, ctx, key, path)
         replies = asyncio.run(asker.ask_all(rows))
@@ -105,12 +106,16 @@ class Asker:
             try:
                 for number, rung in enumerate(rungs):
                     self._ctx.progress(number / len(rungs), f"rung {rung}")
-                    await pin_rung(session, self._root, self._pin_file, rung, self._config.pin_timeout_s)
-                    replies.append((rung, await self._ask_rows(session, rows)))
+                    async with self._hold(session, rung):
+                        replies.append((rung, await self._ask_rows(session, rows)))
             finally:
                 # From the lowest rung the ladder would go up one rung after another.
-                await pin_rung(session, self._root, self._pin_file, rungs[0], self._config.pin_timeout_s)
+                async with self._hold(session, rungs[0]):
+                    pass
             return replies
+
+    def _hold(self, session: aiohttp.ClientSession, rung: Rung) -> contextlib.AbstractAsyncContextManager[None]:
+        return hold_rung(session, self._root, self._pin_file, rung, self._config.pin_timeout_s)
 
     async def _ask_rows(self, session: aiohttp.ClientSession, rows: Sequence[Row]) -> list[Reply]:
         places = asyncio.Semaphore(self._config.concurrency)

@@ -39,6 +39,7 @@ _NAMES = {
     "engines": Bilingual("engines ready, left out by breakers", "就绪引擎、熔断排除"),
     "tokens_per_s": Bilingual("tokens per second", "每秒词元"),
 }
+_PINNED = Bilingual(" (pinned)", "（已固定）")
 _NO_LADDER = Bilingual("the ladder is off", "未启用降级")
 Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -58,6 +59,7 @@ class Figures:
         num_waiting: In the queue now.
         num_held: That wait for a first engine now.
         rung: Of the ladder now; empty where it is off.
+        is_pinned: Whether a person or a check chose it.
         num_engines: That are ready now.
         num_left_out: That breakers leave out now.
         tokens_per_s: Prompt and generated tokens.
@@ -73,6 +75,7 @@ class Figures:
     num_waiting: int
     num_held: int
     rung: str
+    is_pinned: bool
     num_engines: int
     num_left_out: int
     tokens_per_s: float
@@ -104,6 +107,7 @@ def compute_figures(before: Samples, after: Samples, seconds: float) -> Figures:
         num_waiting=int(_sum(after, "waiting_requests")),
         num_held=int(_sum(after, "held_requests")),
         rung="" if depth is None else tuple(Rung)[int(depth)].value,
+        is_pinned=bool(_sum(after, "ladder_pinned")),
         num_engines=int(_sum(after, "upstream_ready")),
         num_left_out=int(_sum(after, "upstreams_left_out")),
         tokens_per_s=_sum(grown, "tokens_total") / seconds,
@@ -186,6 +190,7 @@ def _read_page(url: str) -> Samples | None:
 def describe_figures(step: str, figures: Figures, language: Language = "en") -> str:
     """Describe the figures of one gateway."""
     rung = pick(RUNG_TITLES[Rung(figures.rung)], language) if figures.rung else pick(_NO_LADDER, language)
+    rung += pick(_PINNED, language) if figures.is_pinned else ""
     shown = {
         "requests_per_s": f"{figures.requests_per_s:.2f}",
         "failed_share": _show(figures.failed_share, "{:.1%}"),

@@ -73,3 +73,21 @@ class Fault(BaseModel):
     def hits_all(self) -> bool:
         """Whether it is of the way to the engine, and so of every request."""
         return self.kind in (FaultKind.LATENCY, FaultKind.LOSS)
+
+
+GATEWAY_FAULT_FILE = "gateway-fault.json"
+"""In the folder of a gateway's step: what is broken of its surroundings (:class:`GatewayFault`)."""
+
+
+class GatewayFault(BaseModel):
+    """What is broken of a gateway's surroundings, where ``gateway.faults`` allows it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    has_no_names: bool = Field(default=False, description="No name resolves, as while DNS is away.")
+    clock_jump_s: float = Field(
+        default=0.0, ge=-1e6, le=1e6, description="So many seconds the wall clock is ahead, or back where negative."
+    )
+    for_s: float = Field(
+        default=600.0, gt=0, le=3600, description="It ends by itself after so long, whatever became of who set it."
+    )

@@ -24,7 +24,7 @@ from practicum_gateway.breaker import BreakerSettings
 from practicum_gateway.clock import Clock
 from practicum_gateway.counters import CLIENT_GONE, Counters
 from practicum_gateway.degradation import Degradation
-from practicum_gateway.discovery import Discovery, Resolve, read_table
+from practicum_gateway.discovery import Discovery, read_table
 from practicum_gateway.dispatch import Dispatcher
 from practicum_gateway.errors import RATE_LIMIT, SERVER, ApiError, ClientGone
 from practicum_gateway.exchange import Exchange, Message, Receive, Send
@@ -40,6 +40,7 @@ from practicum_gateway.relay import Passage, Relay
 from practicum_gateway.retries import RetryBudget
 from practicum_gateway.routing import hash_text
 from practicum_gateway.server_key import build_middlewares
+from practicum_gateway.surroundings import Surroundings
 from practicum_gateway.traffic_trace import TrafficTrace
 from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import NoReplica, Route, UpstreamPool
@@ -69,7 +70,7 @@ class Gateway:
         clock: Monotonic seconds.
         admission: Limits of keys; those of this process alone without it.
         pin_file: Names a rung of the ladder that is kept.
-        resolve: Looks up the addresses of replicas; the system's without it.
+        surroundings: Its resolver and its clock for people; those of this machine without it.
         traffic_file: Where the trace of the traffic goes, if the configuration asks for one.
 
     Attributes:
@@ -86,12 +87,12 @@ class Gateway:
         clock: Clock = time.monotonic,
         admission: Admission | None = None,
         pin_file: Path = Path(RUNG_FILE),
-        resolve: Resolve | None = None,
+        surroundings: Surroundings | None = None,
         traffic_file: Path = Path(TRAFFIC),
     ) -> None:
         self._config = config
         self._clock = clock
-        self._resolve = resolve
+        self._surroundings = surroundings or Surroundings(None, clock)
         self.traces: Traces | None = None
         self._keys = KeyRing(keys, clock, config.num_replicas if config.redis_url else 1)
         self.admission = admission or LocalAdmission()
@@ -103,10 +104,13 @@ class Gateway:
             open_s=config.breaker_open_s,
         )
         self._table = Path(config.upstreams_file) if config.upstreams_file else None
-        upstreams = config.upstreams if self._table is None else read_table(self._table)
+        upstreams = self._surroundings.name_upstreams(
+            config.upstreams if self._table is None else read_table(self._table)
+        )
         holds = config.hold_timeout_s > 0
         self.pool = UpstreamPool(upstreams, breaker, config.max_ejected_share, clock, holds=holds)
         small = [UpstreamConfig(name="small", url=config.small_upstream)] if config.small_upstream else []
+        small = list(self._surroundings.name_upstreams(small))
         self.small_pool = UpstreamPool(small, breaker, config.max_ejected_share, clock)
         limiter = GradientLimiter(
             GradientSettings(config.initial_concurrency, config.min_concurrency, config.max_concurrency)
@@ -159,7 +163,7 @@ class Gateway:
         if self.traces is not None:
             self.counters.register(self.traces.export)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
+            connector=self._surroundings.build_connector(_KEEPALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, connect=config.connect_timeout_s),
             # An engine sets no cookies for the requests of others.
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -172,8 +176,8 @@ class Gateway:
             relay = Relay(self._session, pool, self._budget, self._clock, self.counters.count_retry)
             self.dispatcher.relays[rung] = relay
         self._discoveries = [
-            Discovery(self.pool, self._session, self._table, self._resolve),
-            Discovery(self.small_pool, self._session, None, self._resolve),
+            Discovery(self.pool, self._session, self._table, self._surroundings.look_up),
+            Discovery(self.small_pool, self._session, None, self._surroundings.look_up),
         ]
         for discovery in self._discoveries:
             discovery.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ from practicum_gateway.exchange import Exchange
 from practicum_gateway.knowledge import StoredAnswers, read_articles
 from practicum_gateway.ladder import Ladder, LadderSettings, Threshold
 from practicum_gateway.ladder_history import LadderHistory
+from practicum_gateway.pin_file import PinFile
 from practicum_gateway.prober import ask_first_token, ask_kv_use
 from practicum_gateway.relay import Passage
 from practicum_gateway.shortening import shorten_body
@@ -75,7 +75,7 @@ class Degradation:
         self._config = config
         self._pool = pool
         self._small_pool = small_pool
-        self._pin_file = pin_file
+        self._pin_file = PinFile(pin_file, clock)
         self._clock = clock
         self._stored = StoredAnswers([])
         self._retriever = None
@@ -89,7 +89,7 @@ class Degradation:
         self.signals = Signals(config.ladder_window_s, config.ladder_min_requests, config.probe_misses, clock)
         self.ladder = Ladder(_build_settings(config, self._list_rungs()), clock)
         self.history = LadderHistory(self.ladder, self.read, clock)
-        self._pinned: str | None = None
+        self._pinned: Rung | None = None
 
     def _list_rungs(self) -> tuple[Rung, ...]:
         has = {
@@ -247,20 +247,14 @@ class Degradation:
             await asyncio.sleep(self._config.probe_s)
 
     def _read_pin(self) -> None:
-        """Pin the rung that the file names; let go of it where there is no file, or it names none."""
-        try:
-            named = json.loads(self._pin_file.read_text(encoding="utf-8"))["rung"]
-            rung = None if named is None else Rung(named)
-        except FileNotFoundError:
-            named, rung = None, None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            if self._pinned != "broken":
-                _LOG.warning("%s names no rung and changes nothing: %s", self._pin_file, error)
-                self._pinned = "broken"
-            return
-        if named != self._pinned:
-            self._pinned = named
+        """Pin the rung that the file names; let go of it where it names none, is gone, or its lease is over."""
+        rung = self._pin_file.read()
+        if rung is not self._pinned:
+            if rung is None and self._pin_file.left_s is not None:
+                _LOG.warning("the rung %s is not pinned any more: nobody renewed its lease", self._pinned)
+            self._pinned = rung
             self.ladder.pin(rung)
+        self.history.pin_left_s = self._pin_file.left_s if rung is not None else None
 
 
 def _build_settings(config: GatewayConfig, rungs: tuple[Rung, ...]) -> LadderSettings:

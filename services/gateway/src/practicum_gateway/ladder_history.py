@@ -32,10 +32,12 @@ class LadderHistory(Collector):
 
     Attributes:
         num_degraded: Answers below the best rung.
+        pin_left_s: Seconds for which the rung is still pinned; ``None`` where no end is known.
     """
 
     def __init__(self, ladder: Ladder, read: Callable[[], Reading], clock: Clock) -> None:
         self.num_degraded = 0
+        self.pin_left_s: float | None = None
         self._ladder = ladder
         self._read = read
         self._clock = clock
@@ -76,6 +78,7 @@ class LadderHistory(Collector):
             "depth": self._ladder.rung.depth,
             "reason": self._ladder.reason,
             "is_pinned": self._ladder.is_pinned,
+            "pin_left_s": self.pin_left_s,
             "is_settled": self._ladder.is_settled,
             "rungs": self._ladder.rungs,
             "signals": asdict(self._read()),
@@ -87,6 +90,9 @@ class LadderHistory(Collector):
         """Build Prometheus' families."""
         yield GaugeMetricFamily(
             f"{_PREFIX}_rung", "How far down the ladder is; 0 is the best rung.", value=self._ladder.rung.depth
+        )
+        yield GaugeMetricFamily(
+            f"{_PREFIX}_pinned", "1 where the rung is pinned, by a person or by a check.", value=self._ladder.is_pinned
         )
         signals = GaugeMetricFamily(f"{_PREFIX}_signal", "What the ladder looks at.", labels=["signal"])
         for name, value in asdict(self._read()).items():

@@ -20,6 +20,8 @@ def build_middlewares(variables: Mapping[str, str]) -> tuple[aiohttp.ClientMiddl
     key = variables.get(SERVER_KEY_VARIABLE)
     urls = [urlsplit(url) for url in json.loads(variables.get(ENDPOINTS_VARIABLE, "{}")).values()]
     places = {(url.hostname, url.port) for url in urls}
+    # The same servers by the name of this machine's loopback.
+    places |= {("localhost", port) for host, port in places if host == "127.0.0.1"}
     if not key or not places:
         return ()
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import uvicorn
 
 from practicum_core.api_keys import KEY_FILE, KEYS_VARIABLE, change_key_file
+from practicum_core.faults import GATEWAY_FAULT_FILE
 from practicum_core.layout import StageLayout
 from practicum_core.metrics import Metric
 from practicum_core.rungs import RUNG_FILE
@@ -28,6 +29,7 @@ from practicum_gateway.admission import Admission, LocalAdmission, SharedAdmissi
 from practicum_gateway.app import Gateway
 from practicum_gateway.connection import build_protocol
 from practicum_gateway.log_lines import configure_log
+from practicum_gateway.surroundings import Surroundings
 
 _POLL_S = 0.05
 _KEEPALIVE_S = 75
@@ -74,13 +76,17 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
     raise_file_limit()
     configure_log(sys.stderr, has_requests=config.request_log)
     keys = list_key_files(config, ctx.experiments)
+    surroundings = Surroundings(ctx.layout.root / GATEWAY_FAULT_FILE if config.faults else None, time.monotonic)
     gateway = Gateway(
         config,
         keys if config.require_key else (),
         admission=build_admission(config),
-        pin_file=Path(config.rung_file) if config.rung_file else ctx.experiments / RUNG_FILE,
+        pin_file=ctx.experiments / RUNG_FILE,
         traffic_file=ctx.layout.artifacts / TRAFFIC,
+        surroundings=surroundings,
     )
+    if config.faults:
+        surroundings.replace_wall_clock()
     if config.traces:
         from practicum_gateway.tracing import build_traces  # noqa: PLC0415 - OpenTelemetry, only where it is used
 

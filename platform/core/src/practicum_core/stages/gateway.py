@@ -134,8 +134,10 @@ class GatewayConfig(StageConfig):
     search: bool = Field(
         default=False, description="Let keys search the knowledge base at /v1/knowledge/search; off without it."
     )
-    rung_file: str = Field(
-        default="", description="File that pins a rung; gateway-rung.json in the folder of all runs without it."
+    faults: bool = Field(
+        default=False,
+        description="Let experiments break its resolver and its wall clock, by gateway-fault.json of its step; "
+        "engines at 127.0.0.1 are then asked at localhost.",
     )
     short_max_tokens: int = Field(default=64, ge=1, description="Tokens of an answer below the best rung.")
     short_messages: int = Field(default=4, ge=1, description="Messages of a conversation below the best rung.")

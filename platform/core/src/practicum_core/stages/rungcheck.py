@@ -24,9 +24,6 @@ class RungcheckConfig(ServerAccessConfig):
     own_key: bool = Field(
         default=True, description="Make a key for the gateway of this machine, and revoke it at the end."
     )
-    rung_file: str = Field(
-        default="", description="File that pins a rung; gateway-rung.json in the folder of all runs without it."
-    )
     split: str = Field(default="test", description="Split of the run's data whose rows are asked.")
     task: str = Field(default="", description="Rows of this task alone; all of the split without it.")
     limit: int = Field(default=32, ge=2, le=10_000, description="Rows at most, the first ones.")

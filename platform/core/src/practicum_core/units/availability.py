@@ -13,6 +13,7 @@ from practicum_core.units.unit import Step, Unit, build_gate
 BREAKABLE_GATEWAY: Mapping[str, Any] = {
     "upstreams": [{"name": "engine", "url": "step:faultproxy"}],
     "ladder": True,
+    "faults": True,
     "knowledge": "builtin:tickets",
     # Shorter than the client waits, so that a request which hangs ends with an error and not with silence.
     "request_timeout_s": 25.0,
@@ -24,7 +25,7 @@ BREAKABLE_GATEWAY: Mapping[str, Any] = {
     "ladder_settle_s": 10.0,
     "probe_timeout_s": 3.0,
 }
-"""Options of a gateway with a ladder, behind which a fault proxy stands."""
+"""Options of a gateway with a ladder, behind which a fault proxy stands, and whose surroundings may be broken."""
 
 
 _TRACED = {"traces": True}
