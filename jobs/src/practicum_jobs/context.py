@@ -14,6 +14,7 @@ from typing import Any
 
 from practicum_core.atomic import append_json_line, write_json_atomic, write_text_atomic
 from practicum_core.content_hash import hash_path, iter_files
+from practicum_core.earlier_runs import find_run_folder
 from practicum_core.errors import ConfigError, Stopped
 from practicum_core.layout import RunLayout, StageLayout, resolve_inside
 from practicum_core.lineage import find_locked
@@ -114,6 +115,17 @@ class StageContext:
         if not path.exists():
             raise ConfigError(f"{uri}: nothing lies at {path}", "run the step that makes it first")
         return str(path)
+
+    def find_run(self, reference: str) -> RunLayout:
+        """Return the run that an option names by a reference, finished or not; the own run where it names none.
+
+        Raises:
+            ConfigError: There is no such run.
+        """
+        if not reference:
+            return self.run
+        own_run = f"{self.run.root.absolute().parent.name}/{self.run.root.name}"
+        return RunLayout(find_run_folder(reference, self.experiments, own_run))
 
     def describe_artifact(self, path: Path, note: str = "") -> Artifact:
         """Hash a file or folder below the run directory and describe it for the record."""

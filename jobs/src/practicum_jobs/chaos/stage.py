@@ -7,7 +7,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -167,7 +166,7 @@ def _list_artifacts(config: ChaosConfig, ctx: StageContext) -> list[Artifact]:
 def _find_run(config: ChaosConfig, ctx: StageContext) -> RunLayout | None:
     """Return the run whose servers are broken; ``None`` where a server is named that belongs to no run."""
     if config.service_run:
-        return RunLayout(Path(config.service_run))
+        return ctx.find_run(config.service_run)
     has_servers = any(ctx.run.stages.glob("*/port.json"))
     return ctx.run if has_servers else None
 
@@ -175,7 +174,7 @@ def _find_run(config: ChaosConfig, ctx: StageContext) -> RunLayout | None:
 def _build_addresses(config: ChaosConfig, ctx: StageContext, key: str) -> Addresses:
     proxy_key = find_server_key(config.proxy_url, os.environ)
     if config.service_run and config.proxy_url:
-        proxy_key = _read_proxy_key(RunLayout(Path(config.service_run)), config.proxy_url)
+        proxy_key = _read_proxy_key(ctx.find_run(config.service_run), config.proxy_url)
     keys = ctx.experiments / KEY_FILE if config.own_key else None
     return Addresses(config.url, key, config.proxy_url, proxy_key, find_model(config.url, config, key), keys)
 

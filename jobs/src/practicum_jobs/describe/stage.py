@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
-import yaml
 from pydantic import ValidationError
 
 from practicum_core.atomic import write_text_atomic
-from practicum_core.deployment import LANGUAGES, Capacity, Deployment, write_document
+from practicum_core.deployment import LANGUAGES, Deployment, write_document
 from practicum_core.environment import RunEnvironment
-from practicum_core.errors import ConfigError, DataError
+from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
-from practicum_core.resolve import ResolvedStep, resolve_steps
+from practicum_core.resolve import ResolvedStep
 from practicum_core.stages.describe import DescribeConfig, DescribeRecord
 from practicum_core.stages.experiments import ExperimentsRecord
-from practicum_core.stages.loadtest import LoadtestRecord
-from practicum_core.weekjob import WeekJob
 from practicum_jobs.context import StageContext, utc_now
-from practicum_jobs.describe.findings import build_capacity, list_alerts, list_rungs, list_tried, list_weaknesses
+from practicum_jobs.describe.capacity import find_capacity, read_steps
+from practicum_jobs.describe.findings import list_alerts, list_rungs, list_tried, list_weaknesses
 from practicum_jobs.describe.servers import build_component, find_urls, read_rungs
 
 _GIB = 1 << 30
@@ -33,7 +29,7 @@ def run(config: DescribeConfig, ctx: StageContext) -> DescribeRecord:
         ConfigError: The run has no servers.
         DataError: It cannot be read.
     """
-    layout = RunLayout(Path(config.run)) if config.run else ctx.run
+    layout = ctx.find_run(config.run)
     steps = read_steps(layout)
     servers = [step for step in steps if step.spec.is_server]
     if not servers:
@@ -44,7 +40,7 @@ def run(config: DescribeConfig, ctx: StageContext) -> DescribeRecord:
         components = [build_component(step, urls.get(step.name, ""), client, environment) for step in servers]
         rungs = read_rungs(client, list(urls.values()))
     records = _read_experiments(layout, steps)
-    capacity = find_capacity(ctx.experiments)
+    capacity = find_capacity(ctx.experiments, layout, [one.url for one in components if one.is_ready])
     num_engines = sum(step.spec.uses_gpu for step in servers)
     hardware = environment.hardware if environment else None
     deployment = Deployment(
@@ -75,40 +71,6 @@ def run(config: DescribeConfig, ctx: StageContext) -> DescribeRecord:
         artifacts=[ctx.describe_artifact(ctx.layout.artifacts, "the description in both languages")],
         **ctx.build_record_fields(),
     )
-
-
-def read_steps(run: RunLayout) -> tuple[ResolvedStep, ...]:
-    """Read what a run's steps were told.
-
-    Raises:
-        DataError: Its week job cannot be read.
-    """
-    try:
-        weekjob = WeekJob.model_validate(yaml.safe_load(run.weekjob.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise DataError(f"{run.weekjob}: {error}", "name the directory of a run") from error
-    return resolve_steps(weekjob)
-
-
-def find_capacity(experiments: Path) -> Capacity | None:
-    """Find what the newest load test of a service measured; ``None`` where there is none."""
-    paths = sorted(experiments.glob("*/*/stages/*/record.json"), key=lambda path: path.parents[2].name, reverse=True)
-    for path in paths:
-        if path.parents[1].name == "stages" and '"knee_rate"' in _read_text(path):
-            try:
-                record = LoadtestRecord.model_validate_json(path.read_bytes())
-            except (OSError, ValidationError):
-                continue
-            if record.replayed is None:
-                return build_capacity(f"{path.parents[3].name}/{path.parents[2].name}", record)
-    return None
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def _read_environment(run: RunLayout) -> RunEnvironment | None:

@@ -152,7 +152,8 @@ TEXTS: Mapping[str, Bilingual] = {
         "没有速率达到 SLO（{objective}）。模型 {model}，运行 {run}。",
     ),
     "not_measured": Bilingual(
-        "Not measured: no finished load test of week 7 is there.", "未测量：没有已完成的第 7 周压测。"
+        "Not measured: there is no finished load test of this model on this engine.",
+        "未测量：没有针对该模型与该引擎的已完成压测。",
     ),
     "tried": Bilingual("Faults that were tried", "已试验的故障"),
     "fault": Bilingual("Fault", "故障"),
@@ -183,7 +184,7 @@ def describe_capacity(capacity: Capacity | None) -> Bilingual:
     """Say what a load test measured.
 
     >>> describe_capacity(None).en
-    'Not measured: no finished load test of week 7 is there.'
+    'Not measured: there is no finished load test of this model on this engine.'
     """
     if capacity is None:
         return TEXTS["not_measured"]

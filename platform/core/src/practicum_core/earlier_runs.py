@@ -13,7 +13,7 @@ from practicum_core.curriculum import VARIANTS, get_unit
 from practicum_core.errors import ConfigError
 from practicum_core.layout import is_run_id, is_safe_name
 from practicum_core.pointers import Pointers
-from practicum_core.references import Reference, Wanted, is_path
+from practicum_core.references import Reference, Wanted, is_path, parse_reference
 from practicum_core.run_folders import explain_unfinished, list_runs_of_unit
 from practicum_core.stages import STAGES
 from practicum_core.stages.spec import Export
@@ -42,6 +42,32 @@ def find_target(wanted: Wanted, experiments: Path, variant: int, own_run: str) -
             f"{reference}: run {run} left no {path}", "name something else of it, or run it with the options it needs"
         ) from error
     return run, path
+
+
+def find_run_folder(text: str, experiments: Path, own_run: str) -> Path:
+    """Return the directory of the run that a reference names, finished or not: its servers may run now.
+
+    Args:
+        text: ``latest:UNIT``, ``run:RUN_ID`` or ``pointer:NAME``, without a path.
+        experiments: Folder of all runs; nothing outside it can be named.
+        own_run: The run that asks, as UNIT/RUN_ID, which ``latest`` does not mean.
+
+    Raises:
+        ConfigError: It names no run, or leads out of the folder.
+        DataError: It names a pointer that is broken.
+    """
+    reference = parse_reference(text)
+    if reference is None or reference.path:
+        raise ConfigError(f"{text!r} names no run", "give latest:UNIT, run:RUN_ID or pointer:NAME")
+    if reference.kind == "latest":
+        runs = list_runs_of_unit(experiments / reference.name)
+        run = next((f"{reference.name}/{one.name}" for one in reversed(runs) if not own_run.endswith(one.name)), "")
+    else:
+        run = _find_named(reference, experiments)
+    folder = _open_run(run, experiments) if run else None
+    if folder is None or not folder.is_dir():
+        raise ConfigError(f"{text}: no such run in {experiments}", "`practicum status` lists the runs")
+    return folder
 
 
 def locate(run: str, path: str, experiments: Path) -> Path:
@@ -109,19 +135,23 @@ def _find_run(reference: Reference, experiments: Path, variant: int, own_run: st
     """Return the finished run that a reference names, as UNIT/RUN_ID."""
     if reference.kind == "latest":
         return _find_latest(reference, experiments, variant, own_run)
-    if reference.kind == "pointer":
-        run = Pointers(experiments).read(reference.name)
-    else:
-        units = sorted(path.parent.name for path in experiments.glob(f"*/{reference.name}"))
-        if not units:
-            raise ConfigError(f"{reference}: no such run in {experiments}", "`practicum status` lists the runs")
-        if len(units) > 1:
-            raise ConfigError(f"{reference}: runs of {', '.join(units)} have this id", "say latest:UNIT instead")
-        run = f"{units[0]}/{reference.name}"
+    run = _find_named(reference, experiments)
     _require_finished(reference, run, experiments)
     if run == own_run:
         raise ConfigError(f"{reference}: a run cannot be built on itself", "name an earlier run")
     return run
+
+
+def _find_named(reference: Reference, experiments: Path) -> str:
+    """Return the run that a pointer or an id names, as UNIT/RUN_ID."""
+    if reference.kind == "pointer":
+        return Pointers(experiments).read(reference.name)
+    units = sorted(path.parent.name for path in experiments.glob(f"*/{reference.name}"))
+    if not units:
+        raise ConfigError(f"{reference}: no such run in {experiments}", "`practicum status` lists the runs")
+    if len(units) > 1:
+        raise ConfigError(f"{reference}: runs of {', '.join(units)} have this id", "say latest:UNIT instead")
+    return f"{units[0]}/{reference.name}"
 
 
 def _require_finished(reference: Reference, run: str, experiments: Path) -> None:

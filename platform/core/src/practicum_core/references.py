@@ -12,7 +12,7 @@ from typing import Literal
 
 from practicum_core.errors import ConfigError
 from practicum_core.layout import is_run_id, is_safe_name
-from practicum_core.stages.base import ContentKind, StageConfig, get_uri_kind, iter_texts
+from practicum_core.stages.base import NAMES_RUN, ContentKind, StageConfig, get_uri_kind, iter_texts
 
 ReferenceKind = Literal["latest", "run", "pointer"]
 FORMS = "latest:UNIT, run:RUN_ID or pointer:NAME, each with /EXPORT or /PATH after it or without"
@@ -98,13 +98,34 @@ def list_references(configs: Iterable[StageConfig]) -> list[Wanted]:
 
 def find_reference_problems(config: StageConfig) -> list[str]:
     """Say what is wrong with the references in the options of a step."""
-    problems = []
+    problems = [problem for name, text in iter_run_names(config) if (problem := find_run_name_problem(name, text))]
     for text, _ in iter_uris(config):
         try:
             parse_reference(text)
         except ConfigError as error:
             problems.append(error.detail)
     return problems
+
+
+def iter_run_names(config: StageConfig) -> Iterator[tuple[str, str]]:
+    """Yield the options that name a whole run, and their texts; none that is empty."""
+    for name, field in type(config).model_fields.items():
+        text = getattr(config, name)
+        if NAMES_RUN in field.metadata and text:
+            yield name, text
+
+
+def find_run_name_problem(option: str, text: str) -> str:
+    """Say why a text names no run; empty where it names one.
+
+    >>> find_run_name_problem("run", "latest:service"), find_run_name_problem("run", "/runs/1")
+    ('', "run: '/runs/1' names no run")
+    """
+    try:
+        reference = parse_reference(text)
+    except ConfigError as error:
+        return error.detail
+    return "" if reference is not None and not reference.path else f"{option}: {text!r} names no run"
 
 
 def iter_uris(config: StageConfig) -> Iterator[tuple[str, ContentKind]]:

@@ -70,5 +70,5 @@ def _build_options(file: str, url: str | None, service: HeldService | None, give
         **read_server_options(given),
     }
     if service is not None:
-        named |= {"service_run": str(service.run.root), "proxy_url": service.proxy_url, "own_key": not has_key}
+        named |= {"service_run": f"run:{service.run.root.name}", "proxy_url": service.proxy_url, "own_key": not has_key}
     return {name: value for name, value in named.items() if value is not None}

@@ -40,7 +40,8 @@ def describe(
     """Describe a running service: components, versions, limits, probes, ladder, capacity, known weaknesses, alerts.
 
     RUN is a run with servers; without it, the service that runs here. Servers are asked whether they are ready; what
-    was measured is read from the records of the run and of the newest load test. Both languages are written.
+    was measured is read from the records of the run and of the newest load test of its model and engine. Both languages
+    are written.
 
     On a cluster RUN is a week job; its pods say what runs, and what was measured stands in its evidence pack.
     """
@@ -49,7 +50,7 @@ def describe(
         _describe_week_job(reference, place, language, as_json=as_json)
         return 0
     step = TOOLS[_UNIT].steps[-1].name
-    options = {f"{step}.run": str(_find_run(reference, experiments).absolute())}
+    options = {f"{step}.run": f"run:{_find_run(reference, experiments).name}"}
     outcome = execute_unit(_UNIT, RunRequest(extra_set=options), experiments)
     layout = RunLayout(outcome.path).stage(step)
     document = layout.artifacts / f"deployment.{language}.md"

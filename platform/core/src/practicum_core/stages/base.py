@@ -59,6 +59,9 @@ def iter_texts(value: object) -> Iterator[str]:
             yield from iter_texts(one)
 
 
+NAMES_RUN = "names a run"
+"""Marks an option that names a whole run by a reference without a path: its directory as it is now, finished or not."""
+RunName = Annotated[str, NAMES_RUN]
 USES_EARLIER_WORK = "uses earlier work"
 """Marks an option that lets a stage take results of other runs; ``verify`` switches it off and does not count it."""
 

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import OptionalDataUri
+from practicum_core.stages.base import OptionalDataUri, RunName
 from practicum_core.stages.replays import ReplaysRecord, ToleranceOption, Tolerances
 from practicum_core.stages.server_access import ServerAccessConfig
 from practicum_core.stages.server_addresses import check_server_address
@@ -22,8 +22,10 @@ class ChaosConfig(ServerAccessConfig):
 
     url: str = Field(default="step:gateway", description="Address of the gateway, or of any server of OpenAI's API.")
     proxy_url: str = Field(default="step:faultproxy", description="Address of the fault proxy; none without it.")
-    service_run: str = Field(
-        default="", description="Run directory of the servers that are broken; the run of this step without it."
+    service_run: RunName = Field(
+        default="",
+        description="Run whose servers are broken: latest:UNIT, run:RUN_ID or pointer:NAME; that of this step without "
+        "it.",
     )
     own_key: bool = Field(
         default=True, description="Make a key for the gateway of this machine, and revoke it at the end."

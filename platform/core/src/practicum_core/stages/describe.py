@@ -8,7 +8,7 @@ from pydantic import Field
 
 from practicum_core.deployment import Deployment
 from practicum_core.metrics import Metric
-from practicum_core.stages.base import StageConfig, StageRecord
+from practicum_core.stages.base import RunName, StageConfig, StageRecord
 from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
@@ -17,7 +17,10 @@ from practicum_core.texts import Bilingual
 class DescribeConfig(StageConfig):
     """What is described."""
 
-    run: str = Field(default="", description="Run directory whose servers are described; the own run without it.")
+    run: RunName = Field(
+        default="",
+        description="Run whose servers are described: latest:UNIT, run:RUN_ID or pointer:NAME; the own one without it.",
+    )
     timeout_s: float = Field(default=5.0, gt=0, description="For an answer of a server.")
 
 
