@@ -17,8 +17,9 @@ from practicum_jobs.context import utc_now
 from practicum_jobs.dossier import texts
 from practicum_jobs.dossier.exercises import FOLDER, SCHEME, read_exercise
 from practicum_jobs.dossier.material import ROWS
+from practicum_jobs.dossier.stacks import name_places
 from practicum_jobs.dossier.stage_scene import copy_failed_run, read_stage_symptom, write_repro
-from practicum_jobs.dossier.steps import CAPTURED, GOOD, REPRO, Workbench, capture_symptom
+from practicum_jobs.dossier.steps import CAPTURED, GOOD, REPRO, STACKS, Workbench, capture_symptom
 
 
 def refuse_existing(folder: Path) -> None:
@@ -55,7 +56,7 @@ def begin_exercise(bench: Workbench, name: str) -> Dossier:
     return finish_capture(bench, dossier)
 
 
-def begin_run(bench: Workbench, run: Path, step: str, good: Path | None) -> Dossier:
+def begin_run(bench: Workbench, run: Path, step: str, good: Path | None, timeout_s: float) -> Dossier:
     """Begin the dossier of a failed run: copy its error, options, environment, locks, log and rows.
 
     Args:
@@ -63,6 +64,7 @@ def begin_run(bench: Workbench, run: Path, step: str, good: Path | None) -> Doss
         run: Directory of the failed run.
         step: The step that failed.
         good: Directory of a run whose step of that name ended well, for the search over options.
+        timeout_s: After that an execution counts as hung.
 
     Raises:
         ConfigError: A dossier lies there already, or the step did not fail.
@@ -71,10 +73,10 @@ def begin_run(bench: Workbench, run: Path, step: str, good: Path | None) -> Doss
     layout = RunLayout(run)
     if layout.stage(step).record.exists():
         raise ConfigError(f"{run}: step {step} ended well", "name the step that failed with --step")
-    repro = write_repro(layout, step, bench.folder / REPRO)
+    repro = write_repro(layout, step, bench.folder / REPRO, timeout_s)
     copy_failed_run(layout, step, bench.folder / CAPTURED)
     if good is not None:
-        write_repro(RunLayout(good), step, bench.folder / GOOD)
+        write_repro(RunLayout(good), step, bench.folder / GOOD, timeout_s)
         (bench.folder / GOOD / ROWS).unlink(missing_ok=True)
     log = bench.folder / CAPTURED / layout.stage(step).log.name
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
@@ -95,8 +97,12 @@ def finish_capture(bench: Workbench, dossier: Dossier) -> Dossier:
     """Note the environment, list what was captured, and write the dossier."""
     write_json_atomic(bench.folder / CAPTURED / "packages.json", describe_environment())
     captured = sorted(path.name for path in (bench.folder / CAPTURED).iterdir())
-    line = texts.CAPTURED.format(source=dossier.source)
-    events = [Event(at=utc_now(), en=line.en, zh=line.zh)]
+    lines = [texts.CAPTURED.format(source=dossier.source)]
+    stacks = bench.folder / CAPTURED / STACKS
+    if stacks.exists():
+        places = "; ".join(name_places(stacks.read_text(encoding="utf-8")))
+        lines.append(texts.HUNG.format(seconds=f"{dossier.repro.timeout_s:g}", places=places))
+    events = [Event(at=utc_now(), en=line.en, zh=line.zh) for line in lines]
     dossier = dossier.model_copy(
         update={"captured": captured, "events": events, "repro_sha256": hash_path(bench.folder / REPRO)}
     )

@@ -2,7 +2,7 @@
 
 The process gets a folder of its own, only the variables listed here, and no path of the caller. It ends well with exit
 code 0; 125 says that the case cannot be judged, as in ``git bisect run``; every other end is a failure, whose symptom
-is the last line of its standard error.
+is the last line of its standard error. One whose time is over writes where its threads stand before it is killed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from practicum_core.machine import get_cache_dir
 from practicum_core.stage_process import find_stage_packages
 from practicum_jobs.dossier.material import Edit, Material, build_tree
 from practicum_jobs.dossier.packages import PackageFolders
+from practicum_jobs.dossier.stacks import SWITCH, ask_for_stacks
 from practicum_jobs.dossier.stage_scene import StageScene
 from practicum_runtime.process_tree import kill_tree
 
@@ -103,6 +104,7 @@ class CleanRoom:
         overlay = [self._packages.ensure(material.pins, material.wheels)] if material.pins else []
         return {
             **kept,
+            **SWITCH,
             "HOME": str(place),
             "TMPDIR": str(place),
             "PRACTICUM_CACHE": str(get_cache_dir()),
@@ -137,6 +139,8 @@ class CleanRoom:
                         raise Stopped
                     time.sleep(_POLL_S)
                 status = process.poll()
+                if status is None:
+                    ask_for_stacks(process.pid)
             finally:
                 kill_tree(process.pid)
                 process.wait()

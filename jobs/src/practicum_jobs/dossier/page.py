@@ -19,7 +19,7 @@ from practicum_core.json_files import read_json_lines
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.dossier import texts
 from practicum_jobs.dossier.material import CONFIG, ROWS
-from practicum_jobs.dossier.steps import BISECT, CAPTURED, FIX, MINIMAL, REGRESSION, REPRO
+from practicum_jobs.dossier.steps import BISECT, CAPTURED, FIX, MINIMAL, REGRESSION, REPRO, STACKS
 from practicum_jobs.render.blocks import (
     Block,
     Cell,
@@ -85,6 +85,7 @@ def _build_symptom(folder: Path, dossier: Dossier) -> Section:
     blocks: list[Block] = [
         Notice(dossier.symptom.text, "bad"),
         Facts(facts),
+        *_show_files(folder / CAPTURED, STACKS),
         *_show_files(folder / CAPTURED, "log.txt"),
     ]
     reading = B("How the failure shows, and what was kept of it.", "失败的表现，以及为此保留的内容。")

@@ -130,7 +130,8 @@ def _get_history(config: DossierConfig) -> History | None:
 def _begin(bench: Workbench, config: DossierConfig) -> Dossier:
     if config.source.startswith(SCHEME):
         return begin_exercise(bench, config.source.removeprefix(SCHEME))
-    return begin_run(bench, Path(config.source), config.step, Path(config.good) if config.good else None)
+    good = Path(config.good) if config.good else None
+    return begin_run(bench, Path(config.source), config.step, good, config.timeout_s)
 
 
 def _repeat_all(bench: Workbench, dossier: Dossier) -> Dossier:

@@ -93,9 +93,12 @@ class StageScene:
 
 
 def read_stage_symptom(run: RunLayout, step: str, log: str) -> Symptom | None:
-    """Return the reason and the first clause of a step's error; of a fault of the stage itself, the end of its log."""
+    """Return the reason and the first clause of a step's error; of a fault of the stage itself, the end of its log.
+
+    A step that was stopped has not failed: one that hung is stopped by a person.
+    """
     error = read_json_or_empty(run.stage(step).error)
-    if not error:
+    if not error or error.get("reason") == Reason.STOPPED:
         return None
     reason, detail = str(error.get("reason")), str(error.get("detail"))
     if reason == Reason.INTERNAL:
@@ -122,8 +125,14 @@ def copy_failed_run(run: RunLayout, step: str, folder: Path) -> None:
         (folder / layout.log.name).write_bytes(layout.log.read_bytes()[-_MAX_LOG_BYTES:])
 
 
-def write_repro(run: RunLayout, step: str, folder: Path) -> Repro:
+def write_repro(run: RunLayout, step: str, folder: Path, timeout_s: float) -> Repro:
     """Write configuration and rows of a failed step as the material of a repro, and return what is executed.
+
+    Args:
+        run: The run.
+        step: The step.
+        folder: Made here.
+        timeout_s: After that an execution counts as hung.
 
     Raises:
         ConfigError: The step left no configuration, or its stage is a server.
@@ -147,7 +156,7 @@ def write_repro(run: RunLayout, step: str, folder: Path) -> Repro:
         step=step,
         run=str(run.root.resolve()),
         split=splits[0] if splits else "",
-        timeout_s=600,
+        timeout_s=timeout_s,
     )
 
 

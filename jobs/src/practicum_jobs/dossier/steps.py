@@ -39,6 +39,7 @@ from practicum_jobs.dossier.search import (
     build_package_space,
     build_row_space,
 )
+from practicum_jobs.dossier.stacks import find_stacks
 
 REPRO, GOOD, MINIMAL, FIX, REGRESSION, BISECT, CAPTURED = (
     "repro",
@@ -50,6 +51,8 @@ REPRO, GOOD, MINIMAL, FIX, REGRESSION, BISECT, CAPTURED = (
     "captured",
 )
 """Folders of a dossier."""
+STACKS = "stacks.txt"
+"""File among what was captured: where the threads of a repro that did not end stood."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Workbench:
 
 
 def capture_symptom(bench: Workbench, repro: Repro) -> Symptom:
-    """Execute a repro for the first time and return how it fails; its output is kept.
+    """Execute a repro for the first time and return how it fails; its output is kept, and its stacks if it hung.
 
     Raises:
         ConfigError: It ends well, so there is nothing to make a dossier of.
@@ -81,6 +84,8 @@ def capture_symptom(bench: Workbench, repro: Repro) -> Symptom:
     kept = bench.folder / CAPTURED
     kept.mkdir(exist_ok=True)
     (kept / "log.txt").write_text(ending.stdout + ending.stderr, encoding="utf-8")
+    if ending.status is None and (stacks := find_stacks(ending.stderr)):
+        (kept / STACKS).write_text(stacks, encoding="utf-8")
     return symptom
 
 

@@ -33,6 +33,7 @@ SEARCH_VERDICTS: dict[SearchVerdict, B] = {
 }
 RUNS = B("{bad} of {runs} executions showed the symptom", "{runs} 次执行中 {bad} 次出现该症状")
 CAPTURED = B("captured from {source}", "取自 {source}")
+HUNG = B("no end within {seconds} s; its threads stood at {places}", "{seconds} 秒内未结束；各线程停在 {places}")
 EXECUTED = B("repro executed: {verdict}; {runs}", "执行复现：{verdict}；{runs}")
 MINIMAL = B("minimal repro ({culprits}): {verdict}; {runs}", "最小复现（{culprits}）：{verdict}；{runs}")
 SEARCHED = B(

@@ -52,11 +52,25 @@ def dossier() -> None:
 @click.option("--name", help="Name of the dossier; that of the exercise, or of step and run, without it.")
 @click.option("--step", help="Step of the run that failed; found without it.")
 @click.option("--good", metavar="RUN", help="Run whose step of that name ended well; bisect over config needs it.")
+@click.option("--timeout", type=float, help="Seconds after which the step of RUN counts as hung.  [default: 600]")
 @experiments_option
 @_json_option
-def new(*, source: str, name: str | None, step: str | None, good: str | None, experiments: Path, as_json: bool) -> int:
-    """Begin a dossier: capture what failed, how it failed, with which data, and in which environment."""
+def new(
+    *,
+    source: str,
+    name: str | None,
+    step: str | None,
+    good: str | None,
+    timeout: float | None,
+    experiments: Path,
+    as_json: bool,
+) -> int:
+    """Begin a dossier: capture what failed, how it failed, with which data, and in which environment.
+
+    Of a failure that hangs, where each thread stood when its time was over.
+    """
     options: dict[str, SetValue] = {"action": "new", "source": source}
+    options |= {"timeout_s": timeout} if timeout is not None else {}
     if source.startswith(_EXERCISE):
         chosen = name or source.removeprefix(_EXERCISE)
     else:
@@ -74,7 +88,7 @@ def _find_failed_step(run: Run) -> str:
     failed = [stage.name for stage in run.status.stages if stage.phase is Phase.FAILED]
     if not failed:
         raise ConfigError(
-            f"{run.name}: no step of it failed", "a dossier is about a failure; name the step with --step"
+            f"{run.name}: no step of it failed", "a dossier is about a failure; name a step that hung with --step"
         )
     return failed[0]
 

@@ -29,6 +29,9 @@ class DossierConfig(StageConfig):
     source: str = Field(default="", description="For new: exercise:NAME, or the directory of a failed run.")
     step: str = Field(default="", description="For new: the step of that run that failed.")
     good: str = Field(default="", description="For new: directory of a run whose step of that name ended well.")
+    timeout_s: float = Field(
+        default=600.0, gt=0, description="For new: seconds after which an execution of that step counts as hung."
+    )
     axis: Axis = Field(default=Axis.ROWS, description="For bisect: where to search.")
     repository: str = Field(default="", description="For bisect over commits: folder of a git repository.")
     good_commit: str = Field(default="", description="For bisect over commits: one that is known to be good.")
