@@ -7,6 +7,7 @@ removes all of them. Only folders and control groups are outside; they are remov
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -29,6 +30,8 @@ BRIDGE, UPLINK, OUTSIDE = "practicum0", "uplink", "practicum-up"
 _OUTSIDE_ADDRESS = "10.188.0.254/24"
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 CONTROL_GROUP = "practicum"
+_USUAL_WEIGHTS = {"cpu.shares": 1024, "cpu.weight": 100}
+"""Weight of a process, or of a group, to which none was given: of control groups version 1 and 2."""
 _NAMESPACES = "namespaces"
 _REAPER = "practicum_cluster.reaper"
 _END_S = 30.0
@@ -144,6 +147,10 @@ def make_control_groups() -> None:
             # A cpuset group accepts no process before both files are set.
             if (group / name).exists() and not (group / name).read_text().strip():
                 (group / name).write_text((hierarchy / name).read_text())
+        for name, usual in _USUAL_WEIGHTS.items():
+            if (group / name).exists():
+                # Else all pods together would weigh as much as one process of the machine beside them.
+                (group / name).write_text(str(usual * (os.cpu_count() or 1)))
 
 
 def remove_control_groups() -> None:
