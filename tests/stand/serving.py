@@ -25,8 +25,11 @@ def uses_vllm():
     return os.environ.get(ENGINE_VARIABLE) == "vllm"
 
 
-def install_serving(school):
-    """Bring the images of gateway and engine to the node, and let Practicum use them."""
+def install_serving(school, source="train"):
+    """Bring the images of gateway and engine to the node, and let Practicum use them.
+
+    The fake engine's image is made from ``source``: only ``serve`` has engines for the other stages beside it.
+    """
     school.cluster.ship(*build_shipments(["gateway"]))
     if uses_vllm():
         school.cluster.ship(*build_shipments(["serve"]))
@@ -36,7 +39,7 @@ def install_serving(school):
     fakes = {path: f"{_PACKAGE}/{path.name}" for path in _STAND.glob("fake_*.py")}
     # What the environment of the real image has and train's lacks, of what is imported before the engine.
     fakes |= {Path(find_spec(name).origin).parent: f"{_PACKAGE}/{name}" for name in ("uvicorn", "h11")}
-    school.cluster.ship(derive_image("train", _FAKE_IMAGE, fakes | {_write_adapter(): _ADAPTER}))
+    school.cluster.ship(derive_image(source, _FAKE_IMAGE, fakes | {_write_adapter(): _ADAPTER}))
     school.install("--set", f"images.names.serve={_FAKE_IMAGE}")
 
 
@@ -54,9 +57,9 @@ def install_kserve(school):
     school.install("--reuse-values", "--set", "serving.kserve.enabled=true")
 
 
-def make_key(school, student, folder):
+def make_key(school, student, folder, *limits):
     """Make a key for a student's gateways by the command, and return it."""
-    made = school.practicum(folder, "key", "make", student, "--namespace", student)
+    made = school.practicum(folder, "key", "make", student, "--namespace", student, *limits)
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
 
