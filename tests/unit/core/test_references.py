@@ -8,6 +8,7 @@ import os
 import pytest
 
 from practicum_core.content_hash import hash_path
+from practicum_core.earlier_runs import find_run_folder
 from practicum_core.errors import ConfigError, DataError, PracticumError
 from practicum_core.layout import RunLayout
 from practicum_core.lineage import BuiltOn, Lineage, ensure_lineage, find_locked, read_lineage, resolve_references
@@ -16,6 +17,7 @@ from practicum_core.references import Reference, find_reference_problems, list_r
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages import STAGES
 from practicum_core.stages.base import get_uri_kind
+from practicum_core.stages.describe import DescribeConfig
 from practicum_core.stages.serve import ServeConfig
 from practicum_core.weekjob import WeekJob
 from run_folder import write_finished_run
@@ -297,3 +299,21 @@ def test_every_option_for_a_model_or_data_takes_references():
 def test_a_malformed_reference_is_refused_before_anything_starts():
     with pytest.raises(ConfigError, match=r"evaluate: 'latest:\.\./x': '\.\.' names no unit"):
         build_wanted("latest:../x")
+
+
+def test_a_run_whose_servers_run_now_is_named_by_references_and_by_no_path(experiments):
+    running = experiments / "service" / THIRD
+    running.mkdir(parents=True)
+    Pointers(experiments).set("mine", f"service/{THIRD}", "")
+    own = f"sft/{SECOND}"
+    for text in ("latest:service", "pointer:mine"):
+        assert find_run_folder(text, experiments, own) == running
+    assert find_run_folder("latest:sft", experiments, own).name == FIRST
+    for text in ("latest:dpo", f"run:{LINKED}", f"latest:sft/{FIRST}", str(running), "run:stages/x"):
+        with pytest.raises(ConfigError):
+            find_run_folder(text, experiments, own)
+    (experiments / "sft" / LINKED).symlink_to(experiments.parents[1] / "student-02/experiments/sft" / FIRST)
+    with pytest.raises(ConfigError, match="leads out"):
+        find_run_folder(f"run:{LINKED}", experiments, own)
+    assert find_reference_problems(DescribeConfig(run="latest:service")) == []
+    assert find_reference_problems(DescribeConfig(run="/runs/service/1")) == ["run: '/runs/service/1' names no run"]

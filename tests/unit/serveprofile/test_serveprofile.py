@@ -9,12 +9,14 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
+from practicum_core.stages.levers import CONTROL
 from practicum_core.stages.load_results import LoadSample
 from practicum_core.stages.serve import ServeConfig
 from practicum_core.stages.serveprofile import LEVERS, ServeProfileConfig
 from practicum_jobs.adapters.engine_server import ServerSettings
 from practicum_jobs.adapters.vllm_server import build_options
 from practicum_jobs.serveprofile.server import RunningServer, ServerFailedError
+from practicum_jobs.serveprofile.stage import _Found, _note_end
 from practicum_jobs.serveprofile.traffic import compare_answers, plan_burst, summarize_burst, write_burst
 
 
@@ -80,3 +82,15 @@ def test_a_server_that_ended_during_a_burst_is_a_failed_server():
     watched = SimpleNamespace(pid=ended.pid, find_problem=lambda: "its process ended with -9")
     with pytest.raises(ServerFailedError, match="-9"):
         RunningServer("http://127.0.0.1:1", watched).measure_memory()
+
+
+def test_where_the_baseline_ends_what_other_levers_gave_stays_and_the_rest_say_why():
+    first = _Found(rounds=[{"baseline": {"tokens_per_s": 1.0}}])
+    found = {CONTROL: first}
+    _note_end(found, ["max_num_seqs=4", "dtype=float32"], "its process ended with -9")
+    assert found[CONTROL] is first
+    assert [one.note for one in list(found.values())[1:]] == [
+        "the baseline's server ended: its process ended with -9 (its log: baseline.log)"
+    ] * 2
+    with pytest.raises(ServerFailedError, match="-9"):
+        _note_end({}, [CONTROL, "max_num_seqs=4"], "its process ended with -9")

@@ -56,6 +56,7 @@ class _StepClock(transformers.TrainerCallback):  # type: ignore[misc]  # transfo
         self._trainer = trainer
         self._begin = begin
         self.ends_s: list[float] = []
+        self.cpu_ends_s: list[float] = []
         self.tokens: list[int] = []
         self.losses: list[float] = []
 
@@ -65,6 +66,7 @@ class _StepClock(transformers.TrainerCallback):  # type: ignore[misc]  # transfo
         if state.global_step == WARM_UP_STEPS:
             self._begin()
         self.ends_s.append(time.perf_counter())
+        self.cpu_ends_s.append(_read_cpu_s())
         self.tokens.append(self._trainer.num_tokens)
 
     def on_log(self, _args: Any, _state: Any, _control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401 - as above
@@ -127,10 +129,8 @@ def measure_steps(plan: StepPlan) -> TrainingMeasurement:
     loaded_bytes = _read_memory("VmRSS")
     trainable, total = count_parameters(trainer.model)
     phases, profiler = _PhaseClock(), _build_profiler() if plan.is_profiled else None
-    cpu_started: list[float] = []
 
     def begin() -> None:
-        cpu_started.append(_read_cpu_s())
         phases.is_running = True
         if profiler is not None:
             profiler.start()
@@ -142,14 +142,16 @@ def measure_steps(plan: StepPlan) -> TrainingMeasurement:
     trainer.train()
     if profiler is not None:
         profiler.stop()
+    # What comes after the last step, the end of the profiler above all, is no work of the steps.
     wall_s = clock.ends_s[-1] - clock.ends_s[WARM_UP_STEPS - 1]
+    cpu_s = clock.cpu_ends_s[-1] - clock.cpu_ends_s[WARM_UP_STEPS - 1]
     return TrainingMeasurement(
         steps=_list_steps(clock),
         first_loss=clock.losses[0],
         start_bytes=start_bytes,
         loaded_bytes=loaded_bytes,
         peak_bytes=_read_memory("VmHWM"),
-        cpu_ratio=(_read_cpu_s() - cpu_started[0]) / wall_s,
+        cpu_ratio=cpu_s / wall_s,
         num_parameters=total,
         num_trainable_parameters=trainable,
         profile=None if profiler is None else _summarize(profiler, phases, plan.num_steps, wall_s),

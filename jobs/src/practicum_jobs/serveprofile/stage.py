@@ -45,6 +45,8 @@ from practicum_jobs.training.facts import count_threads
 SERVER = "practicum_jobs.adapters.vllm_server:serve_until_stopped"
 LIBRARIES = ("vllm.entrypoints.launchers.api_server.entry", "practicum_jobs.adapters.vllm_server")
 DECIDING = "tokens_per_s"
+_FAULTS = (ServerFailedError, PlatformError, httpx.HTTPError, ValueError, LookupError, TypeError)
+"""What a server, its answers and the clients of its load may fail with."""
 
 
 def run(config: ServeProfileConfig, ctx: StageContext) -> ServeProfileRecord:
@@ -87,6 +89,10 @@ class _Bench:
                 for number, name in enumerate(self._names):
                     self._ctx.progress((number + 0.1) / len(self._names), f"measuring {name}")
                     found[name] = self._measure_beside(baseline, name, asked)
+                    if problem := baseline.watched.find_problem():
+                        # It ended beside this lever, whose fault that need not be.
+                        _note_end(found, self._names[number:], problem)
+                        break
         except (ServerFailedError, httpx.HTTPError) as error:
             raise PlatformError(
                 Reason.STAGE_CRASHED, f"the baseline's server: {error}", "read baseline.log in the step's folder"
@@ -114,7 +120,8 @@ class _Bench:
             with hold_server(self._processes, order, self._config.timeout_s, self._ctx) as server:
                 found.difference = compare_answers(asked, self._ask(server))
                 asyncio.run(self._send_rounds({BASELINE: baseline, name: server}, found))
-        except (ServerFailedError, httpx.HTTPError) as error:
+        except _FAULTS as error:
+            # An answer that is none, and clients that died, must not cost what other levers gave.
             found.note = f"{error} (its log: {order.log.name})"
         found.rounds = found.rounds[1:]  # the first one warms both
         return found
@@ -161,6 +168,19 @@ class _Bench:
             metrics=metrics,
             failures=build_lever_failures(rows, ()),
         )
+
+
+def _note_end(found: dict[str, _Found], names: Sequence[str], problem: str) -> None:
+    """Note of levers that they were not measured to their end, because the baseline's server ended.
+
+    Raises:
+        ServerFailedError: Nothing was measured before.
+    """
+    if names[0] == CONTROL:
+        raise ServerFailedError(problem)
+    for name in names:
+        one = found.setdefault(name, _Found())
+        one.note = f"the baseline's server ended: {problem} (its log: {BASELINE}.log)"
 
 
 def _add_effect(row: LeverRow, found: _Found) -> LeverRow:
