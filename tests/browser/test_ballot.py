@@ -146,7 +146,7 @@ def test_long_answers_leave_the_choices_in_reach_on_a_phone(open_page, tmp_path)
     assert page.inner_text("#second") == "(empty answer)"
     page.keyboard.press("ArrowDown")
     page.keyboard.press("PageDown")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while page.evaluate("scrollY") == 0 and time.monotonic() < deadline:
         page.wait_for_timeout(20)
     assert page.evaluate("scrollY") > 0
