@@ -13,9 +13,9 @@ from practicum_core.resolve import resolve_unit
 MADE = "2026-01-02T03:04:{:02d}Z"
 
 
-def build(name, *, second=5, phase=None, **spec):
+def build(name, *, second=5, phase=None, reason=None, **spec):
     metadata = {"name": name, "namespace": "student-01", "uid": f"u-{name}", "creationTimestamp": MADE.format(second)}
-    status = {"status": {"phase": phase}} if phase else {}
+    status = {"status": {"phase": phase, "reason": reason}} if phase else {}
     return {"kind": "WeekJob", "metadata": metadata, "spec": {"unit": name, **spec}, **status}
 
 
@@ -57,7 +57,9 @@ def test_a_course_applied_at_once_waits_for_earlier_weeks_alone_and_ends_with_al
 def test_what_waited_is_woken_when_a_week_of_its_namespace_ends_or_goes():
     woken = []
     store = Store(woken.append)
-    for version, document in enumerate((build("week-03"), build("week-04"), build("week-03", phase="Succeeded"))):
+    waiting = build("week-04", phase="Queued", reason="EarlierWeekUnfinished")
+    queued = build("week-07", phase="Queued", reason="Queued")
+    for version, document in enumerate((build("week-03"), waiting, queued, build("week-03", phase="Succeeded"))):
         document["metadata"]["resourceVersion"] = str(version + 1)
         woken.clear()
         store.put("WeekJob", document)

@@ -14,6 +14,7 @@ from practicum_controller.families import Families, Key
 from practicum_controller.family import Family, get_slices
 from practicum_controller.strangers import Strangers
 from practicum_core import labels
+from practicum_core.errors import Reason
 from practicum_core.phases import Phase
 
 Document = dict[str, Any]
@@ -213,9 +214,9 @@ class Store:
         self._wake_neighbours(key)
 
     def _wake_neighbours(self, key: Key) -> None:
-        """Wake the week jobs that may have waited for one which is over."""
+        """Wake the week jobs of a namespace that say that they wait for earlier ones."""
         for one in self._homes.get(key[0], ()):
-            if one != key and not _is_ended(self.week_jobs[one]):
+            if self.week_jobs[one].get("status", {}).get("reason") == Reason.EARLIER_WEEK_UNFINISHED:
                 self._wake(one)
 
     def _put_course(self, document: Document) -> None:
