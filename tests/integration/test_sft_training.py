@@ -69,9 +69,9 @@ def get_metric(record: SftRecord, name: str) -> float:
 
 @pytest.fixture(scope="module")
 def lora(tmp_path_factory, tiny_model_dir):
-    """One whole LoRA run that several tests look at."""
+    """One whole LoRA run that several tests look at; its exports keep half of what it learned."""
     ctx = open_run(tmp_path_factory.mktemp("lora") / "run")
-    return run(SftConfig(model=str(tiny_model_dir), **OPTIONS), ctx), ctx
+    return run(SftConfig(model=str(tiny_model_dir), export_scale=0.5, **OPTIONS), ctx), ctx
 
 
 def test_packed_batches_give_the_losses_of_padded_ones(lora, tmp_path, tiny_model_dir):
@@ -119,6 +119,8 @@ def test_the_exported_adapter_and_the_merged_model_say_the_same(lora, tiny_model
     import transformers
 
     record, ctx = lora
+    assert get_metric(record, "export_scale") == 0.5
+    assert "keep 0.5 of the learned change" in record.diagnosis
     assert [Path(artifact.path).name for artifact in record.artifacts] == ["adapter", "merged"]
     for artifact in record.artifacts:
         assert hash_path(ctx.run.root / artifact.path) == artifact.sha256
@@ -126,7 +128,9 @@ def test_the_exported_adapter_and_the_merged_model_say_the_same(lora, tiny_model
     base = transformers.AutoModelForCausalLM.from_pretrained(tiny_model_dir)
     input_ids = torch.tensor([[1, 50, 60, 70, 2]])
     before = base(input_ids).logits
-    tuned = peft.PeftModel.from_pretrained(base, folders["adapter"])(input_ids).logits
+    adapted = peft.PeftModel.from_pretrained(base, folders["adapter"])
+    assert adapted.peft_config["default"].lora_alpha == 0.5 * SftConfig().lora_alpha
+    tuned = adapted(input_ids).logits
     merged = transformers.AutoModelForCausalLM.from_pretrained(folders["merged"])
     assert not torch.allclose(before, tuned, atol=1e-2)
     assert torch.allclose(merged(input_ids).logits, tuned, atol=1e-4)
@@ -181,11 +185,12 @@ def test_the_flat_loops_adapter_loads_in_peft_and_agrees_with_its_merged_model(t
     import transformers
 
     ctx = open_run(tmp_path / "run")
-    run(SftConfig(model=str(tiny_model_dir), engine="flat", **OPTIONS | {"max_steps": 6}), ctx)
+    run(SftConfig(model=str(tiny_model_dir), engine="flat", export_scale=0.75, **OPTIONS | {"max_steps": 6}), ctx)
     base = transformers.AutoModelForCausalLM.from_pretrained(tiny_model_dir)
     tuned = peft.PeftModel.from_pretrained(base, ctx.layout.artifacts / "adapter")
     merged = transformers.AutoModelForCausalLM.from_pretrained(ctx.layout.artifacts / "merged")
     input_ids = torch.tensor([[1, 50, 60, 70, 2]])
+    assert tuned.peft_config["default"].lora_alpha == 24
     assert torch.allclose(merged(input_ids).logits, tuned(input_ids).logits, atol=1e-4)
     assert not torch.allclose(merged(input_ids).logits, tuned.unload()(input_ids).logits, atol=1e-3)
 
@@ -293,7 +298,7 @@ def test_a_poisoned_weight_is_found_at_the_step_that_meets_it(tiny_model_dir, tm
     assert 1 <= last.series["loss"][-1][0] < 4  # 32 rows are four batches
 
 
-def test_overfitting_is_noted_and_the_best_checkpoint_is_exported(tiny_model_dir, tmp_path):
+def test_overfitting_is_noted_and_the_best_checkpoints_share_is_exported(tiny_model_dir, tmp_path):
     import safetensors.torch
     import torch
 
@@ -301,7 +306,8 @@ def test_overfitting_is_noted_and_the_best_checkpoint_is_exported(tiny_model_dir
     validation = [row.model_copy(update={"answer": row.answer[::-1]}) for row in other]
     ctx = open_run(tmp_path / "run", train, validation)
     options = OPTIONS | {"max_steps": 24, "eval_steps": 4, "save_steps": 4, "learning_rate": 1e-2}
-    record = run(SftConfig(model=str(tiny_model_dir), method="full", lr_scheduler="constant", **options), ctx)
+    options |= {"lr_scheduler": "constant", "export_scale": 0.5}
+    record = run(SftConfig(model=str(tiny_model_dir), method="full", **options), ctx)
     assert [failure.kind for failure in record.failures] == ["overfitting"]
     assert "learned its rows by heart" in record.diagnosis
     assert record.best_step is not None
@@ -310,8 +316,10 @@ def test_overfitting_is_noted_and_the_best_checkpoint_is_exported(tiny_model_dir
     best = next(kept for kept in record.checkpoints if kept.step == record.best_step)
     kept = safetensors.torch.load_file(ctx.run.root / best.path / "model.safetensors")
     exported = safetensors.torch.load_file(ctx.layout.artifacts / "merged" / "model.safetensors")
-    assert kept.keys() == exported.keys()
-    assert all(torch.equal(kept[name], exported[name]) for name in kept)
+    base = safetensors.torch.load_file(tiny_model_dir / "model.safetensors")
+    assert kept.keys() == exported.keys() == base.keys()
+    assert all(torch.equal(torch.lerp(base[name], kept[name], 0.5), exported[name]) for name in kept)
+    assert any(not torch.equal(kept[name], exported[name]) for name in kept)
 
 
 def test_nothing_is_trained_when_a_check_fails(tiny_model_dir, tmp_path):

@@ -34,7 +34,7 @@ from torch.nn import functional
 from practicum_core.atomic import append_json_line, open_atomic
 from practicum_core.stages.training import TrainingConfig
 from practicum_jobs.adapters.atomic_folder import replace_folder
-from practicum_jobs.adapters.training_export import ADAPTER, MERGED, save_model
+from practicum_jobs.adapters.training_export import ADAPTER, MERGED, save_model, scale_alpha
 from practicum_jobs.adapters.training_job import (
     IGNORED,
     Fault,
@@ -271,7 +271,8 @@ def export(
     replace_folder(artifacts / ADAPTER, lambda folder: _write_adapter(job, adapters, folder))
     for name, adapter in adapters.items():
         with torch.no_grad():
-            adapter.base.weight += adapter.scaling * (adapter.lora_B.weight @ adapter.lora_A.weight)
+            scaling = adapter.scaling * job.config.export_scale
+            adapter.base.weight += scaling * (adapter.lora_B.weight @ adapter.lora_A.weight)
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, adapter.base)
     if job.config.export_merged:
@@ -290,7 +291,7 @@ def _write_adapter(job: TrainingJob, adapters: dict[str, LoraLinear], folder: Pa
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": str(job.model_dir),
         "r": job.config.lora_r,
-        "lora_alpha": job.config.lora_alpha,
+        "lora_alpha": scale_alpha(job.config),
         "lora_dropout": job.config.lora_dropout,
         "target_modules": sorted({name.rpartition(".")[2] for name in adapters}),
         "bias": "none",

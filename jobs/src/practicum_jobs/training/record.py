@@ -10,7 +10,7 @@ from typing import TypeVar
 from practicum_core.curves import Curves
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Artifact, Failure
-from practicum_core.stages.training import CheckpointInfo, TrainingRecord
+from practicum_core.stages.training import CheckpointInfo, TrainingConfig, TrainingRecord
 from practicum_jobs.adapters.training_job import TrainingOutcome
 from practicum_jobs.context import StageContext
 from practicum_jobs.training.overfitting import Overfitting, find_overfitting
@@ -41,7 +41,7 @@ def build_record(
     losses = read_lost_workers(job.work_dir / "failures.jsonl", job.started_at_s)
     failures = [*losses, *_describe_overfitting(overfitting)]
     return model(
-        metrics=build_metrics(outcome, prepared.checks, curves, job.config.loss_unit),
+        metrics=build_metrics(outcome, prepared.checks, curves, job.config),
         failures=failures,
         artifacts=_describe_exports(ctx),
         method=job.config.method,
@@ -61,13 +61,17 @@ def build_record(
             for saved in outcome.checkpoints
         ],
         best_step=outcome.best_step,
-        diagnosis=diagnose(curves, overfitting, outcome),
+        diagnosis=diagnose(curves, overfitting, outcome, job.config.export_scale),
         **ctx.build_record_fields(),
     )
 
 
-def build_metrics(outcome: TrainingOutcome, checks: Preflight, curves: Curves, loss_unit: str) -> list[Metric]:
-    """Return the figures. The exported weights are those with the lowest validation loss."""
+def build_metrics(outcome: TrainingOutcome, checks: Preflight, curves: Curves, config: TrainingConfig) -> list[Metric]:
+    """Return the figures. The exported weights are those with the lowest validation loss.
+
+    Losses are those of the weights as trained, before ``export_scale`` makes the change smaller.
+    """
+    loss_unit, export_scale = config.loss_unit, config.export_scale
     validation = curves.series.get("eval_loss", [])
     first = validation[0][1]
     best = dict(validation).get(outcome.best_step or -1, validation[-1][1])
@@ -84,11 +88,14 @@ def build_metrics(outcome: TrainingOutcome, checks: Preflight, curves: Curves, l
         ("peak_gpu_gib", outcome.peak_gpu_gib, "GiB"),
         ("estimated_memory_gib", checks.memory.total, "GiB"),
         ("truncated_ratio", checks.truncated_ratio, ""),
+        ("export_scale", export_scale if export_scale < 1 else None, ""),
     ]
     return [Metric(name=name, value=value, unit=unit) for name, value, unit in figures if value is not None]
 
 
-def diagnose(curves: Curves, overfitting: Overfitting | None, outcome: TrainingOutcome) -> str:
+def diagnose(
+    curves: Curves, overfitting: Overfitting | None, outcome: TrainingOutcome, export_scale: float = 1.0
+) -> str:
     """Say in a few sentences what the curves show."""
     validation = curves.series.get("eval_loss", [])
     first, last = validation[0], validation[-1]
@@ -104,6 +111,8 @@ def diagnose(curves: Curves, overfitting: Overfitting | None, outcome: TrainingO
         sentences.append("No overfitting was seen.")
     if outcome.best_step is not None and outcome.best_step != outcome.num_steps:
         sentences.append(f"The weights of step {outcome.best_step} were exported, where it was lowest.")
+    if export_scale < 1:
+        sentences.append(f"The exports keep {export_scale:g} of the learned change; these losses are of all of it.")
     return " ".join(sentences)
 
 

@@ -68,6 +68,13 @@ class TrainingConfig(StageConfig):
         default=None, gt=0, description="Without it, what the machine, or its GPU, has free."
     )
     export_merged: bool = True
+    export_scale: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the learned change that the exports keep, as in WiSE-FT (Wortsman et al., 2022): below 1 "
+        "the model forgets less and has learned less.",
+    )
     decision: OptionalDataUri = Field(
         default=None, description="File of the stage iterate that says whether to train; without it, always."
     )
@@ -173,6 +180,7 @@ METRICS = {
     "peak_gpu_gib": figure("Peak memory of the GPU", "显存峰值", "number"),
     "estimated_memory_gib": figure("Memory estimated before training", "训练前估算的内存", "number"),
     "truncated_ratio": figure("Truncated rows", "被截断样本占比", "share"),
+    "export_scale": figure("Learned change that the exports keep", "导出时保留的学习变化比例", "share"),
 }
 FAILURES = {
     "worker_lost": Bilingual("worker lost", "工作进程丢失"),
