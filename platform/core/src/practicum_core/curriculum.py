@@ -24,7 +24,7 @@ from practicum_core.units.evaluate import COMPARISON, COMPARISON_OF_FILES, EVALU
 from practicum_core.units.evaluate_and_iterate import EVALUATE_AND_ITERATE
 from practicum_core.units.experiments import EXPERIMENTS
 from practicum_core.units.iterate import ITERATE
-from practicum_core.units.performance import PERFORMANCE
+from practicum_core.units.performance import MEMORY, PERFORMANCE
 from practicum_core.units.quantize import QUANTIZE
 from practicum_core.units.service import BREAKABLE_SERVICE, CHAOS_TEST, DESCRIPTION, LOAD_TEST, REPLAY, SERVICE
 from practicum_core.units.serving import SERVING
@@ -82,11 +82,12 @@ TOOLS: dict[str, Unit] = {
         REPLAY,
         DESCRIPTION,
         DOSSIER_STEP,
+        MEMORY,
     )
 }
 """Units that commands run outside the weeks: the audit without and with the tokenizer of a model, the
 comparison of two models or result files, the blind test, a model in service, load tests and faults of a server,
-recorded traffic sent again, the description of a deployment, and one step of a dossier."""
+recorded traffic sent again, the description of a deployment, one step of a dossier, and the memory of training."""
 CLUSTER_TOOLS = (SERVICE.name,)
 """Those of them that a week job of a cluster may name."""
 
