@@ -55,6 +55,9 @@ def test_the_runs_that_it_was_built_on_are_named_and_not_the_latest_of_then():
     words = shlex.split(build_run_command(weekjob, "ID", lineage))
     assert words[words.index("--model") + 1] == "run:20260102t030405-0a1b2c"
     assert words[-1] == 'evaluate.candidate="run:20260102t030405-0a1b2c/merged"'
+    adapters = _build(unit="serving", set={"serve.adapters": ["a=latest:sft", "b=file:///x"]})
+    named = shlex.split(build_run_command(adapters, "ID", lineage))[-1]
+    assert named == 'serve.adapters=["a=run:20260102t030405-0a1b2c", "b=file:///x"]'
 
 
 @given(

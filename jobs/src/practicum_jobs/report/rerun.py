@@ -40,12 +40,23 @@ def build_run_command(weekjob: WeekJob, run_id: str, lineage: Lineage | None = N
     if spec.data and spec.data.uri != get_unit(spec.unit, spec.variant).data_uri:
         words += ["--data", named.name_run(spec.data.uri)]
     for key, value in sorted(spec.set.items()):
-        words += ["--set", f"{key}={_write_value(named.name_run(value) if isinstance(value, str) else value)}"]
+        words += ["--set", f"{key}={_write_value(_name_runs(value, named))}"]
     for name in spec.waive_leakage:
         words += ["--waive", name]
     if spec.control:
         words += ["--control", spec.control]
     return shlex.join(words)
+
+
+def _name_runs(value: Any, lineage: Lineage) -> Any:  # noqa: ANN401 - any YAML value
+    """Return an option with the runs that its references were resolved to, those behind ``NAME=`` in a list too."""
+    if isinstance(value, list):
+        return [_name_runs(one, lineage) for one in value]
+    if not isinstance(value, str):
+        return value
+    name, sign, reference = value.partition("=")
+    named = lineage.name_run(reference)
+    return f"{name}{sign}{named}" if named != reference else lineage.name_run(value)
 
 
 def _is_set(weekjob: WeekJob, name: str) -> bool:
