@@ -1,10 +1,13 @@
-"""The stage `audit` as a process: planted flaws, every format, bad input, and what its files hold."""
+"""The stage `audit`: planted flaws, every format, bad input, and what its files hold."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -16,17 +19,34 @@ import yaml
 
 from practicum_core.machine import get_cache_dir
 from practicum_core.stages.audit import AuditRecord
+from practicum_jobs.__main__ import main
 from practicum_jobs.datasets.sources import open_source
 from practicum_jobs.models.sources import ensure_model
 
 
-def run_audit(folder, **options):
-    """Run the stage in a process of its own; return its exit code, output and run directory."""
+def write_options(folder, options):
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump({"model": None, "workers": 1, **options}, allow_unicode=True))
-    command = [sys.executable, "-m", "practicum_jobs", "audit", "--config", folder / "config.yaml", "--run-dir", folder]
+    return ["audit", "--config", str(folder / "config.yaml"), "--run-dir", str(folder)]
+
+
+def run_audit(folder, **options):
+    """Run the stage in a process of its own; return its exit code, output and run directory."""
+    command = [sys.executable, "-m", "practicum_jobs", *write_options(folder, options)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stdout + done.stderr, folder / "stages" / "audit"
+
+
+def run_audit_here(folder, **options):
+    """Do the same in this process, which saves a second of imports."""
+    output, handlers = io.StringIO(), {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            code = main(write_options(folder, options))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return code, output.getvalue(), folder / "stages" / "audit"
 
 
 def read_record(stage):
@@ -188,7 +208,7 @@ def test_preference_pairs_alpaca_and_parquet(tmp_path):
     ]
     pairs[5]["rejected"] = "mail me at zhang.san@example.com"
     pairs[9] = dict(pairs[8])
-    code, output, stage = run_audit(tmp_path / "a", data=write_lines(tmp_path / "pairs.jsonl", pairs))
+    code, output, stage = run_audit_here(tmp_path / "a", data=write_lines(tmp_path / "pairs.jsonl", pairs))
     assert code == 0, output
     assert count(read_record(stage)) == {"exact_duplicate": 1, "pii:email": 1}
     clean = [json.loads(line) for line in (stage / "artifacts" / "clean.jsonl").read_text().splitlines()]
@@ -198,7 +218,7 @@ def test_preference_pairs_alpaca_and_parquet(tmp_path):
         [{"instruction": f"Add {n} and {n * 3}.", "input": "", "output": str(4 * n)} for n in range(30)]
     )
     pq.write_table(table, tmp_path / "sums.parquet")
-    code, output, stage = run_audit(tmp_path / "b", data=str(tmp_path / "sums.parquet"))
+    code, output, stage = run_audit_here(tmp_path / "b", data=str(tmp_path / "sums.parquet"))
     assert code == 0, output
     record = read_record(stage)
     assert (record.verdict, record.num_rows, record.num_clean_rows, record.lengths) == ("pass", 30, 30, {})
@@ -209,7 +229,7 @@ def test_a_broken_line_in_a_good_file_is_a_finding(tmp_path):
     good = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ok"}]}
     path = tmp_path / "rows.jsonl"
     path.write_bytes(json.dumps(good).encode() + b'\n{"messages": [\n{"messages": "\xff"}\n{"text": "x"}\n[1]\n')
-    code, output, stage = run_audit(tmp_path / "run", data=str(path))
+    code, output, stage = run_audit_here(tmp_path / "run", data=str(path))
     assert code == 0, output
     assert count(read_record(stage)) == {"broken_json": 1, "invalid_utf8": 1, "missing_column": 1, "wrong_type": 1}
 
@@ -244,7 +264,7 @@ BAD = {
 def test_bad_input_gets_one_message_and_exit_code_3(tmp_path, case):
     build, options, message = BAD[case]
     build(tmp_path / "rows.jsonl")
-    code, output, stage = run_audit(tmp_path / "run", data=str(tmp_path / "rows.jsonl"), **options)
+    code, output, stage = run_audit_here(tmp_path / "run", data=str(tmp_path / "rows.jsonl"), **options)
     assert code == 3, output
     assert re.search(message, output)
     assert "fix:" in output
@@ -256,20 +276,20 @@ def test_bad_input_gets_one_message_and_exit_code_3(tmp_path, case):
 
 def test_an_unreadable_file(tmp_path):
     (tmp_path / "rows.jsonl").mkdir()
-    code, output, _ = run_audit(tmp_path / "run", data=str(tmp_path / "rows.jsonl"))
+    code, output, _ = run_audit_here(tmp_path / "run", data=str(tmp_path / "rows.jsonl"))
     assert code == 3
     assert "Traceback" not in output
 
 
 def test_a_wrong_threshold_is_a_wrong_option(tmp_path):
-    code, output, _ = run_audit(tmp_path / "run", fail_ratios={"refusals": 0.1})
+    code, output, _ = run_audit_here(tmp_path / "run", fail_ratios={"refusals": 0.1})
     assert code == 2
     assert "did you mean 'refusal'" in output
 
 
 def test_a_data_set_of_flaws_alone_leaves_no_clean_copy_to_pass(tmp_path):
     rows = [{"instruction": f"Call 1380013800{n}", "output": "ok"} for n in range(9)]
-    code, output, stage = run_audit(tmp_path / "run", data=write_lines(tmp_path / "rows.jsonl", rows))
+    code, output, stage = run_audit_here(tmp_path / "run", data=write_lines(tmp_path / "rows.jsonl", rows))
     assert code == 0, output
     record = read_record(stage)
     assert record.num_clean_rows == 0
@@ -299,7 +319,7 @@ def test_a_killed_audit_leaves_no_process_and_no_half_copy(tmp_path):
 
 
 def test_another_limit_of_length_leaves_its_class_unscored(tmp_path):
-    code, output, stage = run_audit(tmp_path / "run", max_length=256)
+    code, output, stage = run_audit_here(tmp_path / "run", max_length=256)
     assert code == 0, output
     scores = {score.name: score for score in read_record(stage).scores}
     assert "over_long" not in scores
@@ -334,7 +354,7 @@ def test_findings_that_keep_a_row_and_columns_that_are_left_out(tmp_path):
     folder.mkdir()
     write_lines(folder / "my_train.jsonl", rows)
     (folder / "my_test.jsonl").write_text('{"instruction": "q", "output": "a"}\n{"instruction": 3}\n')
-    code, output, stage = run_audit(tmp_path / "run", data=str(folder))
+    code, output, stage = run_audit_here(tmp_path / "run", data=str(folder))
     assert code == 0, output
     record = read_record(stage)
     found = {finding.name: finding for finding in record.findings if finding.num_rows}
@@ -357,19 +377,19 @@ def test_rows_that_differ_in_what_was_once_lost_are_no_conflict(tmp_path):
         for n in range(2)
     ]
     rows += [{"instruction": "go on", "output": f"b{n}", "history": [["q", f"user{n}@example.com"]]} for n in range(2)]
-    code, output, stage = run_audit(tmp_path / "run", data=write_lines(tmp_path / "rows.jsonl", rows))
+    code, output, stage = run_audit_here(tmp_path / "run", data=write_lines(tmp_path / "rows.jsonl", rows))
     assert code == 0, output
     assert count(read_record(stage)) == {"pii:cn_mobile": 2, "pii:email": 2}
 
 
 def test_another_encoding(tmp_path):
     (tmp_path / "rows.jsonl").write_bytes('{"instruction": "客户问", "output": "回答"}\n'.encode("gbk") * 3)
-    code, output, _ = run_audit(tmp_path / "a", data=str(tmp_path / "rows.jsonl"))
+    code, output, _ = run_audit_here(tmp_path / "a", data=str(tmp_path / "rows.jsonl"))
     assert code == 3
     assert "--encoding gbk" in output
-    code, output, stage = run_audit(tmp_path / "b", data=str(tmp_path / "rows.jsonl"), encoding="gbk")
+    code, output, stage = run_audit_here(tmp_path / "b", data=str(tmp_path / "rows.jsonl"), encoding="gbk")
     assert code == 0, output
     assert "客户问" in (stage / "artifacts" / "clean.jsonl").read_text(encoding="utf-8")
-    code, output, _ = run_audit(tmp_path / "c", data=str(tmp_path / "rows.jsonl"), encoding="gkb")
+    code, output, _ = run_audit_here(tmp_path / "c", data=str(tmp_path / "rows.jsonl"), encoding="gkb")
     assert code == 2
     assert "unknown encoding" in output
