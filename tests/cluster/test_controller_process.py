@@ -122,7 +122,7 @@ def pod(server, replica):
     token = made.get_token()
     # The controller sees the pod a moment after it was made.
     progress = made.build_report(outcome="running", progress=0.1)
-    wait_until(lambda: replica.report(token, progress)[0] == 200, "a report that is taken", 15)
+    wait_until(lambda: replica.report(token, progress)[0] == 200, "a report that is taken", 40)
     return made
 
 
@@ -130,7 +130,7 @@ def test_a_report_of_the_pod_itself_is_taken(replica, pod):
     token = pod.get_token()
     assert replica.report(token, pod.build_report(evidence_html=PAGE)) == (200, {"status": "taken"})
     assert replica.report(token, pod.build_report(evidence_html=PAGE))[0] == 429
-    wait_until(lambda: replica.report(token, pod.build_report(evidence_html=PAGE))[0] == 200, "its repetition", 5)
+    wait_until(lambda: replica.report(token, pod.build_report(evidence_html=PAGE))[0] == 200, "its repetition", 40)
     assert 'practicum_reports_total{status="200"}' in replica.read_metrics()
 
 
@@ -191,7 +191,7 @@ def test_a_report_is_refused(replica, refusals, name):
     seen = replica.report(token, document)
     if name == "the token of another pod":
         # The controller may not have seen the other pod yet.
-        wait_until(lambda: "does not run" in replica.report(token, document)[1]["error"], "the pod", 10)
+        wait_until(lambda: "does not run" in replica.report(token, document)[1]["error"], "the pod", 40)
         seen = replica.report(token, document)
     assert (seen[0], said in seen[1]["error"]) == (status, True), seen
     assert token is None or token not in replica.log.read_text()
@@ -200,7 +200,7 @@ def test_a_report_is_refused(replica, refusals, name):
 def test_progress_may_come_twice_a_second(replica, server):
     pod = Pod(server, "audit")
     token = pod.get_token()
-    wait_until(lambda: replica.report(token, pod.build_report(outcome="running"))[0] == 200, "the pod", 10)
+    wait_until(lambda: replica.report(token, pod.build_report(outcome="running"))[0] == 200, "the pod", 40)
     reports = (pod.build_report(outcome="running", progress=number / 40) for number in range(40))
     assert any(replica.report(token, report)[0] == 429 for report in reports)
     assert replica.report(token, pod.build_report())[0] == 200
@@ -209,10 +209,10 @@ def test_progress_may_come_twice_a_second(replica, server):
 def test_a_token_is_worth_nothing_when_its_pod_is_gone(replica, server):
     pod = Pod(server, "snapshot")
     token = pod.get_token()
-    wait_until(lambda: replica.report(token, pod.build_report())[0] == 200, "the pod", 10)
+    wait_until(lambda: replica.report(token, pod.build_report())[0] == 200, "the pod", 40)
     path = f"/api/v1/namespaces/{pod.namespace}/pods/snapshot-0"
     server.api.request("DELETE", path, {"gracePeriodSeconds": 0})
-    wait_until(lambda: replica.report(token, pod.build_report())[0] in {401, 403}, "the end of its worth", 10)
+    wait_until(lambda: replica.report(token, pod.build_report())[0] in {401, 403}, "the end of its worth", 20)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_what_is_not_there_is_said_in_json(replica, method, path, status):
 
 
 def test_series_are_shown(replica):
-    wait_until(lambda: 'practicum_week_jobs{phase="Queued"}' in replica.read_metrics(), "series", 10)
+    wait_until(lambda: 'practicum_week_jobs{phase="Queued"}' in replica.read_metrics(), "series", 40)
     assert "practicum_is_leader 1.0" in replica.read_metrics()
 
 
@@ -255,8 +255,8 @@ def test_two_replicas_take_turns(server, start):
     first.process.kill()
     first.process.wait()
     second.wait("leading", 40)
-    wait_until(lambda: "controller-b" in get_leaders(server), "its label", 5)
-    wait_until(lambda: second.report(pod.get_token(), pod.build_report())[0] == 200, "a report that is taken", 10)
+    wait_until(lambda: "controller-b" in get_leaders(server), "its label", 40)
+    wait_until(lambda: second.report(pod.get_token(), pod.build_report())[0] == 200, "a report that is taken", 40)
     third = start(PRACTICUM_POD_NAME="controller-a")
     third.wait("standby")
     assert get_leaders(server) == ["controller-b"]
@@ -264,7 +264,7 @@ def test_two_replicas_take_turns(server, start):
     assert second.stop() == 0
     third.wait("leading")
     assert time.monotonic() - begun_s < DURATION_S
-    wait_until(lambda: get_leaders(server) == ["controller-a"], "its label", 5)
+    wait_until(lambda: get_leaders(server) == ["controller-a"], "its label", 40)
 
 
 def test_it_issues_its_certificate_into_an_empty_secret_and_keeps_it(server, tmp_path):

@@ -29,7 +29,7 @@ def own_fork_server():
 @pytest.fixture
 def processes(tmp_path):
     return MeasuringProcesses(
-        StageContext(tmp_path, "trainprofile", "trainprofile"), ["practicum_core.metrics"], timeout_s=20
+        StageContext(tmp_path, "trainprofile", "trainprofile"), ["practicum_core.metrics"], timeout_s=60
     )
 
 
@@ -63,9 +63,9 @@ def test_a_result_an_error_and_a_killed_process(processes):
 
 
 def test_too_long_a_process_is_stopped_with_what_it_started(tmp_path):
-    processes = MeasuringProcesses(StageContext(tmp_path, "trainprofile", "trainprofile"), [], timeout_s=2)
+    processes = MeasuringProcesses(StageContext(tmp_path, "trainprofile", "trainprofile"), [], timeout_s=4)
     file = tmp_path / "pid"
-    assert processes.call(start_child_and_wait, file).problem == "stopped after 2 s (timeout_s)"
+    assert processes.call(start_child_and_wait, file).problem == "stopped after 4 s (timeout_s)"
     with contextlib.suppress(psutil.NoSuchProcess):
         assert psutil.Process(int(file.read_text())).status() == psutil.STATUS_ZOMBIE
 
