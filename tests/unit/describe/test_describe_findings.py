@@ -56,11 +56,13 @@ def test_what_held_is_no_weakness_and_what_deviated_is_one():
 def test_replays_that_differ_a_bottleneck_and_alerts_that_nobody_hears_are_weaknesses():
     unlike = ReplayComparison(number=1, verdict=ReplayVerdict.DIFFERS, findings=[], steps=[], num_requests=1)
     same = unlike.model_copy(update={"verdict": ReplayVerdict.SAME})
-    replays = build_record([build_result("errors", Verdict.DEVIATED)], recording="run:x", replays=[same, unlike])
+    late = unlike.model_copy(update={"verdict": ReplayVerdict.NOT_COMPARABLE})
+    replays = build_record([build_result("errors", Verdict.DEVIATED)], recording="run:x", replays=[same, unlike, late])
     texts = list_texts([replays], CAPACITY, has_alarm=False)
-    assert texts[0].startswith("1 of 2 replays")
-    assert texts[1] == "beyond 4 requests/s the SLO is missed; the first bottleneck is decode"
-    assert "nobody is called" in texts[2]
+    assert texts[0].startswith("1 of 3 replays of the same fault went another way")
+    assert texts[1].startswith("1 of 3 replays of the same fault prove nothing")
+    assert texts[2] == "beyond 4 requests/s the SLO is missed; the first bottleneck is decode"
+    assert "nobody is called" in texts[3]
     assert list_tried([replays]) == []
 
 

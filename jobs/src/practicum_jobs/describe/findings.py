@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from practicum_core.deployment import Alert, Capacity, RungMeasured, Tried, Words
@@ -25,6 +26,10 @@ _BROKEN_OFF = Bilingual("{title}: not known, an error ended the experiment", "{t
 _UNLIKE = Bilingual(
     "{num} of {total} replays of the same fault went another way: what the service does in it is not settled",
     "同一故障的 {total} 次重放中有 {num} 次不一致：服务在该故障中的行为不稳定",
+)
+_UNCOMPARED = Bilingual(
+    "{num} of {total} replays of the same fault prove nothing: this machine sent their requests too late",
+    "同一故障的 {total} 次重放中有 {num} 次不能作为依据：本机未能按时发送请求",
 )
 _ONE_ENGINE = Bilingual(
     "there is one engine: while it is out, no request is answered in full, for {back_s:.0f} s at the longest here",
@@ -124,11 +129,7 @@ def list_weaknesses(
             found.append(_UNTRIED.format(title=title))
         elif one.verdict is Verdict.BROKEN_OFF:
             found.append(_BROKEN_OFF.format(title=title))
-    for record in records:
-        replays = record.replays if isinstance(record, ReplaysRecord) else []
-        unlike = sum(one.verdict is not ReplayVerdict.SAME for one in replays)
-        if unlike:
-            found.append(_UNLIKE.format(num=unlike, total=len(replays)))
+    found += _list_replay_weaknesses(records)
     backs = [one.back_s for one in _list_results(records) if one.back_s is not None]
     if num_engines == 1 and backs:
         found.append(_ONE_ENGINE.format(back_s=max(backs)))
@@ -137,6 +138,14 @@ def list_weaknesses(
     if not has_alarm:
         found.append(_NO_ALARM)
     return [Words.of(text) for text in found]
+
+
+def _list_replay_weaknesses(records: Sequence[ExperimentsRecord]) -> list[Bilingual]:
+    """List what replays say: that the service did something else in the same fault, or that nobody knows."""
+    replays = [one for record in records if isinstance(record, ReplaysRecord) for one in record.replays]
+    verdicts = Counter(one.verdict for one in replays)
+    texts = ((ReplayVerdict.DIFFERS, _UNLIKE), (ReplayVerdict.NOT_COMPARABLE, _UNCOMPARED))
+    return [text.format(num=verdicts[verdict], total=len(replays)) for verdict, text in texts if verdicts[verdict]]
 
 
 def list_alerts(rules: Sequence[AlertRule] = RULES) -> list[Alert]:
