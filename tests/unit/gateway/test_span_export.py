@@ -16,6 +16,21 @@ FRAME = build_frame("service", "scope")
 SPAN = b'{"name":"a"}'
 
 
+class Ended:
+    """A trace of one span."""
+
+    def encode(self):
+        return SPAN
+
+    def discard(self):
+        """Nothing is held."""
+
+
+class Broken(Ended):
+    def encode(self):
+        raise ValueError(5)
+
+
 def count_spans(path):
     documents = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return sum(len(one["resourceSpans"][0]["scopeSpans"][0]["spans"]) for one in documents)
@@ -28,7 +43,7 @@ def test_a_file_ends_at_its_size_across_restarts_and_what_it_does_not_get_is_cou
     with caplog.at_level(logging.WARNING, "practicum_gateway"):
         for _ in range(3):
             export = SpanExport(SpanFile(path, most), FRAME)
-            export.add(SPAN)
+            export.add(Ended())
             export.close()
             dropped.append(export.dropped["file_full"])
     assert dropped == [0, 0, 1]
@@ -46,6 +61,16 @@ def test_a_full_disk_ends_the_file_with_one_line_in_the_log(tmp_path, caplog):
     file.close()
     [line] = [one.message for one in caplog.records]
     assert "No space left" in line
+
+
+def test_a_trace_that_cannot_be_encoded_costs_no_other(tmp_path, caplog):
+    path = tmp_path / "traces.jsonl"
+    export = SpanExport(SpanFile(path), FRAME)
+    for trace in (Broken(), Ended(), Broken(), Ended()):
+        export.add(trace)
+    export.close()
+    assert (export.dropped["fault"], count_spans(path)) == (2, 2)
+    assert "ValueError" in caplog.text
 
 
 class Stuck:
@@ -71,10 +96,10 @@ def test_a_sink_that_is_too_slow_costs_traces_and_no_memory(monkeypatch):
     monkeypatch.setattr(span_export, "_EXPORT_S", 0.01)
     sink = Stuck()
     export = SpanExport(sink, FRAME)
-    export.add(SPAN)
+    export.add(Ended())
     assert sink.entered.wait(30)
     for _ in range(8):
-        export.add(SPAN)
+        export.add(Ended())
     assert export.dropped["queue_full"] == 3
     sink.gate.set()
     export.close()
@@ -87,6 +112,7 @@ def test_a_sink_that_is_too_slow_costs_traces_and_no_memory(monkeypatch):
         "file_full": 0,
         "not_taken": 0,
         "no_key": 0,
+        "fault": 0,
     }
 
 

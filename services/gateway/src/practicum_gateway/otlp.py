@@ -19,7 +19,7 @@ INTERNAL, SERVER, CLIENT = 1, 2, 3
 """Kinds of spans."""
 LOCAL_PARENT, REMOTE_PARENT = 256, 768
 """Flags of a span: that its parent was made here, or elsewhere."""
-_MAX_CHARS = 256
+MAX_CHARS = 256
 """Of a text; a client may name a model at any length."""
 _SPANS = '"spans":[]'
 _STATUS = ("{}", '{"code":2}')
@@ -32,7 +32,7 @@ def encode_text(text: str) -> str:
     >>> encode_text('a "b" \u00e9')
     '"a \\"b\\" \\u00e9"'
     """
-    return encode_basestring_ascii(text[:_MAX_CHARS])
+    return encode_basestring_ascii(text[:MAX_CHARS])
 
 
 def encode_attributes(attributes: Iterable[Attribute]) -> str:

@@ -1,4 +1,4 @@
-"""The trace of one request while it lasts: names and times, of which spans are made after its answer was sent."""
+"""The trace of one request: while it lasts only names and times are noted; its spans are made later, many at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -31,33 +32,31 @@ _PORTS = {"https": 443}
 
 
 class _Block:
-    """A block of a request that is timed (``with``), as a span below that of the request."""
+    """A part of a request that is timed (``with``), as a span below that of the request."""
 
-    __slots__ = ("_end_s", "_error", "_span_id", "_start_s", "_trace")
+    __slots__ = ("_end_s", "_error", "_start_s", "_trace")
 
     def __init__(self, trace: RequestTrace) -> None:
         self._trace = trace
-        self._span_id = make_span_id()
         self._error = ""
         self._start_s = self._end_s = trace.clock()
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        trace = self._trace
-        self._end_s = trace.clock()
+        self._end_s = self._trace.clock()
         if error is not None:
             self._error = _name_error(error)
-        trace.below.append(self)
+        self._trace.below.append(self)
 
     def encode(self) -> str:
         """Return its span."""
         raise NotImplementedError
 
-    def _encode(self, name: str, kind: int, attributes: str, events: str) -> str:
+    def _encode(self, span_id: str, name: str, kind: int, attributes: str, events: str) -> str:
         trace = self._trace
         times = (trace.get_time_ns(self._start_s), trace.get_time_ns(self._end_s))
-        ids = otlp.encode_ids(trace.trace_id, self._span_id, trace.state, trace.span_id, otlp.LOCAL_PARENT)
+        ids = otlp.encode_ids(trace.trace_id, span_id, trace.state, trace.span_id, otlp.LOCAL_PARENT)
         return otlp.encode_span(ids, name, kind, times, attributes, events, is_failed=bool(self._error))
 
 
@@ -81,7 +80,7 @@ class Wait(_Block):
     def encode(self) -> str:
         """Return its span."""
         about = otlp.encode_attributes([(trace_names.ERROR, self._error)]) if self._error else ""
-        return self._encode(otlp.encode_text(self._name), otlp.INTERNAL, about, "")
+        return self._encode(make_span_id(), otlp.encode_text(self._name), otlp.INTERNAL, about, "")
 
 
 class Attempt(_Block):
@@ -89,19 +88,20 @@ class Attempt(_Block):
 
     Args:
         trace: Of the request.
-        about: Name of the span and what it says from the start, encoded.
+        engine: Its address, the model that is asked for, and who provides it.
 
     Attributes:
         headers: For the engine: its own span is below this one.
     """
 
-    __slots__ = ("_about", "_first_token_s", "_usage", "headers")
+    __slots__ = ("_engine", "_first_token_s", "_span_id", "_usage", "headers")
 
-    def __init__(self, trace: RequestTrace, about: tuple[str, str]) -> None:
+    def __init__(self, trace: RequestTrace, engine: tuple[str, str, str]) -> None:
         super().__init__(trace)
-        self._about = about
+        self._engine = engine
         self._first_token_s: float | None = None
         self._usage: Usage | None = None
+        self._span_id = make_span_id()
         self.headers = {"traceparent": f"00-{trace.trace_id}-{self._span_id}-01"}
         if trace.state:
             self.headers["tracestate"] = trace.state
@@ -121,27 +121,35 @@ class Attempt(_Block):
 
     def encode(self) -> str:
         """Return its span."""
-        name, attributes = self._about
+        trace = self._trace
+        name, attributes = _encode_engine(trace.operation, *self._engine, trace.names.provider)
         more: list[otlp.Attribute] = []
         if self._usage is not None:
-            names = self._trace.names
-            more = [
-                (names.input_tokens, self._usage.prompt_tokens),
-                (names.output_tokens, self._usage.completion_tokens),
-            ]
+            more.append((trace.names.input_tokens, self._usage.prompt_tokens))
+            more.append((trace.names.output_tokens, self._usage.completion_tokens))
         if self._error:
             more.append((trace_names.ERROR, self._error))
         if more:
             attributes = f"{attributes},{otlp.encode_attributes(more)}"
         events = ""
         if self._first_token_s is not None:
-            at_ns = self._trace.get_time_ns(self._start_s + self._first_token_s)
+            at_ns = trace.get_time_ns(self._start_s + self._first_token_s)
             events = otlp.encode_event(trace_names.FIRST_TOKEN_EVENT, at_ns)
-        return self._encode(name, otlp.CLIENT, attributes, events)
+        return self._encode(self._span_id, name, otlp.CLIENT, attributes, events)
+
+
+@dataclass(frozen=True, slots=True)
+class _Degraded:
+    """That a lower rung of the ladder answered, when it was said, and the steps that led to it."""
+
+    rung: str
+    reason: str
+    at_s: float
+    steps: tuple[Change, ...]
 
 
 class RequestTrace:
-    """The trace of one request, from its arrival to :meth:`encode`.
+    """The trace of one request, from its arrival to :meth:`finish`; :meth:`encode` makes spans of it.
 
     Args:
         names: Of attributes for generative AI.
@@ -151,15 +159,15 @@ class RequestTrace:
 
     Attributes:
         trace_id: In hexadecimal digits.
-        span_id: Of the request, likewise.
+        span_id: Of the request, likewise; made with its spans.
         state: The client's ``tracestate``.
         clock: Likewise.
         names: Likewise.
-        below: The spans below that of the request which have ended.
+        below: The waits and tries that have ended.
     """
 
     __slots__ = (
-        "_asked", "_events", "_parent_id", "_rung", "_start_ns", "_start_s",
+        "_asked", "_degraded", "_end_s", "_key", "_parent_id", "_start_ns", "_start_s", "_status",
         "below", "clock", "names", "span_id", "state", "trace_id",
     )  # fmt: skip
 
@@ -170,13 +178,17 @@ class RequestTrace:
         self.clock = clock
         self.names = names
         self.trace_id, self._parent_id, self.state = parent or (make_trace_id(), "", "")
-        self.span_id = make_span_id()
         self.below: list[_Block] = []
-        self._rung: tuple[str, str] | None = None
-        self._events: list[str] = []
+        self._degraded: _Degraded | None = None
+        self._status, self._key, self.span_id = 0, "", ""
         # The time of day is read once for each trace, so that it is right, and no step of it makes a span negative.
         self._start_ns = time.time_ns()
-        self._start_s = self.clock()
+        self._start_s = self._end_s = clock()
+
+    @property
+    def operation(self) -> str:
+        """What is asked of a model; empty where nothing is."""
+        return _OPERATIONS.get(self._asked[1], "")
 
     def get_time_ns(self, at_s: float) -> int:
         """Return the nanoseconds since the epoch of a moment on the clock."""
@@ -188,8 +200,8 @@ class RequestTrace:
 
     def attempt(self, url: str, model: str, provider: str) -> Attempt:
         """Time a try at an engine; gives what tells more of it."""
-        operation = _OPERATIONS.get(self._asked[1], "")
-        return Attempt(self, _encode_attempt(operation, url, model, provider, self.names.provider))
+        # A client may name a model at any length.
+        return Attempt(self, (url, model[: otlp.MAX_CHARS], provider))
 
     def note_degraded(self, rung: str, reason: str, steps: Sequence[Change] = ()) -> None:
         """Say that a lower rung of the ladder answered.
@@ -199,47 +211,66 @@ class RequestTrace:
             reason: Why.
             steps: Of the ladder, with times of the clock.
         """
-        self._rung = (rung, reason)
-        before, after, why = trace_names.BEFORE, trace_names.AFTER, trace_names.REASON
-        for step in steps:
-            about = ((before, step.before), (after, step.after), (why, step.reason))
-            self._events.append(otlp.encode_event(trace_names.STEP_EVENT, self.get_time_ns(step.at_s), about))
-        told = ((trace_names.RUNG, rung), (trace_names.REASON, reason))
-        self._events.append(otlp.encode_event(trace_names.DEGRADED_EVENT, self.get_time_ns(self.clock()), told))
+        self._degraded = _Degraded(rung, reason, self.clock(), tuple(steps))
 
-    def encode(self, status: int, key: str) -> bytes:
-        """End the trace, and return its spans with commas between.
+    def finish(self, status: int, key: str) -> None:
+        """End the trace.
 
         Args:
             status: Of HTTP, or what stands for it.
             key: Id of the key; empty for none.
         """
-        end_s = self.clock()
-        method, path, request_id = self._asked
-        name, asked = _encode_asked(method, path)
-        more: list[otlp.Attribute] = [(trace_names.REQUEST_ID, request_id.decode("latin-1"))]
-        if self._rung is not None:
-            more += [(trace_names.RUNG, self._rung[0]), (trace_names.REASON, self._rung[1])]
-        more.append((trace_names.STATUS, status))
-        if key:
-            more.append((trace_names.KEY, key))
-        flags = otlp.REMOTE_PARENT if self._parent_id else otlp.LOCAL_PARENT
-        root = otlp.encode_span(
-            otlp.encode_ids(self.trace_id, self.span_id, self.state, self._parent_id, flags),
-            name,
-            otlp.SERVER,
-            (self._start_ns, self.get_time_ns(end_s)),
-            f"{asked},{otlp.encode_attributes(more)}",
-            ",".join(self._events),
-            is_failed=status >= _SERVER_ERROR,
-        )
-        spans = [*[one.encode() for one in self.below], root]
+        self._end_s = self.clock()
+        self._status = status
+        self._key = key
+
+    def encode(self) -> bytes:
+        """Return its spans, once, with commas between."""
+        self.span_id = make_span_id()
+        spans = [*[one.encode() for one in self.below], self._encode_root()]
         self.discard()
         return ",".join(spans).encode()
 
     def discard(self) -> None:
         """Let its spans go: they and the trace hold each other, and would wait for the garbage collector."""
         self.below.clear()
+
+    def _encode_root(self) -> str:
+        method, path, request_id = self._asked
+        name, asked = _encode_asked(method, path)
+        more: list[otlp.Attribute] = [(trace_names.REQUEST_ID, request_id.decode("latin-1"))]
+        if self._degraded is not None:
+            more += _list_rung(self._degraded)
+        more.append((trace_names.STATUS, self._status))
+        if self._key:
+            more.append((trace_names.KEY, self._key))
+        flags = otlp.REMOTE_PARENT if self._parent_id else otlp.LOCAL_PARENT
+        return otlp.encode_span(
+            otlp.encode_ids(self.trace_id, self.span_id, self.state, self._parent_id, flags),
+            name,
+            otlp.SERVER,
+            (self._start_ns, self.get_time_ns(self._end_s)),
+            f"{asked},{otlp.encode_attributes(more)}",
+            "" if self._degraded is None else self._encode_steps(self._degraded),
+            is_failed=self._status >= _SERVER_ERROR,
+        )
+
+    def _encode_steps(self, degraded: _Degraded) -> str:
+        events = []
+        for step in degraded.steps:
+            about = (
+                (trace_names.BEFORE, step.before),
+                (trace_names.AFTER, step.after),
+                (trace_names.REASON, step.reason),
+            )
+            events.append(otlp.encode_event(trace_names.STEP_EVENT, self.get_time_ns(step.at_s), about))
+        at_ns = self.get_time_ns(degraded.at_s)
+        events.append(otlp.encode_event(trace_names.DEGRADED_EVENT, at_ns, _list_rung(degraded)))
+        return ",".join(events)
+
+
+def _list_rung(degraded: _Degraded) -> list[otlp.Attribute]:
+    return [(trace_names.RUNG, degraded.rung), (trace_names.REASON, degraded.reason)]
 
 
 @functools.lru_cache(maxsize=256)
@@ -250,7 +281,7 @@ def _encode_asked(method: str, path: str) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _encode_attempt(operation: str, url: str, model: str, provider: str, provider_name: str) -> tuple[str, str]:
+def _encode_engine(operation: str, url: str, model: str, provider: str, provider_name: str) -> tuple[str, str]:
     """Return name and first attributes of the span of a try at an engine."""
     address = urlsplit(url)
     about: list[otlp.Attribute] = [

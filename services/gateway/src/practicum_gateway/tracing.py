@@ -71,7 +71,8 @@ class Traces:
             key: Id of the key; empty for none.
         """
         if key or self._strangers.acquire():
-            self.export.add(trace.encode(status, key))
+            trace.finish(status, key)
+            self.export.add(trace)
         else:
             trace.discard()
             self.export.dropped["no_key"] += 1
