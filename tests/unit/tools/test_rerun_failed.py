@@ -13,7 +13,7 @@ import pytest
 TOOLS = Path(__file__).parents[3] / "tools"
 INSTALLERS = ("ensure-model.sh", "test-packages.sh", "cluster/packages.sh", "cluster/build-ahead.sh")
 FILES = {
-    "pytest.ini": "[pytest]\ntestpaths = tests\nmarkers = node\n",
+    "pytest.ini": "[pytest]\ntestpaths = tests/unit tests/integration tests/browser tests/cluster\nmarkers = node\n",
     "tests/unit/test_rest.py": """
 import pytest
 
@@ -75,7 +75,8 @@ def test_a_whole_run_with_one_unsteady_test_is_green_and_names_it(checkout):
     rest.write_text(rest.read_text().replace("assert False", "pass"))
     status, out = run(["tools/run-tests.sh"], checkout)
     assert status == 0, out
-    assert [out.count(name) for name in ("test_rest.py ....", "test_node.py .", "test_pages.py .")] == [1, 1, 1]
+    names = ("test_rest.py ....", "test_node.py .", "test_pages.py .", "test_processes.py F", "test_processes.py .")
+    assert [out.count(name) for name in names] == [1] * 5
     name = "tests/integration/test_processes.py::test_unsteady"
     assert out.endswith(f"UNSTEADY: failed in the run and passed alone; mend them (1):\n  {name}\n")
 
