@@ -151,7 +151,8 @@ class SpanExport(Collector):
         self._sink = sink
         self._head, self._tail = frame
         self._queue: deque[Finished] = deque()
-        self._is_ending = threading.Event()
+        self._wake = threading.Event()
+        self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
         self._thread.start()
 
@@ -162,9 +163,14 @@ class SpanExport(Collector):
             trace.discard()
         else:
             self._queue.append(trace)
+            if len(self._queue) == _BATCH:
+                # Kept for longer, they would be what the garbage collector walks through again and again.
+                self._wake.set()
 
     def _run(self) -> None:
-        while not self._is_ending.wait(_EXPORT_S):
+        while not self._is_ending:
+            self._wake.wait(_EXPORT_S)
+            self._wake.clear()
             self._export()
         self._export()
         self._sink.close()
@@ -174,7 +180,7 @@ class SpanExport(Collector):
             traces = list(self._encode(min(_BATCH, len(self._queue))))
             if traces and not self._sink.write(b"".join((self._head, b",".join(traces), self._tail))):
                 self.dropped[self._sink.reason] += len(traces)
-                if self._is_ending.is_set():
+                if self._is_ending:
                     # A collector that hangs must not hold up the end of the gateway batch by batch.
                     self.dropped[self._sink.reason] += len(self._queue)
                     return
@@ -192,7 +198,8 @@ class SpanExport(Collector):
 
     def close(self) -> None:
         """Export what is left."""
-        self._is_ending.set()
+        self._is_ending = True
+        self._wake.set()
         self._thread.join()
         told = {reason: count for reason, count in self.dropped.items() if count}
         if told:
