@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import gc
 import os
 import resource
 import sys
@@ -91,6 +92,7 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         from practicum_gateway.tracing import build_traces  # noqa: PLC0415 - OpenTelemetry, only where it is used
 
         gateway.traces = build_traces(config, ctx.layout.artifacts / TRACE_FILE, time.monotonic)
+    freeze_start()
     host, port = os.environ.get(HOST_VARIABLE, "127.0.0.1"), int(os.environ[PORT_VARIABLE])
     server = _Server(build_server_config(gateway, config, host, port))
     try:
@@ -109,6 +111,12 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         num_degraded=0 if ladder is None else ladder.history.num_degraded,
         metrics=[Metric(name=name, value=value) for name, value in totals.items()],
     )
+
+
+def freeze_start() -> None:
+    """Leave what is there at the start out of garbage collections: a full one walked through it for 80 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 def list_key_files(config: GatewayConfig, experiments: Path) -> list[Path]:
