@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from practicum_cli.conclusion import list_headlines
+from practicum_cli.conclusion import describe_end, list_headlines
 from practicum_cli.session import Outcome
-from practicum_core.weekjob import Metadata, WeekJob, WeekJobSpec, WeekJobStatus
+from practicum_core.phases import Phase
+from practicum_core.weekjob import Metadata, StageStatus, WeekJob, WeekJobSpec, WeekJobStatus
 
 
 def build_outcome(folder):
@@ -43,3 +44,17 @@ def test_a_run_that_tuned_nothing_has_no_such_line(tmp_path):
     assert list_headlines(build_outcome(tmp_path)) == []
     write_evidence(tmp_path, {"name": "exact_match", "value": 0.1})
     assert list_headlines(build_outcome(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "steps", "said"),
+    [
+        ("sft", ("sft", "report"), "  time: sft 60.0 s, report 60.0 s; together 120.0 s"),
+        ("serving", ("serve", "loadtest"), "  time: serve 60.0 s, loadtest 60.0 s"),
+    ],
+)
+def test_times_are_added_up_where_no_server_runs_beside_other_steps(tmp_path, unit, steps, said):
+    stages = [StageStatus(name=name, phase=Phase.SUCCEEDED, duration_seconds=60) for name in steps]
+    weekjob = WeekJob(metadata=Metadata(name="mine"), spec=WeekJobSpec(unit=unit))
+    text = describe_end([Outcome(tmp_path, weekjob, WeekJobStatus(phase=Phase.SUCCEEDED, stages=stages))])
+    assert said in text.splitlines()

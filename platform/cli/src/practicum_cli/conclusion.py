@@ -50,12 +50,14 @@ def _get_pack(outcome: Outcome) -> str:
 
 def _describe_run(outcome: Outcome) -> str:
     status, spec = outcome.status, outcome.weekjob.spec
-    title = get_unit(spec.unit, spec.variant).title_en
-    lines = [f"{outcome.weekjob.metadata.name} ({spec.unit}: {title}): {status.phase}, {status.message}"]
+    unit = get_unit(spec.unit, spec.variant)
+    lines = [f"{outcome.weekjob.metadata.name} ({spec.unit}: {unit.title_en}): {status.phase}, {status.message}"]
     times = [f"{stage.name} {stage.duration_seconds:.1f} s" for stage in status.stages if stage.duration_seconds]
     if times:
         total_s = sum(stage.duration_seconds or 0 for stage in status.stages)
-        lines.append(f"  time: {', '.join(times)}; together {total_s:.1f} s")
+        # A server runs beside the steps that ask it, so that a sum would count the same seconds twice.
+        has_server = any(STAGES[step.stage].is_server for step in unit.steps if step.stage in STAGES)
+        lines.append(f"  time: {', '.join(times)}" + ("" if has_server else f"; together {total_s:.1f} s"))
     setup_s = _sum_setup(outcome.path)
     if setup_s:
         lines.append(f"  set-up of environments: {setup_s:.1f} s")
