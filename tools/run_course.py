@@ -142,7 +142,8 @@ def run_week(week: int, unit: str, course: Course) -> Line:
     elif not run and (missing := explain_missing(unit, course)):
         sys.stdout.write(f"week {week} ({unit}) is not started: {missing}\n")
     else:
-        resume = ["run", "--resume", run.name, "--out", str(course.root)] if run else []
+        goes_on = run is not None and not is_outdated(run, unit, course)
+        resume = ["run", "--resume", run.name, "--out", str(course.root)] if run and goes_on else []
         was_stopped = run_command([COMMAND, *(resume or build_start(unit, course))])
         run = course.find_run(unit)
     course.seconds[unit] = round(course.seconds.get(unit, 0.0) + time.monotonic() - started_s, 1)
@@ -173,6 +174,14 @@ def build_start(unit: str, course: Course) -> list[str]:
         return ["capstone", *shared, *runs]
     model = ["--model", options.model] if options.model and reads_model(unit, options) else []
     return ["run", unit, *shared, "--profile", options.profile, *model]
+
+
+def is_outdated(run: Path, unit: str, course: Course) -> bool:
+    """Whether a defence that was stopped lacks a week that has finished since then."""
+    if unit != find_unit(course.options.variant):
+        return False
+    defended = {one["run"] for one in list_foundations(run, course)}
+    return not {f"{one.parent.name}/{one.name}" for one in list_finished(course, unit)} <= defended
 
 
 def list_finished(course: Course, last: str) -> list[Path]:

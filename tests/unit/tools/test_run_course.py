@@ -142,6 +142,23 @@ def test_the_defence_is_told_of_the_weeks_that_there_are(course, weeks):
     assert defended == {"experiments", "data", "sft", "evaluate", "serving", "availability"}
 
 
+def test_a_defence_that_was_stopped_goes_on_unless_another_week_has_finished_since(course, weeks):
+    weeks.ends, weeks.refused = {"capstone": Phase.SUSPENDED}, {"iterate"}
+    assert course.main() == course.STOPPED
+    (stopped,) = (weeks.out / "capstone").iterdir()
+    built_on = [
+        {"reference": f"run:{run.name}/x", "unit": run.parent.name, "run_id": run.name, "path": "x", "sha256": "0" * 64}
+        for run in weeks.out.glob("*/2026*")
+    ]
+    RunLayout(stopped).lineage_lock.write_text(json.dumps({"built_on": built_on}))
+    course.main()
+    assert weeks.asked[-1][:3] == ["run", "--resume", stopped.name]
+    weeks.refused = set()
+    course.main()
+    assert weeks.asked[-1][0] == "capstone"
+    assert any(word.startswith("iterate/") for word in weeks.asked[-1])
+
+
 def test_a_run_from_before_the_course_may_be_built_on_and_is_named(course, weeks, capsys):
     weeks.finish("sft", "20250102t030405-0a1b2c")
     weeks.refused = {"sft"}
