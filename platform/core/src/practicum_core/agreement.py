@@ -22,7 +22,18 @@ DEFAULT_TOLERANCE = 1e-3
 _MACHINE_UNITS = ("s", "ms", "us", "GiB", "MiB", "KiB")
 _MACHINE_SUFFIXES = ("_s", "_ms", "_per_s", "_gib", "_mib", "_rss_bytes", "cached")
 _COMMON_FIELDS = frozenset(
-    {"started_at", "finished_at", "duration_s", "metrics", "artifacts", "failures", "notes", "html", "html_sha256"}
+    {
+        "step",
+        "started_at",
+        "finished_at",
+        "duration_s",
+        "metrics",
+        "artifacts",
+        "failures",
+        "notes",
+        "html",
+        "html_sha256",
+    }
 )
 _VOLATILE_KEYS = frozenset({"time_s", "seconds", "duration_s", "latency_s"})
 
