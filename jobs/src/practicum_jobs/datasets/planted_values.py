@@ -64,7 +64,9 @@ def _build_mobile(draw: Draw) -> str:
 
 def _build_landline(draw: Draw) -> str:
     area = draw.pick(("010", "021", "020", "0755", "0571", "028"))
-    return f"{area}-{draw.pick('5678')}{draw.digits(7)}"
+    number = draw.pick("5678") + draw.digits(7)
+    # No number of the plan begins with 800 behind an area code: these are free of charge and have none.
+    return f"{area}-{'801' + number[3:] if number.startswith('800') else number}"
 
 
 def _build_plate(draw: Draw) -> str:
