@@ -18,9 +18,12 @@ from practicum_core.references import list_references
 from practicum_core.stages import STAGES
 from practicum_core.stages.capstone import CapstoneConfig
 from practicum_core.stages.evaluate import EvaluationSample
+from practicum_core.stages.snapshot import DataLock
 from practicum_core.weekjob import WeekJob
 from practicum_jobs import capstone, compare, report, snapshot
 from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.store import write_data_lock, write_split
+from practicum_jobs.datasets.tickets import build_rows, read_ticket_options
 from run_folder import write_finished_run
 
 FIRST, SECOND, OURS = (f"20260102t03040{digit}-0a1b2c" for digit in (5, 6, 7))
@@ -218,6 +221,18 @@ def test_each_broken_link_is_named(course, break_it, kind):
     assert get_metric(record, "num_broken_links") >= 1
     page = (course.root / "capstone" / OURS / "stages/capstone/artifacts/technical-document.html").read_text()
     assert record.failures[0].text.split(" ")[0] in page
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_the_built_in_data_of_a_week_is_made_again_and_compared(course, is_changed):
+    uri = "builtin:tickets?general_every=5&language=en&rows=200&seed=7"
+    rows = build_rows(read_ticket_options(uri.partition("?")[2]), "train")
+    lock = DataLock(uri=uri, splits={"train": write_split(list(rows)[is_changed:], course.root.parent / "cache")})
+    write_data_lock(course.first, lock)
+    record = course.defend(reruns=())
+    found = [failure.text for failure in record.failures if failure.kind == "data_changed"]
+    assert len(found) == is_changed
+    assert all(uri in text for text in found)
 
 
 def test_a_package_that_changed_is_named_with_both_versions(course):

@@ -110,7 +110,7 @@ def test_options_are_laid_over_each_other_in_order():
     def config_of(**spec):
         return {step.name: step.config for step in resolve_steps(build_weekjob(**spec))}["sft"]
 
-    assert config_of(profile="quick").max_steps == 40
+    assert config_of(profile="quick").max_steps == 50
     assert config_of(profile="full").max_steps == -1
     assert config_of(profile="quick", set={"sft.max_steps": 3}).max_steps == 3
     assert config_of(seed=11).seed == 11

@@ -37,6 +37,7 @@ GOLDEN = {
     ("", "control"): "611aa1980f5a0101cf36aa0d9c0bab9428435570b1e14dd7d6717596e88f59b4",
     ("language=both&rows=400", "train"): "3811afd537a3d539b060c35a2bd9a72159f99c92ee1ff523c1089ed16153c900",
     ("language=both&rows=400", "test"): "6e2bc224f234151dacaf3669289dcfe684f490260e8feac0d25f755c072f5dad",
+    ("general_every=5", "train"): "8598f78d29c6af8153d001ec82ebb70b077c78845357a5ffd5663fa1c1e81d2f",
     ("rows=3000&language=zh&seed=11", "train"): "8b2ced50e0f8901647513d9009977bddf695994faaf88a2f0438e48231889188",
     ("rows=3000&language=zh&seed=11", "control"): "4c2c7c7085af635a2b9464224f1796c84cb9df2690e3401dbb80f4192aadbce3",
 }
@@ -53,6 +54,29 @@ def test_rows_are_the_same_on_every_machine(query, split):
     for row in build_rows(read_ticket_options(query), split):
         digest.update(row.model_dump_json().encode() + b"\n")
     assert digest.hexdigest() == GOLDEN[query, split]
+
+
+def test_every_fifth_row_is_a_general_question_until_each_was_asked():
+    options = read_ticket_options("general_every=5&language=both")
+    rows = list(build_rows(options, "train"))
+    general = [number for number, row in enumerate(rows) if row.id.startswith("general")]
+    assert general == [4 + 5 * turn for turn in range(len(general))]
+    assert len(rows) == options.rows
+    assert len(general) == len({rows[number].user_text for number in general}) == 168
+    assert [row for row in rows if not row.id.startswith("general")] == [
+        row
+        for number, row in enumerate(build_rows(read_ticket_options("language=both"), "train"))
+        if number not in general
+    ]
+    control = [(row.id, row.user_text) for row in build_rows(options, "control")]
+    shared = find_overlap(((rows[number].id, rows[number].user_text) for number in general), control)
+    assert not any([shared.exact, shared.near, shared.ngram])
+
+
+@pytest.mark.parametrize("split", HELD_OUT)
+def test_no_general_question_is_in_a_split_that_is_scored(split):
+    mixed, plain = (list(build_rows(read_ticket_options(query), split)) for query in ("general_every=2", ""))
+    assert mixed == plain
 
 
 def test_default_suits_a_laptop():

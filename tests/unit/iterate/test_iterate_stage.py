@@ -137,7 +137,7 @@ def test_no_control_question_is_trained_on_and_general_rows_ask_for_other_things
     asked = {row.messages[-1].content for row in build_rows(TicketOptions(rows=4000), "control")}
     train = read_split(ctx, "train")
     assert not asked & {row.messages[-1].content for row in train}
-    general = [row for row in train if row.id.startswith("general")]
+    general = [row for row in train if row.id.startswith("added-general")]
     assert len(general) == 2 * 5
     words = {tuple(text.split()[:4]) for text in asked}
     assert not words & {tuple(row.messages[-1].content.split()[:4]) for row in general}

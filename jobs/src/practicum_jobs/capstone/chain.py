@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from practicum_core.agreement import Agreement
@@ -14,24 +14,28 @@ from practicum_core.pointers import Pointers
 from practicum_core.references import parse_reference
 from practicum_core.seal import find_broken_seals
 from practicum_core.stages.base import Failure
+from practicum_core.stages.snapshot import SplitLock
 from practicum_core.step_files import iter_records
 from practicum_jobs.capstone.weeks import Week
 
+PresentData = Mapping[str, Mapping[str, SplitLock]]
+"""By the address of a data set, its splits as they are today."""
 _SHORT = 12
 _SHOWN = 5
 
 
-def find_breaks(week: Week, now: Week, experiments: Path) -> Iterator[Failure]:
+def find_breaks(week: Week, now: Week, data: PresentData, experiments: Path) -> Iterator[Failure]:
     """Yield what does not hold of a week, each in one sentence that names it.
 
     Args:
         week: The week.
-        now: The present run, which froze the data and runs with the packages of today.
+        now: The present run, with the packages of today.
+        data: The splits that the weeks' addresses give today.
         experiments: Folder of all runs.
     """
     yield from _find_changed_records(week)
     yield from _find_changed_artifacts(week)
-    yield from _find_changed_data(week, now)
+    yield from _find_changed_data(week, data)
     yield from _find_changed_packages(week, now)
     if week.verified == Agreement.DIFFERENT:
         yield _tell(week, "verification_differs", "practicum verify", "see verification.json of its last execution")
@@ -75,12 +79,11 @@ def _find_changed_artifacts(week: Week) -> Iterator[Failure]:
                 yield _tell(week, "artifact_changed", where, said)
 
 
-def _find_changed_data(week: Week, now: Week) -> Iterator[Failure]:
-    """Compare the splits of a week with those that the present run froze from the same address."""
-    if week.data is None or now.data is None or week.data.uri != now.data.uri:
+def _find_changed_data(week: Week, data: PresentData) -> Iterator[Failure]:
+    if week.data is None or week.data.uri not in data:
         return
     for name, split in week.data.splits.items():
-        present = now.data.splits.get(name)
+        present = data[week.data.uri].get(name)
         if present is None or present.sha256 != split.sha256:
             found = "it is gone" if present is None else f"SHA-256 {present.sha256[:_SHORT]}.. by now"
             said = f"{found}, {split.sha256[:_SHORT]}.. with {split.num_rows} rows in that week ({week.data.uri})"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from practicum_core.errors import ConfigError
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Failure
 from practicum_core.stages.capstone import HARMLESS_BREAKS, CapstoneConfig, CapstoneRecord, WeekCheck
-from practicum_jobs.capstone.chain import count_hashes, find_breaks
+from practicum_core.stages.snapshot import SplitLock
+from practicum_jobs.capstone.chain import PresentData, count_hashes, find_breaks
 from practicum_jobs.capstone.documents import write_documents
 from practicum_jobs.capstone.facts import list_shown
 from practicum_jobs.capstone.reruns import Tolerances, check_reruns
 from practicum_jobs.capstone.weeks import Week, find_absent, read_present, read_weeks
 from practicum_jobs.context import StageContext
+from practicum_jobs.datasets.sources import open_input, read_strictly
+from practicum_jobs.datasets.store import write_split
 
 
 def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
@@ -28,13 +32,14 @@ def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
         raise ConfigError("capstone.weeks names no week", "give references such as latest:sft/evidence/evidence.json")
     weeks = read_weeks([Path(ctx.resolve_uri(uri, "evidence")) for uri in config.weeks])
     now = read_present(ctx.run)
+    data = _freeze_again(weeks, now, ctx)
     checks: list[WeekCheck] = []
     absent = find_absent(config.expected, weeks)
     failures = [Failure(kind="week_absent", where=unit, text="no run of it is among the weeks") for unit in absent]
     for number, week in enumerate(weeks):
         ctx.raise_if_stopped()
         ctx.progress(0.8 * number / len(weeks), f"hashing {week.name}")
-        found = list(find_breaks(week, now, ctx.experiments))
+        found = list(find_breaks(week, now, data, ctx.experiments))
         checks.append(_check_week(week, found))
         failures += found
     tolerances = Tolerances(config.tolerance, config.speed_ratio)
@@ -59,6 +64,15 @@ def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
     files = write_documents(weeks, record, ctx.layout.artifacts)
     artifacts = [ctx.describe_artifact(path, note) for path, note in files]
     return record.model_copy(update={"artifacts": artifacts, **ctx.build_record_fields()})
+
+
+def _freeze_again(weeks: Sequence[Week], now: Week, ctx: StageContext) -> PresentData:
+    """Return the splits of the present run's data, and those of the weeks' built-in data sets, which are made again."""
+    found: dict[str, Mapping[str, SplitLock]] = {now.data.uri: now.data.splits} if now.data else {}
+    for uri in {week.data.uri for week in weeks if week.data and week.data.uri.startswith("builtin:")} - set(found):
+        source = open_input(uri, ctx)
+        found[uri] = {split: write_split(read_strictly(source, split), ctx.cache_dir) for split in source.splits}
+    return found
 
 
 def _check_week(week: Week, found: list[Failure]) -> WeekCheck:

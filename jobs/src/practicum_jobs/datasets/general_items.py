@@ -11,6 +11,8 @@ from practicum_core.rows import Message, Row
 from practicum_jobs.datasets.draws import Draw
 
 Item = tuple[str, str]
+GeneralItem = tuple[str, str, str]
+"""A question, its short answer, and the answer as a sentence."""
 
 _PLURALS = (
     ("mouse", "mice"), ("child", "children"), ("foot", "feet"), ("leaf", "leaves"), ("city", "cities"),
@@ -48,6 +50,16 @@ _YES_NO = (
     ("Do cats have wings?", "No"), ("Is water wet?", "Yes"), ("Does a week have ten days?", "No"),
     ("Do birds lay eggs?", "Yes"), ("Is a stone alive?", "No"),
 )  # fmt: skip
+_YOUNG = (
+    ("dog", "puppy"), ("cat", "kitten"), ("cow", "calf"), ("sheep", "lamb"), ("horse", "foal"), ("hen", "chick"),
+    ("duck", "duckling"), ("lion", "cub"), ("pig", "piglet"), ("frog", "tadpole"),
+)  # fmt: skip
+_HOW_MANY = (
+    ("legs does a spider have", "8"), ("days are in a week", "7"), ("months are in a year", "12"),
+    ("wheels does a car have", "4"), ("minutes are in an hour", "60"), ("sides does a triangle have", "3"),
+    ("legs does an ant have", "6"), ("fingers are on one hand", "5"), ("seasons are in a year", "4"),
+    ("letters are in the English alphabet", "26"),
+)  # fmt: skip
 _CONTINENTS_ZH = (
     ("巴西", "南美洲"), ("印度", "亚洲"), ("尼日利亚", "非洲"), ("西班牙", "欧洲"), ("加拿大", "北美洲"),
     ("越南", "亚洲"), ("摩洛哥", "非洲"), ("挪威", "欧洲"), ("墨西哥", "北美洲"), ("阿根廷", "南美洲"),
@@ -68,53 +80,63 @@ _ANIMALS_ZH = (
 _USES_ZH = (
     ("剪纸", "剪刀"), ("开锁", "钥匙"), ("看时间", "钟"), ("扫地", "扫帚"), ("钉钉子", "锤子"), ("量长度", "尺子"),
 )  # fmt: skip
+_HOW_MANY_ZH = (
+    ("一个星期有几天", "7"), ("一年有几个月", "12"), ("蜘蛛有几条腿", "8"), ("三角形有几条边", "3"),
+    ("一小时有多少分钟", "60"), ("一只手有几根手指", "5"),
+)  # fmt: skip
 _YES_NO_ZH = (
     ("冰是冷的吗？", "是"), ("鱼会飞到月亮上吗？", "否"), ("太阳是恒星吗？", "是"), ("猫有翅膀吗？", "否"),
     ("一个星期有十天吗？", "否"), ("鸟会下蛋吗？", "是"),
 )  # fmt: skip
 
 
-def _ask(form: str, pool: Sequence[Item]) -> list[Item]:
-    return [(form.format(subject), answer) for subject, answer in pool]
+def _ask(form: str, sentence: str, pool: Sequence[Item]) -> list[GeneralItem]:
+    return [(form.format(subject), answer, sentence.format(subject, answer)) for subject, answer in pool]
 
 
-def _follow(form: str, names: Sequence[str]) -> list[Item]:
-    return [(form.format(name), after) for name, after in zip(names, [*names[1:], names[0]], strict=True)]
+def _follow(form: str, sentence: str, names: Sequence[str]) -> list[GeneralItem]:
+    return _ask(form, sentence, list(zip(names, [*names[1:], names[0]], strict=True)))
 
 
-_ITEMS: Mapping[str, Sequence[Sequence[Item]]] = {
+_ITEMS: Mapping[str, Sequence[Sequence[GeneralItem]]] = {
     "en": (
-        _ask("What is the plural of {}?", _PLURALS),
-        _ask("What is the past tense of {}?", _PAST),
-        _ask("On which continent is {}?", _CONTINENTS),
-        _follow("Which day comes after {}?", _DAYS),
-        _follow("Which month comes after {}?", _MONTHS),
-        _ask("What colour is {}?", _COLOURS),
-        _ask("Which animal {}?", _ANIMALS),
-        _ask("What tool do you use to {}?", _USES),
-        _ask("{} Answer yes or no.", _YES_NO),
+        _ask("What is the plural of {}?", "The plural of {} is {}.", _PLURALS),
+        _ask("What is the past tense of {}?", "The past tense of {} is {}.", _PAST),
+        _ask("On which continent is {}?", "{} is in {}.", _CONTINENTS),
+        _follow("Which day comes after {}?", "The day after {} is {}.", _DAYS),
+        _follow("Which month comes after {}?", "The month after {} is {}.", _MONTHS),
+        _ask("What colour is {}?", "The colour of {} is {}.", _COLOURS),
+        _ask("Which animal {}?", "The animal that {} is the {}.", _ANIMALS),
+        _ask("What tool do you use to {}?", "The tool to {}: {}.", _USES),
+        _ask("{} Answer yes or no.", "{1}.", _YES_NO),
+        _ask("What is a young {} called? Answer with one word.", "{1}", _YOUNG),
+        _ask("How many {}? Answer with a number.", "{1}", _HOW_MANY),
     ),
     "zh": (
-        _ask("{}在哪个洲？", _CONTINENTS_ZH),
-        _follow("{}的后一天是星期几？", _DAYS_ZH),
-        _ask("{}是什么颜色的？", _COLOURS_ZH),
-        _ask("“{}”用什么量词？", _MEASURES_ZH),
-        _ask("哪种动物{}？", _ANIMALS_ZH),
-        _ask("用什么{}？", _USES_ZH),
-        _ask("{}回答是或否。", _YES_NO_ZH),
+        _ask("{}在哪个洲？", "{}在{}。", _CONTINENTS_ZH),
+        _follow("{}的后一天是星期几？", "{}的后一天是{}。", _DAYS_ZH),
+        _ask("{}是什么颜色的？", "{}是{}的。", _COLOURS_ZH),
+        _ask("“{}”用什么量词？", "“{}”的量词是“{}”。", _MEASURES_ZH),
+        _ask("哪种动物{}？", "{1}{0}。", _ANIMALS_ZH),
+        _ask("用什么{}？", "用{1}{0}。", _USES_ZH),
+        _ask("{}回答是或否。", "{1}。", _YES_NO_ZH),
+        _ask("{}？用数字回答。", "{1}", _HOW_MANY_ZH),
     ),
 }
 LANGUAGES = tuple(_ITEMS)
 
 
-def iter_general_rows(languages: Sequence[str], seed: int) -> Iterator[Row]:
+def iter_general_rows(languages: Sequence[str], seed: int, *, in_sentences: bool = False) -> Iterator[Row]:
     """Yield every general question of some languages once, the kinds and languages in turn.
 
     Args:
         languages: Of :data:`LANGUAGES`.
         seed: Orders the questions of each kind.
+        in_sentences: Whether the answers are sentences, as a chat model writes them, and not single words.
 
     >>> [row.answer for row in iter_general_rows(["en"], 7)].count("mice")
+    1
+    >>> [row.answer for row in iter_general_rows(["en"], 7, in_sentences=True)].count("The plural of mouse is mice.")
     1
     """
     draw = Draw(seed)
@@ -124,11 +146,11 @@ def iter_general_rows(languages: Sequence[str], seed: int) -> Iterator[Row]:
     for turn in range(max(map(len, kinds), default=0)):
         for language, items in zip(owners, kinds, strict=True):
             if turn < len(items):
-                question, answer = items[turn]
+                question, word, sentence = items[turn]
                 yield Row(
                     id=f"general-{number:04d}",
                     messages=[Message(role="user", content=question)],
-                    answer=answer,
+                    answer=sentence if in_sentences else word,
                     task="question",
                     language=language,
                 )

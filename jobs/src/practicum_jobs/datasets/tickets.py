@@ -7,6 +7,9 @@ categories, languages and wordings rotate, so that the first 60 rows of a split 
 What keeps memorising from scoring: wordings, products and cities of validation, test and control are not those of
 train, and order numbers, whole amounts and the numbers in notes lie in other residue classes modulo 7.
 
+With ``general_every=N`` every Nth row of train is a general question instead, until each was asked once, answered by
+a sentence: a model that is trained on tickets alone forgets what the control split asks, and how to answer in words.
+
 English is the default because the default model (SmolLM2-135M) was trained on English; ``language=zh|both`` is there
 for models that read Chinese.
 """
@@ -22,6 +25,7 @@ from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.rows import Message, Row
 from practicum_jobs.datasets.control_items import build_control_item
 from practicum_jobs.datasets.draws import GOLDEN, mix
+from practicum_jobs.datasets.general_items import iter_general_rows
 from practicum_jobs.datasets.phrases import CATEGORIES, LanguagePack, PhrasePool
 from practicum_jobs.datasets.phrases_en import ENGLISH
 from practicum_jobs.datasets.phrases_zh import CHINESE
@@ -43,6 +47,7 @@ _RESIDUES: dict[str, tuple[int, ...]] = {"train": (0, 1, 2, 3), "validation": (4
 
 _Item = TypeVar("_Item")
 _MASK = (1 << 64) - 1
+_OPTIONS = ("rows", "language", "seed", "general_every")
 _ORDER_STEP = 104_729
 """A prime that shares no factor with any split's number of orders or of facts: they repeat only after all were used."""
 
@@ -58,6 +63,7 @@ class TicketOptions:
     rows: int = 2000
     language: Language = "en"
     seed: int = 7
+    general_every: int = 0
 
     def count_rows(self, split: str) -> int:
         """Return the number of rows in a split."""
@@ -68,12 +74,13 @@ class TicketOptions:
         return min(max(self.rows // 10, 60), 10_000)
 
     def to_query(self) -> str:
-        """Return the options as a canonical query string: every option, sorted."""
-        return urlencode({"language": self.language, "rows": self.rows, "seed": self.seed})
+        """Return the options as a canonical query string, sorted; ``general_every`` only where it is set."""
+        general = {"general_every": self.general_every} if self.general_every else {}
+        return urlencode(general | {"language": self.language, "rows": self.rows, "seed": self.seed})
 
 
 def read_ticket_options(query: str, default: TicketOptions | None = None) -> TicketOptions:
-    """Read ``rows=..&language=..&seed=..``.
+    """Read ``rows=..&language=..&seed=..&general_every=..``.
 
     Args:
         query: The part of the URI after ``?``; may be empty.
@@ -89,20 +96,21 @@ def read_ticket_options(query: str, default: TicketOptions | None = None) -> Tic
     problems: list[str] = []
     values: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
-        if key not in {"rows", "language", "seed"}:
-            problems.append(f"unknown option '{key}'{suggest_similar(key, ['rows', 'language', 'seed'])}")
+        if key not in _OPTIONS:
+            problems.append(f"unknown option '{key}'{suggest_similar(key, _OPTIONS)}")
         elif key in values:
             problems.append(f"option '{key}' is given twice")
         values[key] = value
     rows = _read_number(values, "rows", default.rows, (MIN_ROWS, MAX_ROWS), problems)
     seed = _read_number(values, "seed", default.seed, (0, _MASK), problems)
+    general_every = _read_number(values, "general_every", default.general_every, (0, MAX_ROWS), problems)
     language = values.get("language", default.language)
     if not _is_language(language):
         problems.append(f"language must be en, zh or both, got {language!r}{suggest_similar(language, _LANGUAGES)}")
         language = default.language
     if problems:
         raise ConfigError(f"builtin data ?{query}: {'; '.join(problems)}", "write e.g. ?rows=2000&language=en&seed=7")
-    return TicketOptions(rows, language, seed)
+    return TicketOptions(rows, language, seed, general_every)
 
 
 def build_rows(options: TicketOptions, split: str) -> Iterator[Row]:
@@ -115,7 +123,8 @@ def build_rows(options: TicketOptions, split: str) -> Iterator[Row]:
         raise ConfigError(f"unknown split '{split}'{suggest_similar(split, SPLITS)}", f"splits: {', '.join(SPLITS)}")
     if split == "control":
         return _build_control(options)
-    return _build_tickets(options, split)
+    tickets = _build_tickets(options, split)
+    return _mix_general(tickets, options) if split == "train" and options.general_every else tickets
 
 
 def build_answer(category: str, order: str, amount: str, *, urgent: bool) -> str:
@@ -213,6 +222,12 @@ def _build_tickets(options: TicketOptions, split: str) -> Iterator[Row]:
             block, category = divmod(order_index, len(CATEGORIES))
             turn, which = divmod(block, len(writers))
             yield writers[which].build_extract(index, turn * len(CATEGORIES) + category, order_index, bits)
+
+
+def _mix_general(tickets: Iterator[Row], options: TicketOptions) -> Iterator[Row]:
+    general = iter_general_rows(_LANGUAGES[options.language], options.seed, in_sentences=True)
+    for number, ticket in enumerate(tickets, 1):
+        yield next(general, ticket) if number % options.general_every == 0 else ticket
 
 
 def _build_control(options: TicketOptions) -> Iterator[Row]:

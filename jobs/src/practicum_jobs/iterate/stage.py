@@ -92,7 +92,7 @@ def run(config: IterateConfig, ctx: StageContext) -> IterateRecord:
 def _repair(material: Material, config: IterateConfig) -> Repair:
     source = material.source
     kept = list(islice(read_strictly(source, "train"), config.train_rows))
-    new = build_training_rows(material, config)
+    new = build_training_rows(material, kept, config)
     validation = list(read_strictly(source, "validation"))
     known = [*kept, *(one.row for one in new), *validation]
     fresh = build_fresh(material, known, config.fresh_rows)

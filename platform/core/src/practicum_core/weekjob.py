@@ -68,8 +68,8 @@ class DataSource(Resource):
 
     uri: str = Field(
         default="builtin:tickets",
-        description="builtin:NAME[?rows=N&language=en|zh|both&seed=N], file:///PATH, hf://, s3:// or pvc://; or of an "
-        "earlier run: latest:UNIT, run:RUN_ID or pointer:NAME, with /EXPORT or without.",
+        description="builtin:NAME[?rows=N&language=en|zh|both&seed=N&general_every=N], file:///PATH, hf://, s3:// or "
+        "pvc://; or of an earlier run: latest:UNIT, run:RUN_ID or pointer:NAME, with /EXPORT or without.",
     )
 
 

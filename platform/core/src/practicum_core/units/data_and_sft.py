@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from practicum_core.units.data import DATA
 from practicum_core.units.sft import SFT
-from practicum_core.units.shared_steps import MODEL, SNAPSHOT
+from practicum_core.units.shared_steps import MIXED_DATA, MODEL, SNAPSHOT
 from practicum_core.units.unit import Step, Unit
 
 DATA_AND_SFT = Unit(
@@ -16,6 +16,7 @@ DATA_AND_SFT = Unit(
     ("V8.1",),
     (MODEL, SNAPSHOT, Step("audit", "audit"), *SFT.steps[2:]),
     (*DATA.gates, *SFT.gates),
+    data_uri=MIXED_DATA,
     merges=(DATA.name, SFT.name),
     proves="effect",
 )

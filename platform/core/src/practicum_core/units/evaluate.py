@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from practicum_core.gates import Comparison
 from practicum_core.units.blind_test import BLIND_STEP
-from practicum_core.units.shared_steps import MODEL, NO_LEAKAGE, REPORT, SNAPSHOT
+from practicum_core.units.shared_steps import MIXED_DATA, MODEL, NO_LEAKAGE, REPORT, SNAPSHOT
 from practicum_core.units.unit import Step, Unit, build_gate
 
 EVALUATE = Unit(
@@ -70,6 +70,7 @@ EVALUATE = Unit(
             is_optional=True,
         ),
     ),
+    data_uri=MIXED_DATA,
     proves="effect",
 )
 

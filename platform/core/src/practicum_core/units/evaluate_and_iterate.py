@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from practicum_core.units.evaluate import EVALUATE
 from practicum_core.units.iterate import ITERATION_GATES, build_iteration
-from practicum_core.units.shared_steps import REPORT
+from practicum_core.units.shared_steps import MIXED_DATA, REPORT
 from practicum_core.units.unit import Unit
 
 _TUNED = "latest:data-and-sft/merged"
@@ -30,6 +30,7 @@ EVALUATE_AND_ITERATE = Unit(
     # control_kept stays: the retrained model is compared with the tuned one, so that no other gate sees what the tuned
     # model forgot of the base.
     (*EVALUATE.gates, *ITERATION_GATES),
+    data_uri=MIXED_DATA,
     merges=(EVALUATE.name, "iterate"),
     proves="effect",
 )

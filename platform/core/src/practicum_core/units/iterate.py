@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from practicum_core.gates import Comparison
 from practicum_core.units.sft import SFT_QUICK
-from practicum_core.units.shared_steps import MODEL, REPORT
+from practicum_core.units.shared_steps import MIXED_DATA, MODEL, REPORT
 from practicum_core.units.unit import Step, Unit, build_gate
 
 _RETRAINED = "run:stages/dpo/artifacts/merged"
@@ -61,7 +61,7 @@ def build_iteration(
             "sft",
             "sft",
             config={"num_epochs": 3, "decision": "run:stages/iterate/artifacts/retrain.json", "otherwise": tuned},
-            # One epoch of 320 rows is what the unit sft trains: the same recipe, so that the data alone differ.
+            # One epoch of as many rows is what the unit sft trains: the same recipe, so that the data alone differ.
             quick={key: value for key, value in SFT_QUICK.items() if key not in {"train_rows", "max_steps"}}
             | {"num_epochs": 1},
         ),
@@ -154,5 +154,6 @@ ITERATE = Unit(
     ("W5.1", "W5.2", "W5.3"),
     (MODEL, *build_iteration("latest:evaluate/stages", "latest:sft/merged"), REPORT),
     ITERATION_GATES,
+    data_uri=MIXED_DATA,
     proves="effect",
 )

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from practicum_core.gates import Comparison
-from practicum_core.units.shared_steps import MODEL, NO_LEAKAGE, REPORT, SNAPSHOT, TUNED
+from practicum_core.units.shared_steps import MIXED_DATA, MODEL, NO_LEAKAGE, REPORT, SNAPSHOT, TUNED
 from practicum_core.units.unit import Step, Unit, build_gate
 
 SFT_QUICK: Mapping[str, Any] = {
-    "train_rows": 320,
+    "train_rows": 400,
     "validation_rows": 24,
-    "max_steps": 40,
+    "max_steps": 50,
     "batch_size": 8,
-    "learning_rate": 1e-3,  # a small model tolerates a high rate, and few steps need one
+    "learning_rate": 7e-4,  # a small model tolerates a high rate, and few steps need one
+    "export_scale": 0.5,  # half of the change (WiSE-FT): with the general rows enough to keep the control set
     "num_sample_prompts": 1,
     "sample_max_new_tokens": 40,
 }
@@ -65,5 +66,6 @@ SFT = Unit(
             "适配器与合并模型在新进程中给出相同回答",
         ),
     ),
+    data_uri=MIXED_DATA,
     proves="effect",
 )

@@ -11,6 +11,9 @@ REPORT = Step("report", "report")
 
 TUNED = "run:stages/sft/artifacts/merged"
 
+MIXED_DATA = "builtin:tickets?general_every=5"
+"""Tickets with general questions among the rows of train: what a model is trained on that must not forget."""
+
 NO_LEAKAGE = build_gate(
     "no_leakage",
     "snapshot",
