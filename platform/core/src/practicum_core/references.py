@@ -5,6 +5,7 @@ Pure: reads text and options, opens no file. :mod:`practicum_core.lineage` finds
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -130,13 +131,15 @@ def find_run_name_problem(option: str, text: str) -> str:
 
 def iter_uris(config: StageConfig) -> Iterator[tuple[str, ContentKind]]:
     """Yield the texts of the options that take a URI, and of what."""
-    for name, field in type(config).model_fields.items():
-        kind = get_uri_kind(field)
-        value = getattr(config, name)
-        if kind is None or value is None:
-            continue
-        for text in iter_texts(value):
+    for name, kind in _list_uri_options(type(config)):
+        for text in iter_texts(getattr(config, name)):
             yield text, kind
+
+
+@functools.cache
+def _list_uri_options(config: type[StageConfig]) -> tuple[tuple[str, ContentKind], ...]:
+    kinds = ((name, get_uri_kind(field)) for name, field in config.model_fields.items())
+    return tuple((name, kind) for name, kind in kinds if kind is not None)
 
 
 def _iter_wanted(config: StageConfig) -> Iterator[Wanted]:

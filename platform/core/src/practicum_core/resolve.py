@@ -90,7 +90,7 @@ def resolve_unit(weekjob: WeekJob) -> ResolvedUnit:
             config = stage.follow_replicas(config)
         problems.extend(f"{step.name}: {problem}" for problem in find_reference_problems(config))
         steps.append(ResolvedStep(step.name, stage, config, _list_needs(unit, step)))
-    problems += _refuse_serving(weekjob, unit, stages) + _refuse_endpoints(steps, stages) + _refuse_escapes(steps)
+    problems += _refuse_serving(weekjob, unit, stages) + _refuse_texts(steps, stages)
     if problems:
         raise ConfigError("; ".join(problems), f"`practicum weeks {unit.name}` lists the options of each step")
     accompanied = [replace(step, companions=tuple(_list_companions(step, steps))) for step in steps]
@@ -155,26 +155,25 @@ def _refuse_serving(weekjob: WeekJob, unit: Unit, stages: Mapping[str, StageSpec
     return problems
 
 
-def _refuse_endpoints(steps: Sequence[ResolvedStep], stages: Mapping[str, StageSpec]) -> list[str]:
-    """Say which options name the address of a step that is no server, or that need not be there."""
+def _refuse_texts(steps: Sequence[ResolvedStep], stages: Mapping[str, StageSpec]) -> list[str]:
+    """Say which options name the address of a step that is no server, or that need not be there, or lead out.
+
+    Links of ``run:PATH`` are followed when the stage resolves it.
+    """
     servers = {name for name, stage in stages.items() if stage.is_server}
-    return [
-        f"{step.name}: '{text}' names no server that this step needs"
-        for step in steps
-        for text in list_texts(step.config)
-        if (name := get_endpoint_step(text)) is not None and (name not in servers or name not in step.needs)
-    ]
+    problems = []
+    for step in steps:
+        for text in list_texts(step.config):
+            name = get_endpoint_step(text)
+            if name is not None and (name not in servers or name not in step.needs):
+                problems.append(f"{step.name}: '{text}' names no server that this step needs")
+            elif text.startswith(RUN_SCHEME) and _leads_out(PurePosixPath(text.removeprefix(RUN_SCHEME))):
+                problems.append(f"{step.name}: '{text}' leaves the run directory")
+    return problems
 
 
-def _refuse_escapes(steps: Sequence[ResolvedStep]) -> list[str]:
-    """Say which ``run:PATH`` texts lead out; links are followed when the stage resolves the rest."""
-    texts = [(step.name, text) for step in steps for text in list_texts(step.config) if text.startswith(RUN_SCHEME)]
-    paths = [(name, text, PurePosixPath(text.removeprefix(RUN_SCHEME))) for name, text in texts]
-    return [
-        f"{name}: '{text}' leaves the run directory"
-        for name, text, path in paths
-        if path.is_absolute() or ".." in path.parts
-    ]
+def _leads_out(path: PurePosixPath) -> bool:
+    return path.is_absolute() or ".." in path.parts
 
 
 def _merge_config(
