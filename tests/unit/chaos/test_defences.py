@@ -27,7 +27,7 @@ CASES = {
         "answered",
     ),
     "without a budget, retries multiply the load of engines that fail": (
-        build_experiment({"kind": "errors", "status": 502, "delay_s": 0.4}, 2.0, max_upstream_ratio=1.4),
+        build_experiment({"kind": "errors", "status": 502, "delay_s": 0.4}, 4.0, max_upstream_ratio=1.4),
         {"ways": ("proxied",) * 3, "breaker_min_requests": NEVER, "rate": 30.0},
         {"retry_share": 1.0},
         "upstream_ratio",
