@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from practicum_core.weekjob import WeekJob
 
 Document = dict[str, Any]
 _MAX_KEPT = 1_000
-"""Specifications kept. A week job is looked at several times in a row, and then rarely."""
+"""Units kept. A whole class applies the same few specifications."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,17 @@ class Specification:
 
 
 class Specifications:
-    """Reads week jobs. To resolve a unit takes milliseconds, and each change of a pod asks for it.
+    """Reads week jobs. To resolve a unit takes most of a first look, and it is the same for all who wrote the same.
 
-    >>> document = {"metadata": {"uid": "1", "name": "week-01", "namespace": "student-01"}, "spec": {"unit": "data"}}
+    >>> document = {"metadata": {"name": "week-01", "namespace": "student-01"}, "spec": {"unit": "data"}}
+    >>> other = {"metadata": {"name": "week-01", "namespace": "student-02"}, "spec": {"unit": "data"}}
     >>> specifications = Specifications()
-    >>> specifications.read(document) is specifications.read(dict(document, status={"phase": "Queued"}))
+    >>> specifications.read(document).unit is specifications.read(other).unit
     True
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Document, Specification]] = OrderedDict()
+        self._units: OrderedDict[str, ResolvedUnit] = OrderedDict()
 
     def read(self, document: Document) -> Specification:
         """Return the specification of a week job.
@@ -41,12 +43,10 @@ class Specifications:
         Raises:
             ConfigError: The definition in the cluster lets through what this version refuses; every problem is named.
         """
-        uid, written = document["metadata"]["uid"], document.get("spec", {})
-        kept = self._kept.pop(uid, None)
-        if kept is None or kept[0] != written:
-            weekjob = read_week_job(document)
-            kept = written, Specification(weekjob, resolve_unit(weekjob))
-        self._kept[uid] = kept
-        if len(self._kept) > _MAX_KEPT:
-            self._kept.popitem(last=False)
-        return kept[1]
+        weekjob = read_week_job(document)
+        written = json.dumps(document.get("spec", {}), sort_keys=True)
+        unit = self._units.pop(written, None) or resolve_unit(weekjob)
+        self._units[written] = unit
+        if len(self._units) > _MAX_KEPT:
+            self._units.popitem(last=False)
+        return Specification(weekjob, unit)
