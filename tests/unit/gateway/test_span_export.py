@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 
 from manual_clock import ManualClock
 from practicum_gateway import span_export
@@ -114,6 +115,47 @@ def test_a_sink_that_is_too_slow_costs_traces_and_no_memory(monkeypatch):
         "no_key": 0,
         "fault": 0,
     }
+
+
+class Refusing(Stuck):
+    """A sink that fails once it is let go: first as nobody foresaw, then as a collector that is not there."""
+
+    def write(self, document):
+        super().write(document)
+        if len(self.documents) == 1:
+            raise ValueError(5)
+        return False
+
+
+def test_a_sink_that_fails_at_the_end_is_asked_no_second_time_and_each_trace_counts_once(monkeypatch):
+    monkeypatch.setattr(span_export, "_EXPORT_S", 0.01)
+    monkeypatch.setattr(span_export, "_BATCH", 2)
+    sink = Refusing()
+    export = SpanExport(sink, FRAME)
+    for _ in range(7):
+        export.add(Ended())
+    assert sink.entered.wait(30)
+    closing = threading.Thread(target=export.close)
+    closing.start()
+    while not export._is_ending:
+        time.sleep(0.001)
+    sink.gate.set()
+    closing.join(30)
+    assert export.dropped["not_taken"] == 7
+    assert [one == b"closed" for one in sink.documents] == [False, True]
+
+
+def test_a_document_that_fails_as_nobody_foresaw_costs_no_other(monkeypatch, caplog):
+    monkeypatch.setattr(span_export, "_EXPORT_S", 0.01)
+    sink = Refusing()
+    sink.gate.set()
+    export = SpanExport(sink, FRAME)
+    export.add(Ended())
+    assert sink.entered.wait(30)
+    export.add(Ended())
+    export.close()
+    assert export.dropped["not_taken"] == 2
+    assert "ValueError" in caplog.text
 
 
 def test_requests_without_a_key_are_traced_within_a_budget_and_those_with_one_always(tmp_path):

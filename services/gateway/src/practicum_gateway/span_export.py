@@ -9,7 +9,7 @@ import contextlib
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -178,12 +178,21 @@ class SpanExport(Collector):
     def _export(self) -> None:
         while self._queue:
             traces = list(self._encode(min(_BATCH, len(self._queue))))
-            if traces and not self._sink.write(b"".join((self._head, b",".join(traces), self._tail))):
-                self.dropped[self._sink.reason] += len(traces)
-                if self._is_ending:
-                    # A collector that hangs must not hold up the end of the gateway batch by batch.
-                    self.dropped[self._sink.reason] += len(self._queue)
-                    return
+            if not traces or self._write(traces):
+                continue
+            self.dropped[self._sink.reason] += len(traces)
+            if self._is_ending:
+                # A collector that hangs must not hold up the end of the gateway batch by batch. Nothing may be left
+                # in the queue: the thread exports once more at its end, and would wait and count a second time.
+                self.dropped[self._sink.reason] += len(self._queue)
+                self._queue.clear()
+
+    def _write(self, traces: Sequence[bytes]) -> bool:
+        try:
+            return self._sink.write(b"".join((self._head, b",".join(traces), self._tail)))
+        except Exception:  # noqa: BLE001 - the edge of a thread: what one document meets must not end all others
+            _LOG.exception("some traces cannot be written")
+            return False
 
     def _encode(self, count: int) -> Iterator[bytes]:
         for _ in range(count):
