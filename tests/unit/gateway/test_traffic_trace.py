@@ -97,6 +97,9 @@ def test_where_no_step_can_fetch_the_key_of_the_hashes_lies_beside_the_trace_whi
     assert asyncio.run(run())[0] != first
     path.write_text(first)  # left by one that was killed
     assert asyncio.run(run())[0] == first
+    for part in ("", first[:6]):
+        path.write_text(part)  # left by one that was killed while it wrote
+        assert len(asyncio.run(run())[0]) == len(first)
 
 
 def test_bodies_are_for_steps_of_the_own_run_and_stay_out_of_the_file(tmp_path, own_key):

@@ -262,9 +262,14 @@ def _encode(kept: _Kept) -> str:
 
 
 def _keep_hash_key(path: Path, key: bytes) -> bytes:
-    """Write the key for this user alone, and return it; that of a gateway which was killed is kept."""
+    """Write the key for this user alone, and return it; that of a gateway which was killed is kept, if it is whole.
+
+    Without one, or with half of it, the hashes would be as easy to guess as plain ones.
+    """
     with contextlib.suppress(OSError, ValueError):
-        return bytes.fromhex(path.read_text(encoding="ascii"))
+        kept = bytes.fromhex(path.read_text(encoding="ascii"))
+        if len(kept) == HASH_KEY_BYTES:
+            return kept
     path.touch(mode=0o600)
     path.write_text(key.hex(), encoding="ascii")
     return key
