@@ -57,8 +57,9 @@ class Traces:
         else:
             parent, is_wanted = told
         if not is_wanted:
-            # Its engine shall not begin a trace of its own.
-            headers.setdefault(PARENT, f"00-{make_trace_id()}-{make_span_id()}-00".encode())
+            if parent is None:
+                # Its engine shall not begin a trace of its own, as it would with no header or with one that is broken.
+                headers[PARENT] = f"00-{make_trace_id()}-{make_span_id()}-00".encode()
             return None
         return RequestTrace(self._names, self._clock, (method, path, request_id), parent)
 
