@@ -13,9 +13,9 @@ from practicum_core.resolve import resolve_unit
 MADE = "2026-01-02T03:04:{:02d}Z"
 
 
-def build(name, *, second=5, phase=None, reason=None, **spec):
+def build(name, *, second=5, phase=None, **spec):
     metadata = {"name": name, "namespace": "student-01", "uid": f"u-{name}", "creationTimestamp": MADE.format(second)}
-    status = {"status": {"phase": phase, "reason": reason}} if phase else {}
+    status = {"status": {"phase": phase}} if phase else {}
     return {"kind": "WeekJob", "metadata": metadata, "spec": {"unit": name, **spec}, **status}
 
 
@@ -54,16 +54,26 @@ def test_a_course_applied_at_once_waits_for_earlier_weeks_alone_and_ends_with_al
     assert len([one for one in said.popitem()[1].split() if one.startswith("week-")]) >= 5
 
 
-def test_what_waited_is_woken_when_a_week_of_its_namespace_ends_or_goes():
+def test_what_waits_for_a_suspended_week_says_so():
+    said = explain(build("week-04"), build("week-03", phase="Suspended", suspend=True))
+    assert said == "builds on week-03 (suspended), not ended yet"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"phase": "Succeeded"}, {"phase": "Failed"}, {"phase": "Serving"}, {"phase": "Suspended", "suspend": True}],
+)
+def test_what_has_not_started_is_woken_when_a_week_of_its_namespace_ends_is_suspended_or_goes(change):
     woken = []
     store = Store(woken.append)
-    waiting = build("week-04", phase="Queued", reason="EarlierWeekUnfinished")
-    queued = build("week-07", phase="Queued", reason="Queued")
-    for version, document in enumerate((build("week-03"), waiting, queued, build("week-03", phase="Succeeded"))):
+    # The status of the one that waits need not say so yet: it is written while the other ends.
+    waiting, started = build("week-04"), build("week-07", phase="Running")
+    started["status"]["startTime"] = MADE.format(9)
+    for version, document in enumerate((build("week-03"), waiting, started, build("week-03", **change))):
         document["metadata"]["resourceVersion"] = str(version + 1)
         woken.clear()
-        store.put("WeekJob", document)
-    assert woken == [("student-01", "week-03"), ("student-01", "week-04")]
+        store.put("WeekJob", document, is_own=True)
+    assert set(woken) - {("student-01", "week-03")} == {("student-01", "week-04")}
     woken.clear()
     store.drop("WeekJob", document)
     assert ("student-01", "week-04") in woken

@@ -35,8 +35,24 @@ def explain_waiting(document: dict[str, Any], unit: ResolvedUnit, others: Iterab
     if not wanted:
         return ""
     own = _get_place(document)
-    names = sorted(one["metadata"]["name"] for one in others if _get_place(one) < own and _is_awaited(one, wanted))
+    names = sorted(_name(one) for one in others if _get_place(one) < own and _is_awaited(one, wanted))
     return f"builds on {', '.join(names)}, not ended yet" if names else ""
+
+
+def get_standing(document: dict[str, Any]) -> tuple[bool, bool]:
+    """Return whether all tasks of a week job have ended, and whether it is suspended: what others say of it.
+
+    >>> get_standing({"spec": {"suspend": True}, "status": {"phase": "Suspended"}})
+    (False, True)
+    """
+    is_done = document.get("status", {}).get("phase") in _DONE
+    return is_done, bool((document.get("spec") or {}).get("suspend"))
+
+
+def _name(document: dict[str, Any]) -> str:
+    """Return its name; a suspended one never ends by itself, so that waiting alone does not help."""
+    _, is_suspended = get_standing(document)
+    return f"{document['metadata']['name']}{' (suspended)' if is_suspended else ''}"
 
 
 def _list_units(unit: ResolvedUnit, variant: int) -> frozenset[str]:
@@ -56,7 +72,8 @@ def _get_place(document: dict[str, Any]) -> tuple[str, str]:
 
 
 def _is_awaited(document: dict[str, Any], units: frozenset[str]) -> bool:
-    if document.get("status", {}).get("phase") in _DONE or document["metadata"].get("deletionTimestamp"):
+    is_done, _ = get_standing(document)
+    if is_done or document["metadata"].get("deletionTimestamp"):
         return False
     spec = document.get("spec") or {}
     try:

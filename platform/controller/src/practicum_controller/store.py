@@ -12,9 +12,9 @@ from typing import Any
 from practicum_controller.excerpt import is_changed, read_version, trim
 from practicum_controller.families import Families, Key
 from practicum_controller.family import Family, get_slices
+from practicum_controller.foundations import get_standing
 from practicum_controller.strangers import Strangers
 from practicum_core import labels
-from practicum_core.errors import Reason
 from practicum_core.phases import Phase
 
 Document = dict[str, Any]
@@ -200,7 +200,7 @@ class Store:
         self._families.adopt(document["metadata"]["uid"])
         if before is None or is_changed(before, document, ("version", "status") if is_own else ("version",)):
             self._wake(key)
-        if _is_ended(document) and (before is None or not _is_ended(before)):
+        if before is not None and get_standing(document) != get_standing(before):
             self._wake_neighbours(key)
 
     def _drop_week_job(self, document: Document) -> None:
@@ -214,9 +214,12 @@ class Store:
         self._wake_neighbours(key)
 
     def _wake_neighbours(self, key: Key) -> None:
-        """Wake the week jobs of a namespace that say that they wait for earlier ones."""
+        """Wake the other week jobs of a namespace that have not started: they may wait for this one.
+
+        Not only those whose status says so: of some it is being written now.
+        """
         for one in self._homes.get(key[0], ()):
-            if self.week_jobs[one].get("status", {}).get("reason") == Reason.EARLIER_WEEK_UNFINISHED:
+            if one != key and not self.week_jobs[one].get("status", {}).get("startTime"):
                 self._wake(one)
 
     def _put_course(self, document: Document) -> None:
