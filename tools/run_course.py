@@ -4,7 +4,8 @@ A week whose gates did not pass is a result, and the course goes on; so is a wee
 a run that it is built on is missing, and the table says which. The last week defends the runs that there are. The exit
 code is 1 where a week failed, was not started or has a gate that did not pass, else 0. A course that was stopped goes
 on where it stopped when it is started again: weeks that succeeded are kept, and runs that did not are resumed. After
-the last week, the next start is a new course. Started by `make course` with the environment of the `practicum` command.
+the last week, or with another length, profile or model, the next start is a new course. Started by `make course` with
+the environment of the `practicum` command.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Course:
         document = {
             "variant": self.options.variant,
             "profile": self.options.profile,
+            "model": self.options.model,
             "is_complete": is_complete,
             "earlier": self.earlier,
             "seconds": self.seconds,
@@ -125,8 +127,8 @@ def open_course(options: argparse.Namespace, units: Sequence[str]) -> Course:
     """Return the course of ``course.json`` where it was stopped, or a new one."""
     course = Course(options, {unit: [run.name for run in list_runs_of_unit(options.out / unit)] for unit in units})
     found = read_json_or_empty(course.file)
-    same = (found.get("variant"), found.get("profile")) == (options.variant, options.profile)
-    if same and not found.get("is_complete", True) and set(found["earlier"]) == set(units):
+    is_same = all(found.get(name) == getattr(options, name) for name in ("variant", "profile", "model"))
+    if is_same and not found.get("is_complete", True) and set(found["earlier"]) == set(units):
         course.earlier, course.seconds = found["earlier"], found["seconds"]
     course.write(is_complete=False)
     return course

@@ -206,6 +206,17 @@ def test_a_week_that_ended_after_its_course_was_killed_is_not_run_again(course, 
     assert weeks.asked[0][:2] == ["run", "iterate"]
 
 
+def test_a_course_that_was_stopped_does_not_go_on_with_another_model(course, weeks, tmp_path, monkeypatch):
+    weeks.ends = {"evaluate": Phase.SUSPENDED}
+    course.main()
+    weeks.asked, weeks.ends = [], {}
+    (tmp_path / "model").mkdir()
+    monkeypatch.setattr("sys.argv", ["run_course.py", "--out", str(weeks.out), "--model", str(tmp_path / "model")])
+    course.main()
+    assert len(weeks.asked) == 10
+    assert not any("--resume" in words for words in weeks.asked)
+
+
 def test_another_model_is_given_to_the_weeks_that_read_one(course, weeks, tmp_path, monkeypatch):
     (tmp_path / "model").mkdir()
     monkeypatch.setattr("sys.argv", ["run_course.py", "--out", str(weeks.out), "--model", str(tmp_path / "model")])
