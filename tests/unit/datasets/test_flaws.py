@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from practicum_core.rows import Row
+from practicum_jobs.datasets.draws import Draw
 from practicum_jobs.datasets.flaws import DEFAULT_OPTIONS, GIANT_BYTES, PLANTS, ensure_flawed, write_flawed
 from practicum_jobs.datasets.planted_values import PII, SECRETS
 from practicum_jobs.datasets.readers import Defect, iter_rows
@@ -27,6 +28,8 @@ GOLDEN = {
     ),
 }
 """SHA-256 of train, test and truth. A change here needs a new GENERATOR_VERSION."""
+GOLDEN_VALUES = "87361a1bb4c5af8c1730da15ddd5474d8245c76b82d92af2bb2277ff78104bbd"
+"""SHA-256 of many values of each kind, which these small editions have not. Another needs a new GENERATOR_VERSION."""
 
 DEFECT_CLASSES = {"broken_json", "invalid_utf8", "missing_column", "wrong_type", "row_too_long"}
 CLASSES = {
@@ -79,6 +82,11 @@ def test_editions_are_the_same_on_every_machine(query, tmp_path):
         hashlib.sha256((tmp_path / f"{name}.jsonl").read_bytes()).hexdigest() for name in ("train", "test", "truth")
     ]
     assert tuple(found) == GOLDEN[query]
+
+
+def test_planted_values_are_the_same_on_every_machine():
+    values = [build(Draw(key)) for build in (*PII.values(), *SECRETS.values()) for key in range(2000)]
+    assert hashlib.sha256("\n".join(values).encode()).hexdigest() == GOLDEN_VALUES
 
 
 def test_every_class_is_planted_and_told(edition):

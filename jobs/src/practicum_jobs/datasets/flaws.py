@@ -38,7 +38,7 @@ from practicum_jobs.datasets.planted_values import PII, SECRETS
 from practicum_jobs.datasets.tickets import TicketOptions, build_rows
 from practicum_jobs.storage.onceonly import ensure_folder
 
-GENERATOR_VERSION = "tickets-flawed-1"
+GENERATOR_VERSION = "tickets-flawed-2"
 DEFAULT_OPTIONS = TicketOptions(rows=2000, language="both", seed=7)
 FLAW_PERIOD = 4
 GIANT_BYTES = 1_200_000
