@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 
+import httpx
 import openai
 import pytest
 from aiohttp import web
@@ -13,6 +14,8 @@ from aiohttp import web
 from gateway_stand import build_stand
 from practicum_core.rungs import Rung
 from practicum_core.trace_names import FIRST_TOKEN_EVENT, QUEUE_SPAN, TRACE_FILE
+from practicum_core.traffic import TRAFFIC
+from practicum_jobs.load.recording import read_trace_file
 
 PROMPT = "the prompt that nobody shall read in a trace"
 CLIENT_TRACE, CLIENT_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -140,6 +143,29 @@ def test_a_try_that_was_given_up_at_the_deadline_says_so(tmp_path):
     spans, _, _ = run_traced(tmp_path, send)
     assert find(spans, CHAT)["about"]["http.response.status_code"] == 504
     assert find(spans, ATTEMPT)["about"]["error.type"] == "cancelled"
+
+
+def test_a_request_that_outlasts_its_gateway_is_traced_counted_and_recorded(tmp_path):
+    async def run():
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            async with build_stand(tmp_path, traces=True, traffic=True, drain_s=1) as stand:
+                stand.engine.fault = "silent"
+                body = {"model": "fake", "messages": [{"role": "user", "content": PROMPT}]}
+                headers = {"authorization": f"Bearer {stand.secret}"}
+                asked = asyncio.create_task(client.post(f"{stand.url}/v1/chat/completions", json=body, headers=headers))
+                while not any(upstream.num_open for upstream in stand.gateway.pool.upstreams):
+                    assert not asked.done(), asked
+                    await asyncio.sleep(0.01)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            return stand.gateway.counters.totals
+
+    totals = asyncio.run(run())
+    spans, _ = read_file(tmp_path)
+    assert find(spans, CHAT)["about"]["http.response.status_code"] == 503
+    assert find(spans, ATTEMPT)["about"]["error.type"] == "cancelled"
+    assert [one.status for one in read_trace_file(tmp_path / TRAFFIC).requests] == [503]
+    assert (totals.num_requests, totals.num_errors) == (1, 1)
 
 
 def test_a_degraded_request_tells_its_rung_its_reason_and_the_steps_that_led_to_it(tmp_path):

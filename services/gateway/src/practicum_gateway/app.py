@@ -224,6 +224,14 @@ class Gateway:
             fault = _explain_fault(exchange)
             status = fault.status
             await exchange.respond_error(fault)
+        except asyncio.CancelledError:
+            # Its gateway ends and waits no longer (drain_s). Logs, traces and counters tell of it all the same.
+            self._tell(exchange, path, build_draining_error().status, started_s)
+            raise
+        self._tell(exchange, path, status, started_s)
+
+    def _tell(self, exchange: Exchange, path: str, status: int, started_s: float) -> None:
+        """Count, trace and log a request that has ended."""
         elapsed_s = self._clock() - started_s
         self.counters.count_answer(path, status, elapsed_s, is_probe=path in _PROBED)
         if self.traces is not None and exchange.trace is not None:

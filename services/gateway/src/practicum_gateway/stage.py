@@ -33,6 +33,7 @@ from practicum_gateway.log_lines import configure_log
 from practicum_gateway.surroundings import Surroundings
 
 _POLL_S = 0.05
+_TELL_S = 2.0
 _KEEPALIVE_S = 75
 _BACKLOG = 2048
 
@@ -178,6 +179,9 @@ async def serve(gateway: Gateway, server: uvicorn.Server, ctx: Context) -> None:
         await server.serve()
     finally:
         watcher.cancel()
+        if server.server_state.tasks:
+            # uvicorn has cancelled them. What they tell of themselves belongs into files that end now.
+            await asyncio.wait(server.server_state.tasks, timeout=_TELL_S)
         await gateway.close()
 
 
