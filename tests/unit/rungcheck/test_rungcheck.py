@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import aiohttp
 import pytest
 
 from chaos_stand import LADDER
@@ -17,8 +18,9 @@ from practicum_core.rungs import RUNG_FILE, Rung
 from practicum_core.stages.rungcheck import RungcheckConfig
 from practicum_core.units.availability import AVAILABILITY
 from practicum_jobs.context import StageContext
+from practicum_jobs.rungcheck import pinned
 from practicum_jobs.rungcheck.outcome import Reply, measure_rungs
-from practicum_jobs.rungcheck.pinned import keep_pin
+from practicum_jobs.rungcheck.pinned import hold_rung, keep_pin
 from practicum_jobs.rungcheck.stage import Asker, build_metrics, choose_rows
 
 STORED = "How long does a refund take?"
@@ -84,6 +86,29 @@ def test_a_gateway_without_a_ladder_and_one_that_reads_another_file_are_told(tmp
             with pytest.raises(PlatformError, match="did not take the rung 'full'"):
                 await measure(stand, tmp_path / "elsewhere", build_rows(LONG), pin_timeout_s=0.5)
 
+    asyncio.run(run())
+
+
+def test_a_pin_that_cannot_be_written_or_renewed_is_told_as_what_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(pinned, "_RENEW_S", 0.01)
+    path = tmp_path / "folder" / RUNG_FILE
+    path.parent.mkdir()
+
+    async def hold(session, url, file):
+        async with hold_rung(session, url, file, Rung.FULL, 60):
+            path.unlink()
+            path.mkdir()
+            await asyncio.sleep(0.2)
+
+    async def run():
+        async with build_stand(path.parent, **LADDER) as stand, aiohttp.ClientSession(trust_env=False) as session:
+            with pytest.raises(PlatformError, match="cannot be written"):
+                await hold(session, stand.url, tmp_path / RUNG_FILE / RUNG_FILE)
+            assert not path.exists()
+            with pytest.raises(PlatformError, match="cannot be written"):
+                await hold(session, stand.url, path)
+
+    (tmp_path / RUNG_FILE).touch()
     asyncio.run(run())
 
 

@@ -62,12 +62,15 @@ async def hold_rung(
     """Pin a rung, wait until the gateway has it, and renew the lease of the pin meanwhile.
 
     Raises:
-        PlatformError: It does not take the rung in time, or let go of it meanwhile.
+        PlatformError: It does not take the rung in time, or let go of it meanwhile; or the file cannot be written.
     """
     renewing = asyncio.create_task(_renew(path, rung))
     try:
         deadline_s = time.monotonic() + timeout_s
         while not await _has_pinned(session, url, rung):
+            # It only ends by an error, which says more than that the rung is not there.
+            if renewing.done():
+                renewing.result()
             if time.monotonic() >= deadline_s:
                 raise PlatformError(
                     Reason.UPSTREAM_UNAVAILABLE,
@@ -76,6 +79,8 @@ async def hold_rung(
                 )
             await asyncio.sleep(_POLL_S)
         yield
+        if renewing.done():
+            renewing.result()
         if not await _has_pinned(session, url, rung):
             raise PlatformError(
                 Reason.UPSTREAM_UNAVAILABLE,
