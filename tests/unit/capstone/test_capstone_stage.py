@@ -21,12 +21,15 @@ from practicum_core.stages.evaluate import EvaluationSample
 from practicum_core.stages.snapshot import DataLock
 from practicum_core.weekjob import WeekJob
 from practicum_jobs import capstone, compare, report, snapshot
+from practicum_jobs.capstone.cards import build_data_card, build_model_card
+from practicum_jobs.capstone.facts import gather_facts
+from practicum_jobs.capstone.weeks import read_weeks
 from practicum_jobs.context import StageContext
 from practicum_jobs.datasets.store import write_data_lock, write_split
 from practicum_jobs.datasets.tickets import build_rows, read_ticket_options
 from run_folder import write_finished_run
 
-FIRST, SECOND, OURS = (f"20260102t03040{digit}-0a1b2c" for digit in (5, 6, 7))
+FIRST, SECOND, OURS, THIRD = (f"20260102t03040{digit}-0a1b2c" for digit in (5, 6, 7, 8))
 PROGRAMS = {"snapshot": snapshot, "compare": compare, "report": report, "capstone": capstone}
 
 
@@ -156,6 +159,17 @@ def test_a_chain_that_holds_is_whole_and_its_documents_tell_it_in_both_languages
         assert "More Information Needed" not in text
     assert "https:" not in texts["slides.html"]
     assert {artifact.path.rpartition("/")[2] for artifact in record.artifacts} == set(texts)
+
+
+def test_cards_name_the_data_that_the_model_was_trained_on(course):
+    trained_on = course.root.parent / "mixed.jsonl"
+    trained_on.write_bytes(course.data.read_bytes())
+    sft = course.run_week("sft", THIRD, {"snapshot": ("snapshot", {"data": f"file://{trained_on}"})})
+    facts = gather_facts(read_weeks([layout.evidence_json for layout in (course.first, sft)]))
+    for card in (build_model_card(facts), build_data_card(facts)):
+        assert trained_on.name in card
+        assert course.data.name not in card
+    assert course.data.name in build_data_card(facts[:1])
 
 
 def test_figures_of_steps_of_the_run_itself_are_in_the_documents(course):

@@ -9,6 +9,7 @@ from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard,
 from practicum_core.metrics import StageMetric
 from practicum_core.stages.snapshot import DataLock
 from practicum_core.texts import Bilingual, Text
+from practicum_core.units.sft import SFT
 from practicum_jobs.capstone.facts import WeekFacts, choose_weeks
 from practicum_jobs.render.figures import format_interval, format_metric, get_title
 
@@ -55,7 +56,7 @@ def build_model_card(facts: Sequence[WeekFacts]) -> str:
 
 
 def build_data_card(facts: Sequence[WeekFacts]) -> str:
-    """Build the card of the data set that the weeks read."""
+    """Build the card of the data set that the model was trained on."""
     data = _find_data(facts)
     card = DatasetCardData(language=_LANGUAGES, pretty_name=data.uri if data else "not recorded", tags=_TAGS)
     lines = ["# Data card / 数据卡", ""]
@@ -79,8 +80,10 @@ def build_data_card(facts: Sequence[WeekFacts]) -> str:
     return str(DatasetCard(f"---\n{card.to_yaml()}\n---\n\n" + "\n".join(lines) + "\n"))
 
 
-def _find_data(facts: Iterable[WeekFacts]) -> DataLock | None:
-    return next((one.week.data for one in facts if one.week.data is not None), None)
+def _find_data(facts: Sequence[WeekFacts]) -> DataLock | None:
+    """Return the data of the week that trained the model; that of the first week with any where none did."""
+    trained = [one for one in facts if one.week.has_content_of(SFT.name)]
+    return next((one.week.data for one in (*trained, *facts) if one.week.data is not None), None)
 
 
 def _list_results(facts: Sequence[WeekFacts], data: str) -> list[EvalResult]:
