@@ -6,12 +6,16 @@ import asyncio
 import socket
 import time
 
+import aiohttp
 import pytest
 
 from manual_clock import ManualClock
 from practicum_core.faults import GatewayFault
-from practicum_core.stages.upstreams import UpstreamConfig
+from practicum_core.stages.upstreams import UpstreamConfig, UpstreamTable
+from practicum_gateway.breaker import BreakerSettings
+from practicum_gateway.discovery import Discovery
 from practicum_gateway.surroundings import Surroundings
+from practicum_gateway.upstream import UpstreamPool
 
 LOOPBACK = UpstreamConfig(name="engine", url="http://127.0.0.1:8000")
 
@@ -51,3 +55,23 @@ def test_engines_are_asked_by_name_only_where_names_may_be_broken(tmp_path):
     [named] = Surroundings(tmp_path / "fault.json", ManualClock()).name_upstreams([LOOPBACK])
     assert named.url == "http://localhost:8000"
     assert Surroundings(None, ManualClock()).name_upstreams([LOOPBACK]) == (LOOPBACK,)
+
+
+def test_engines_of_a_table_that_is_read_again_are_asked_by_name_too(tmp_path):
+    path = tmp_path / "upstreams.json"
+
+    async def run():
+        pool = UpstreamPool([], BreakerSettings(), 0.5, time.monotonic)
+        around = Surroundings(tmp_path / "fault.json", time.monotonic)
+        async with aiohttp.ClientSession(trust_env=False) as session:
+            discovery = Discovery(pool, session, path, around.look_up, around.name_upstreams)
+            discovery.start()
+            for _ in range(3000):
+                if pool.upstreams:
+                    break
+                await asyncio.sleep(0.01)
+            await discovery.close()
+        return [one.url for one in pool.upstreams]
+
+    path.write_text(UpstreamTable(upstreams=(LOOPBACK,)).model_dump_json())
+    assert asyncio.run(run()) == ["http://localhost:8000"]

@@ -175,9 +175,10 @@ class Gateway:
         for rung, pool in ((Rung.FULL, self.pool), (Rung.SMALL, self.small_pool)):
             relay = Relay(self._session, pool, self._budget, self._clock, self.counters.count_retry)
             self.dispatcher.relays[rung] = relay
+        around = self._surroundings
         self._discoveries = [
-            Discovery(self.pool, self._session, self._table, self._surroundings.look_up),
-            Discovery(self.small_pool, self._session, None, self._surroundings.look_up),
+            Discovery(self.pool, self._session, self._table, around.look_up, around.name_upstreams),
+            Discovery(self.small_pool, self._session, None, around.look_up),
         ]
         for discovery in self._discoveries:
             discovery.start()

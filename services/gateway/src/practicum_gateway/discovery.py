@@ -25,6 +25,8 @@ Resolve = Callable[[str], Awaitable[Sequence[str]]]
 Raises:
     OSError: Nobody knows, so that those from before stay.
 """
+Name = Callable[[Sequence[UpstreamConfig]], tuple[UpstreamConfig, ...]]
+"""Returns the same engines at the addresses at which they are asked."""
 _ASK_MODELS_S = 5.0
 _ASK_UNTIL_KNOWN_S = 0.25
 _MAX_MODELS_BYTES = 4 << 20
@@ -43,15 +45,22 @@ class Discovery:
         session: Connections.
         table: File of the services that is read again when it changes; ``None`` for none.
         resolve: Looks up addresses; the system's without it.
+        name: Changes the addresses of a table that was read, as those from the start were.
     """
 
     def __init__(
-        self, pool: UpstreamPool, session: aiohttp.ClientSession, table: Path | None, resolve: Resolve | None = None
+        self,
+        pool: UpstreamPool,
+        session: aiohttp.ClientSession,
+        table: Path | None,
+        resolve: Resolve | None = None,
+        name: Name = tuple,
     ) -> None:
         self._pool = pool
         self._session = session
         self._table = table
         self._resolve = resolve or resolve_host
+        self._name = name
         self._table_watcher: asyncio.Task[None] | None = None
         self._watchers: dict[int, tuple[Upstream | Service, asyncio.Task[None]]] = {}
 
@@ -131,7 +140,7 @@ class Discovery:
             seen = _read_stamp(path)
             if seen != stamp:
                 try:
-                    self._pool.apply(read_table(path))
+                    self._pool.apply(self._name(read_table(path)))
                 except DataError as error:
                     _LOG.warning("the engines stay as they were: %s", error.detail)
                 stamp = seen
