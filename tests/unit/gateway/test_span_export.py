@@ -53,6 +53,19 @@ def test_a_file_ends_at_its_size_across_restarts_and_what_it_does_not_get_is_cou
     assert sum("ends here" in one.message for one in caplog.records) == 1
 
 
+def test_a_line_that_was_cut_off_spoils_no_other(tmp_path, caplog):
+    path = tmp_path / "traces.jsonl"
+    path.write_bytes(FRAME[0])  # left by a gateway that was killed while it wrote its first line
+    for left in (b"", FRAME[0], b""):
+        with path.open("ab") as file:
+            file.write(left)
+        export = SpanExport(SpanFile(path), FRAME)
+        export.add(Ended())
+        export.close()
+    assert count_spans(path) == 3
+    assert sum("ended within a line" in one.message for one in caplog.records) == 2
+
+
 def test_a_full_disk_ends_the_file_with_one_line_in_the_log(tmp_path, caplog):
     path = tmp_path / "traces.jsonl"
     path.symlink_to("/dev/full")

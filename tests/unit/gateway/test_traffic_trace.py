@@ -102,6 +102,21 @@ def test_where_no_step_can_fetch_the_key_of_the_hashes_lies_beside_the_trace_whi
         assert len(asyncio.run(run())[0]) == len(first)
 
 
+def test_a_trace_whose_gateway_was_killed_within_a_line_is_continued_and_can_be_read(tmp_path, own_key):
+    path = tmp_path / TRAFFIC
+    pool = SimpleNamespace(upstreams=[])
+    for number in range(3):
+        trace = TrafficTrace(path, ManualClock(), pool, lambda _: [], keeps_bodies=False, key=KEY)
+        trace.open()
+        trace._keep(TraceRequest(at_s=number, path="/", status=200, total_s=1), b"")
+        trace.close()
+        with path.open("ab") as file:
+            file.write(b'{"kind": "requ')
+    trace.open()
+    trace.close()
+    assert len(read_trace_file(path).requests) == 3
+
+
 def test_bodies_are_for_steps_of_the_own_run_and_stay_out_of_the_file(tmp_path, own_key):
     async def run():
         async with build_stand(tmp_path, traffic=True, traffic_bodies=True) as stand:

@@ -18,6 +18,8 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from practicum_gateway.line_file import drop_cut_line
+
 _EXPORT_S = 1.0
 _COLLECTOR_S = 2.0
 """For a collector to take some spans; a gateway that ends waits no longer for it."""
@@ -75,6 +77,7 @@ class SpanFile:
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        drop_cut_line(path)
         self.reason = "file_full"
         self._path = path
         self._max_bytes = max_bytes

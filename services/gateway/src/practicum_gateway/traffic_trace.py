@@ -27,6 +27,7 @@ from practicum_gateway.breaker import BreakerState
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import ApiError
 from practicum_gateway.exchange import Exchange
+from practicum_gateway.line_file import drop_cut_line
 from practicum_gateway.strangers import StrangerBudget
 from practicum_gateway.upstream import UpstreamPool
 
@@ -106,6 +107,7 @@ class TrafficTrace:
         if not self._key:
             # Nobody can fetch the key of the hashes, so that a step that records could not find its own prompts.
             self._hash_key = _keep_hash_key(self._path.with_name(TRAFFIC_KEY), self._hash_key)
+        drop_cut_line(self._path)
         # Line by line, so that a gateway that is killed leaves whole lines.
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
         self._size_bytes = self._file.tell()
