@@ -221,6 +221,17 @@ def test_nothing_failed_means_nothing_to_repair(tmp_path):
     assert get_values(record)["slice_rows"] == 0
 
 
+def test_failures_of_the_control_set_alone_are_told_where_no_general_question_is_left(tmp_path):
+    files = write_week_four(tmp_path, lambda _, row: "no idea" if row.id.startswith("control") else None)
+    record, ctx = repair(tmp_path, files, data=f"{DATA}&general_every=1")
+    assert len({row.user_text for row in read_split(ctx, "train") if row.id.startswith("general")}) > 100
+    assert (record.failures_read, record.unrepaired_failures, get_values(record)["new_rows"]) == (8, 8, 0)
+    assert record.notes[0].startswith("8 failures of the control split gave no row")
+    assert SPEC.describe_result({metric.name: metric for metric in record.metrics}) == (
+        "Nothing was repaired: 8 failures gave no row."
+    )
+
+
 @pytest.mark.parametrize(
     ("wrong", "finding"),
     [(lambda _: "", "empty_rejected"), (lambda row: row.answer.replace(",", ", "), "label_noise")],

@@ -121,6 +121,8 @@ def test_a_repair_shows_changes_clean_figures_and_criteria(make_sft_run):
     (answer,) = (block for block in blocks if isinstance(block, Notice))
     assert answer.text.en == "DPO? no"
     assert answer.detail.zh == "偏好对：50.0%（不低于 90.0%）"
+    left = build_pack_sections(run, record.model_copy(update={"unrepaired_failures": 8}))["repair"].blocks[0]
+    assert (left.text.en, left.tone) == ("Failures of which no new row was made: 8.", "warn")
     answers = {"base": "", "candidate": "", "base_correct": False}
     samples = [EvaluationSample(id=name, split="test", candidate_correct=name == "a", **answers) for name in "ab"]
     files = replace(read_run(run.layout, "report"), data_lock=None)

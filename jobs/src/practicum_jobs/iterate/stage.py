@@ -41,6 +41,12 @@ class Repair:
         """Every new row and every usable pair."""
         return [*self.new, *self.pairs.usable]
 
+    @property
+    def num_unrepaired(self) -> int:
+        """Failures of which no new row or usable pair was made."""
+        read = {one.key for one in (*self.material.failed, *self.material.forgotten)}
+        return len(read - {one.source.key for one in self.linked})
+
 
 def run(config: IterateConfig, ctx: StageContext) -> IterateRecord:
     """Make better data of failures. No failure is a result too: nothing is repaired then.
@@ -85,7 +91,8 @@ def run(config: IterateConfig, ctx: StageContext) -> IterateRecord:
             )
             if path.exists()
         ],
-        notes=[] if repair.new else ["no answer failed: there is nothing to repair"],
+        unrepaired_failures=repair.num_unrepaired,
+        notes=_list_notes(repair),
     )
 
 
@@ -125,12 +132,21 @@ def _write(repair: Repair, ctx: StageContext) -> list[NewRow]:
     return links
 
 
+def _list_notes(repair: Repair) -> list[str]:
+    if repair.num_unrepaired:
+        # A ticket always gives its reference; general questions are used up, or limited.
+        why = "general_rows is too low, or the general questions are among the training rows already"
+        return [f"{repair.num_unrepaired} failures of the control split gave no row: {why}"]
+    return [] if repair.new else ["no answer failed: there is nothing to repair"]
+
+
 def _build_metrics(repair: Repair, links: Sequence[NewRow]) -> list[Metric]:
     known = {one.key for one in (*repair.material.failed, *repair.material.forgotten)}
     sources = {link.failure for link in links}
     part = build_slice(repair.material.failed)
     values = {
         "repaired_failures": len(sources),
+        "unrepaired_failures": repair.num_unrepaired,
         "new_rows": len(repair.new),
         "num_pairs": len(repair.pairs.usable),
         "dropped_pairs": len(repair.pairs.all) - len(repair.pairs.usable),

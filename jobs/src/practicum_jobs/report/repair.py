@@ -32,7 +32,11 @@ def build_repair_section(pack: Pack) -> Section | None:
 
 
 def _build_blocks(pack: Pack, record: RepairRecord) -> list[Block]:
-    blocks: list[Block] = [] if record.num_rows or _has_added(record) else [Notice(REPAIR["nothing"], "good")]
+    blocks: list[Block] = []
+    if record.unrepaired_failures:
+        blocks.append(Notice(REPAIR["unrepaired"].format(number=str(record.unrepaired_failures)), "warn"))
+    elif not record.num_rows and not _has_added(record):
+        blocks.append(Notice(REPAIR["nothing"], "good"))
     return [
         *blocks,
         _build_changes(record),

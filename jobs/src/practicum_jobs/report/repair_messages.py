@@ -6,6 +6,7 @@ from practicum_core.texts import Bilingual as B  # noqa: N817 - a short name kee
 
 REPAIR = {
     "nothing": B("Nothing to repair: no answer failed.", "没有需要修复的内容：没有失败的回答。"),
+    "unrepaired": B("Failures of which no new row was made: {number}.", "未产生新样本的失败数：{number}。"),
     "changes": B("What changed in the data", "数据的变化"),
     "split": B("Split", "划分"),
     "change": B("Change", "变化"),

@@ -129,6 +129,9 @@ def describe_result(metrics: Mapping[str, Metric]) -> str:
     if "repaired_failures" not in values:
         return ""
     if not values["repaired_failures"]:
+        left = values.get("unrepaired_failures")
+        if left:
+            return f"Nothing was repaired: {left:.0f} failures gave no row."
         return "Nothing to repair: no answer failed."
     choice = "DPO is worth a try" if values.get("use_dpo") else "no DPO"
     return (
@@ -146,6 +149,7 @@ SPEC = StageSpec(
     samples=SampleSpec(RepairSample, group_samples),
     metrics={
         "repaired_failures": key_figure("Failures that gave new rows", "产生新样本的失败数", "count"),
+        "unrepaired_failures": figure("Failures that gave no new row", "未产生新样本的失败数", "count"),
         "new_rows": key_figure("New training rows", "新训练样本", "count"),
         "num_pairs": key_figure("Preference pairs", "偏好对", "count"),
         "dropped_pairs": figure("Pairs left out", "未采用的偏好对", "count"),

@@ -92,3 +92,4 @@ class RepairRecord(FindingsRecord):
     changes: list[SplitChange]
     claims: list[SplitClaim]
     origins: list[Origin] = Field(default_factory=list)
+    unrepaired_failures: int = Field(default=0, description="Failures of which no new row or pair was made.")
