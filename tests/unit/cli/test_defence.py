@@ -12,12 +12,14 @@ from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.runs import create_run, write_status, write_step_config
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
+from practicum_core.lineage import BuiltOn, Lineage, write_lineage
 from practicum_core.phases import Phase
 from practicum_core.resolve import resolve_steps
 from practicum_core.stages.capstone import CapstoneConfig
 from practicum_core.weekjob import WeekJobStatus
 
 EXPERIMENTS = Path("experiments")
+SFT = "20260102t030405-0a1b2c"
 
 
 def resolve(defence, unit="capstone"):
@@ -89,6 +91,15 @@ def test_a_load_test_is_repeated_against_the_model_of_its_week_and_the_others_on
     assert configs["capstone"].reruns == ("baseline=experiments/evaluate", "loadtest=serving/loadtest")
     assert configs["serve"].model == f"file://{workplace / 'tuned'}"
     assert configs["baseline"].model == configs["model"].model == f"file://{workplace / 'model'}"
+
+
+def test_a_load_test_is_repeated_with_the_adapters_of_its_week(workplace):
+    built_on = [BuiltOn(reference="latest:sft/adapter", unit="sft", run_id=SFT, path="adapter", sha256="0")]
+    adapters = ("serve.adapters={a: latest:sft/adapter, b: file:///x}",)
+    serving = write_run("week-07", overrides=adapters)
+    write_lineage(RunLayout(serving), Lineage(built_on=built_on))
+    configs = resolve(build_defence([serving.name], "capstone", RunRequest(), EXPERIMENTS))
+    assert configs["serve"].adapters == {"a": f"run:{SFT}/adapter", "b": "file:///x"}
 
 
 def test_a_run_named_twice_counts_once(finish_run):

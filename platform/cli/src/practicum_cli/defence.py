@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from practicum_cli.request import RunRequest, build_weekjobs
 from practicum_cli.runs import Run, find_run, read_step_config, read_whole_run
 from practicum_core.curriculum import UNITS, VARIANTS
 from practicum_core.errors import ConfigError
 from practicum_core.layout import RunLayout
-from practicum_core.lineage import BuiltOn, read_lineage, resolve_references
+from practicum_core.lineage import BuiltOn, Lineage, read_lineage, resolve_references
 from practicum_core.references import list_references
 from practicum_core.resolve import ResolvedStep, resolve_steps
 from practicum_core.stages.base import get_uri_kind, list_reuse_options
@@ -137,14 +138,25 @@ def _take_over(step: ResolvedStep, run: Run, of: str) -> dict[str, SetValue]:
     recorded, now = read_step_config(run.layout, of), step.config.model_dump(mode="json")
     fields = type(step.config).model_fields
     skipped = set(list_reuse_options(type(step.config)))
-    lineage = read_lineage(run.layout)
+    lineage = read_lineage(run.layout) or Lineage()
     options: dict[str, SetValue] = {}
     for name, value in recorded.items():
-        if name not in now or name in skipped or isinstance(value, dict):
+        takes_uri = name in now and get_uri_kind(fields[name]) is not None
+        if name not in now or name in skipped or (isinstance(value, dict) and not takes_uri):
             continue
-        kept = value
-        if get_uri_kind(fields[name]) and isinstance(value, str) and lineage is not None:
-            kept = lineage.name_run(value)
+        kept = _name_runs(value, lineage) if takes_uri else value
         if kept != now[name]:
-            options[f"{step.name}.{name}"] = kept
+            # A week job's options hold no mapping: each adapter is a text NAME=URI.
+            options[f"{step.name}.{name}"] = _list_pairs(kept) if isinstance(kept, dict) else kept
     return options
+
+
+def _name_runs(value: Any, lineage: Lineage) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a URI, or a table of URIs, with references by the run that they were resolved to."""
+    if isinstance(value, dict):
+        return {name: _name_runs(one, lineage) for name, one in value.items()}
+    return lineage.name_run(value) if isinstance(value, str) else value
+
+
+def _list_pairs(table: Mapping[str, str]) -> list[str | int | float]:
+    return [f"{name}={text}" for name, text in table.items()]
