@@ -265,6 +265,7 @@ def test_a_file_that_has_its_size_ends_with_one_line_in_the_log_and_stays_ended(
     note(trace, clock)
     size_bytes = (tmp_path / TRAFFIC).stat().st_size
     monkeypatch.setattr(traffic_trace, "_MAX_BYTES", size_bytes)
+    monkeypatch.setattr(trace._file, "max_bytes", size_bytes)
     for _ in range(3):
         note(trace, clock)
     trace.close()

@@ -1,17 +1,72 @@
-"""Files of JSON lines that a gateway continues after it was killed."""
+"""Files of JSON lines that a gateway continues after it was killed, up to a size."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 _TAIL_BYTES = 4 << 20
 """More than any line has."""
 _LOG = logging.getLogger(__name__)
 
 
-def drop_cut_line(path: Path) -> None:
+class LineFile:
+    """A file of lines. One that is there is continued, up to a size; the first line that is not written ends it.
+
+    Each line goes to the system at once, so that a gateway that is killed leaves whole lines.
+
+    Args:
+        path: The file; its folder is made.
+        max_bytes: Its size at most; what comes after is not written.
+        what: What comes after its end, for the log.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, what: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _drop_cut_line(path)
+        self.max_bytes = max_bytes
+        self._path = path
+        self._what = what
+        self._file: BinaryIO | None = path.open("ab")
+        self._size_bytes = self._file.tell()
+
+    def write(self, line: bytes) -> bool:
+        """Append a line, and return whether it was written; the log says once why the file ends."""
+        if self._file is None:
+            return False
+        self._size_bytes += len(line) + 1
+        if self._size_bytes > self.max_bytes:
+            self._end(f"it has {self.max_bytes >> 20} MiB")
+            return False
+        try:
+            self._file.write(line + b"\n")
+            self._file.flush()
+        except OSError as error:
+            # A full disk must not take the answers with it.
+            self._end(str(error))
+            return False
+        return True
+
+    def _end(self, why: str) -> None:
+        _LOG.warning("%s ends here, %s are only counted: %s", self._path, self._what, why)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            # What a full disk did not take would be tried again here.
+            with contextlib.suppress(OSError):
+                file.close()
+
+
+def _drop_cut_line(path: Path) -> None:
     """Take away what follows the last whole line, if the file is there.
 
     A write that was cut off by the end of its process or by a full disk would spoil the next line too, and readers that

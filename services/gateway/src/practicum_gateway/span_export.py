@@ -5,20 +5,19 @@ No request waits for it. What does not fit into queue or file, or what a collect
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from opentelemetry.exporter.otlp.json.http import OTLPSpanExporter
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from practicum_gateway.line_file import drop_cut_line
+from practicum_gateway.line_file import LineFile
 
 _EXPORT_S = 1.0
 _COLLECTOR_S = 2.0
@@ -64,7 +63,7 @@ class Sink(Protocol):
         ...
 
 
-class SpanFile:
+class SpanFile(LineFile):
     """A file of documents, one a line. One that is there is continued, up to a size.
 
     Args:
@@ -76,41 +75,8 @@ class SpanFile:
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        drop_cut_line(path)
+        super().__init__(path, max_bytes, "later traces")
         self.reason = "file_full"
-        self._path = path
-        self._max_bytes = max_bytes
-        self._file: BinaryIO | None = path.open("ab")
-        self._size_bytes = self._file.tell()
-
-    def write(self, document: bytes) -> bool:
-        """Append a line; the first that is not written ends the file, and says so in the log."""
-        if self._file is None:
-            return False
-        self._size_bytes += len(document) + 1
-        if self._size_bytes > self._max_bytes:
-            self._end(f"it has {self._max_bytes >> 20} MiB")
-            return False
-        try:
-            self._file.write(document + b"\n")
-            self._file.flush()
-        except OSError as error:
-            self._end(str(error))
-            return False
-        return True
-
-    def _end(self, why: str) -> None:
-        _LOG.warning("%s ends here, later traces are only counted: %s", self._path, why)
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        file, self._file = self._file, None
-        if file is not None:
-            # What a full disk did not take would be tried again here.
-            with contextlib.suppress(OSError):
-                file.close()
 
 
 class SpanCollector:

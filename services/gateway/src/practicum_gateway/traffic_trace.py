@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 from urllib.parse import parse_qs
 
 from practicum_core.rungs import RungChange
@@ -27,7 +26,7 @@ from practicum_gateway.breaker import BreakerState
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import ApiError
 from practicum_gateway.exchange import Exchange
-from practicum_gateway.line_file import drop_cut_line
+from practicum_gateway.line_file import LineFile
 from practicum_gateway.strangers import StrangerBudget
 from practicum_gateway.upstream import UpstreamPool
 
@@ -86,12 +85,11 @@ class TrafficTrace:
         self._keeps_bodies = keeps_bodies
         self._key = key
         self._hash_key = secrets.token_bytes(HASH_KEY_BYTES)
-        self._file: TextIO | None = None
+        self._file: LineFile | None = None
         self._zero_s = clock()
         self._header = TraceHeader(started_s=round(time.time(), 6), has_bodies=False)
         self._kept: deque[_Kept] = deque(maxlen=_KEPT)
         self._body_bytes = 0
-        self._size_bytes = 0
         self._strangers = StrangerBudget(_MOST_OF_STRANGERS, clock)
         self._num_unwritten = 0
         self._left_out: dict[str, bool] = {}
@@ -107,10 +105,7 @@ class TrafficTrace:
         if not self._key:
             # Nobody can fetch the key of the hashes, so that a step that records could not find its own prompts.
             self._hash_key = _keep_hash_key(self._path.with_name(TRAFFIC_KEY), self._hash_key)
-        drop_cut_line(self._path)
-        # Line by line, so that a gateway that is killed leaves whole lines.
-        self._file = self._path.open("a", encoding="utf-8", buffering=1)
-        self._size_bytes = self._file.tell()
+        self._file = LineFile(self._path, _MAX_BYTES, "later lines")
         self._zero_s = self._clock()
         self._header = TraceHeader(started_s=round(time.time(), 6))
         self._write(self._header.model_dump_json())
@@ -118,7 +113,8 @@ class TrafficTrace:
     def close(self) -> None:
         """End the file."""
         self._follow()
-        self._end_file()
+        if self._file is not None:
+            self._file.close()
         self._path.with_name(TRAFFIC_KEY).unlink(missing_ok=True)
         if self._num_unwritten or self._strangers.num_refused:
             text = "the trace of the traffic lacks %d lines, and %d requests without a valid key"
@@ -203,31 +199,8 @@ class TrafficTrace:
         self._write(line.model_dump_json(exclude_none=True))
 
     def _write(self, line: str) -> None:
-        if self._file is None:
+        if self._file is None or not self._file.write(line.encode()):
             self._num_unwritten += 1
-            return
-        # Lines are ASCII, and those of a trace that was there count too.
-        self._size_bytes += len(line) + 1
-        if self._size_bytes > _MAX_BYTES:
-            self._give_up(f"it has {_MAX_BYTES >> 20} MiB")
-            return
-        try:
-            self._file.write(f"{line}\n")
-        except OSError as error:
-            # A full disk must not take the answers with it.
-            self._give_up(str(error))
-
-    def _give_up(self, why: str) -> None:
-        _LOG.warning("%s ends here, later lines are only counted: %s", self._path, why)
-        self._num_unwritten += 1
-        self._end_file()
-
-    def _end_file(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            # What was not written would be tried again here.
-            with contextlib.suppress(OSError):
-                file.close()
 
     async def answer(self, exchange: Exchange) -> None:
         """Give the lines since a moment, with bodies where they are recorded.
