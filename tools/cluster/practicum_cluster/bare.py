@@ -23,6 +23,10 @@ from practicum_cluster.sandbox import Sandbox
 from practicum_cluster.shipping import Shipment
 
 _START_S = 300.0
+_SHIP_TRIES = 3
+# What `ctr` says when containerd's collector removed a layer between the look at it and its use
+# (containerd issue 3787); the next try unpacks it again.
+_COLLECTED = "parent snapshot"
 # One lock per machine and not per cache, because the network link into the sandbox has a fixed name.
 _LOCK = Path("/run/practicum-bare-cluster.lock")
 _LASTING = "a cluster of `make cluster-up` is running, and a machine can run only one: `make cluster-down` first"
@@ -117,20 +121,26 @@ class BareCluster:
     def ship(self, *shipments: Shipment) -> None:
         """Copy images to the node, except layers that it already has, and remove those that they replace."""
         for shipment in shipments:
-            held = frozenset(self.sandbox.enter([*CTR, "content", "list", "--quiet"]).split())
-            command = [*self.sandbox.build_entrance(), *CTR, "images", "import", "-"]
-            with subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            ) as ctr:
-                if ctr.stdin is None or ctr.stdout is None:
-                    raise RuntimeError("pipes were asked for")
-                with contextlib.suppress(BrokenPipeError):
-                    shipment.write(ctr.stdin, held)
-                    ctr.stdin.close()
-                said = ctr.stdout.read().decode(errors="replace")
-            if ctr.returncode:
-                raise RuntimeError(f"{shipment.reference}: not imported: {said[-2000:]}")
+            for left in reversed(range(_SHIP_TRIES)):
+                said = self._import(shipment)
+                if said is None:
+                    break
+                if not left or _COLLECTED not in said:
+                    raise RuntimeError(f"{shipment.reference}: not imported: {said[-2000:]}")
         self.sandbox.enter([*_PYTHON, "tidy"], _START_S)
+
+    def _import(self, shipment: Shipment) -> str | None:
+        """Import an image except the layers that the node holds now; returns what `ctr` said if it refused."""
+        held = frozenset(self.sandbox.enter([*CTR, "content", "list", "--quiet"]).split())
+        command = [*self.sandbox.build_entrance(), *CTR, "images", "import", "-"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ctr:
+            if ctr.stdin is None or ctr.stdout is None:
+                raise RuntimeError("pipes were asked for")
+            with contextlib.suppress(BrokenPipeError):
+                shipment.write(ctr.stdin, held)
+                ctr.stdin.close()
+            said = ctr.stdout.read().decode(errors="replace")
+        return said if ctr.returncode else None
 
     def act(self, action: str, *names: str) -> None:
         """Control the processes of the node: ``start``; ``stop NAME`` and ``run NAME`` for etcd and API server."""
