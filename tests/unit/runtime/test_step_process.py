@@ -49,12 +49,12 @@ def test_the_process_keeps_its_step_for_as_long_as_it_lives(layout, start):
         assert try_lock(other.fileno())
 
 
-def test_a_process_is_noted_and_leads_a_session_of_its_own(layout, start):
+def test_a_process_is_noted_and_leads_a_group_of_its_own_in_the_session_of_all_steps(layout, start):
     child = start(SLEEP, attempt=3)
     note = json.loads(layout.child.read_text())
     assert (note["pid"], note["attempt"]) == (child.pid, 3)
     assert note["created_s"] == psutil.Process(child.pid).create_time()
-    assert os.getsid(child.pid) == child.pid
+    assert (os.getpgid(child.pid), os.getsid(child.pid)) == (child.pid, os.getsid(0))
     assert child.wait(0.01) is None
 
 

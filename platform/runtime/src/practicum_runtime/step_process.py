@@ -1,4 +1,4 @@
-"""The process of a step: started in a session of its own, asked to stop, killed, swept up after."""
+"""The process of a step: started in a process group of its own, asked to stop, killed, swept up after."""
 
 from __future__ import annotations
 
@@ -125,7 +125,9 @@ def start_step(
             stderr=subprocess.STDOUT,
             env={**variables, SETTING: str(link)} if link else dict(variables),
             cwd=layout.root.parent.parent,
-            start_new_session=True,
+            # A group, and no session: Linux divides processors among sessions first (autogroup), and the client of a
+            # load test that woke in a session of its own waited up to a second for a server that computed.
+            process_group=0,
             pass_fds=(lock,),
         )
         undo.pop_all()
