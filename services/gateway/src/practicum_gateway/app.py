@@ -190,7 +190,7 @@ class Gateway:
             self._watchers.append(asyncio.create_task(self._traffic.watch()))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, also those of a start that failed."""
         for watcher in self._watchers:
             watcher.cancel()
         if self._traffic is not None:

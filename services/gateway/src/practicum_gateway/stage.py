@@ -172,10 +172,10 @@ def build_server_config(gateway: Gateway, config: GatewayConfig, host: str, port
 
 
 async def serve(gateway: Gateway, server: uvicorn.Server, ctx: Context) -> None:
-    """Serve until the context or the server itself says that it is over."""
-    await gateway.start()
+    """Serve until the context or the server itself says that it is over. A start that fails is closed too."""
     watcher = asyncio.create_task(_watch_stop(gateway, server, ctx))
     try:
+        await gateway.start()
         await server.serve()
     finally:
         watcher.cancel()

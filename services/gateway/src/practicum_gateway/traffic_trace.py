@@ -111,11 +111,12 @@ class TrafficTrace:
         self._write(self._header.model_dump_json())
 
     def close(self) -> None:
-        """End the file."""
+        """End the file, if it was begun."""
         self._follow()
         if self._file is not None:
             self._file.close()
-        self._path.with_name(TRAFFIC_KEY).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self._path.with_name(TRAFFIC_KEY).unlink()
         if self._num_unwritten or self._strangers.num_refused:
             text = "the trace of the traffic lacks %d lines, and %d requests without a valid key"
             _LOG.warning(text, self._num_unwritten, self._strangers.num_refused)
