@@ -195,10 +195,10 @@ class Told(Exchange):
 
     def __init__(self, path, headers=(), query=b""):
         super().__init__({"method": "POST", "path": path, "headers": headers, "query_string": query}, None, self.take)
-        self.told = b""
+        self.pieces = []
 
     async def take(self, message):
-        self.told += message.get("body", b"")
+        self.pieces.append(message.get("body", b""))
 
 
 @pytest.fixture
@@ -223,7 +223,27 @@ def note(trace, clock, key="0a1b2c3d", status=200):
 def fetch_quiet(trace, since):
     exchange = Told(TRAFFIC_PATH, [(b"authorization", f"Bearer {KEY}".encode())], b"since=%f" % since)
     asyncio.run(trace.answer(exchange))
-    return parse_trace(exchange.told, "it")
+    return parse_trace(b"".join(exchange.pieces), "it")
+
+
+def test_other_requests_have_their_turn_while_many_lines_are_fetched(quiet_trace):
+    trace, clock, _ = quiet_trace
+    for _ in range(3000):
+        note(trace, clock)
+    exchange = Told(TRAFFIC_PATH, [(b"authorization", f"Bearer {KEY}".encode())])
+
+    async def run():
+        answering, num_turns = asyncio.create_task(trace.answer(exchange)), 0
+        while not answering.done():
+            await asyncio.sleep(0)
+            num_turns += 1
+        return num_turns
+
+    num_turns = asyncio.run(run())
+    trace.close()
+    assert len(parse_trace(b"".join(exchange.pieces), "it").requests) == 3000
+    assert num_turns >= len(exchange.pieces) - 1 >= 5
+    assert max(map(len, exchange.pieces)) < 2 * traffic_trace._PIECE_BYTES
 
 
 def test_a_clock_that_is_set_or_drifts_moves_what_is_written_and_what_is_fetched(quiet_trace, tmp_path):
