@@ -130,7 +130,9 @@ def test_a_key_that_is_missing_or_wrong_or_revoked_is_told_so(tmp_path, sent):
             assert (status, error["type"]) == (401, "authentication_error")
             assert error["code"] == ("invalid_api_key" if secret else "missing_api_key")
             assert error["message"] == (
-                "this key is wrong or was revoked" if secret else "send a key: Authorization: Bearer sk-practicum-..."
+                "this key is wrong, was revoked or has ended"
+                if secret
+                else "send a key: Authorization: Bearer sk-practicum-..."
             )
             assert not secret or secret not in error["message"]
         assert not stand.engine.bodies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -18,6 +19,7 @@ def test_the_file_holds_no_key(tmp_path):
     change_key_file(path, lambda file: file.add(key))
     text = path.read_text()
     assert secret not in text
+    assert not {"revoked_at", "ends_at"} & json.loads(text)["keys"][0].keys()
     assert secret.rpartition("-")[2] not in text
     [kept] = read_key_file(path).keys
     assert (kept.owner, kept.sha256, kept.limits.tokens_per_minute) == ("student-01", hash_key(secret), 5)

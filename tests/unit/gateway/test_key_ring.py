@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_a_pods_gateway_takes_the_students_keys_and_those_that_steps_made_meanwh
     change_key_file(files[1], lambda file: file.revoke(step_id, NOW))
     clock.now_s += 1
     assert ring.authenticate(persons).key.owner == "student-01"
-    with pytest.raises(ApiError, match="wrong or was revoked"):
+    with pytest.raises(ApiError, match="wrong, was revoked or has ended"):
         ring.authenticate(steps)
 
 
@@ -81,7 +82,7 @@ def test_of_two_keys_with_one_id_the_first_file_decides_and_each_reading_says_th
         clock.now_s += 1
         caller = ring.authenticate(secret)
         assert (caller.meter, caller.meter.limits.tokens_per_minute) == (meter, 100)
-        with pytest.raises(ApiError, match="wrong or was revoked"):
+        with pytest.raises(ApiError, match="wrong, was revoked or has ended"):
             ring.authenticate(f"Bearer {other}".encode())
     assert [one.message.rpartition(" ")[2] for one in caplog.records] == [key.id]
 
@@ -93,7 +94,7 @@ def test_a_key_that_the_first_file_revoked_is_not_valid_by_its_copy(two_files, c
     change_key_file(first, lambda file: file.revoke(key.id, NOW))
     clock = ManualClock()
     ring = KeyRing([first, second], clock)
-    with pytest.raises(ApiError, match="wrong or was revoked"):
+    with pytest.raises(ApiError, match="wrong, was revoked or has ended"):
         ring.authenticate(secret)
 
 
@@ -108,3 +109,23 @@ def test_a_key_that_is_valid_again_keeps_what_it_used(two_files):
         with contextlib.suppress(ApiError):
             ring.authenticate(secret)
     assert ring.authenticate(secret).meter.find_denial(50) is not None
+
+
+def test_a_key_with_an_end_is_valid_until_then_and_longer_where_it_was_extended(two_files):
+    path, _, secret, key = two_files
+    now = dt.datetime.now(dt.UTC)
+    change_key_file(path, lambda file: file.extend(key.id, now + dt.timedelta(hours=1)))
+    clock = ManualClock(50.0)
+    ring = KeyRing([path], clock)
+    clock.now_s += 3500
+    assert ring.authenticate(secret).key.id == key.id
+    clock.now_s += 100
+    with pytest.raises(ApiError, match="has ended"):
+        ring.authenticate(secret)
+    change_key_file(path, lambda file: file.extend(key.id, now + dt.timedelta(hours=2)))
+    clock.now_s += 1
+    assert ring.authenticate(secret).key.id == key.id
+    change_key_file(path, lambda file: file.revoke(key.id, NOW).extend(key.id, now + dt.timedelta(hours=3)))
+    clock.now_s += 1
+    with pytest.raises(ApiError, match="was revoked"):
+        ring.authenticate(secret)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +14,24 @@ from pathlib import Path
 import httpx
 
 from practicum_core.api_keys import KEY_FILE, KeyLimits, change_key_file, make_key
-from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_similar
+from practicum_core.errors import ConfigError, PlatformError, PracticumError, Reason, suggest_similar
 from practicum_core.stages.server_access import ServerAccessConfig
 from practicum_jobs.context import StageContext
 
 _TIMEOUT_S = 30.0
 _KEY_WAIT_S = 15.0
 _KEY_PERIOD_S = 0.2
+_KEY_VALID = dt.timedelta(hours=1)
+"""How long a key stays valid whose step was killed, and so could not revoke it."""
+_EXTEND_S = 600.0
+"""A step that runs gives its key that time anew, so often that a file which was locked once costs it nothing."""
 _SHOWN = 300
 _REFUSED_KEY = frozenset({401, 403})
 _KEY_FIX = (
     "name the environment variable that holds a key (key_variable, --key-variable), or a file with it "
     "(key_file, --key-file); `practicum key make` makes a key"
 )
+_LOG = logging.getLogger(__name__)
 
 
 def split_address(url: str) -> tuple[str, str]:
@@ -41,6 +48,8 @@ def split_address(url: str) -> tuple[str, str]:
 def hold_key(config: ServerAccessConfig, ctx: StageContext, limits: KeyLimits) -> Iterator[str]:
     """Give the key of the requests, empty for none. One that is made for them is revoked at the end.
 
+    Where the step is killed, it ends by itself within an hour.
+
     Args:
         config: Whose key.
         ctx: Of the stage.
@@ -52,13 +61,31 @@ def hold_key(config: ServerAccessConfig, ctx: StageContext, limits: KeyLimits) -
     if not config.own_key:
         yield _read_key(config)
         return
-    secret, key = make_key(f"{ctx.step} {ctx.run.root.name}", limits, _now())
+    secret, made = make_key(f"{ctx.step} {ctx.run.root.name}", limits, _now())
+    key = made.model_copy(update={"ends_at": _find_end()})
     path = ctx.experiments / KEY_FILE
     change_key_file(path, lambda file: file.add(key))
+    is_over = threading.Event()
+    extending = threading.Thread(target=_extend, args=(path, key.id, is_over), name="key", daemon=True)
+    extending.start()
     try:
         yield secret
     finally:
+        is_over.set()
+        extending.join()
         change_key_file(path, lambda file: file.revoke_if_valid(key.id, _now()))
+
+
+def _extend(path: Path, key_id: str, is_over: threading.Event) -> None:
+    while not is_over.wait(_EXTEND_S):
+        try:
+            change_key_file(path, lambda file: file.extend(key_id, _find_end()))
+        except PracticumError as error:
+            _LOG.warning("the key of the requests was not extended: %s", error)
+
+
+def _find_end() -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + _KEY_VALID
 
 
 def find_model(url: str, config: ServerAccessConfig, key: str) -> str:

@@ -182,7 +182,7 @@ class ApiServer:
         for is_last in (*[False] * _TRIES, True):
             file, version = self._read_keys()
             metadata = {"name": KEYS_CONFIG_MAP, "namespace": self.namespace, "resourceVersion": version}
-            data = {KEY_FILE: change(file).model_dump_json(indent=2)}
+            data = {KEY_FILE: change(file).model_dump_json(indent=2, exclude_none=True)}
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
             with self._explained(f"keys of {self.namespace}"):
                 try:

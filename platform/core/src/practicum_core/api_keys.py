@@ -5,13 +5,14 @@ A key is 256 random bits, so a plain SHA-256 cannot be searched back; slow hashe
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from practicum_core.atomic import explain_os_errors, write_json_atomic
 from practicum_core.errors import ConfigError, DataError, PlatformError, Reason
@@ -48,6 +49,9 @@ class ApiKey(BaseModel):
     sha256: str = Field(description="Of the whole key.")
     created_at: str = Field(description="ISO 8601, UTC.")
     revoked_at: str | None = Field(default=None, description="ISO 8601, UTC; absent while it is valid.")
+    ends_at: AwareDatetime | None = Field(
+        default=None, description="Not valid from then on; absent for a key that is valid until it is revoked."
+    )
     limits: KeyLimits = Field(default_factory=KeyLimits)
 
 
@@ -79,6 +83,11 @@ class KeyFile(BaseModel):
     def restore(self, key_id: str) -> KeyFile:
         """Return the file with a key valid again; the file as it is where the key is not there."""
         keys = (key.model_copy(update={"revoked_at": None}) if key.id == key_id else key for key in self.keys)
+        return KeyFile(keys=tuple(keys))
+
+    def extend(self, key_id: str, ends_at: dt.datetime) -> KeyFile:
+        """Return the file with a later end of a key; the file as it is where the key is not there."""
+        keys = (key.model_copy(update={"ends_at": ends_at}) if key.id == key_id else key for key in self.keys)
         return KeyFile(keys=tuple(keys))
 
     def revoke_if_valid(self, key_id: str, now: str) -> KeyFile:
@@ -159,4 +168,5 @@ def change_key_file(path: Path, change: Callable[[KeyFile], KeyFile]) -> None:
     with held:
         if not lock_within(held.fileno(), _LOCK_TIMEOUT_S):
             raise PlatformError(Reason.RUN_BUSY, f"{path}: another command changes the keys", "try again")
-        write_json_atomic(path, change(read_key_file(path)).model_dump(mode="json"))
+        # Without what is absent: a gateway of an earlier version refuses a file with fields that it does not know.
+        write_json_atomic(path, change(read_key_file(path)).model_dump(mode="json", exclude_none=True))

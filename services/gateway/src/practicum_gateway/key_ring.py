@@ -6,7 +6,9 @@ its secret, its limits and whether it is revoked; the others are left out, which
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +33,12 @@ class Caller:
     Attributes:
         key: With its limits.
         meter: What it used of this process's share of them.
+        ends_s: When it is not valid any more, on the clock.
     """
 
     key: ApiKey
     meter: KeyMeter
+    ends_s: float = math.inf
 
 
 class KeyRing:
@@ -59,6 +63,8 @@ class KeyRing:
         self._left_out: frozenset[str] = frozenset()
         self._stamps: list[_Stamp | None] = []
         self._looked_s = clock()
+        # What time it was then: a wall clock that jumps later neither ends a key nor lengthens it.
+        self._zero_s, self._zero_at = clock(), dt.datetime.now(dt.UTC)
         self._read()
 
     def authenticate(self, authorization: bytes | None) -> Caller:
@@ -80,7 +86,7 @@ class KeyRing:
             raise _build_refusal()
         # The hash of a wrong key says nothing about how much of it was right, however the look-up is timed.
         caller = self._callers.get(hash_key(secret.strip().decode("latin-1")))
-        if caller is None:
+        if caller is None or self._clock() >= caller.ends_s:
             raise _build_refusal()
         return caller
 
@@ -109,8 +115,14 @@ class KeyRing:
             meter = meters[key.id] = self._meters.get(key.id) or KeyMeter(share, self._clock)
             meter.update(share)
             if key.revoked_at is None:
-                callers[key.sha256] = Caller(key, meter)
+                callers[key.sha256] = Caller(key, meter, self._find_end(key))
         self._meters, self._callers = meters, callers
+
+    def _find_end(self, key: ApiKey) -> float:
+        """Return when a key ends, on the clock."""
+        if key.ends_at is None:
+            return math.inf
+        return self._zero_s + (key.ends_at - self._zero_at).total_seconds()
 
     def _choose(self, found: Sequence[ApiKey]) -> list[ApiKey]:
         """Return the first key of each id and of each secret."""
@@ -131,7 +143,7 @@ class KeyRing:
 
 
 def _build_refusal() -> ApiError:
-    return ApiError(401, "invalid_api_key", "this key is wrong or was revoked", AUTHENTICATION)
+    return ApiError(401, "invalid_api_key", "this key is wrong, was revoked or has ended", AUTHENTICATION)
 
 
 def _read_stamp(path: Path) -> _Stamp | None:

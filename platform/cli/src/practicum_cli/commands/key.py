@@ -64,6 +64,7 @@ def list_keys(*, experiments: Path, place: Place | None) -> None:
             one.owner,
             one.created_at,
             one.revoked_at or "",
+            one.ends_at.isoformat(timespec="seconds") if one.ends_at else "",
             _show(one.limits.tokens_per_minute),
             _show(one.limits.requests_per_minute),
             _show(one.limits.concurrent_requests),
@@ -71,7 +72,7 @@ def list_keys(*, experiments: Path, place: Place | None) -> None:
         ]
         for one in _read(experiments, place).keys
     ]
-    header = ["KEY", "OWNER", "MADE", "REVOKED", "TOKENS/MIN", "REQUESTS/MIN", "AT ONCE", "PRIORITY"]
+    header = ["KEY", "OWNER", "MADE", "REVOKED", "ENDS", "TOKENS/MIN", "REQUESTS/MIN", "AT ONCE", "PRIORITY"]
     tell(format_table(header, rows) if rows else "no keys yet")
 
 
