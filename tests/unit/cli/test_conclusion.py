@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from practicum_cli.commands.single_run import tell_end
 from practicum_cli.conclusion import describe_end, list_headlines
+from practicum_cli.console import ProgressBar
 from practicum_cli.session import Outcome
+from practicum_core.errors import Reason, get_exit_code
 from practicum_core.phases import Phase
 from practicum_core.weekjob import Metadata, StageStatus, WeekJob, WeekJobSpec, WeekJobStatus
 
@@ -58,3 +61,19 @@ def test_times_are_added_up_where_no_server_runs_beside_other_steps(tmp_path, un
     weekjob = WeekJob(metadata=Metadata(name="mine"), spec=WeekJobSpec(unit=unit))
     text = describe_end([Outcome(tmp_path, weekjob, WeekJobStatus(phase=Phase.SUCCEEDED, stages=stages))])
     assert said in text.splitlines()
+
+
+@pytest.mark.parametrize("reason", [Reason.GATE_FAILED, Reason.UPSTREAM_UNAVAILABLE])
+def test_why_a_run_failed_is_said_once_and_of_several_runs_with_its_name(tmp_path, capsys, reason):
+    weekjob = WeekJob(metadata=Metadata(name="mine"), spec=WeekJobSpec(unit="sft"))
+    stage = StageStatus(name="sft", phase=Phase.FAILED, message="nothing answers")
+    status = WeekJobStatus(phase=Phase.FAILED, reason=reason, message="sft: nothing answers", stages=[stage])
+    failed = Outcome(tmp_path, weekjob, status)
+    with ProgressBar() as bars:
+        bars.on_status(status)
+    assert tell_end(failed, as_json=False) == get_exit_code(reason)
+    told = capsys.readouterr()
+    assert (told.out.count("nothing answers"), told.err.count("nothing answers")) == (0, 1)
+    assert told.out.splitlines()[0].endswith(": Failed")
+    lines = describe_end([failed, Outcome(tmp_path, weekjob, WeekJobStatus(phase=Phase.SUCCEEDED))]).splitlines()
+    assert lines[0].endswith(": Failed, sft: nothing answers")

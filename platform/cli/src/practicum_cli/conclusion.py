@@ -16,8 +16,12 @@ from practicum_core.weekjob import WeekJobStatus
 
 
 def describe_end(outcomes: list[Outcome]) -> str:
-    """Describe the end of one or several runs as text for a terminal."""
-    parts = [_describe_run(outcome) for outcome in outcomes]
+    """Describe the end of one or several runs as text for a terminal.
+
+    Who prints this prints the faults too. Of a single run, the fault alone says why it failed; of several, this says
+    which of them failed for which reason.
+    """
+    parts = [_describe_run(outcome, says_why=len(outcomes) > 1 or not describe_fault(outcome)) for outcome in outcomes]
     parts += [line for outcome in outcomes for line in list_headlines(outcome)]
     packs = [_get_pack(outcome) for outcome in outcomes]
     if any(packs):
@@ -48,10 +52,11 @@ def _get_pack(outcome: Outcome) -> str:
     return str(pack) if pack.exists() else ""
 
 
-def _describe_run(outcome: Outcome) -> str:
+def _describe_run(outcome: Outcome, *, says_why: bool) -> str:
     status, spec = outcome.status, outcome.weekjob.spec
     unit = get_unit(spec.unit, spec.variant)
-    lines = [f"{outcome.weekjob.metadata.name} ({spec.unit}: {unit.title_en}): {status.phase}, {status.message}"]
+    said = f"{status.phase}, {status.message}" if says_why else status.phase
+    lines = [f"{outcome.weekjob.metadata.name} ({spec.unit}: {unit.title_en}): {said}"]
     times = [f"{stage.name} {stage.duration_seconds:.1f} s" for stage in status.stages if stage.duration_seconds]
     if times:
         total_s = sum(stage.duration_seconds or 0 for stage in status.stages)

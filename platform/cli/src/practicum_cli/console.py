@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from practicum_cli.streams import tell_json
 from practicum_core.phases import Phase
-from practicum_core.weekjob import WeekJobStatus
+from practicum_core.weekjob import StageStatus, WeekJobStatus
 
 _LINE_INTERVAL_S = 5.0
 
@@ -106,7 +106,13 @@ class ProgressBar:
             if stage.name not in self._tasks:
                 self._tasks[stage.name] = self._progress.add_task(stage.name, total=1.0, note="")
             task = self._tasks[stage.name]
-            note = "" if stage.phase is Phase.SUCCEEDED else stage.message or stage.phase
-            self._progress.update(task, completed=stage.progress or 0.0, note=note)
+            self._progress.update(task, completed=stage.progress or 0.0, note=_get_note(stage))
             if stage.phase is not Phase.RUNNING:
                 self._progress.stop_task(task)
+
+
+def _get_note(stage: StageStatus) -> str:
+    """Return what stands beside a bar. Why a step failed is said below the bars, once."""
+    if stage.phase is Phase.SUCCEEDED:
+        return ""
+    return stage.phase if stage.phase is Phase.FAILED else stage.message or stage.phase
