@@ -145,6 +145,14 @@ def test_summarize_in_three_formats(finish_run, command, workplace):
     assert '<meta name="viewport"' in page
 
 
+def test_summarize_counts_seconds_in_which_several_steps_ran_once(finish_run, command):
+    for path in finish_run().glob("stages/*/record.json"):
+        times = {"started_at": "2026-01-02T03:04:05.000+00:00", "duration_s": 30.0}
+        path.write_text(json.dumps(json.loads(path.read_text()) | times))
+    [row] = csv.DictReader(io.StringIO(command("summarize", "--format", "csv")[1]))
+    assert row["seconds"] == "30.0"
+
+
 def test_a_pointer_moves_by_command_and_back_and_every_move_is_kept(finish_run, command):
     first, second = finish_run(), finish_run()
     names = [f"experiments/{path.name}" for path in (first, second)]

@@ -9,6 +9,7 @@ import shutil
 import pytest
 import yaml
 
+from practicum_cli.class_folders import read_handed_in
 from practicum_core.atomic import write_json_atomic
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
@@ -121,6 +122,17 @@ def test_points_follow_the_rubric_and_lateness(tmp_path, command):
     late = next(row for row in rows if (row["student"], row["week"]) == ("student-01", "week-01"))
     assert (late["points"], late["days late"]) == ("4.5", "2")
     assert (tmp_path / "grades.html").read_text().count("student-02") >= 1
+
+
+def test_seconds_in_which_several_steps_ran_count_once(tmp_path):
+    run = write_run(tmp_path / "class/student-01", 1, 0.9)
+    times = {"model": (5, 30.0), "snapshot": (10, 20.0), "evaluate": (40, 10.0), "report": (49, 2.0)}
+    for step, (second, duration_s) in times.items():
+        changes = {"started_at": f"2026-01-02T03:04:{second:02d}.000+00:00", "duration_s": duration_s}
+        changed = read_record(run, step).model_copy(update=changes)
+        write_json_atomic(run.stage(step).record, changed.model_dump(mode="json"))
+    handed_in = read_handed_in("student-01", tmp_path / "class/student-01", "experiments")
+    assert handed_in.duration_s == 41.0
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from practicum_core.curriculum import UNITS
+from practicum_core.durations import measure_duration
 from practicum_core.errors import ConfigError, DataError
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import StageMetric
 from practicum_core.stages.base import Failure
-from practicum_core.step_files import read_record
+from practicum_core.step_files import iter_records, read_record
 from practicum_core.texts import Bilingual, Text
 from practicum_core.units.unit import Proof
 from practicum_jobs.capstone.weeks import Week
@@ -33,7 +34,12 @@ class FailureCount:
 
 @dataclass(frozen=True)
 class WeekFacts:
-    """One week as the documents show it. ``gates`` are the titles of its gates and whether each passed."""
+    """One week as the documents show it.
+
+    Attributes:
+        gates: The titles of its gates and whether each passed.
+        duration_s: Seconds in which at least one of its steps ran.
+    """
 
     week: Week
     title: Bilingual
@@ -93,7 +99,7 @@ def _gather_week(week: Week) -> WeekFacts:
         gates,
         tuple(_choose_figures(week.evidence.metrics)),
         tuple(_count_failures(week)),
-        sum(week.evidence.durations_s.values()),
+        measure_duration(record for _, record in iter_records(week.layout)),
     )
 
 

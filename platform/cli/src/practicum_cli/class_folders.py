@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from practicum_core.content_hash import hash_path
 from practicum_core.curriculum import get_unit
+from practicum_core.durations import measure_duration, parse_time
 from practicum_core.errors import ConfigError, DataError
 from practicum_core.evidence import Evidence
 from practicum_core.gates import check_gates
@@ -30,7 +31,13 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class HandedIn:
-    """What a student handed in for one week. ``evidence`` is ``None`` where it cannot be read."""
+    """What a student handed in for one week.
+
+    Attributes:
+        evidence: ``None`` where it cannot be read.
+        finished: When its last step ended.
+        duration_s: Seconds in which at least one of its steps ran.
+    """
 
     student: str
     unit: str
@@ -38,6 +45,7 @@ class HandedIn:
     evidence: Evidence | None
     finished: dt.datetime | None
     problems: tuple[str, ...]
+    duration_s: float = 0.0
 
 
 def list_students(root: Path) -> dict[str, Path]:
@@ -75,8 +83,9 @@ def _read_run(student: str, unit: str, layout: RunLayout) -> HandedIn:
     records = dict(iter_records(layout))
     problems = [*_check_name(layout, evidence), *_check_seals(layout, evidence, records)]
     problems += _check_figures(evidence, records)
-    ends = [_parse_time(record.finished_at) for record in records.values()]
-    return HandedIn(student, unit, layout, evidence, max((end for end in ends if end), default=None), tuple(problems))
+    ends = [parse_time(record.finished_at) for record in records.values()]
+    finished, duration_s = max((end for end in ends if end), default=None), measure_duration(records.values())
+    return HandedIn(student, unit, layout, evidence, finished, tuple(problems), duration_s)
 
 
 def _check_name(layout: RunLayout, evidence: Evidence) -> list[str]:
@@ -166,14 +175,6 @@ def _compare(evidence: Evidence, status: Mapping[str, Any]) -> list[str]:
 
 def _is_same(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-9) or (math.isnan(one) and math.isnan(other))
-
-
-def _parse_time(text: str) -> dt.datetime | None:
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
 
 
 def _list(names: Sequence[str]) -> str:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from practicum_cli.runs import Run, read_checked_run
 from practicum_core.curriculum import UNITS
+from practicum_core.durations import measure_duration
 from practicum_core.errors import ConfigError, DataError, Reason
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
 from practicum_core.resolve import resolve_steps
 from practicum_core.run_folders import iter_run_dirs
 from practicum_core.stages import STAGES
+from practicum_core.step_files import iter_records
 from practicum_core.weekjob import WeekJob
 
 _FIXED = ("unit", "run", "phase", "gates", "profile", "seed", "model", "data", "control", "factor", "seconds")
@@ -59,7 +61,7 @@ def _choose(run: Run) -> frozenset[str]:
 def _describe_fixed(run: Run) -> dict[str, str]:
     spec, gates = run.weekjob.spec, run.status.gates
     control = read_json_or_empty(RunLayout(run.layout.root).control)
-    seconds = sum(stage.duration_seconds or 0 for stage in run.status.stages)
+    seconds = measure_duration(record for _, record in iter_records(run.layout))
     return {
         "unit": spec.unit,
         "run": run.id,

@@ -119,7 +119,7 @@ def _describe(rules: Rubric, rubric: WeekRubric, week: str, one: HandedIn, probl
         "of": round(found.possible, 3),
         "gates": f"{found.gates_passed}/{found.num_gates}",
         "days late": found.days_late,
-        "seconds": round(sum(one.evidence.durations_s.values()), 1),
+        "seconds": round(one.duration_s, 1),
         "detail": asdict(found),
     }
 

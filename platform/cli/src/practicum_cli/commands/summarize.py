@@ -18,7 +18,11 @@ from practicum_core.atomic import write_text_atomic
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here instead of printing.")
 @click.option("--all-metrics", is_flag=True, help="Every metric of every step, not the chosen ones.")
 def summarize(*, folder: Path, style: str, output: Path | None, all_metrics: bool) -> None:
-    """Aggregate all runs under FOLDER to one table; half-written ones are listed as such."""
+    """Aggregate all runs under FOLDER to one table; half-written ones are listed as such.
+
+    The column seconds is the time in which at least one step of a run ran: that of a server and that of the steps that
+    ask it count once.
+    """
     header, rows = build_summary(folder, all_metrics=all_metrics)
     text = format_table(header, rows, "csv" if style == "csv" else "html" if style == "html" else "md")
     if output is None:
