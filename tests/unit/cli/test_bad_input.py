@@ -56,6 +56,16 @@ TABLE = {
         2,
         "leaves the run directory",
     ),
+    "options of a run for an exercise": (
+        ["dossier", "new", "exercise:nan-row", "--timeout", "5", "--good", "latest"],
+        2,
+        "exercise:nan-row does not use --good, --timeout",
+    ),
+    "options of commits for rows": (
+        ["dossier", "bisect", "nan-row", "--bad-commit", "HEAD~1"],
+        2,
+        "a search over rows does not use --bad-commit",
+    ),
     "a name that is no text": (["audit", "\udcff.jsonl"], 3, "not UTF-8"),
     "no name of a run": (["run", "--resume", ""], 2, "no run ''"),
     "true for a number": (["run", "week-01", "--set", "evaluate.limit=true"], 2, "evaluate.limit: input should be"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -72,6 +73,7 @@ def new(
     options: dict[str, SetValue] = {"action": "new", "source": source}
     options |= {"timeout_s": timeout} if timeout is not None else {}
     if source.startswith(_EXERCISE):
+        _refuse_unused({"--step": step, "--good": good, "--timeout": timeout}, source, "they are for a RUN")
         chosen = name or source.removeprefix(_EXERCISE)
     else:
         run = read_run(find_run(source, experiments))
@@ -82,6 +84,17 @@ def new(
     if not is_safe_name(chosen):
         raise ConfigError(f"--name {chosen}: not a name", "use lower case, digits and dashes")
     return _act(experiments / FOLDER / chosen, experiments, options, as_json=as_json)
+
+
+def _refuse_unused(given: Mapping[str, object], what: str, why: str) -> None:
+    """Refuse options that would change nothing.
+
+    Raises:
+        ConfigError: One of them has a value.
+    """
+    unused = [option for option, value in given.items() if value is not None]
+    if unused:
+        raise ConfigError(f"{what} does not use {', '.join(unused)}", f"leave them out: {why}")
 
 
 def _find_failed_step(run: Run) -> str:
@@ -123,8 +136,8 @@ def run(*, name: str, repeats: int, experiments: Path, as_json: bool) -> int:
 @click.option(
     "--repository", type=click.Path(path_type=Path, exists=True, file_okay=False), help="For commits: a git work tree."
 )
-@click.option("--good-commit", default="", help="For commits: one that is known to be good.")
-@click.option("--bad-commit", default="HEAD", show_default=True, help="For commits: one that fails.")
+@click.option("--good-commit", help="For commits: one that is known to be good.")
+@click.option("--bad-commit", help="For commits: one that fails.  [default: HEAD]")
 @_repeats_option
 @experiments_option
 @_json_option
@@ -133,8 +146,8 @@ def bisect(  # noqa: PLR0913 - one parameter per option of the command
     name: str,
     axis: str,
     repository: Path | None,
-    good_commit: str,
-    bad_commit: str,
+    good_commit: str | None,
+    bad_commit: str | None,
     repeats: int,
     experiments: Path,
     as_json: bool,
@@ -147,10 +160,14 @@ def bisect(  # noqa: PLR0913 - one parameter per option of the command
     commits is `git bisect` in a worktree of its own, with the repro as the judge of each commit.
     """
     options: dict[str, SetValue] = {"action": "bisect", "axis": axis, "repeats": repeats}
+    commits = {"repository": repository and repository.absolute(), "good_commit": good_commit, "bad_commit": bad_commit}
+    if axis == Axis.COMMITS:
+        options |= {key: str(value) for key, value in commits.items() if value is not None}
+    else:
+        named = {f"--{key.replace('_', '-')}": value for key, value in commits.items()}
+        _refuse_unused(named, f"a search over {axis}", "they are for --axis commits")
     if axis == Axis.PACKAGES:  # the stage's environment has no uv of its own
         os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(find_uv().parent)])
-    if repository is not None:
-        options |= {"repository": str(repository.absolute()), "good_commit": good_commit, "bad_commit": bad_commit}
     return _act(_find(name, experiments), experiments, options, as_json=as_json)
 
 
