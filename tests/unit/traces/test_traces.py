@@ -87,6 +87,13 @@ def test_the_engines_file_ends_at_its_size_and_says_how_much_is_missing(tmp_path
     assert ["lacks 2 documents" in one.message for one in caplog.records] == [False, True]
 
 
+def test_the_engines_file_whose_writer_was_killed_within_a_line_is_continued(tmp_path):
+    file = tmp_path / trace_names.TRACE_FILE
+    file.write_text('{"resourceSpans": [{"scopeSp')
+    write_engine_spans(file, [f"00-{1:032x}-{2:016x}-01"])
+    assert len(list(iter_spans(file, "serve"))) == 1
+
+
 def write_client_samples(file, headers):
     times = {"scheduled_s": 1.0, "sent_s": 1.0, "first_token_s": 1.5, "ended_s": 2.0}
     samples = [

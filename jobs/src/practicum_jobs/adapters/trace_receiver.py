@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from practicum_core.line_file import LineFile
+
 _MAX_BYTES = 64 << 20
 _MAX_FILE_BYTES = 512 << 20
 _PATH = "/v1/traces"
@@ -19,18 +21,19 @@ _LOG = logging.getLogger(__name__)
 @contextlib.contextmanager
 def receive_traces(file: Path) -> Iterator[str]:
     """Write what is sent to ``file``, one JSON document a line, up to 512 MiB; gives the address to send it to."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = _Lines(file)
+    lines, lock, num_dropped = LineFile(file, _MAX_FILE_BYTES, "later spans", _LOG), threading.Lock(), 0
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            nonlocal num_dropped
             length = int(self.headers.get("content-length", 0))
             if self.path != _PATH or length > _MAX_BYTES:
                 self.send_error(404)
                 return
             body = self.rfile.read(length)
             line = read_request(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
-            lines.append(line)
+            with lock:
+                num_dropped += not lines.write(line.encode())
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -46,27 +49,10 @@ def receive_traces(file: Path) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        if lines.num_dropped:
-            _LOG.warning("%s lacks %d documents", file, lines.num_dropped)
-
-
-class _Lines:
-    """A file of lines with a size that it does not pass; what comes after is counted."""
-
-    def __init__(self, file: Path) -> None:
-        self.num_dropped = 0
-        self._file = file
-        self._lock = threading.Lock()
-
-    def append(self, line: str) -> None:
-        text = f"{line}\n".encode()
-        with self._lock, self._file.open("ab") as lines:
-            if not self.num_dropped and lines.tell() + len(text) <= _MAX_FILE_BYTES:
-                lines.write(text)
-                return
-            if not self.num_dropped:
-                _LOG.warning("%s has %d MiB; later spans are only counted", self._file, _MAX_FILE_BYTES >> 20)
-            self.num_dropped += 1
+        with lock:
+            lines.close()
+        if num_dropped:
+            _LOG.warning("%s lacks %d documents", file, num_dropped)
 
 
 def read_request(body: bytes) -> str:

@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from practicum_gateway.line_file import LineFile
+from practicum_core.line_file import LineFile
 
 _EXPORT_S = 1.0
 _COLLECTOR_S = 2.0
@@ -75,7 +75,7 @@ class SpanFile(LineFile):
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
-        super().__init__(path, max_bytes, "later traces")
+        super().__init__(path, max_bytes, "later traces", _LOG)
         self.reason = "file_full"
 
 

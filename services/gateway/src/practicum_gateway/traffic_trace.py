@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
 
+from practicum_core.line_file import LineFile
 from practicum_core.rungs import RungChange
 from practicum_core.traffic import HASH_KEY_BYTES, TRAFFIC_KEY, TraceEvent, TraceHeader, TraceRequest, hash_in_trace
 from practicum_gateway.breaker import BreakerState
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import ApiError
 from practicum_gateway.exchange import Exchange
-from practicum_gateway.line_file import LineFile
 from practicum_gateway.strangers import StrangerBudget
 from practicum_gateway.upstream import UpstreamPool
 
@@ -107,7 +107,7 @@ class TrafficTrace:
         if not self._key:
             # Nobody can fetch the key of the hashes, so that a step that records could not find its own prompts.
             self._hash_key = _keep_hash_key(self._path.with_name(TRAFFIC_KEY), self._hash_key)
-        self._file = LineFile(self._path, _MAX_BYTES, "later lines")
+        self._file = LineFile(self._path, _MAX_BYTES, "later lines", _LOG)
         self._zero_s = self._clock()
         self._header = TraceHeader(started_s=round(time.time(), 6))
         self._write(self._header.model_dump_json())

@@ -1,4 +1,4 @@
-"""Files of JSON lines that a gateway continues after it was killed, up to a size."""
+"""Files of JSON lines that a step continues after it was killed, up to a size."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-_TAIL_BYTES = 4 << 20
-"""More than any line has."""
-_LOG = logging.getLogger(__name__)
+_BLOCK_BYTES = 4 << 20
+"""More than most lines have: so much is read at once, from the end, until a whole line is found."""
 
 
 class LineFile:
     """A file of lines. One that is there is continued, up to a size; the first line that is not written ends it.
 
-    Each line goes to the system at once, so that a gateway that is killed leaves whole lines.
+    Each line goes to the system at once, so that a process that is killed leaves whole lines. Not for several
+    threads at once.
 
     Args:
         path: The file; its folder is made.
         max_bytes: Its size at most; what comes after is not written.
         what: What comes after its end, for the log.
+        log: Where it says why it ends.
 
     Raises:
         OSError: It cannot be opened.
     """
 
-    def __init__(self, path: Path, max_bytes: int, what: str) -> None:
+    def __init__(self, path: Path, max_bytes: int, what: str, log: logging.Logger) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _drop_cut_line(path)
+        _drop_cut_line(path, log)
         self.max_bytes = max_bytes
         self._path = path
         self._what = what
+        self._log = log
         self._file: BinaryIO | None = path.open("ab")
         self._size_bytes = self._file.tell()
 
@@ -48,13 +50,13 @@ class LineFile:
             self._file.write(line + b"\n")
             self._file.flush()
         except OSError as error:
-            # A full disk must not take the answers with it.
+            # A full disk must not take with it what the step is for.
             self._end(str(error))
             return False
         return True
 
     def _end(self, why: str) -> None:
-        _LOG.warning("%s ends here, %s are only counted: %s", self._path, self._what, why)
+        self._log.warning("%s ends here, %s are only counted: %s", self._path, self._what, why)
         self.close()
 
     def close(self) -> None:
@@ -66,7 +68,7 @@ class LineFile:
                 file.close()
 
 
-def _drop_cut_line(path: Path) -> None:
+def _drop_cut_line(path: Path, log: logging.Logger) -> None:
     """Take away what follows the last whole line, if the file is there.
 
     A write that was cut off by the end of its process or by a full disk would spoil the next line too, and readers that
@@ -79,10 +81,13 @@ def _drop_cut_line(path: Path) -> None:
     if not path.is_file():
         return
     with path.open("rb+") as file:
-        size_bytes = file.seek(0, os.SEEK_END)
-        file.seek(max(size_bytes - _TAIL_BYTES, 0))
-        tail = file.read()
-        num_cut = len(tail) - (tail.rfind(b"\n") + 1)
-        if num_cut:
-            file.truncate(size_bytes - num_cut)
-            _LOG.warning("%s ended within a line; its last %d bytes are dropped", path, num_cut)
+        size_bytes = whole_bytes = file.seek(0, os.SEEK_END)
+        end = -1
+        while whole_bytes and end < 0:
+            start_bytes = max(whole_bytes - _BLOCK_BYTES, 0)
+            file.seek(start_bytes)
+            end = file.read(whole_bytes - start_bytes).rfind(b"\n")
+            whole_bytes = start_bytes + end + 1
+        if whole_bytes < size_bytes:
+            file.truncate(whole_bytes)
+            log.warning("%s ended within a line; its last %d bytes are dropped", path, size_bytes - whole_bytes)
