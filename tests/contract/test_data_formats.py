@@ -188,6 +188,7 @@ GOOD = json.dumps(ALPACA[0])
     ("line", "kind", "detail"),
     [
         ('{"instruction": "Add."', "broken_json", "at character"),
+        ('{"instruction": "a\tb"}', "broken_json", "control character at character 19 of the row"),
         ("[" * 100_000, "broken_json", "nested too deeply"),
         ('{"instruction": 1' + "0" * 5000 + "}", "broken_json", "digits"),
         ("[1]", "wrong_type", "a row must be an object, got list"),

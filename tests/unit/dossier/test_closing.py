@@ -22,6 +22,7 @@ from practicum_core.errors import DataError
 from practicum_jobs.dossier.execution import CleanRoom, judge
 from practicum_jobs.dossier.material import Edit, Material, build_tree, read_material
 from practicum_jobs.dossier.regression import check_material, list_problems
+from practicum_jobs.dossier.texts import NO_FIX
 
 REPRODUCED = Reproduction(verdict=Verdict.REPRODUCED, num_runs=3, num_bad=3)
 GONE = Reproduction(verdict=Verdict.NOT_REPRODUCED, num_runs=3, num_bad=0)
@@ -79,11 +80,11 @@ def test_a_dossier_with_everything_in_place_is_closed():
 def test_each_gap_keeps_a_dossier_open(dossier, closing, words):
     problems = _list(dossier, closing)
     assert len(problems) == 1
-    assert words in problems[0]
+    assert words in problems[0].en
 
 
 def test_a_fix_that_changes_nothing_keeps_a_dossier_open():
-    assert _list(has_fix=False) == ["the fix changes nothing: put what it changes into the folder fix/"]
+    assert _list(has_fix=False) == [NO_FIX]
 
 
 def test_a_closed_dossier_opens_when_its_repro_becomes_flaky():

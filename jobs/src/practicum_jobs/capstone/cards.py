@@ -11,7 +11,7 @@ from practicum_core.stages.snapshot import DataLock
 from practicum_core.texts import Bilingual, Text
 from practicum_core.units.sft import SFT
 from practicum_jobs.capstone.facts import WeekFacts, choose_weeks
-from practicum_jobs.render.figures import format_interval, format_metric, get_title
+from practicum_jobs.render.figures import format_interval, format_metric, get_metric_title
 
 _LANGUAGES = ["en", "zh"]
 _TAGS = ["practicum"]
@@ -96,7 +96,7 @@ def _list_results(facts: Sequence[WeekFacts], data: str) -> list[EvalResult]:
             dataset_name=data,
             metric_type=one.name,
             metric_value=round(one.value, 6),
-            metric_name=get_title(one.name, one.unit, one.value).title.en,
+            metric_name=get_metric_title(one).title.en,
         )
         for one in measured.values()
         if one.low is not None
@@ -113,7 +113,7 @@ def _build_table(facts: Sequence[WeekFacts]) -> list[str]:
 
 
 def _build_row(one: WeekFacts, metric: StageMetric) -> str:
-    title = get_title(metric.name, metric.unit, metric.value).title
+    title = get_metric_title(metric).title
     cells = [one.title, title, format_metric(metric), format_interval(metric) or "–"]
     return f"| {' | '.join(_write(cell) for cell in cells)} |"
 

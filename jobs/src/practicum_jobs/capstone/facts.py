@@ -17,7 +17,7 @@ from practicum_core.texts import Bilingual, Text
 from practicum_core.units.unit import Proof
 from practicum_jobs.capstone.weeks import Week
 from practicum_jobs.render.chain import name_unit
-from practicum_jobs.render.figures import get_title, name_failure, rank_metric
+from practicum_jobs.render.figures import get_metric_title, name_failure, rank_metric
 
 KEY_FIGURES = 6
 """Figures of a week that a page shows; the week's own pack has them all."""
@@ -79,7 +79,7 @@ def list_shown(layout: RunLayout, steps: Sequence[str]) -> list[StageMetric]:
         found += [
             StageMetric(stage=step, **metric.model_dump())
             for metric in metrics
-            if metric.low is not None or get_title(metric.name, metric.unit, metric.value).is_key
+            if metric.low is not None or get_metric_title(metric).is_key
         ]
     return found
 
@@ -105,7 +105,7 @@ def _gather_week(week: Week) -> WeekFacts:
 
 def _choose_figures(metrics: Sequence[StageMetric]) -> list[StageMetric]:
     """Choose key figures, those with an interval first."""
-    keys = [metric for metric in metrics if get_title(metric.name, metric.unit, metric.value).is_key]
+    keys = [metric for metric in metrics if get_metric_title(metric).is_key]
     ordered = sorted(keys, key=lambda metric: (metric.low is None, rank_metric(metric.name)))
     return ordered[:KEY_FIGURES]
 

@@ -14,7 +14,7 @@ from practicum_jobs.capstone.facts import WeekFacts, choose_weeks
 from practicum_jobs.capstone.messages import DOCUMENT, EYEBROW, RETROSPECTIVE, SLIDES
 from practicum_jobs.capstone.retrospective import list_next_steps
 from practicum_jobs.render.blocks import Figure
-from practicum_jobs.render.figures import format_interval, format_metric, get_title
+from practicum_jobs.render.figures import format_interval, format_metric, get_metric_title
 from practicum_jobs.render.page import get_environment, hash_script
 
 _POINTS = 6
@@ -75,6 +75,6 @@ def _build_figure_slides(title: Bilingual, facts: Sequence[WeekFacts]) -> list[S
 
 def _build_slide_figures(metrics: Sequence[StageMetric]) -> list[Figure]:
     return [
-        Figure(get_title(metric.name, metric.unit, metric.value).title, format_metric(metric), format_interval(metric))
+        Figure(get_metric_title(metric).title, format_metric(metric), format_interval(metric))
         for metric in metrics[:_FIGURES]
     ]

@@ -12,7 +12,7 @@ from practicum_jobs.capstone.facts import WeekFacts, choose_weeks
 from practicum_jobs.capstone.messages import COLUMNS, DOCUMENT, EYEBROW, FOOTER
 from practicum_jobs.render.blocks import Block, Cell, Column, Command, Heading, Notice, Section, Table
 from practicum_jobs.render.chain import BROKEN, STATES, build_chain_section, build_reruns_section
-from practicum_jobs.render.figures import format_interval, format_metric, get_title
+from practicum_jobs.render.figures import format_interval, format_metric, get_metric_title
 from practicum_jobs.render.page import Stamp, render_page
 
 
@@ -60,7 +60,7 @@ def _build_figures(title: Bilingual, figures: Sequence[StageMetric]) -> Table:
     ]
     rows: list[list[Cell | Text]] = [
         [
-            get_title(one.name, one.unit, one.value).title,
+            get_metric_title(one).title,
             one.stage,
             format_metric(one),
             format_interval(one) or "–",

@@ -47,7 +47,8 @@ def decode_record(raw: bytes) -> dict[str, Any]:
         hint = GBK_HINT if is_gbk(raw) else ""
         raise RowFault("invalid_utf8", detail + hint) from error
     except json.JSONDecodeError as error:
-        raise RowFault("broken_json", f"{error.msg} at character {error.pos + 1} of the row") from error
+        what = error.msg.removesuffix(" at")
+        raise RowFault("broken_json", f"{what} at character {error.pos + 1} of the row") from error
     except ValueError as error:
         raise RowFault("broken_json", str(error)) from error
     if not isinstance(record, dict):

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from practicum_core.dossier_files import Closing, Dossier, Reproduction, SearchVerdict, TestOutcome, Verdict
-from practicum_jobs.dossier import unittest_program
+from practicum_core.texts import Bilingual
+from practicum_jobs.dossier import texts, unittest_program
 from practicum_jobs.dossier.execution import CleanRoom, Ending
 from practicum_jobs.dossier.material import Material
 
@@ -45,7 +46,7 @@ def _read_outcome(ending: Ending, timeout_s: float) -> TestOutcome:
         return TestOutcome(broken=["(all)"], text=last[:300])
 
 
-def list_problems(dossier: Dossier, closing: Closing, has_fix: Callable[[], bool]) -> list[str]:
+def list_problems(dossier: Dossier, closing: Closing, has_fix: Callable[[], bool]) -> list[Bilingual]:
     """List everything that stands against closing a dossier; nothing does if the list is empty. Pure.
 
     Args:
@@ -55,50 +56,50 @@ def list_problems(dossier: Dossier, closing: Closing, has_fix: Callable[[], bool
     """
     found = [
         _check_reproduction(dossier.reproduction),
-        *(f"the search over {one.axis} was flaky" for one in dossier.searches if one.verdict is SearchVerdict.FLAKY),
-        "" if dossier.culprits else "no cause was found yet: `practicum dossier bisect`",
-        "" if has_fix() else "the fix changes nothing: put what it changes into the folder fix/",
+        *(texts.SEARCH_FLAKY.format(axis=one.axis) for one in dossier.searches if one.verdict is SearchVerdict.FLAKY),
+        None if dossier.culprits else texts.NO_CAUSE,
+        None if has_fix() else texts.NO_FIX,
         _check_before(closing.before),
         _check_after(closing.before, closing.after),
         _check_with_fix(closing.with_fix),
     ]
-    return [problem for problem in found if problem]
+    return [problem for problem in found if problem is not None]
 
 
-def _check_reproduction(seen: Reproduction | None) -> str:
+def _check_reproduction(seen: Reproduction | None) -> Bilingual | None:
     if seen is None:
-        return "the repro was not executed yet: `practicum dossier run`"
+        return texts.NOT_EXECUTED
     if seen.verdict is Verdict.REPRODUCED:
-        return ""
-    return f"{seen.num_bad} of {seen.num_runs} executions of the repro showed the symptom, not all of them"
+        return None
+    return texts.NOT_ALWAYS.format(bad=seen.num_bad, runs=seen.num_runs)
 
 
-def _check_before(before: TestOutcome | None) -> str:
+def _check_before(before: TestOutcome | None) -> Bilingual | None:
     if before is None or not (before.passed or before.failed or before.broken):
-        return "there is no regression test: put test_*.py with unittest.TestCase classes into the folder regression/"
+        return texts.NO_TEST
     if before.broken:
-        return f"the regression test cannot be run without the fix ({', '.join(before.broken)}: {before.text})"
+        return texts.TEST_BROKEN.format(tests=", ".join(before.broken), text=before.text)
     if not before.is_stable:
-        return "the regression test ends differently from run to run without the fix"
-    return "" if before.failed else "the regression test passes without the fix, so it does not test this failure"
+        return texts.FLAKY_BEFORE
+    return None if before.failed else texts.GREEN_BEFORE
 
 
-def _check_after(before: TestOutcome | None, after: TestOutcome | None) -> str:
+def _check_after(before: TestOutcome | None, after: TestOutcome | None) -> Bilingual | None:
     if before is None or after is None:
-        return ""
+        return None
     if after.failed or after.broken:
-        return f"the regression test fails with the fix ({', '.join([*after.failed, *after.broken])}: {after.text})"
+        return texts.RED_AFTER.format(tests=", ".join([*after.failed, *after.broken]), text=after.text)
     if not after.is_stable:
-        return "the regression test ends differently from run to run with the fix"
+        return texts.FLAKY_AFTER
     missing = sorted({*before.passed, *before.failed} - set(after.passed))
-    return f"tests that ran without the fix did not run with it: {', '.join(missing)}" if missing else ""
+    return texts.TESTS_GONE.format(tests=", ".join(missing)) if missing else None
 
 
-def _check_with_fix(seen: Reproduction | None) -> str:
+def _check_with_fix(seen: Reproduction | None) -> Bilingual | None:
     if seen is None:
-        return ""
+        return None
     if seen.num_bad:
-        return f"with the fix, {seen.num_bad} of {seen.num_runs} executions of the repro still show the symptom"
+        return texts.STILL_FAILS.format(bad=seen.num_bad, runs=seen.num_runs)
     if seen.seen:
-        return f"with the fix, the repro fails with something else: {seen.seen[0].reason}: {seen.seen[0].text}"
-    return "" if seen.verdict is Verdict.NOT_REPRODUCED else "with the fix, equal executions of the repro differ"
+        return texts.FAILS_OTHERWISE.format(reason=seen.seen[0].reason, text=seen.seen[0].text)
+    return None if seen.verdict is Verdict.NOT_REPRODUCED else texts.FLAKY_WITH_FIX

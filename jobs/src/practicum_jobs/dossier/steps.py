@@ -219,8 +219,10 @@ def close(bench: Workbench, dossier: Dossier) -> Dossier:
         material_sha256=hash_material(bench.folder),
     )
     problems = list_problems(dossier, closing, has_fix=lambda: has_fix)
-    closing = closing.model_copy(update={"problems": problems})
-    line = texts.REFUSED.format(problems="; ".join(problems)) if problems else texts.CLOSED
+    english, chinese = [one.en for one in problems], [one.zh for one in problems]
+    closing = closing.model_copy(update={"problems": english, "problems_zh": chinese})
+    listed = Bilingual("; ".join(english), "；".join(chinese)) if problems else ""
+    line = texts.REFUSED.format(problems=listed) if problems else texts.CLOSED
     dossier = add_event(dossier.model_copy(update={"closing": closing}), line)
     write_dossier(bench.folder, dossier)
     return dossier

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from practicum_core.metrics import Metric
+from practicum_core.metrics import Metric, StageMetric
 from practicum_core.stages import STAGES
+from practicum_core.stages.spec import StageSpec
 from practicum_core.stages.titles import MetricTitle, Style
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.titles import FINDINGS, SUFFIXES, UNITS
@@ -27,42 +28,62 @@ _STYLES_BY_UNIT: dict[str, Style] = {
 }
 
 
-def get_title(name: str, unit: str = "", value: float = 0.0) -> MetricTitle:
+def get_title(name: str, unit: str = "", value: float = 0.0, step: str = "") -> MetricTitle:
     """Return the title of a metric and the style of its values. An unknown name is used as the title.
 
+    Args:
+        name: Of the metric.
+        unit: Says the style of a metric without a title.
+        value: Of the metric.
+        step: The step that measured it. Stages may give one name different meanings; that of the step's comes first.
+
     >>> get_title("recall:exact_duplicate").title.en
-    'Recall, exact duplicate'
+    'Recall: Exact duplicate'
     >>> get_title("field_order_tuned").title.zh
     '字段“order”正确（微调）'
+    >>> [get_title("tokens_max", step=step).title.en for step in ("audit", "rungcheck")]
+    ['Tokens of a row, max', 'Tokens of a request at the rung max']
     """
-    if (known := _find_exact(name)) is not None:
+    specs = _list_specs(step)
+    if (known := _find_exact(name, specs)) is not None:
         return known
     for suffix, pattern in SUFFIXES.items():
         stem = name.removesuffix(suffix)
-        if stem and stem != name and (inner := _find_title(stem)):
+        if stem and stem != name and (inner := _find_title(stem, specs)):
             return MetricTitle(pattern.format(title=inner.title), inner.style)
-    return _find_title(name) or MetricTitle(Bilingual(name or "-", name or "-"), _guess_style(unit, value))
+    return _find_title(name, specs) or MetricTitle(Bilingual(name or "-", name or "-"), _guess_style(unit, value))
 
 
-def _find_exact(name: str) -> MetricTitle | None:
-    return next((spec.metrics[name] for spec in STAGES.values() if name in spec.metrics), None)
+def get_metric_title(metric: Metric) -> MetricTitle:
+    """Return the title of a measured metric, as its step means it."""
+    step = metric.stage if isinstance(metric, StageMetric) else ""
+    return get_title(metric.name, metric.unit, metric.value, step)
 
 
-def _find_title(name: str) -> MetricTitle | None:
+def _list_specs(step: str) -> list[StageSpec]:
+    """List all stages, that of the step first: steps are called after their stage, or after it and a hyphen."""
+    own = step if step in STAGES else step.partition("-")[0]
+    return sorted(STAGES.values(), key=lambda spec: spec.name != own)
+
+
+def _find_exact(name: str, specs: Sequence[StageSpec]) -> MetricTitle | None:
+    return next((spec.metrics[name] for spec in specs if name in spec.metrics), None)
+
+
+def _find_title(name: str, specs: Sequence[StageSpec]) -> MetricTitle | None:
     """Find a title by the whole name, else by the longest pattern with a placeholder that matches."""
-    known = _find_exact(name)
+    known = _find_exact(name, specs)
     if known is not None:
         return known
     patterns = {
-        pattern: title for spec in STAGES.values() for pattern, title in spec.metrics.items() if _REST in pattern
+        pattern: title for spec in reversed(specs) for pattern, title in spec.metrics.items() if _REST in pattern
     }
     for pattern in sorted(patterns, key=len, reverse=True):
         start, _, end = pattern.partition(_REST)
         rest = name.removeprefix(start).removesuffix(end)
         if rest and name == f"{start}{rest}{end}":
             title = get_finding_title(rest) if start.endswith(":") else Bilingual(rest, rest)
-            lowered = Bilingual(title.en[0].lower() + title.en[1:], title.zh)
-            return MetricTitle(patterns[pattern].title.format(rest=lowered), patterns[pattern].style)
+            return MetricTitle(patterns[pattern].title.format(rest=title), patterns[pattern].style)
     return None
 
 
@@ -128,14 +149,14 @@ def _add_unit(number: str, unit: str) -> Text:
 
 def format_metric(metric: Metric) -> Text:
     """Format the value of a metric."""
-    return format_figure(metric.value, get_title(metric.name, metric.unit, metric.value).style, metric.unit)
+    return format_figure(metric.value, get_metric_title(metric).style, metric.unit)
 
 
 def format_interval(metric: Metric) -> Text:
     """Format the interval of a metric; an empty text if it has none."""
     if metric.low is None or metric.high is None:
         return ""
-    style = get_title(metric.name, metric.unit, metric.value).style
+    style = get_metric_title(metric).style
     low, high = (format_figure(end, style, metric.unit) for end in (metric.low, metric.high))
     if style in ("points", "share"):
         low = f"{100 * metric.low:+.1f}" if style == "points" else f"{100 * metric.low:.1f}"

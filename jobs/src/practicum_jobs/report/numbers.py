@@ -9,7 +9,7 @@ from practicum_core.metrics import StageMetric
 from practicum_core.texts import Bilingual, Text
 from practicum_jobs.render.blocks import Block, Charts, Column, Disclosure, Figure, Figures, Notice, Section, Table
 from practicum_jobs.render.charts import Chart, Interval, Tone, interval_plot
-from practicum_jobs.render.figures import format_figure, format_interval, format_metric, get_title, rank_metric
+from practicum_jobs.render.figures import format_figure, format_interval, format_metric, get_metric_title, rank_metric
 from practicum_jobs.render.titles import SUFFIXES, UNITS
 from practicum_jobs.report.messages import NUMBERS, READING, SECTIONS
 from practicum_jobs.report.verdict import Pack
@@ -41,7 +41,7 @@ def build_numbers_section(pack: Pack) -> Section:
 
 
 def _is_key(metric: StageMetric, gated: set[tuple[str, str]]) -> bool:
-    return (metric.stage, metric.name) in gated or (get_title(metric.name).is_key and _has_interval(metric))
+    return (metric.stage, metric.name) in gated or (get_metric_title(metric).is_key and _has_interval(metric))
 
 
 def _has_tuned_copy(metric: StageMetric, metrics: list[StageMetric]) -> bool:
@@ -55,13 +55,13 @@ def _find_repeated(metrics: list[StageMetric]) -> frozenset[str]:
 
 
 def _name_metric(metric: StageMetric, repeated: frozenset[str]) -> Bilingual:
-    title = get_title(metric.name, metric.unit, metric.value).title
+    title = get_metric_title(metric).title
     return NUMBERS["of_step"].format(title=title, step=metric.stage) if metric.name in repeated else title
 
 
 def _build_figure(metric: StageMetric, repeated: frozenset[str]) -> Figure:
     interval = format_interval(metric)
-    known = get_title(metric.name, metric.unit, metric.value)
+    known = get_metric_title(metric)
     note: Text = UNITS.get(metric.unit, metric.unit) if known.style == "number" else ""
     if interval:
         note = Bilingual("95%: {x}", "95%：{x}").format(x=interval)
@@ -98,7 +98,7 @@ def _get_stem(metric: StageMetric) -> str:
 
 
 def _get_plot_name(metric: StageMetric) -> str:
-    title = get_title(metric.name, metric.unit, metric.value)
+    title = get_metric_title(metric)
     if title.style == "share":
         return "share" if title.is_key else "detail"
     return "points" if title.style == "points" else "number"
@@ -111,7 +111,7 @@ def _has_interval(metric: StageMetric) -> bool:
 
 
 def _build_interval(metric: StageMetric, repeated: frozenset[str]) -> Interval:
-    known = get_title(metric.name, metric.unit, metric.value)
+    known = get_metric_title(metric)
     factor = 100.0 if known.style in ("share", "points") else 1.0
     is_difference = known.style == "points"
     low, high = (metric.low or 0.0) * factor, (metric.high or 0.0) * factor
@@ -133,7 +133,7 @@ def _build_table(metrics: list[StageMetric]) -> Table:
     ]
     rows = [
         [
-            get_title(metric.name, metric.unit, metric.value).title,
+            get_metric_title(metric).title,
             metric.stage,
             format_metric(metric),
             format_interval(metric) or "–",

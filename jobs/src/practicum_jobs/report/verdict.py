@@ -109,7 +109,7 @@ def _build_row(pack: Pack, spec: GateSpec, result: GateResult) -> list[Cell | Te
     outcome = Cell(VERDICT["passed"], tone="good") if result.passed else Cell(VERDICT["failed"], tone="bad")
     metric = next((one for one in pack.evidence.metrics if (one.stage, one.name) == (spec.step, spec.metric)), None)
     unit = metric.unit if metric else ""
-    known = get_title(spec.metric, unit, result.threshold)
+    known = get_title(spec.metric, unit, result.threshold, spec.step)
     threshold = format_figure(spec.threshold, known.style)
     required = Bilingual(
         f"{COMPARISONS[spec.comparison].en} {_in(threshold, 'en')}",

@@ -142,6 +142,7 @@ class Closing(_Part):
     after: TestOutcome | None = None
     with_fix: Reproduction | None = Field(default=None, description="The repro with the fix.")
     problems: list[str] = Field(default_factory=list)
+    problems_zh: list[str] = Field(default_factory=list, description="The same in Chinese.")
     material_sha256: str = Field(default="", description="Of the repro, the fix and the test.")
 
 

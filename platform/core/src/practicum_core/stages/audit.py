@@ -53,8 +53,8 @@ METRICS = {
     "secret_rows": figure("Rows with secrets", "含密钥的行", "count"),
     "broken_rows": figure("Unreadable lines", "无法读取的行", "count"),
     "truncation_ratio": figure("Rows longer than max_length", "超过 max_length 的行占比", "share"),
-    "recall:{rest}": figure("Recall, {rest}", "召回率：{rest}", "share"),
-    "precision:{rest}": figure("Precision, {rest}", "精确率：{rest}", "share"),
+    "recall:{rest}": figure("Recall: {rest}", "召回率：{rest}", "share"),
+    "precision:{rest}": figure("Precision: {rest}", "精确率：{rest}", "share"),
     "tokens_{rest}": figure("Tokens of a row, {rest}", "每行词元数，{rest}", "count"),
 }
 SPEC = StageSpec(
