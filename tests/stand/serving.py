@@ -15,6 +15,18 @@ from practicum_cluster.shipping import build_shipments
 
 ENGINE_VARIABLE = "PRACTICUM_E2E_ENGINE"
 """``vllm`` has the tests serve SmolLM2 with vLLM in place of the fake engine; that needs minutes more."""
+SHORT_LOAD_TEST = {
+    "serve.max_num_seqs": 2,
+    "loadtest.rates": [1.0, 40.0],
+    "loadtest.rate_s": 4,
+    "loadtest.warmup_s": 1,
+    "loadtest.settle_s": 5,
+    "loadtest.search_steps": 0,
+    "loadtest.max_tokens": 4,
+    "loadtest.slo_ttft_s": 1,
+    "loadtest.max_dispatch_s": 1,
+}
+"""Options of a week with a load test, for the fake engine."""
 _FAKE_IMAGE = "localhost/practicum-fake-serve:dev"
 _STAND = Path(__file__).parent
 _PACKAGE = "/opt/practicum/src"
