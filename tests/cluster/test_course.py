@@ -89,7 +89,7 @@ BUILT_ON = {
 def course(school):
     """The class, with every image that a week needs on its node."""
     if not os.environ.get("PRACTICUM_E2E_SERVING"):
-        pytest.skip("the ten weeks take many minutes in pods: set PRACTICUM_E2E_SERVING=1")
+        pytest.skip("the ten weeks take fifteen minutes in pods: set PRACTICUM_E2E_SERVING=1")
     if not school.is_own:
         pytest.skip("this cluster is somebody else's: images of the tests are not brought into its nodes")
     school.cluster.ship(*build_shipments(["quantize", "serve"]))
