@@ -110,14 +110,20 @@ FAILURES = {
 
 
 def describe_result(metrics: Mapping[str, Metric]) -> str:
-    """Say in one sentence how many levers help.
+    """Say in one sentence how many levers help, or what the ladder of memory saves where no lever was tried.
 
     >>> describe_result({name: Metric(name=name, value=value) for name, value in
     ...     {"num_levers": 6, "num_better": 2, "num_worse": 1}.items()})
     'Of 6 levers 2 help, 1 makes it slower, and the others cannot be told from noise'
+    >>> describe_result({name: Metric(name=name, value=value) for name, value in
+    ...     {"num_levers": 0, "num_better": 0, "num_worse": 0, "ladder_saving": 0.658}.items()})
+    'The whole ladder saves 66% of the memory'
     """
     if not {"num_levers", "num_better", "num_worse"} <= metrics.keys():
         return ""
     total, better, worse = (int(metrics[name].value) for name in ("num_levers", "num_better", "num_worse"))
+    if not total:
+        saving = metrics.get("ladder_saving")
+        return f"The whole ladder saves {saving.value:.0%} of the memory" if saving else ""
     helping, making = ("helps" if better == 1 else "help"), ("makes" if worse == 1 else "make")
     return f"Of {total} levers {better} {helping}, {worse} {making} it slower, and the others cannot be told from noise"
