@@ -254,8 +254,9 @@ def test_references(tmp_path):
         find_run("2026", tmp_path)
     with pytest.raises(ConfigError, match="did you mean"):
         find_run("20260102t030405-00000x", tmp_path)
-    with pytest.raises(ConfigError, match="no such run"):
+    with pytest.raises(ConfigError, match="no such run") as caught:
         find_run("latest:sft", tmp_path)
+    assert caught.value.fix == "start one with `practicum run sft`"
 
 
 @pytest.mark.parametrize("name", ["weekjob.yaml", "status.json", "environment.json"])

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from practicum_core.atomic import explain_os_errors, write_json_atomic, write_text_atomic
-from practicum_core.curriculum import get_unit
+from practicum_core.curriculum import UNITS, get_unit
 from practicum_core.environment import RunEnvironment
 from practicum_core.errors import ConfigError, DataError, PlatformError, Reason, suggest_similar
 from practicum_core.layout import RunLayout, build_run_id, is_run_id
@@ -127,7 +127,11 @@ def find_run(reference: str, root: Path) -> Path:
     runs = sorted(iter_run_dirs(root), key=get_age)
     word, _, unit = reference.partition(":")
     if word == "latest":
-        return _get_latest([run for run in runs if not unit or run.parent.name == unit], reference, root)
+        found = [run for run in runs if not unit or run.parent.name == unit]
+        if found:
+            return found[-1]
+        start = unit if unit in UNITS else "week-01"
+        raise ConfigError(f"'{reference}': no such run under {root}", f"start one with `practicum run {start}`")
     beginnings = (reference,) if reference else ()
     matches = [run for run in runs if run.name.startswith(beginnings) or f"{run.parent.name}/{run.name}" == reference]
     if len(matches) == 1:
@@ -140,12 +144,6 @@ def find_run(reference: str, root: Path) -> Path:
         f"no run '{reference}' under {root}{suggest_similar(reference, known)}",
         "`practicum status` lists the runs; `latest` and `latest:UNIT` name the newest",
     )
-
-
-def _get_latest(runs: list[Path], reference: str, root: Path) -> Path:
-    if not runs:
-        raise ConfigError(f"'{reference}': no such run under {root}", "start one with `practicum run week-01`")
-    return runs[-1]
 
 
 def read_run(path: Path) -> Run:
