@@ -17,6 +17,9 @@ HANDBOOK = Path(__file__).parents[2] / "docs/handbook"
 PAGES = sorted(path.relative_to(HANDBOOK / "en") for path in (HANDBOOK / "en").glob("*.md"))
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(practicum [^`]+)`")
+HEADING = re.compile(r"^## .*\n", re.MULTILINE)
+FACT = re.compile(r"(?<![A-Za-z])[0-9]+(?:[.,][0-9]+)*|`[^`]+`")
+"""A number, or what is typed or named as it is: the same in both languages."""
 
 
 def read_commands(path):
@@ -46,10 +49,21 @@ def test_both_languages_say_the_same_commands_rows_and_sections(page):
         assert first == second, pattern
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_both_languages_of_a_workshop_hold_the_same_numbers_and_names(page):
+    texts = [(HANDBOOK / language / page).read_text(encoding="utf-8") for language in ("en", "zh")]
+    first, second = (FACT.findall(re.sub("```", "", HEADING.split(text)[3])) for text in texts)
+    assert sorted(map(_join, first)) == sorted(map(_join, second))
+
+
+def _join(fact):
+    return " ".join(fact.split())
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_workshop_begins_with_the_same_words_on_how_to_start(language):
     pages = [(HANDBOOK / language / page).read_text(encoding="utf-8") for page in PAGES]
-    starts = {re.split(r"^## .*\n", page, flags=re.MULTILINE)[3].split("\n```\n")[0] for page in pages}
+    starts = {HEADING.split(page)[3].split("\n```\n")[0] for page in pages}
     assert len(starts) == 1
     assert "make setup && . .venv/bin/activate" in starts.pop()
 
