@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ from practicum_jobs.load.client import name_trace
 from practicum_jobs.report.traces import build_lanes, build_trace_blocks
 from practicum_jobs.traces import stage
 from practicum_jobs.traces.files import iter_spans
-from practicum_jobs.traces.joining import join_spans
+from practicum_jobs.traces.joining import sum_traces
 
 
 @pytest.fixture
@@ -149,7 +150,27 @@ def test_spans_that_no_gateway_saw_are_no_requests(tmp_path):
     write_engine_spans(file, ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"])
     [span] = iter_spans(file, "serve")
     assert (span.trace_id, span.parent_id) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
-    assert join_spans([span]) == []
+    assert sum_traces([span]) == {}
+
+
+def test_files_are_read_without_keeping_what_they_hold(context):
+    """What is kept of a trace is less than a tenth of what its spans say."""
+    attributes = [{"key": trace_names.STATUS, "value": {"intValue": "200"}}]
+    attributes += [{"key": f"text.{number}", "value": {"stringValue": "x" * 500}} for number in range(20)]
+    with (context.run.stage("gateway").artifacts / trace_names.TRACE_FILE).open("w") as file:
+        for number in range(1, 1001):
+            times = {"startTimeUnixNano": str(10**18 + number), "endTimeUnixNano": str(10**18 + 2 * number)}
+            about = {"name": "POST", "traceId": f"{number:032x}", "spanId": f"{number:016x}", "attributes": attributes}
+            file.write(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [times | about]}]}]}) + "\n")
+        size_bytes = file.tell()
+    tracemalloc.start()
+    try:
+        record = stage.run(TracesConfig(), context)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert record.metrics[0].value == 1000
+    assert peak_bytes < size_bytes / 5
 
 
 def test_a_file_of_other_lines_holds_no_spans(tmp_path):

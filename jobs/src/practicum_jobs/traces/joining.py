@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,36 +18,35 @@ _SHOWN_BEFORE_S = 60.0
 _PARENT_PARTS = 4
 
 
-@dataclass(frozen=True)
-class Trace:
-    """All spans of one request."""
+@dataclass(slots=True)
+class TraceSum:
+    """What is kept of the spans of one request while files of them are read: a file may have a million.
 
-    spans: tuple[Span, ...]
+    Attributes:
+        num_spans: Spans that were read.
+        num_tries: Tries at engines.
+        has_client: Whether its client told of it.
+        has_engine: Whether its engine did.
+        root_start_s: When the gateway's span of it began; infinite where no gateway saw it.
+        rung: That answered; empty for the best one.
+    """
 
-    @property
-    def root(self) -> Span | None:
-        """The gateway's span of the request."""
-        return next((span for span in self.spans if trace_names.STATUS in span.attributes), None)
+    num_spans: int = 0
+    num_tries: int = 0
+    has_client: bool = False
+    has_engine: bool = False
+    root_start_s: float = math.inf
+    rung: str = ""
 
-    @property
-    def has_client(self) -> bool:
-        """Whether its client told of it."""
-        return any(span.step == Place.CLIENT for span in self.spans)
-
-    @property
-    def has_engine(self) -> bool:
-        """Whether its engine did."""
-        return any(span.name == trace_names.ENGINE_SPAN for span in self.spans)
-
-    @property
-    def num_tries(self) -> int:
-        """Tries at engines."""
-        return sum(trace_names.ADDRESS in span.attributes for span in self.spans)
-
-    @property
-    def rung(self) -> str:
-        """That answered; empty for the best one."""
-        return str(self.root.attributes.get(trace_names.RUNG, "")) if self.root is not None else ""
+    def add(self, span: Span) -> None:
+        """Count a span."""
+        self.num_spans += 1
+        self.num_tries += trace_names.ADDRESS in span.attributes
+        self.has_client |= span.step == Place.CLIENT
+        self.has_engine |= span.name == trace_names.ENGINE_SPAN
+        if trace_names.STATUS in span.attributes and span.start_s < self.root_start_s:
+            self.root_start_s = span.start_s
+            self.rung = str(span.attributes.get(trace_names.RUNG, ""))
 
 
 def build_client_span(sample: LoadSample) -> Span | None:
@@ -65,30 +65,30 @@ def build_client_span(sample: LoadSample) -> Span | None:
     return Span(Place.CLIENT, "client", parts[1], parts[2], "", sample.sent_at_s, end_s, about, events)
 
 
-def join_spans(spans: Iterable[Span]) -> list[Trace]:
-    """Join spans to traces, and leave out those that no gateway saw, such as vLLM's of its own start."""
-    by_trace: dict[str, list[Span]] = defaultdict(list)
+def sum_traces(spans: Iterable[Span]) -> dict[str, TraceSum]:
+    """Sum up spans by their traces, and leave out those that no gateway saw, such as vLLM's of its own start."""
+    sums: dict[str, TraceSum] = defaultdict(TraceSum)
     for span in spans:
-        by_trace[span.trace_id].append(span)
-    joined = (Trace(tuple(sorted(found, key=lambda span: span.start_s))) for found in by_trace.values())
-    return [trace for trace in joined if trace.root is not None]
+        sums[span.trace_id].add(span)
+    return {trace_id: one for trace_id, one in sums.items() if one.root_start_s < math.inf}
 
 
-def choose_trace(traces: Sequence[Trace]) -> Trace | None:
+def choose_trace(sums: Mapping[str, TraceSum]) -> str | None:
     """Choose the degraded request whose trace shows most, from client to engine and with the most spans."""
-    degraded = [trace for trace in traces if trace.rung]
-    return max(
-        degraded or traces,
-        key=lambda trace: (trace.has_engine, trace.num_tries > 0, trace.has_client, len(trace.spans)),
-        default=None,
-    )
+    degraded = {trace_id: one for trace_id, one in sums.items() if one.rung} or sums
+    return max(degraded, key=lambda trace_id: _rank(degraded[trace_id]), default=None)
 
 
-def show_trace(trace: Trace) -> ShownTrace:
-    """Describe a trace, in milliseconds from its beginning."""
-    begin_s = min(span.start_s for span in trace.spans)
-    ids = {span.span_id: span for span in trace.spans}
-    rows = [row for span in _order(trace.spans, ids) for row in _describe(span, ids, begin_s)]
+def _rank(one: TraceSum) -> tuple[bool, bool, bool, int]:
+    return one.has_engine, one.num_tries > 0, one.has_client, one.num_spans
+
+
+def show_trace(spans: Iterable[Span]) -> ShownTrace:
+    """Describe a trace by all of its spans, in milliseconds from its beginning."""
+    ordered = sorted(spans, key=lambda span: span.start_s)
+    begin_s = ordered[0].start_s
+    ids = {span.span_id: span for span in ordered}
+    rows = [row for span in _order(ordered, ids) for row in _describe(span, ids, begin_s)]
     events = sorted(
         (
             TraceEvent(
@@ -97,19 +97,18 @@ def show_trace(trace: Trace) -> ShownTrace:
                 name=one.name,
                 attributes=_to_texts(one.attributes),
             )
-            for span in trace.spans
+            for span in ordered
             for one in span.events
             if one.at_s > begin_s - _SHOWN_BEFORE_S
         ),
         key=lambda one: one.at_ms,
     )
-    root = trace.root
-    about = {} if root is None else root.attributes
+    about = next((span.attributes for span in ordered if trace_names.STATUS in span.attributes), {})
     return ShownTrace(
-        trace_id=trace.spans[0].trace_id,
+        trace_id=ordered[0].trace_id,
         request_id=str(about.get(trace_names.REQUEST_ID, "")),
         status=int(about.get(trace_names.STATUS, 0)),
-        rung=trace.rung,
+        rung=str(about.get(trace_names.RUNG, "")),
         reason=str(about.get(trace_names.REASON, "")),
         spans=rows,
         events=events,
