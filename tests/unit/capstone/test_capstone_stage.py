@@ -249,6 +249,20 @@ def test_the_built_in_data_of_a_week_is_made_again_and_compared(course, is_chang
     assert all(uri in text for text in found)
 
 
+@pytest.mark.parametrize("uri", ["builtin:questions?rows=200", "builtin:tickets?colour=red"])
+def test_data_that_cannot_be_read_any_more_breaks_the_link_of_its_week_alone(course, uri):
+    write_data_lock(course.first, DataLock(uri=uri, splits={}))
+    record = course.defend()
+    [found] = [failure for failure in record.failures if failure.kind == "data_unreadable"]
+    assert found.where == f"comparison/{FIRST}: {uri}"
+    assert uri.partition("?")[0] in found.text or "colour" in found.text
+    assert list_kinds(record) == ["data_unreadable", "record_changed"]
+    assert all(failure.where.startswith("comparison/") for failure in record.failures)
+    assert [one.agreement for one in record.reruns] == ["bit-equal"]
+    page = (course.root / "capstone" / OURS / "stages/capstone/artifacts/technical-document.html").read_text()
+    assert "cannot be read any more" in page
+
+
 def test_a_package_that_changed_is_named_with_both_versions(course):
     change_package(course)
     record = course.defend(reruns=())

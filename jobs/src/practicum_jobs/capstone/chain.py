@@ -18,8 +18,8 @@ from practicum_core.stages.snapshot import SplitLock
 from practicum_core.step_files import iter_records
 from practicum_jobs.capstone.weeks import Week
 
-PresentData = Mapping[str, Mapping[str, SplitLock]]
-"""By the address of a data set, its splits as they are today."""
+PresentData = Mapping[str, Mapping[str, SplitLock] | str]
+"""By the address of a data set, its splits as they are today, or why it cannot be read any more."""
 _SHORT = 12
 _SHOWN = 5
 
@@ -82,8 +82,12 @@ def _find_changed_artifacts(week: Week) -> Iterator[Failure]:
 def _find_changed_data(week: Week, data: PresentData) -> Iterator[Failure]:
     if week.data is None or week.data.uri not in data:
         return
+    splits = data[week.data.uri]
+    if isinstance(splits, str):
+        yield _tell(week, "data_unreadable", week.data.uri, splits)
+        return
     for name, split in week.data.splits.items():
-        present = data[week.data.uri].get(name)
+        present = splits.get(name)
         if present is None or present.sha256 != split.sha256:
             found = "it is gone" if present is None else f"SHA-256 {present.sha256[:_SHORT]}.. by now"
             said = f"{found}, {split.sha256[:_SHORT]}.. with {split.num_rows} rows in that week ({week.data.uri})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from practicum_core.errors import ConfigError
+from practicum_core.errors import ConfigError, DataError
 from practicum_core.metrics import Metric
 from practicum_core.stages.base import Failure
 from practicum_core.stages.capstone import HARMLESS_BREAKS, CapstoneConfig, CapstoneRecord, WeekCheck
@@ -67,11 +67,17 @@ def run(config: CapstoneConfig, ctx: StageContext) -> CapstoneRecord:
 
 
 def _freeze_again(weeks: Sequence[Week], now: Week, ctx: StageContext) -> PresentData:
-    """Return the splits of the present run's data, and those of the weeks' built-in data sets, which are made again."""
-    found: dict[str, Mapping[str, SplitLock]] = {now.data.uri: now.data.splits} if now.data else {}
+    """Return the splits of the present run's data, and those of the weeks' built-in data sets, which are made again.
+
+    One that this version cannot make breaks a link of its weeks, and no other.
+    """
+    found: dict[str, Mapping[str, SplitLock] | str] = {now.data.uri: now.data.splits} if now.data else {}
     for uri in {week.data.uri for week in weeks if week.data and week.data.uri.startswith("builtin:")} - set(found):
-        source = open_input(uri, ctx)
-        found[uri] = {split: write_split(read_strictly(source, split), ctx.cache_dir) for split in source.splits}
+        try:
+            source = open_input(uri, ctx)
+            found[uri] = {split: write_split(read_strictly(source, split), ctx.cache_dir) for split in source.splits}
+        except (ConfigError, DataError) as error:
+            found[uri] = error.detail
     return found
 
 

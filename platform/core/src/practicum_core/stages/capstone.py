@@ -99,6 +99,9 @@ FAILURES = {
     "artifact_changed": Bilingual("an artifact was changed", "产物被改动"),
     "artifact_missing": Bilingual("an artifact is gone", "产物缺失"),
     "data_changed": Bilingual("the data is not what the week read", "数据与该周读取的不同"),
+    "data_unreadable": Bilingual(
+        "the week cannot be repeated: its data cannot be read any more", "该周无法复现：数据已无法读取"
+    ),
     "package_changed": Bilingual("packages are not those of the week", "软件包与该周不同"),
     "code_changed": Bilingual("the code is not that of the week", "代码与该周不同"),
     "pointer_moved": Bilingual("a pointer leads elsewhere by now", "指针已指向别处"),
