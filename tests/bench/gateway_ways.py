@@ -31,7 +31,13 @@ from fake_scheduler import Settings
 from gateway_stand import find_port
 from practicum_core.stages.gateway import GatewayConfig
 from practicum_gateway.app import Gateway
-from practicum_gateway.stage import build_admission, build_server_config, freeze_start, raise_file_limit, serve
+from practicum_gateway.stage import (
+    build_admission,
+    build_server_config,
+    raise_file_limit,
+    serve,
+    tune_garbage_collection,
+)
 from practicum_gateway.tracing import build_traces
 
 CHUNKS = 8
@@ -142,7 +148,7 @@ def run_gateway(port: int, upstream: str, keys: Path, redis_url: str, traced: fl
     gateway = Gateway(config, [keys], admission=build_admission(config))
     if config.traces:
         gateway.traces = build_traces(config, keys.with_name(f"traces-{port}.jsonl"), time.monotonic)
-    freeze_start()
+    tune_garbage_collection()
     server = uvicorn.Server(build_server_config(gateway, config, "127.0.0.1", port))
     uvloop.run(serve(gateway, server, Forever()))
 

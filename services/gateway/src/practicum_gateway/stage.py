@@ -36,6 +36,8 @@ _POLL_S = 0.05
 _TELL_S = 2.0
 _KEEPALIVE_S = 75
 _BACKLOG = 2048
+_GC_THRESHOLDS = (20_000, 20, 50)
+"""How many more objects are made than freed before a collection, and collections before one of older objects."""
 
 
 class Context(Protocol):
@@ -93,7 +95,7 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
         from practicum_gateway.tracing import build_traces  # noqa: PLC0415 - OpenTelemetry, only where it is used
 
         gateway.traces = build_traces(config, ctx.layout.artifacts / TRACE_FILE, time.monotonic)
-    freeze_start()
+    tune_garbage_collection()
     host, port = os.environ.get(HOST_VARIABLE, "127.0.0.1"), int(os.environ[PORT_VARIABLE])
     server = _Server(build_server_config(gateway, config, host, port))
     try:
@@ -114,10 +116,15 @@ def run(config: GatewayConfig, ctx: Context) -> GatewayRecord:
     )
 
 
-def freeze_start() -> None:
-    """Leave what is there at the start out of garbage collections: a full one walked through it for 80 ms."""
+def tune_garbage_collection() -> None:
+    """Have less collected: what is there at the start never, and what requests leave less often.
+
+    A full collection walked through the former for 80 ms. The latter is hardly ever a circle, which alone needs a
+    collection; to look for one at every 700 objects took 8% of the processor time of a request.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def list_key_files(config: GatewayConfig, experiments: Path) -> list[Path]:
