@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import yaml
 
 from practicum_core.agreement import Agreement
 from practicum_core.evidence import Evidence
 from practicum_core.layout import RunLayout
 from practicum_core.lineage import BuiltOn, Lineage
+from practicum_core.metrics import Metric
 from practicum_core.stages import STAGES
-from practicum_jobs.capstone.reruns import Tolerances, check_reruns
+from practicum_jobs.capstone.reruns import Tolerances, check_reruns, is_surely_beyond
 from practicum_jobs.capstone.weeks import Week
 from run_folder import NOW, fill
 
@@ -46,3 +48,20 @@ def test_another_model_under_the_same_reference_is_one(tmp_path):
     (found,), failures = check(week, write_week(tmp_path, "capstone", "again", LATEST, sha256="b" * 64))
     assert found.agreement == Agreement.DIFFERENT
     assert [one.kind for one in failures] == ["options_differ"]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "repeated", "differs"),
+    [
+        ((1.0, None, None), (2.1, None, None), True),
+        ((1.0, None, None), (1.9, None, None), False),
+        ((0.94, 0.38, None), (0.40, 0.29, None), False),  # 24 latencies bound their 95th percentile from below only
+        ((0.94, 0.38, None), (0.18, 0.17, 0.185), True),
+        ((3.4, None, 4.0), (1.0, None, None), False),  # a knee that may lie anywhere below 4
+        ((3.4, 2.9, 4.0), (1.0, None, None), True),
+    ],
+)
+def test_figures_of_a_machine_differ_where_their_intervals_leave_no_doubt(recorded, repeated, differs):
+    one, other = (Metric(name="ttft", value=value, low=low, high=high) for value, low, high in (recorded, repeated))
+    assert is_surely_beyond(one, other, 2.0) is differs
+    assert is_surely_beyond(other, one, 2.0) is differs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,8 @@ class Tolerances:
 
     Attributes:
         relative: Of a metric, relative to the larger of 1 and its recorded size.
-        speed_ratio: Of two figures of the machine, the larger divided by the smaller.
+        speed_ratio: Of two figures of the machine, the larger divided by the smaller, at the nearest ends of their
+            intervals.
     """
 
     relative: float
@@ -116,14 +118,14 @@ def _compare_options(executed: Execution, week: Week, of: str, now: Week) -> lis
 
 
 def _compare_speeds(recorded: Execution, executed: Execution, ratio: float) -> list[str]:
-    """Name the key figures of the machine that differ by more than a ratio."""
+    """Name the key figures of the machine that surely differ by more than a ratio."""
     before, after = (read_record(one.run, one.step) for one in (recorded, executed))
     spec = STAGES[after.stage]
     present = {metric.name: metric for metric in after.metrics}
     return [
-        f"{one.name}: {one.value:.4g} -> {present[one.name].value:.4g} {one.unit} (more than {ratio:g} times)"
+        f"{one.name}: {one.value:.4g} -> {present[one.name].value:.4g} {one.unit} (surely more than {ratio:g} times)"
         for one in before.metrics
-        if one.name in present and _is_speed(spec, one) and _is_beyond(one, present[one.name], ratio)
+        if one.name in present and _is_speed(spec, one) and is_surely_beyond(one, present[one.name], ratio)
     ]
 
 
@@ -137,6 +139,21 @@ def _is_speed(spec: StageSpec, metric: Metric) -> bool:
     return is_of_machine(metric.name, metric.unit)
 
 
-def _is_beyond(one: Metric, other: Metric, ratio: float) -> bool:
-    small, large = sorted((abs(one.value), abs(other.value)))
-    return large > ratio * small
+def is_surely_beyond(one: Metric, other: Metric, ratio: float) -> bool:
+    """Whether two figures differ by more than a ratio wherever in their 95% intervals the true values lie.
+
+    An end that few requests leave open is open: of 24 latencies, the 95th percentile has no upper end.
+
+    >>> one, other = Metric(name="ttft", value=0.3, low=0.2), Metric(name="ttft", value=0.7, low=0.6, high=0.9)
+    >>> is_surely_beyond(one, other, 2), is_surely_beyond(one.model_copy(update={"high": 0.29}), other, 2)
+    (False, True)
+    """
+    small, large = sorted((_get_interval(one), _get_interval(other)))
+    return large[0] > ratio * small[1]
+
+
+def _get_interval(metric: Metric) -> tuple[float, float]:
+    """Return the interval of a figure that is no less than 0; its value where it has none."""
+    if metric.low is None and metric.high is None:
+        return abs(metric.value), abs(metric.value)
+    return metric.low or 0.0, math.inf if metric.high is None else metric.high

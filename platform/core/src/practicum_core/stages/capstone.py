@@ -46,7 +46,9 @@ class CapstoneConfig(StageConfig):
         default=0.02, ge=0, description="Allowed difference of a metric, relative to its size (at least 1)."
     )
     speed_ratio: float = Field(
-        default=2.0, ge=1, description="Allowed ratio of a figure of the machine, such as a latency."
+        default=2.0,
+        ge=1,
+        description="Allowed ratio of a figure of the machine, such as a latency, at the near ends of 95% intervals.",
     )
 
 
