@@ -10,6 +10,7 @@ import contextlib
 import re
 import resource
 import signal
+import time
 from pathlib import PurePath
 
 import psutil
@@ -19,23 +20,30 @@ SWITCH = {"PYTHONFAULTHANDLER": "1"}
 _BEGIN = "Fatal Python error: Aborted"
 _END = "Extension modules:"
 _WAIT_S = 5.0
+_POLL_S = 0.02
 _THREAD = re.compile(r"^(?:Current thread|Thread) 0x[0-9a-f]+.*$", re.MULTILINE)
 _FRAME = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
 _LIBRARY = re.compile(r"/lib/python3|/site-packages/|^<")
 
 
 def ask_for_stacks(pid: int) -> None:
-    """Let a process and its descendants write their stacks, and end; return when they have, or after a few seconds."""
+    """Let a process and its descendants write their stacks, and end; return when they have, or after a few seconds.
+
+    They are asked one after another, because they write to the same file, word by word. Those above come first: one
+    that waits for another is asked while it still waits.
+    """
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
+    deadline_s = time.monotonic() + _WAIT_S
     for member in family:
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
             resource.prlimit(member.pid, resource.RLIMIT_CORE, (0, 0))
             member.send_signal(signal.SIGABRT)
-    psutil.wait_procs(family, timeout=_WAIT_S)
+            while member.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline_s:
+                time.sleep(_POLL_S)
 
 
 def find_stacks(stderr: str) -> str:
