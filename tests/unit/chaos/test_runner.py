@@ -106,7 +106,7 @@ def test_a_fault_is_made_measured_and_taken_back(tmp_path, run_layout, sleeper):
     assert psutil.STATUS_STOPPED in states
     assert sleeper.status() != psutil.STATUS_STOPPED
     assert course.left_behind == []
-    assert course.undone_s - course.fault_s >= 1.0
+    assert round(course.undone_s - course.fault_s, 3) >= 1.0  # both are rounded
     assert all(one.is_met for one in course.probed)
     assert len(course.samples) >= 20
     assert all(sample.is_ok and not sample.rung for sample in course.samples)
