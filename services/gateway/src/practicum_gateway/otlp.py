@@ -68,7 +68,7 @@ def encode_span(
     """Return a span.
 
     Args:
-        ids: What :func:`encode_ids` returned.
+        ids: Its id between what :func:`build_ids` returned.
         name: What was timed, as JSON.
         kind: One of the kinds above.
         times_ns: Its beginning and end, in nanoseconds since the epoch.
@@ -84,22 +84,40 @@ def encode_span(
     )
 
 
-def encode_ids(trace_id: str, span_id: str, state: str, parent_id: str, flags: int) -> str:
-    """Return who a span is and what is above it.
+def build_ids(trace_id: str, state: str, parent_id: str, flags: int) -> tuple[str, str]:
+    """Build what stands before and after the id of a span: its trace, and what is above it.
 
     Args:
         trace_id: In hexadecimal digits.
-        span_id: Likewise.
         state: The ``tracestate``; empty for none.
         parent_id: Of the span above it; empty for none.
         flags: Where that was made.
 
-    >>> encode_ids("0a", "0b", "", "0c", LOCAL_PARENT)
-    '"traceId":"0a","spanId":"0b","parentSpanId":"0c","flags":256'
+    >>> build_ids("0a", "", "0c", LOCAL_PARENT)
+    ('"traceId":"0a","spanId":"', '","parentSpanId":"0c","flags":256')
     """
     told = f',"traceState":{encode_basestring_ascii(state)}' if state else ""
     above = f',"parentSpanId":"{parent_id}"' if parent_id else ""
-    return f'"traceId":"{trace_id}","spanId":"{span_id}"{told}{above},"flags":{flags}'
+    return f'"traceId":"{trace_id}","spanId":"', f'"{told}{above},"flags":{flags}'
+
+
+def build_template(attributes: Iterable[tuple[str, type[str | int]]]) -> str:
+    """Build attributes with places (``%``) for a number, or for a text as :func:`encode_text` returns it.
+
+    >>> build_template([("a", str), ("b", int)]) % (encode_text("x"), 5) == encode_attributes([("a", "x"), ("b", 5)])
+    True
+    """
+    places = {str: '"stringValue":%s', int: '"intValue":"%d"'}
+    return ",".join(f'{{"key":"{name}","value":{{{places[kind]}}}}}' for name, kind in attributes)
+
+
+def build_event_template(name: str) -> str:
+    """Build an event without attributes, with a place for its time in nanoseconds.
+
+    >>> build_event_template("first") % 7 == encode_event("first", 7)
+    True
+    """
+    return f'{{"timeUnixNano":"%d","name":{encode_text(name)}}}'
 
 
 def build_frame(service: str, scope: str) -> tuple[bytes, bytes]:

@@ -29,6 +29,14 @@ _OPERATIONS = {
     "/v1/embeddings": "embeddings",
 }
 _PORTS = {"https": 443}
+_FIRST_TOKEN = otlp.build_event_template(trace_names.FIRST_TOKEN_EVENT)
+_ENDED = otlp.build_template([(trace_names.REQUEST_ID, str), (trace_names.STATUS, int), (trace_names.KEY, str)])
+"""What most spans of requests tell of their ends."""
+_USAGES = {
+    names.input_tokens: otlp.build_template([(names.input_tokens, int), (names.output_tokens, int)])
+    for names in trace_names.GENERATIONS.values()
+}
+"""By the first of their names."""
 
 
 class _Block:
@@ -56,7 +64,8 @@ class _Block:
     def _encode(self, span_id: str, name: str, kind: int, attributes: str, events: str) -> str:
         trace = self._trace
         times = (trace.get_time_ns(self._start_s), trace.get_time_ns(self._end_s))
-        ids = otlp.encode_ids(trace.trace_id, span_id, trace.state, trace.span_id, otlp.LOCAL_PARENT)
+        before, after = trace.ids_below
+        ids = f"{before}{span_id}{after}"
         return otlp.encode_span(ids, name, kind, times, attributes, events, is_failed=bool(self._error))
 
 
@@ -123,18 +132,14 @@ class Attempt(_Block):
         """Return its span."""
         trace = self._trace
         name, attributes = _encode_engine(trace.operation, *self._engine, trace.names.provider)
-        more: list[otlp.Attribute] = []
         if self._usage is not None:
-            more.append((trace.names.input_tokens, self._usage.prompt_tokens))
-            more.append((trace.names.output_tokens, self._usage.completion_tokens))
+            usage = _USAGES[trace.names.input_tokens] % (self._usage.prompt_tokens, self._usage.completion_tokens)
+            attributes = f"{attributes},{usage}"
         if self._error:
-            more.append((trace_names.ERROR, self._error))
-        if more:
-            attributes = f"{attributes},{otlp.encode_attributes(more)}"
+            attributes = f"{attributes},{otlp.encode_attributes([(trace_names.ERROR, self._error)])}"
         events = ""
         if self._first_token_s is not None:
-            at_ns = trace.get_time_ns(self._start_s + self._first_token_s)
-            events = otlp.encode_event(trace_names.FIRST_TOKEN_EVENT, at_ns)
+            events = _FIRST_TOKEN % trace.get_time_ns(self._start_s + self._first_token_s)
         return self._encode(self._span_id, name, otlp.CLIENT, attributes, events)
 
 
@@ -159,7 +164,7 @@ class RequestTrace:
 
     Attributes:
         trace_id: In hexadecimal digits.
-        span_id: Of the request, likewise; made with its spans.
+        ids_below: What stands before and after the id of a span below that of the request; made with the spans.
         state: The client's ``tracestate``.
         clock: Likewise.
         names: Likewise.
@@ -168,7 +173,7 @@ class RequestTrace:
 
     __slots__ = (
         "_asked", "_degraded", "_end_s", "_key", "_parent_id", "_start_ns", "_start_s", "_status",
-        "below", "clock", "names", "span_id", "state", "trace_id",
+        "below", "clock", "ids_below", "names", "state", "trace_id",
     )  # fmt: skip
 
     def __init__(
@@ -180,7 +185,7 @@ class RequestTrace:
         self.trace_id, self._parent_id, self.state = parent or (make_trace_id(), "", "")
         self.below: list[_Block] = []
         self._degraded: _Degraded | None = None
-        self._status, self._key, self.span_id = 0, "", ""
+        self._status, self._key, self.ids_below = 0, "", ("", "")
         # The time of day is read once for each trace, so that it is right, and no step of it makes a span negative.
         self._start_ns = time.time_ns()
         self._start_s = self._end_s = clock()
@@ -226,8 +231,9 @@ class RequestTrace:
 
     def encode(self) -> bytes:
         """Return its spans, once, with commas between."""
-        self.span_id = make_span_id()
-        spans = [*[one.encode() for one in self.below], self._encode_root()]
+        span_id = make_span_id()
+        self.ids_below = otlp.build_ids(self.trace_id, self.state, span_id, otlp.LOCAL_PARENT)
+        spans = [*[one.encode() for one in self.below], self._encode_root(span_id)]
         self.discard()
         return ",".join(spans).encode()
 
@@ -235,25 +241,29 @@ class RequestTrace:
         """Let its spans go: they and the trace hold each other, and would wait for the garbage collector."""
         self.below.clear()
 
-    def _encode_root(self) -> str:
-        method, path, request_id = self._asked
+    def _encode_root(self, span_id: str) -> str:
+        method, path, _ = self._asked
         name, asked = _encode_asked(method, path)
-        more: list[otlp.Attribute] = [(trace_names.REQUEST_ID, request_id.decode("latin-1"))]
-        if self._degraded is not None:
-            more += _list_rung(self._degraded)
-        more.append((trace_names.STATUS, self._status))
-        if self._key:
-            more.append((trace_names.KEY, self._key))
         flags = otlp.REMOTE_PARENT if self._parent_id else otlp.LOCAL_PARENT
+        before, after = otlp.build_ids(self.trace_id, self.state, self._parent_id, flags)
         return otlp.encode_span(
-            otlp.encode_ids(self.trace_id, self.span_id, self.state, self._parent_id, flags),
+            f"{before}{span_id}{after}",
             name,
             otlp.SERVER,
             (self._start_ns, self.get_time_ns(self._end_s)),
-            f"{asked},{otlp.encode_attributes(more)}",
+            f"{asked},{self._encode_end()}",
             "" if self._degraded is None else self._encode_steps(self._degraded),
             is_failed=self._status >= _SERVER_ERROR,
         )
+
+    def _encode_end(self) -> str:
+        """Return the attributes that say which request it was, and how it ended."""
+        request_id = self._asked[2].decode("latin-1")
+        if self._degraded is None and self._key:
+            return _ENDED % (otlp.encode_text(request_id), self._status, otlp.encode_text(self._key))
+        rung = () if self._degraded is None else _list_rung(self._degraded)
+        told = [(trace_names.REQUEST_ID, request_id), *rung, (trace_names.STATUS, self._status)]
+        return otlp.encode_attributes([*told, (trace_names.KEY, self._key)] if self._key else told)
 
     def _encode_steps(self, degraded: _Degraded) -> str:
         events = []
