@@ -59,7 +59,7 @@ def _describe_unit(unit: Unit) -> str:
     lines = [
         f"### {unit.name}\n",
         f"{unit.goal_en} {unit.goal_zh}\n",
-        f"Course rows: {', '.join(unit.requirements)}. Steps: {steps}.\n",
+        f"Course requirements: {', '.join(unit.requirements)}. Steps: {steps}.\n",
     ]
     if unit.gates:
         lines.append("| gate | figure | English | 中文 |\n|---|---|---|---|")

@@ -23,6 +23,9 @@ from practicum_core.stage_process import RUN_SCHEME
 from practicum_core.stages.base import Artifact, ContentKind
 from practicum_core.stages.samples import Sample
 
+_TELLING_SHARE = 0.05
+"""Of a stage's work, the share whose pace tells how long the rest takes: the first rows pay for what is loaded."""
+
 
 def utc_now() -> str:
     """Return the present time as ISO 8601 in UTC, to the millisecond."""
@@ -74,9 +77,9 @@ class StageContext:
         return time.monotonic() - self._started_s
 
     def progress(self, fraction: float, message: str = "") -> None:
-        """Publish the share done (0 to 1); the remaining time is estimated from the pace so far."""
+        """Publish the share done (0 to 1); the remaining time is estimated from the pace, once enough is done."""
         share = min(max(fraction, 0.0), 1.0)
-        eta_s = self.elapsed_s * (1 - share) / share if share > 0 else None
+        eta_s = self.elapsed_s * (1 - share) / share if share >= _TELLING_SHARE else None
         write_json_atomic(self.layout.progress, {"fraction": share, "message": message, "eta_s": eta_s})
 
     def log_metrics(self, step: int, **values: float) -> None:

@@ -12,7 +12,7 @@ from practicum_jobs.report.verdict import Pack
 
 
 def build_rows_section(pack: Pack, slugs: Sequence[str]) -> Section:
-    """Build the section with the unit's course rows.
+    """Build the section with the unit's course requirements.
 
     Args:
         pack: The pack.

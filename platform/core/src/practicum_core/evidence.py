@@ -24,7 +24,7 @@ class Evidence(BaseModel):
     verdict: Verdict
     gates: list[GateResult]
     metrics: list[StageMetric]
-    requirements: list[str] = Field(default_factory=list, description="Course rows that this unit covers.")
+    requirements: list[str] = Field(default_factory=list, description="Course requirements that this unit covers.")
     durations_s: dict[str, float] = Field(default_factory=dict, description="Seconds by step.")
     reproduce: str = Field(default="", description="The command that starts this run again.")
     built_on: list[BuiltOn] = Field(default_factory=list, description="Earlier runs that this one started from.")

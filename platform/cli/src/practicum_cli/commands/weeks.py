@@ -50,7 +50,7 @@ def _describe_unit(unit: Unit) -> str:
     parts = [
         f"{unit.name}: {unit.title_en} · {unit.title_zh} ({_get_state(unit)})",
         f"  {unit.goal_en}\n  {unit.goal_zh}",
-        f"  course rows: {', '.join(unit.requirements)}; data: {unit.data_uri}",
+        f"  course requirements: {', '.join(unit.requirements)}; data: {unit.data_uri}",
     ]
     if unit.gates:
         parts.append("Must deliver (gates):")
