@@ -181,8 +181,7 @@ def _build_closing(folder: Path, dossier: Dossier) -> Section:
         return Section("fix", title, [Notice(B("Not fixed yet.", "尚未修复。"), "warn")])
     blocks: list[Block] = []
     if closing.problems:
-        chinese = closing.problems_zh or closing.problems
-        blocks.append(Notice(B("Not closed", "未关闭"), "bad", B("; ".join(closing.problems), "；".join(chinese))))
+        blocks.append(Notice(B("Not closed", "未关闭"), "bad", closing.describe_problems()))
     else:
         blocks.append(Notice(texts.CLOSED, "good"))
     columns = [

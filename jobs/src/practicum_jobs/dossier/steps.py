@@ -219,10 +219,9 @@ def close(bench: Workbench, dossier: Dossier) -> Dossier:
         material_sha256=hash_material(bench.folder),
     )
     problems = list_problems(dossier, closing, has_fix=lambda: has_fix)
-    english, chinese = [one.en for one in problems], [one.zh for one in problems]
-    closing = closing.model_copy(update={"problems": english, "problems_zh": chinese})
-    listed = Bilingual("; ".join(english), "；".join(chinese)) if problems else ""
-    line = texts.REFUSED.format(problems=listed) if problems else texts.CLOSED
+    told = {"problems": [one.en for one in problems], "problems_zh": [one.zh for one in problems]}
+    closing = closing.model_copy(update=told)
+    line = texts.REFUSED.format(problems=closing.describe_problems()) if problems else texts.CLOSED
     dossier = add_event(dossier.model_copy(update={"closing": closing}), line)
     write_dossier(bench.folder, dossier)
     return dossier

@@ -73,7 +73,7 @@ def list_origins(material: Material, linked: Sequence[LinkedRow]) -> list[Origin
             num_rows=rows[one.key],
             num_pairs=pairs[one.key],
         )
-        for one in (*material.failed, *material.forgotten)
+        for one in material.failures
     ]
 
 

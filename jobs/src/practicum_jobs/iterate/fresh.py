@@ -64,7 +64,7 @@ def build_fresh(material: Material, known: Sequence[Row], limit: int | None) -> 
     # at, equal and nearly equal ones count.
     refused = {*trained.exact, *trained.near, *trained.ngram, *looked_at.exact, *looked_at.near}
     rows = list(islice((row for row in candidates if row.id not in refused), limit))
-    if not rows and not material.failed and not material.forgotten:
+    if not rows and not material.failures:
         return FreshSplit(list(_rename(iter(material.seen))), 0, _SAME, is_unseen=False)
     if not rows:
         raise DataError(

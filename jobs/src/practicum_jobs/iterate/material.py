@@ -56,6 +56,11 @@ class Material:
     forgotten: Sequence[FailedRow]
     control: Sequence[Row]
 
+    @property
+    def failures(self) -> list[FailedRow]:
+        """Those of the scored split, then those of the control split."""
+        return [*self.failed, *self.forgotten]
+
 
 def read_material(config: IterateConfig, ctx: StageContext) -> Material:
     """Read failures, samples and the rows that they are about.

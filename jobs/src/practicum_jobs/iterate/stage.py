@@ -44,8 +44,7 @@ class Repair:
     @property
     def num_unrepaired(self) -> int:
         """Failures of which no new row or usable pair was made."""
-        read = {one.key for one in (*self.material.failed, *self.material.forgotten)}
-        return len(read - {one.source.key for one in self.linked})
+        return len({one.key for one in self.material.failures} - {one.source.key for one in self.linked})
 
 
 def run(config: IterateConfig, ctx: StageContext) -> IterateRecord:
@@ -68,7 +67,7 @@ def run(config: IterateConfig, ctx: StageContext) -> IterateRecord:
     pairs = artifacts / "pairs"
     return IterateRecord(
         **ctx.build_record_fields(),
-        failures_read=len(material.failed) + len(material.forgotten),
+        failures_read=len(material.failures),
         data=(artifacts / "data").relative_to(ctx.run.root).as_posix(),
         lineage=(artifacts / _LINEAGE).relative_to(ctx.run.root).as_posix(),
         pairs=pairs.relative_to(ctx.run.root).as_posix() if pairs.is_dir() else "",
@@ -141,7 +140,7 @@ def _list_notes(repair: Repair) -> list[str]:
 
 
 def _build_metrics(repair: Repair, links: Sequence[NewRow]) -> list[Metric]:
-    known = {one.key for one in (*repair.material.failed, *repair.material.forgotten)}
+    known = {one.key for one in repair.material.failures}
     sources = {link.failure for link in links}
     part = build_slice(repair.material.failed)
     values = {

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import DataError, Reason
 from practicum_core.problems import list_problems
+from practicum_core.texts import Bilingual
 
 DOSSIER_NAME, PAGE_NAME = "dossier.json", "index.html"
 _VARYING = re.compile(r"0x[0-9a-f]+|[-+]?[0-9][0-9.,e+-]*|/\S+")
@@ -144,6 +145,10 @@ class Closing(_Part):
     problems: list[str] = Field(default_factory=list)
     problems_zh: list[str] = Field(default_factory=list, description="The same in Chinese.")
     material_sha256: str = Field(default="", description="Of the repro, the fix and the test.")
+
+    def describe_problems(self) -> Bilingual:
+        """Return the problems as one text, if there are any; a file from before they had Chinese has English alone."""
+        return Bilingual("; ".join(self.problems), "；".join(self.problems_zh or self.problems))
 
 
 class Event(_Part):
