@@ -9,18 +9,31 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextlib.contextmanager
-def serve(name, answer):
-    """Serve OpenAI's API with a function from the last turn to the answer; ``None`` is an error."""
+def serve(name, answer, key=""):
+    """Serve OpenAI's API with a function from the last turn to the answer; ``None`` is an error.
+
+    With a key, requests without it are refused.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            if self._is_refused():
+                return
             self._send(200, {"data": [{"id": name}]})
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self._is_refused():
+                return
             text = answer(body["messages"][-1]["content"])
             choice = {"message": {"content": text}, "finish_reason": "stop"}
             self._send(500 if text is None else 200, {"choices": [choice]})
+
+        def _is_refused(self):
+            is_refused = bool(key) and self.headers["Authorization"] != f"Bearer {key}"
+            if is_refused:
+                self._send(401, {"error": {"message": "no valid key"}})
+            return is_refused
 
         def _send(self, status, document):
             content = json.dumps(document).encode()

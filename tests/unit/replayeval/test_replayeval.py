@@ -63,6 +63,17 @@ def test_both_models_get_the_same_traffic_and_are_scored_row_by_row(ctx, trace):
     assert "50.0%" in describe_result(metrics)
 
 
+def test_servers_of_the_same_run_get_its_key_and_others_do_not(ctx, trace, monkeypatch):
+    with serve("old", str, key="secret") as old, serve("new", str, key="secret") as new:
+        told = {"serve-before": old, "serve-after": new}
+        monkeypatch.setenv("PRACTICUM_SERVER_KEY", "secret")
+        config = ReplayEvalConfig(base_url=old, candidate_url=new, recorded=trace, split="fresh")
+        with pytest.raises(PlatformError, match="401"):
+            run(config, ctx)
+        monkeypatch.setenv("PRACTICUM_ENDPOINTS", json.dumps(told))
+        assert get_metrics(run(config, ctx))["num_unanswered"].value == 0
+
+
 def test_a_row_that_one_model_did_not_answer_is_counted_and_left_out(ctx, trace):
     with serve("old", lambda text: None if text == "2" else text) as old, serve("new", str) as new:
         record = run(ReplayEvalConfig(base_url=old, candidate_url=new, recorded=trace, split="fresh", limit=5), ctx)

@@ -35,11 +35,18 @@ class Asking:
         url: Address of the server, with or without /v1.
         max_new_tokens: Of an answer.
         timeout_s: For one answer.
+        key: That the server asks for; empty for none.
     """
 
     url: str
     max_new_tokens: int
     timeout_s: float
+    key: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of every request."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
     @property
     def api(self) -> str:
@@ -54,7 +61,7 @@ def find_model(asking: Asking) -> str:
         PlatformError: It does not answer, or lists none.
     """
     try:
-        with httpx.Client(timeout=asking.timeout_s, trust_env=False) as client:
+        with httpx.Client(timeout=asking.timeout_s, headers=asking.headers, trust_env=False) as client:
             listed: Any = client.get(f"{asking.api}/models").raise_for_status().json()
             return str(listed["data"][0]["id"])
     except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
@@ -79,7 +86,7 @@ async def ask_all(
     started_s = loop.time()
     timeout = httpx.Timeout(asking.timeout_s, connect=_CONNECT_S)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=timeout, limits=limits, headers=asking.headers, trust_env=False) as client:
 
         async def send(row: Row, at_s: float) -> Answered:
             late_s = loop.time() - started_s - at_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from practicum_core.errors import DataError, Reason
 from practicum_core.metrics import Metric
 from practicum_core.rows import Row
+from practicum_core.stage_process import find_server_key
 from practicum_core.stages.base import Failure
 from practicum_core.stages.evaluate import EvaluationSample
 from practicum_core.stages.replayeval import ReplayEvalConfig, ReplayEvalRecord
@@ -43,7 +45,7 @@ def run(config: ReplayEvalConfig, ctx: StageContext) -> ReplayEvalRecord:
     times = lay_out(parts, len(rows), config.pace)
     models, given = [], []
     for number, url in enumerate((config.base_url, config.candidate_url)):
-        asking = Asking(url, config.max_new_tokens, config.timeout_s)
+        asking = Asking(url, config.max_new_tokens, config.timeout_s, find_server_key(url, os.environ))
         models.append(find_model(asking))
         given.append(asyncio.run(_replay(asking, models[-1], (rows, times), number, ctx)))
     both = [place for place in range(len(rows)) if not any(one[place].problem for one in given)]
