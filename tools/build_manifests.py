@@ -25,6 +25,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 OVERLAY_VARIANT = 10
 WEEK_LABEL = f"{GROUP}/week"
 PART_LABEL = "app.kubernetes.io/component"
+_KUSTOMIZATION = "Kustomization"
+"""The name that `kubectl apply -f FOLDER` leaves out: it applies all *.yaml, and a kustomization is no object."""
 UNITS_WITHOUT_GPU = frozenset({"data", "dossier"})
 """Units whose stages use no GPU."""
 ACTIVE_DEADLINE_S = 4 * 3600
@@ -52,7 +54,7 @@ GPU_SHARE = {"resources": {"gpu": {"slices": 1}}}
 GPU_COURSE = {
     "gpu": {"sharing": "time-sliced", "slicesPerGpu": 4},
     "queue": {"cpu": "32", "memory": "256Gi", "slices": 16},
-    "quota": {"cpu": "8", "memory": "64Gi", "slices": 2},
+    "quota": {"cpu": "13", "memory": "80Gi", "slices": 2},
     "budget": {"gpuHoursPerWeek": 10},
 }
 
@@ -64,7 +66,7 @@ def build_files() -> dict[str, str]:
         text = NOTICE + _dump(build_crd(kind))
         files[f"manifests/crds/{_get_crd_file(kind)}"] = text
         files[f"charts/practicum/files/crds/{_get_crd_file(kind)}"] = text
-    files["manifests/crds/kustomization.yaml"] = NOTICE + _dump(
+    files[f"manifests/crds/{_KUSTOMIZATION}"] = NOTICE + _dump(
         _build_kustomization([_get_crd_file(kind) for kind in KINDS])
     )
     for variant in VARIANTS:
@@ -87,7 +89,7 @@ def _build_course_folder(variant: int) -> dict[str, str]:
     return {
         **weeks,
         "course.yaml": _build_course_file(variant),
-        "kustomization.yaml": NOTICE + _dump(kustomization),
+        _KUSTOMIZATION: NOTICE + _dump(kustomization),
     }
 
 
@@ -142,8 +144,10 @@ def _build_week_file(number: int, unit: Unit, variant: int) -> str:
     return NOTICE + _comment(lines) + _dump(build_week(number, unit, variant))
 
 
-_STUDENT_MEMORY = {12: "20Gi"}
-"""The last of 12 weeks serves two models at a time, beside the step that asks them."""
+_STUDENT_MEMORY, _CLASS_MEMORY = "20Gi", "40Gi"
+"""Of a student who applies the whole course at once: all servers of two weeks and a step that asks one of them. With
+less, the servers of one week would wait for the end of the other's. The last of 12 weeks needs as much by itself.
+"""
 
 
 def build_course(variant: int) -> dict[str, Any]:
@@ -157,8 +161,8 @@ def build_course(variant: int) -> dict[str, Any]:
             "variant": variant,
             "students": [{"name": name, "subjects": [name]} for name in ("student-01", "student-02")],
             "gpu": {"sharing": "whole"},
-            "queue": {"cpu": "8", "memory": "32Gi", "slices": 1},
-            "quota": {"cpu": "4", "memory": _STUDENT_MEMORY.get(variant, "16Gi"), "slices": 1},
+            "queue": {"cpu": "8", "memory": _CLASS_MEMORY, "slices": 1},
+            "quota": {"cpu": "4", "memory": _STUDENT_MEMORY, "slices": 1},
             "stageResources": {"cpu": "1", "memory": "6Gi"},
             "workspace": {"size": "20Gi"},
             "priorities": [{"name": "normal", "value": 0}, {"name": "capstone", "value": 1000, "units": capstones}],

@@ -66,6 +66,14 @@ def test_kustomization_is_accepted(api: Api, kubectl: Path, folder: str):
     assert documents
 
 
+@pytest.mark.parametrize("folder", ["crds", "course-8", "course-10", "course-12"])
+def test_a_folder_is_applied_by_one_command(api: Api, api_server: ControlPlane, kubectl: Path, folder: str):
+    where = ROOT / "manifests" / folder
+    command = [kubectl, "--kubeconfig", api_server.kubeconfig, "apply", "-n", HOME, "--dry-run=server", "-f", where]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, len(list(where.glob("*.yaml")))), done.stderr
+
+
 def test_dry_run_refuses_a_field_that_nobody_knows(api: Api):
     week = {"apiVersion": "practicum.dev/v1alpha1", "kind": "WeekJob", "metadata": {"name": "week-03"}}
     with pytest.raises(ApiError, match="epochs"):
