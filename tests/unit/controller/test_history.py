@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
-import os
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from postgres_server import require_postgres, run_postgres
 from practicum_controller.database import Database, build_script_directory, parse_url
 from practicum_controller.eta import Wait
 from practicum_controller.history import History, WeekJobEntry
@@ -31,23 +29,9 @@ HOUR = dt.timedelta(hours=1)
 REVISIONS = [script.revision for script in build_script_directory().walk_revisions()]
 
 
-def load_server():
-    path = Path(__file__).with_name("postgres_server.py")
-    spec = importlib.util.spec_from_file_location("postgres_server", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def postgres_url():
-    server = load_server()
-    programs = server.find_postgres()
-    if programs is None:
-        message = "PostgreSQL is not installed (Debian: postgresql)"
-        required = os.environ.get("PRACTICUM_REQUIRE", "").split(",")
-        pytest.fail(message) if "postgres" in required else pytest.skip(message)
-    with server.run_postgres(programs) as url:
+    with run_postgres(require_postgres()) as url:
         yield url
 
 

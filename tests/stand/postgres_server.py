@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 START_TIMEOUT_S = 60
 
 
@@ -24,6 +26,17 @@ def find_postgres() -> Path | None:
         return folders[-1].parent
     found = shutil.which("initdb")
     return Path(found).parent if found else None
+
+
+def require_postgres() -> Path:
+    """Return the folder of its programs, or skip the test."""
+    found = find_postgres()
+    if found is None:
+        sentence = "this machine lacks PostgreSQL (Debian's package postgresql)"
+        if "postgres" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    return found
 
 
 def find_user() -> str | None:
