@@ -1,4 +1,4 @@
-"""One student takes the ten weeks on a real cluster by `kubectl apply` alone, each on the results of those before.
+"""One student takes the ten weeks on a real cluster by one `kubectl apply`; each waits for those that it builds on.
 
 The weeks are the course's own manifests, with less to compute. Week 6 loads what it made in vLLM and llama.cpp; in
 weeks 7, 8 and 10 the tests' fake engine serves. They run where ``PRACTICUM_E2E_SERVING=1`` is set.
@@ -6,14 +6,15 @@ weeks 7, 8 and 10 the tests' fake engine serves. They run where ``PRACTICUM_E2E_
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import os
-import time
 
 import pytest
 import yaml
 
+from practicum_cluster.api import wait_until
 from practicum_cluster.shipping import build_shipments
 from school import ROOT
 from serving import SHORT_LOAD_TEST, install_serving
@@ -50,11 +51,11 @@ OPTIONS = {
 }
 """Options that make a week small, by its name."""
 SIZES = {
-    "week-07": {"cpu": "400m", "memory": "4Gi"},
-    "week-08": {"cpu": "400m", "memory": "4Gi"},
+    "week-07": {"cpu": "200m", "memory": "2Gi"},
+    "week-08": {"cpu": "200m", "memory": "2Gi"},
     "week-10": {"cpu": "600m", "memory": "5Gi"},
 }
-"""Resources of weeks whose servers run beside their client, on one node of two cores."""
+"""Resources of weeks whose servers run beside their client, those of weeks 7 and 8 together, on a node of two cores."""
 GATES = {
     "week-01": {"no_leakage"},
     "week-02": {"rows_read", "recall", "precision", "clean_copy"},
@@ -97,8 +98,8 @@ def course(school):
     return school
 
 
-def apply_week(course, folder, week):
-    """Apply the file of a week as the student, made small, and return how it ended."""
+def write_week(folder, week):
+    """Write the file of a week of the course, made small."""
     document = yaml.safe_load((MANIFESTS / f"{week}.yaml").read_text(encoding="utf-8"))
     document["spec"] |= {"profile": "quick", "set": OPTIONS[week]}
     if week in SIZES:
@@ -107,45 +108,69 @@ def apply_week(course, folder, week):
     if data["uri"].partition("?")[0] == "builtin:tickets":
         data["uri"] = "builtin:tickets?rows=200"
     (folder / f"{week}.yaml").write_text(json.dumps(document))
+
+
+@pytest.fixture(scope="module")
+def applied(course, tmp_path_factory):
+    """The course, all weeks of which the student applied at once."""
+    folder = tmp_path_factory.mktemp("weeks")
+    for week in OPTIONS:
+        write_week(folder, week)
     # Other tests of the class have the student run weeks of these names.
-    course.client.kubectl("delete", "weekjob", week, "--namespace", STUDENT, "--ignore-not-found")
-    said = course.try_as(STUDENT, "apply", "-n", STUDENT, "-f", folder / f"{week}.yaml")
-    assert f"weekjob.practicum.dev/{week} created" in said
-    return course.wait_end(STUDENT, week, 1200)
+    course.client.kubectl("delete", "weekjob", *OPTIONS, "--namespace", STUDENT, "--ignore-not-found")
+    said = course.try_as(STUDENT, "apply", "-n", STUDENT, "-f", folder)
+    assert said.split() == [word for week in OPTIONS for word in (f"weekjob.practicum.dev/{week}", "created")]
+    return course
+
+
+def test_the_student_is_told_what_a_week_waits_for(applied):
+    def look():
+        status = applied.read_status(STUDENT, "week-04")
+        return status if status.get("message") else None
+
+    status = wait_until(look, "what week 4 waits for", 60, 0.5)
+    assert (status["phase"], status["reason"]) == ("Pending", "EarlierWeekUnfinished"), status
+    assert status["message"].endswith("builds on week-03, not ended yet"), status
+
+
+def read_time(status, name):
+    return dt.datetime.fromisoformat(status[name])
 
 
 @pytest.mark.parametrize("week", OPTIONS)
-def test_the_student_ends(course, tmp_path, week):
-    started_s = time.monotonic()
-    end = apply_week(course, tmp_path, week)
+def test_the_student_ends(applied, week):
+    end = applied.wait_end(STUDENT, week, 2300)
     gates = {gate["name"]: gate["passed"] for gate in end.get("gates", ())}
-    LOGGER.info("%s: %s in %.0f s, %s", week, end["phase"], time.monotonic() - started_s, gates)
+    applied_at = dt.datetime.fromisoformat(applied.read(STUDENT, week)["metadata"]["creationTimestamp"])
+    times = [(read_time(end, name) - applied_at).total_seconds() for name in ("startTime", "completionTime")]
+    LOGGER.info("%s: %s, started and ended %s s after `kubectl apply`, %s", week, end["phase"], times, gates)
     assert end["phase"] == "Succeeded", end
     assert {name for name in GATES[week] if not gates[name]} == set(), gates
-    lineage = json.loads(course.read_run_text(STUDENT, week, "lineage.lock.json") if week in BUILT_ON else "{}")
+    lineage = json.loads(applied.read_run_text(STUDENT, week, "lineage.lock.json") if week in BUILT_ON else "{}")
     found = {one["reference"]: one["run_id"] for one in lineage.get("built_on", ())}
-    assert found == {
-        reference: course.get_run_id(STUDENT, earlier) for reference, earlier in BUILT_ON.get(week, {}).items()
-    }
-    assert "<html" in course.read_page(STUDENT, week)
+    built_on = BUILT_ON.get(week, {})
+    assert found == {reference: applied.get_run_id(STUDENT, earlier) for reference, earlier in built_on.items()}
+    earlier = [read_time(applied.read_status(STUDENT, one), "completionTime") for one in built_on.values()]
+    assert all(ended <= read_time(end, "startTime") for ended in earlier)
+    assert "<html" in applied.read_page(STUDENT, week)
 
 
 def read_record(course, week, step):
     return json.loads(course.read_run_text(STUDENT, week, f"stages/{step}/record.json"))
 
 
-def test_the_experiment_that_needs_a_process_was_left_out_and_the_others_were_made_on_pods(course):
-    record = read_record(course, "week-08", "chaos")
+def test_the_experiment_that_needs_a_process_was_left_out_and_the_others_were_made_on_pods(applied):
+    record = read_record(applied, "week-08", "chaos")
     LOGGER.info("%s", [(one["name"], one["verdict"], one["num_requests"]) for one in record["results"]])
     assert [one["name"] for one in record["results"]] == ["slow-first-token", "errors"]
     assert record["notes"] == ["left out, since the servers run elsewhere: kill"]
-    described = read_record(course, "week-08", "describe")["deployment"]["components"]
+    described = read_record(applied, "week-08", "describe")["deployment"]["components"]
     assert {one["name"] for one in described} == {"serve", "faultproxy", "gateway"}
     assert all(".student-01.svc" in one["url"] for one in described), described
 
 
-def test_the_defence_repeated_the_evaluations_of_pods_that_had_ended(course):
-    reruns = read_record(course, "week-10", "capstone")["reruns"]
+def test_the_defence_repeated_the_evaluations_of_pods_that_had_ended(applied):
+    reruns = read_record(applied, "week-10", "capstone")["reruns"]
     LOGGER.info("%s", [(one["of"], one["agreement"], one["differences"]) for one in reruns])
     agreements = {one["step"]: one["agreement"] for one in reruns}
     assert agreements.keys() == {"baseline", "evaluate", "compare", "loadtest"}
