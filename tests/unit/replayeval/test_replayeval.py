@@ -68,8 +68,9 @@ def test_servers_of_the_same_run_get_its_key_and_others_do_not(ctx, trace, monke
         told = {"serve-before": old, "serve-after": new}
         monkeypatch.setenv("PRACTICUM_SERVER_KEY", "secret")
         config = ReplayEvalConfig(base_url=old, candidate_url=new, recorded=trace, split="fresh")
-        with pytest.raises(PlatformError, match="401"):
+        with pytest.raises(PlatformError, match="401 Unauthorized") as refused:
             run(config, ctx)
+        assert "\n" not in refused.value.detail
         monkeypatch.setenv("PRACTICUM_ENDPOINTS", json.dumps(told))
         assert get_metrics(run(config, ctx))["num_unanswered"].value == 0
 

@@ -65,8 +65,10 @@ def find_model(asking: Asking) -> str:
             listed: Any = client.get(f"{asking.api}/models").raise_for_status().json()
             return str(listed["data"][0]["id"])
     except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        # The lines of httpx after the first say where to read about the status.
+        why = str(error).partition("\n")[0]
         raise PlatformError(
-            Reason.UPSTREAM_UNAVAILABLE, f"{asking.api}: no model ({error})", "give the address of an OpenAI server"
+            Reason.UPSTREAM_UNAVAILABLE, f"{asking.api}: no model ({why})", "give the address of an OpenAI server"
         ) from error
 
 
