@@ -11,6 +11,7 @@ import aiohttp
 from fake_engine import FakeEngine, serve_engine
 from gateway_stand import Stand, build_stand
 from practicum_core.stages.experiments import Experiment, ExperimentResult
+from practicum_jobs.chaos.local_servers import LocalServers
 from practicum_jobs.chaos.runner import Runner
 from practicum_jobs.chaos.traffic import Traffic
 from practicum_jobs.chaos.trials import build_result
@@ -64,7 +65,7 @@ async def build_service(folder, ways=("proxied",), rate=15.0, run=None, **option
         stand = await stack.enter_async_context(built)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         addresses = Addresses(stand.url, stand.secret, proxy, "", "fake", stand.keys)
-        world = World(run, session, addresses, "chaos")
+        world = World(LocalServers(run, "chaos"), session, addresses)
         url = f"{stand.url}/v1/chat/completions"
         zero_s = time.monotonic()
         target = Target(url, stand.secret, "fake", is_chat=True, ignore_eos=True, timeout_s=8.0)

@@ -17,6 +17,7 @@ from practicum_core.layout import RunLayout
 from practicum_core.stages.experiments import Experiment, Verdict
 from practicum_jobs.chaos.actions import act, leave_out
 from practicum_jobs.chaos.files import read_experiment
+from practicum_jobs.chaos.local_servers import LocalServers
 from practicum_jobs.chaos.world import Addresses, World
 from practicum_runtime.child_note import write_child_note
 from redis_server import serve_redis
@@ -47,7 +48,7 @@ def start_server(tmp_path, *command):
     layout.port.write_text('{"port": 4000}')
     process = subprocess.Popen([sys.executable, "-c", *command], stdout=subprocess.PIPE, text=True)
     write_child_note(layout, process.pid, 1)
-    return process, World(run, None, Addresses("http://127.0.0.1:9"), "chaos")
+    return process, World(LocalServers(run, "chaos"), None, Addresses("http://127.0.0.1:9"))
 
 
 def wait_until(condition):
@@ -74,7 +75,7 @@ def test_writes_fail_as_on_a_full_disk_until_it_is_undone(tmp_path):
 
 
 def test_the_kernel_kills_the_largest_process_alone_where_memory_runs_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("practicum_jobs.chaos.actions._END_S", 0.2)
+    monkeypatch.setattr("practicum_jobs.chaos.local_servers._END_S", 0.2)
     process, world = start_server(tmp_path, PARENT)
     with process:
         child = psutil.Process(int(process.stdout.readline()))
@@ -87,7 +88,7 @@ def test_the_kernel_kills_the_largest_process_alone_where_memory_runs_out(tmp_pa
 
 
 def test_a_hang_needs_one_target(tmp_path):
-    world = World(RunLayout(tmp_path), None, Addresses("http://127.0.0.1:9"), "chaos")
+    world = World(LocalServers(RunLayout(tmp_path), "chaos"), None, Addresses("http://127.0.0.1:9"))
     with pytest.raises(ConfigError, match="name step or port"):
         asyncio.run(act("hang", world, {}))
     with pytest.raises(ConfigError, match="no process of yours listens on port 1 "):

@@ -19,6 +19,7 @@ from practicum_core.layout import RunLayout
 from practicum_core.rungs import Rung
 from practicum_core.stages.experiments import Experiment
 from practicum_jobs.chaos.actions import act
+from practicum_jobs.chaos.local_servers import LocalServers
 from practicum_jobs.chaos.runner import Runner
 from practicum_jobs.chaos.traffic import Traffic
 from practicum_jobs.chaos.world import Addresses, World
@@ -79,7 +80,7 @@ async def build_runner(tmp_path, run_layout, is_stop_requested=lambda: False, st
         upstreams = [{"name": "engine", "url": url}]
         stand = await stack.enter_async_context(build_stand(tmp_path, num_engines=0, upstreams=upstreams, **LADDER))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        world = World(run_layout, session, Addresses(stand.url, stand.secret, model="fake"), "chaos")
+        world = World(LocalServers(run_layout, "chaos"), session, Addresses(stand.url, stand.secret, model="fake"))
         target = Target(
             f"{stand.url}/v1/chat/completions", stand.secret, "fake", is_chat=True, ignore_eos=True, timeout_s=5.0
         )
@@ -160,7 +161,7 @@ def test_degraded_answers_are_told_from_full_ones_and_the_ladder_is_followed(tmp
 def test_only_servers_of_the_own_run_are_targets(tmp_path, run_layout, sleeper):
     async def run():
         async with aiohttp.ClientSession() as session:
-            world = World(run_layout, session, Addresses("http://127.0.0.1:9"), "chaos")
+            world = World(LocalServers(run_layout, "chaos"), session, Addresses("http://127.0.0.1:9"))
             with pytest.raises(ConfigError, match=r"'engin' is no server of this run.*did you mean 'engine'"):
                 await act("kill", world, {"step": "engin"})
             with pytest.raises(ConfigError, match="argument"):
@@ -175,7 +176,7 @@ def test_only_servers_of_the_own_run_are_targets(tmp_path, run_layout, sleeper):
 
 
 def test_a_kill_that_nobody_repairs_is_told_with_what_to_do(tmp_path, run_layout, sleeper, monkeypatch):
-    monkeypatch.setattr("practicum_jobs.chaos.actions._RESTART_S", 0.5)
+    monkeypatch.setattr("practicum_jobs.chaos.local_servers._RESTART_S", 0.5)
 
     async def run():
         async with build_runner(tmp_path, run_layout) as (runner, _):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from practicum_controller.course.homes import build_limits, build_network_policies
+from practicum_controller.backends.pods import CHAOS_LABEL
+from practicum_controller.course.homes import build_limits
+from practicum_controller.course.network import build_policies, list_addresses
 from practicum_controller.course.status import list_archived
 from practicum_controller.settings import read_settings
 from practicum_core import labels
@@ -17,9 +19,14 @@ STUDENT = Student(name="student-01")
 COURSE = Course(metadata=Metadata(name="llm", namespace=""), spec=CourseSpec(students=[STUDENT]))
 
 
+ENDPOINTS = {
+    "endpoints": [{"addresses": ["10.0.0.2", "10.0.0.1"]}, {"addresses": ["fd00::1"]}],
+    "ports": [{"port": 6443}],
+}
+
+
 def build(**variables):
-    policies = build_network_policies(COURSE, STUDENT, read_settings(variables))
-    return {policy["metadata"]["name"]: policy["spec"] for policy in policies}
+    return build_policies(read_settings(variables), list_addresses(ENDPOINTS))
 
 
 def test_no_way_out_leads_anywhere():
@@ -34,6 +41,15 @@ def test_names_are_asked_of_the_clusters_own_servers(given, own):
     pods, *blocks = rule["to"]
     assert pods == {"namespaceSelector": {"matchExpressions": [{"key": labels.STUDENT, "operator": "DoesNotExist"}]}}
     assert [block["ipBlock"]["cidr"] for block in blocks] == own
+
+
+def test_experiments_alone_reach_the_api_server_and_by_that_way_nothing_else():
+    policy = build()["practicum-chaos"]
+    assert policy["podSelector"]["matchLabels"] == {CHAOS_LABEL: "true"}
+    (rule,) = policy["egress"]
+    assert [block["ipBlock"]["cidr"] for block in rule["to"]] == ["10.0.0.1/32", "10.0.0.2/32", "fd00::1/128"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 6443}]
+    assert "practicum-chaos" not in build_policies(read_settings({}), list_addresses({"endpoints": None}))
 
 
 def test_prometheus_reads_the_servers_and_nobody_elses_pods_of_that_name_do():

@@ -4,93 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime as dt
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 from pydantic import ValidationError
 
 from practicum_core.api_keys import change_key_file
 from practicum_core.atomic import write_json_atomic
 from practicum_core.errors import ConfigError, PlatformError, Reason
-from practicum_core.faults import Fault, FaultKind, GatewayFault
+from practicum_core.faults import GATEWAY_FAULT_FILE, Fault, FaultKind, GatewayFault
+from practicum_core.layout import StageLayout
 from practicum_core.problems import list_problems
 from practicum_core.stages.experiments import Activity, Experiment
+from practicum_jobs.chaos.local_servers import find_listener, suspend_process
+from practicum_jobs.chaos.undo import Undo
 from practicum_jobs.chaos.world import World
-from practicum_runtime.process_tree import find_process, kill_tree
 
-_RESTART_S = 120.0
-_END_S = 10.0
 _KEY_S = 10.0
 _REOPEN_S = 5.0
 _POLL_S = 0.25
 
 
-@dataclass(frozen=True)
-class Undo:
-    """How an action is taken back.
-
-    Attributes:
-        what: What it left, for people.
-        by_hand: What a person does where :attr:`run` fails.
-        run: Takes it back; done twice, it does nothing.
-    """
-
-    what: str
-    by_hand: str
-    run: Callable[[], Awaitable[None]]
-
-
 async def kill(world: World, step: str) -> Undo:
-    """Kill a server of this run with all of its processes, as a lost pod; its executor starts it again."""
-    old = world.find_target(step).pid
-    kill_tree(old)
-    return _build_restart(world, step, old, f"{step} was killed")
+    """Kill a server of this run with all of its processes, as a lost pod; it is started again."""
+    return await world.servers.kill(step)
 
 
 async def run_out_of_memory(world: World, step: str) -> Undo:
     """Kill the largest process of a server with SIGKILL, and no other, as the kernel does where memory runs out."""
-    process = world.find_target(step)
-    family = [process, *process.children(recursive=True)]
-    victim = max(family, key=_measure_memory)
-    victim.kill()
-    undo = _build_restart(world, step, process.pid, f"the largest process of {step} was killed")
-    if victim.pid == process.pid:
-        return undo
-
-    async def wait_for_server() -> None:
-        # A server either ends with its engine, and is started again, or lives on by itself.
-        deadline_s = time.monotonic() + _END_S
-        while process.is_running() and time.monotonic() < deadline_s:  # noqa: ASYNC110 - a process wakes nobody
-            await asyncio.sleep(_POLL_S)
-        if not process.is_running():
-            await undo.run()
-
-    return dataclasses.replace(undo, run=wait_for_server)
-
-
-def _measure_memory(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _build_restart(world: World, step: str, old: int, what: str) -> Undo:
-    async def wait_for_next() -> None:
-        async with asyncio.timeout(_RESTART_S):
-            while True:
-                with contextlib.suppress(ConfigError):
-                    if world.find_target(step).pid != old:
-                        return
-                await asyncio.sleep(_POLL_S)
-
-    return Undo(what, f"start the run again: its executor starts {step}", wait_for_next)
+    return await world.servers.run_out_of_memory(step)
 
 
 async def hang(world: World, step: str = "", port: int = 0) -> Undo:
@@ -106,56 +54,14 @@ async def hang(world: World, step: str = "", port: int = 0) -> Undo:
     """
     if bool(step) == bool(port):
         raise ConfigError("action hang: name step or port", "correct its arguments")
-    process = world.find_target(step) if step else world.find_listener(port)
-    family = [process, *process.children(recursive=True)]
-    stopped = [(one.pid, one.create_time()) for one in family]
-
-    async def resume() -> None:
-        for pid, created_s in stopped:
-            member = find_process(pid, created_s)
-            # One that ends in between must not leave the others stopped.
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if member is not None:
-                    member.resume()
-
-    try:
-        for one in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.suspend()
-    except psutil.Error:
-        await resume()
-        raise
-    numbers = " ".join(str(pid) for pid, _ in stopped)
-    return Undo(f"{step or f'the process at port {port}'} is stopped", f"kill -CONT {numbers}", resume)
+    if step:
+        return await world.servers.hang(step)
+    return suspend_process(find_listener(port), f"the process at port {port}")
 
 
 async def fill_disk(world: World, step: str) -> Undo:
-    """Let every write of a server to a file fail, as on a full disk, without filling one.
-
-    The soft limit of the size of files (RLIMIT_FSIZE) becomes 0, which needs no root and is taken back. A write fails
-    with EFBIG; on a full disk it would be ENOSPC.
-    """
-    process = world.find_target(step)
-    old: list[tuple[int, float, tuple[int, int]]] = []
-    for one in [process, *process.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            limits = one.rlimit(psutil.RLIMIT_FSIZE)
-            one.rlimit(psutil.RLIMIT_FSIZE, (0, limits[1]))
-            old.append((one.pid, one.create_time(), limits))
-
-    async def lift() -> None:
-        for pid, created_s, limits in old:
-            member = find_process(pid, created_s)
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if member is not None:
-                    member.rlimit(psutil.RLIMIT_FSIZE, limits)
-
-    commands = "; ".join(f"prlimit --pid {pid} --fsize={_name_limit(limits[0])}:" for pid, _, limits in old)
-    return Undo(f"{step} cannot write to files", commands, lift)
-
-
-def _name_limit(value: int) -> str:
-    return "unlimited" if value < 0 else str(value)
+    """Let every write of a server to a file fail, as on a full disk."""
+    return await world.servers.fill_disk(step)
 
 
 async def revoke_key(world: World) -> Undo:
@@ -240,8 +146,7 @@ async def break_surroundings(world: World, step: str, **fault: Any) -> Undo:  # 
     except ValidationError as error:
         problems = list_problems(error, GatewayFault, noun="argument")
         raise ConfigError(f"break_surroundings: {'; '.join(problems)}", "correct the arguments") from error
-    world.find_target(step)
-    path = world.find_fault_file(step)
+    path = await _find_fault_file(world, step)
     write_json_atomic(path, wanted.model_dump(mode="json"))
     # It looks ten times a second.
     await asyncio.sleep(_POLL_S)
@@ -251,6 +156,15 @@ async def break_surroundings(world: World, step: str, **fault: Any) -> Undo:  # 
         await asyncio.sleep(_POLL_S)
 
     return Undo(f"the surroundings of {step} are broken", f"rm {path}", mend)
+
+
+async def _find_fault_file(world: World, step: str) -> Path:
+    folder = await world.servers.find_folder(step)
+    config = StageLayout(folder).config
+    options = yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else {}
+    if not options.get("faults"):
+        raise ConfigError(f"{step} lets nobody break its surroundings", "set gateway.faults=true")
+    return folder / GATEWAY_FAULT_FILE
 
 
 ACTIONS: Mapping[str, Callable[..., Awaitable[Undo]]] = {

@@ -11,10 +11,11 @@ from practicum_core.errors import ConfigError, PlatformError, Stopped
 from practicum_core.rungs import Rung, RungChange
 from practicum_core.stages.experiments import Activity, Experiment, Finding, Settings
 from practicum_core.stages.load_results import LoadSample
-from practicum_jobs.chaos.actions import Undo, act
+from practicum_jobs.chaos.actions import act
 from practicum_jobs.chaos.files import get_hypothesis
 from practicum_jobs.chaos.probes import PROBES, is_within
 from practicum_jobs.chaos.traffic import Traffic
+from practicum_jobs.chaos.undo import Undo
 from practicum_jobs.chaos.world import World
 
 _POLL_S = 0.1

@@ -13,7 +13,7 @@ import aiohttp
 import numpy as np
 
 from practicum_core.api_keys import KEY_FILE, KeyLimits
-from practicum_core.errors import ConfigError
+from practicum_core.errors import ConfigError, PlatformError
 from practicum_core.faults import FAULT_KEY_FILE
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
@@ -24,9 +24,12 @@ from practicum_core.stages.chaos import ChaosConfig, ChaosRecord
 from practicum_core.stages.experiments import Experiment, Verdict
 from practicum_core.stages.load_results import LoadSample
 from practicum_jobs.chaos.actions import leave_out
+from practicum_jobs.chaos.cluster_api import ClusterAccess, ClusterApi, find_access
 from practicum_jobs.chaos.commands import build_command
 from practicum_jobs.chaos.files import read_experiment
+from practicum_jobs.chaos.local_servers import LocalServers
 from practicum_jobs.chaos.outcome import build_timeline, count_returns, list_unlike_repeats, measure_rungs
+from practicum_jobs.chaos.pods import PodServers
 from practicum_jobs.chaos.recorder import Recorder
 from practicum_jobs.chaos.replays import (
     Recorded,
@@ -36,6 +39,7 @@ from practicum_jobs.chaos.replays import (
     read_recorded,
 )
 from practicum_jobs.chaos.runner import Runner
+from practicum_jobs.chaos.servers import Servers
 from practicum_jobs.chaos.traffic import Traffic
 from practicum_jobs.chaos.trials import Laboratory, Trial, explain
 from practicum_jobs.chaos.world import Addresses, World
@@ -62,9 +66,11 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
     experiments = list(recorded.experiments) if recorded else []
     if config.recording is None:
         experiments = [(name, read_experiment(name)) for name in config.experiments]
-    left_out: list[str] = []
-    if _find_run(config, ctx) is None:
+    notes: list[str] = []
+    reason = _explain_no_servers(config, ctx)
+    if reason:
         experiments, left_out = leave_out(experiments)
+        notes = [f"left out, since {reason}: {', '.join(left_out)}"] if left_out else []
     zero_s = time.monotonic()
     with hold_key(config, ctx, KeyLimits()) as key:
         trials = asyncio.run(_run_all(config, ctx, experiments, recorded, key, zero_s))
@@ -88,7 +94,7 @@ def run(config: ChaosConfig, ctx: StageContext) -> ChaosRecord:
         + [Failure(kind="not_recorded", where=one.name, text=one.not_recorded) for one in trials if one.not_recorded]
         + list_replay_failures(replays),
         artifacts=_list_artifacts(config, ctx),
-        notes=[f"left out, since the servers run elsewhere: {', '.join(left_out)}"] if left_out else [],
+        notes=notes,
         **replay_fields,
         **ctx.build_record_fields(),
     )
@@ -107,7 +113,7 @@ async def _run_all(
     trials: list[Trial] = []
     addresses = _build_addresses(config, ctx, key)
     async with aiohttp.ClientSession(trust_env=False, timeout=aiohttp.ClientTimeout(total=30)) as session:
-        world = World(_find_run(config, ctx), session, addresses, ctx.step)
+        world = World(_build_servers(config, ctx, session), session, addresses)
         url = f"{split_address(config.url)[1]}/chat/completions"
         target = Target(
             url,
@@ -169,6 +175,30 @@ def _find_run(config: ChaosConfig, ctx: StageContext) -> RunLayout | None:
         return ctx.find_run(config.service_run)
     has_servers = any(ctx.run.stages.glob("*/port.json"))
     return ctx.run if has_servers else None
+
+
+def _build_servers(config: ChaosConfig, ctx: StageContext, session: aiohttp.ClientSession) -> Servers:
+    run, access = _find_run(config, ctx), find_access(os.environ)
+    if run is None and access is not None:
+        return PodServers(ClusterApi(access, session), ctx.run)
+    return LocalServers(run, ctx.step)
+
+
+def _explain_no_servers(config: ChaosConfig, ctx: StageContext) -> str:
+    """Say why no server of the run can be broken here; empty where it can."""
+    if _find_run(config, ctx) is not None:
+        return ""
+    access = find_access(os.environ)
+    return "the servers run elsewhere" if access is None else asyncio.run(_explain_no_pods(access))
+
+
+async def _explain_no_pods(access: ClusterAccess) -> str:
+    async with aiohttp.ClientSession(trust_env=False) as session:
+        try:
+            await ClusterApi(access, session).list_pods()
+        except PlatformError as error:
+            return error.detail
+    return ""
 
 
 def _build_addresses(config: ChaosConfig, ctx: StageContext, key: str) -> Addresses:

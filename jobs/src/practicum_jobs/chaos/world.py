@@ -1,25 +1,19 @@
-"""What an experiment acts on: the processes of this run's servers, the fault proxy, and the gateway."""
+"""What an experiment acts on: the servers of this run, the fault proxy, and the gateway."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
-import yaml
 
 from practicum_core.api_keys import get_key_id
-from practicum_core.errors import ConfigError, PlatformError, Reason, suggest_similar
-from practicum_core.faults import FAULT_PATH, GATEWAY_FAULT_FILE, Fault
-from practicum_core.layout import RunLayout
+from practicum_core.errors import ConfigError, PlatformError, Reason
+from practicum_core.faults import FAULT_PATH, Fault
 from practicum_core.rungs import RungChange
-from practicum_runtime.child_note import read_child_note
-from practicum_runtime.process_tree import find_process
+from practicum_jobs.chaos.servers import Servers
 
 _TIMEOUT_S = 30.0
 _MAX_TEXT = 300
@@ -63,78 +57,19 @@ class World:
     """The service under test.
 
     Args:
-        run: The run directory whose servers may be broken; ``None`` where none is known.
+        servers: The servers of a run, which may be broken.
         session: Connections.
         addresses: Where requests and faults go.
-        own_step: The step that experiments; it is no target.
     """
 
-    def __init__(
-        self, run: RunLayout | None, session: aiohttp.ClientSession, addresses: Addresses, own_step: str
-    ) -> None:
-        self._run = run
+    def __init__(self, servers: Servers, session: aiohttp.ClientSession, addresses: Addresses) -> None:
+        self.servers = servers
         self._session = session
         self._url = addresses.url.rstrip("/").removesuffix("/v1")
         self._proxy_url = addresses.proxy_url.rstrip("/")
         self._proxy_key = addresses.proxy_key
         self._headers = {"authorization": f"Bearer {addresses.key}"} if addresses.key else {}
         self._addresses = addresses
-        self._own_step = own_step
-
-    def find_target(self, step: str) -> psutil.Process:
-        """Find the process of a server of this run.
-
-        Raises:
-            ConfigError: No run is known, it has no such server, or that runs elsewhere.
-        """
-        if self._run is None:
-            raise ConfigError(
-                f"{step}: no run of yours is known whose servers could be broken",
-                "start the service with `practicum serve`, or name its run with --run",
-            )
-        servers = [
-            path.name
-            for path in sorted(Path(self._run.stages).iterdir())
-            if (path / "port.json").exists() and path.name != self._own_step
-        ]
-        if step not in servers:
-            raise ConfigError(
-                f"'{step}' is no server of this run{suggest_similar(step, servers)}",
-                f"name one of its own servers: {', '.join(servers) or 'it has none on this machine'}",
-            )
-        note = read_child_note(self._run.stage(step))
-        process = find_process(note.pid, note.created_s) if note else None
-        if process is None:
-            raise ConfigError(f"no process of {step} runs on this machine", "run the unit on a laptop")
-        return process
-
-    def find_fault_file(self, step: str) -> Path:
-        """Return the file by which the surroundings of a gateway of this run are broken.
-
-        Raises:
-            ConfigError: No run is known, or its gateway lets nobody break them.
-        """
-        layout = self._run.stage(step) if self._run is not None else None
-        options = yaml.safe_load(layout.config.read_text(encoding="utf-8")) if layout and layout.config.exists() else {}
-        if layout is None or not options.get("faults"):
-            raise ConfigError(f"{step} lets nobody break its surroundings", "set gateway.faults=true")
-        return layout.root / GATEWAY_FAULT_FILE
-
-    def find_listener(self, port: int) -> psutil.Process:
-        """Find the process of this user that listens on a port of this machine, such as a Redis.
-
-        Raises:
-            ConfigError: There is none.
-        """
-        own = os.getuid()
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.uids().real != own:
-                    continue
-                found = process.net_connections("tcp")
-                if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in found):
-                    return process
-        raise ConfigError(f"no process of yours listens on port {port} of this machine", "name the port of one")
 
     def get_own_key(self) -> tuple[Path, str]:
         """Return the file of the requests' key, and its id there.

@@ -21,6 +21,9 @@ STEP_VARIABLE = "PRACTICUM_STEP"
 INGEST_URL_VARIABLE = "PRACTICUM_INGEST_URL"
 TOKEN_PATH = "/var/run/practicum/token"  # noqa: S105 - a path, not a token
 CA_PATH = "/var/run/practicum/ca.crt"
+CLUSTER_TOKEN_PATH = "/var/run/practicum-cluster/token"  # noqa: S105 - a path, not a token
+CLUSTER_CA_PATH = "/var/run/practicum-cluster/ca.crt"
+"""For the API server, in pods of stages that break pods of their own week job."""
 WORKSPACE = "/workspace"
 INGEST_AUDIENCE = "practicum-ingest"
 REPORTS_ROUTE = "/v1/reports"

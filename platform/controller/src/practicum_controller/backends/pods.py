@@ -9,13 +9,17 @@ from typing import Any
 
 from practicum_controller.backends.backend import Needs
 from practicum_controller.backends.request import ChildRequest
-from practicum_core import reports
+from practicum_core import labels, reports
 from practicum_core.api_keys import KEY_FILE, KEYS_CONFIG_MAP, KEYS_VARIABLE
 
 Document = dict[str, Any]
 USER_ID = 65532
 STAGE_CONTAINER = "stage"
 SERVICE_ACCOUNT = "practicum-stage"
+CHAOS_ACCOUNT = "practicum-chaos"
+"""Of stages that break pods; also the name of its ClusterRole, which the chart makes."""
+CHAOS_LABEL = f"{labels.DOMAIN}/breaks-pods"
+"""Label of pods that may reach the API server."""
 WORKSPACE_CLAIM = "workspace"
 CA_CONFIG_MAP = "practicum-ingest-ca"
 GRACE_PERIOD_S = 120
@@ -46,13 +50,17 @@ def build_pod_template(request: ChildRequest, *, is_restartable: bool = False) -
     }
     if request.item.step.spec.takes_keys:
         _add_keys(spec)
+    marks = request.build_labels()
+    if request.item.step.spec.breaks_pods:
+        _add_account(spec)
+        marks |= {CHAOS_LABEL: "true"}
     if not is_restartable:
         spec["restartPolicy"] = "Never"
     if request.course.queue.node_labels:
         spec["nodeSelector"] = dict(request.course.queue.node_labels)
     if request.slices:
         spec["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists"}]
-    return {"metadata": {"labels": request.build_labels()}, "spec": spec}
+    return {"metadata": {"labels": marks}, "spec": spec}
 
 
 def _build_container(request: ChildRequest) -> Document:
@@ -101,6 +109,19 @@ def _add_keys(spec: Document) -> None:
     container["env"].append({"name": KEYS_VARIABLE, "value": f"{_KEYS}/{KEY_FILE}"})
     container["volumeMounts"].append({"name": "keys", "mountPath": _KEYS, "readOnly": True})
     spec["volumes"].append({"name": "keys", "configMap": {"name": KEYS_CONFIG_MAP, "optional": True}})
+
+
+def _add_account(spec: Document) -> None:
+    """Give a pod the account of chaos, whose token no other part of the pod's set-up mounts."""
+    folder, _, token = reports.CLUSTER_TOKEN_PATH.rpartition("/")
+    sources = [
+        {"serviceAccountToken": {"path": token, "expirationSeconds": _TOKEN_SECONDS}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    ]
+    spec["serviceAccountName"] = CHAOS_ACCOUNT
+    mount = {"name": "cluster", "mountPath": folder, "readOnly": True}
+    spec["containers"][0]["volumeMounts"].append(mount)
+    spec["volumes"].append({"name": "cluster", "projected": {"sources": sources, "defaultMode": 0o440}})
 
 
 def get_needs(request: ChildRequest) -> Needs:

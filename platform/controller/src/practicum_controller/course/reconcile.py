@@ -27,6 +27,7 @@ from practicum_controller.course.homes import (
     build_namespace,
 )
 from practicum_controller.course.leftovers import remove_priorities, remove_queues
+from practicum_controller.course.network import find_api_server
 from practicum_controller.course.queues import build_shared
 from practicum_controller.course.status import build_course_status, list_archived, list_some, summarize
 from practicum_controller.course.volumes import describe_claim, ensure_claim, get_reason_volume_differs
@@ -125,9 +126,10 @@ class CourseReconciler:
         async def apply_home(student: Student) -> None:
             async with turns:
                 is_repaired = student.home in (repaired or ())
-                await attempt(self._apply_home(course, student, authority, attempt, is_repaired=is_repaired))
+                home = build_home(course, student, self._settings, authority, api_server)
+                await attempt(self._apply_home(course, student, home, attempt, is_repaired=is_repaired))
 
-        authority = self._read_authority()
+        authority, api_server = self._read_authority(), await find_api_server(self._cluster)
         repaired = self._choose_repaired(course)
         await attempt(self._apply_shared(course, document, attempt, is_repaired=repaired is not None))
         async with asyncio.TaskGroup() as group:
@@ -175,10 +177,9 @@ class CourseReconciler:
         await self._cluster.apply(KINDS[queue["kind"]], queue)
 
     async def _apply_home(
-        self, course: Course, student: Student, authority: str, attempt: Attempt, *, is_repaired: bool
+        self, course: Course, student: Student, content: list[Document], attempt: Attempt, *, is_repaired: bool
     ) -> None:
         namespace, claim = build_namespace(course, student), build_claim(course, student)
-        content = build_home(course, student, self._settings, authority)
         digest = _hash([namespace, content, claim])
         known = self._store.namespaces.get(student.home)
         is_whole = known is not None and known["metadata"].get("annotations", {}).get(APPLIED_HASH) == digest

@@ -159,5 +159,6 @@ SPEC = StageSpec(
     metrics=METRICS,
     failures=FAILURES,
     headlines=("num_held", "num_lost"),
+    breaks_pods=True,
     describe_result=describe_result,
 )

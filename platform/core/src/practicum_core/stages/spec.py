@@ -128,6 +128,8 @@ class StageSpec:
             come and go.
         join_records: Joins the records of several servers that ran one step; a stage without it runs in one pod.
         takes_keys: Whether its requests need keys, which its pod gets from the student's ConfigMap.
+        breaks_pods: Whether it may delete pods of the student and run programs in them: on a cluster its pod gets an
+            account that can, and reaches the cluster's API.
         pod_size: What its pod asks for on a cluster, whatever the week job's resources say; for a stage that passes on
             what others compute.
         choose_runner: What runs it with a given config.
@@ -160,6 +162,7 @@ class StageSpec:
     follow_replicas: Callable[[Any], Any] | None = None
     join_records: JoinRecords | None = None
     takes_keys: bool = False
+    breaks_pods: bool = False
     pod_size: PodSize | None = None
     other_environments: tuple[str, ...] = ()
     choose_environment: Callable[[Any], str] | None = None
