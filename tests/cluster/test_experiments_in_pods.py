@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 
 import pytest
 
@@ -45,6 +46,16 @@ def test_every_experiment_is_made_in_pods_and_the_service_holds(record):
     assert {one["num_lost"] for one in record["results"]} == {0}
     went_down = {one["name"] for one in record["results"] if one["changes"]}
     assert {"kill", "hang", "out-of-memory", "dns"} <= went_down
+
+
+def test_the_command_that_repeats_an_experiment_is_taken(record, serving):
+    told = next(one["repeat"] for one in record["results"] if one["name"] == "hang")
+    document = json.loads(shlex.split(told.partition(" | ")[0])[1])
+    assert document["spec"]["set"]["chaos.experiments"] == ["hang"]
+    assert told.endswith(" | kubectl create -n student-01 -f -")
+    path = "/apis/practicum.dev/v1alpha1/namespaces/student-01/weekjobs?dryRun=All"
+    made = serving.become("student-01").request("POST", path, document)
+    assert made["metadata"]["name"].startswith(f"{NAME}-")
 
 
 @pytest.mark.parametrize("verb", ["delete pods", "create pods/exec"])

@@ -7,6 +7,7 @@ import shlex
 
 from practicum_core.curriculum import get_unit
 from practicum_core.stages.chaos import ChaosConfig
+from practicum_core.weekjob import WeekJob
 
 TOOL = "chaos-test"
 _FLAGS = {
@@ -17,6 +18,25 @@ _FLAGS = {
 }
 _TOLD_APART = frozenset({"experiments", "url", "proxy_url", "own_key", "i_own_this_server", "service_run"})
 """Given in another way, or found again."""
+
+
+def build_cluster_command(weekjob: WeekJob, step: str, experiment: str) -> str:
+    r"""Build the command that makes a week job with this experiment alone, like the given one in all else.
+
+    >>> from practicum_core.weekjob import Metadata, WeekJobSpec
+    >>> week = WeekJob(metadata=Metadata(name="week-08", namespace="student-01"), spec=WeekJobSpec(unit="availability"))
+    >>> print(build_cluster_command(week, "chaos", "kill").replace(", ", ",\n"))
+    echo '{"apiVersion": "practicum.dev/v1alpha1",
+    "kind": "WeekJob",
+    "metadata": {"generateName": "week-08-"},
+    "spec": {"unit": "availability",
+    "set": {"chaos.experiments": ["kill"]}}}' | kubectl create -n student-01 -f -
+    """
+    spec = weekjob.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
+    spec["set"] = spec.get("set", {}) | {f"{step}.experiments": [experiment]}
+    about = {"generateName": f"{weekjob.metadata.name}-"}
+    document = {"apiVersion": weekjob.api_version, "kind": weekjob.kind, "metadata": about, "spec": spec}
+    return f"echo {shlex.quote(json.dumps(document))} | kubectl create -n {weekjob.metadata.namespace} -f -"
 
 
 def build_command(unit: str, experiment: str, config: ChaosConfig) -> str:

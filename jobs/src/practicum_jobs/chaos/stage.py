@@ -18,6 +18,7 @@ from practicum_core.faults import FAULT_KEY_FILE
 from practicum_core.json_files import read_json_or_empty
 from practicum_core.layout import RunLayout
 from practicum_core.metrics import Metric
+from practicum_core.reports import STEP_VARIABLE, PodStep
 from practicum_core.stage_process import find_server_key
 from practicum_core.stages.base import Artifact, Failure
 from practicum_core.stages.chaos import ChaosConfig, ChaosRecord
@@ -25,7 +26,7 @@ from practicum_core.stages.experiments import Experiment, Verdict
 from practicum_core.stages.load_results import LoadSample
 from practicum_jobs.chaos.actions import leave_out
 from practicum_jobs.chaos.cluster_api import ClusterAccess, ClusterApi, find_access
-from practicum_jobs.chaos.commands import build_command
+from practicum_jobs.chaos.commands import build_cluster_command, build_command
 from practicum_jobs.chaos.files import read_experiment
 from practicum_jobs.chaos.local_servers import LocalServers
 from practicum_jobs.chaos.outcome import build_timeline, count_returns, list_unlike_repeats, measure_rungs
@@ -109,7 +110,6 @@ async def _run_all(
     zero_s: float,
 ) -> list[Trial]:
     prompts = _build_prompts(config, ctx)
-    unit = ctx.run.root.parent.name
     trials: list[Trial] = []
     addresses = _build_addresses(config, ctx, key)
     async with aiohttp.ClientSession(trust_env=False, timeout=aiohttp.ClientTimeout(total=30)) as session:
@@ -133,7 +133,7 @@ async def _run_all(
             laboratory = Laboratory(runner, recorder, zero_s)
             for number, (name, experiment) in enumerate(experiments):
                 ctx.progress(number / len(experiments), experiment.title)
-                trial = await laboratory.make(number, name, experiment, build_command(unit, name, config))
+                trial = await laboratory.make(number, name, experiment, _build_repeat(config, ctx, name))
                 trials.append(trial)
                 result = trial.result
                 print(f"{name}: {result.verdict}, {explain(result)}", flush=True)  # noqa: T201 - the step's log
@@ -141,6 +141,14 @@ async def _run_all(
                     # Whatever came next would meet this fault too.
                     break
     return trials
+
+
+def _build_repeat(config: ChaosConfig, ctx: StageContext, experiment: str) -> str:
+    """Build the command that makes an experiment again, on a cluster as a week job."""
+    told = os.environ.get(STEP_VARIABLE)
+    if told is not None:
+        return build_cluster_command(PodStep.model_validate_json(told).weekjob, ctx.step, experiment)
+    return build_command(ctx.run.root.parent.name, experiment, config)
 
 
 def _build_prompts(config: ChaosConfig, ctx: StageContext) -> list[Prompt]:
