@@ -21,11 +21,12 @@ from practicum_cluster.certificates import Authority
 from practicum_core.errors import ConfigError, PlatformError
 from practicum_core.layout import RunLayout
 from practicum_core.reports import STEP_VARIABLE
-from practicum_jobs.chaos import cluster_api, in_pod
+from practicum_jobs.chaos import cluster_api
 from practicum_jobs.chaos.actions import act
 from practicum_jobs.chaos.cluster_api import ClusterAccess, ClusterApi, find_access
 from practicum_jobs.chaos.pods import PodServers
 from practicum_jobs.chaos.world import Addresses, World
+from practicum_runtime import faults_in_pod
 
 UID = "0b1f5c52-6a3e-4a55-9a53-2f0f5b7c1d11"
 PARENT = """
@@ -38,10 +39,10 @@ EXEC = "/api/v1/namespaces/student-01/pods/{name}/exec"
 
 
 class Kubernetes:
-    """Pods of week jobs; programs of :mod:`in_pod` run in this process, on children of ``first``."""
+    """Pods of week jobs; what runs in one of them runs in this process, on the children of ``first``."""
 
     def __init__(self, first):
-        in_pod._FIRST = first
+        faults_in_pod._FIRST = first
         self.pods = [build_pod("serve-a"), build_pod("serve-b", ready=True), build_pod("gateway-c", step="gateway")]
         self.deleted = []
         self.asked = []
@@ -65,12 +66,12 @@ class Kubernetes:
         socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
         await socket.prepare(request)
         *program, name = request.query.getall("command")[:4]
-        assert [*program, request.query["container"]] == ["python", "-m", "practicum_jobs.chaos.in_pod", "stage"]
+        assert [*program, request.query["container"]] == ["python", "-m", "practicum_runtime.faults_in_pod", "stage"]
         printed = io.StringIO()
         status = {"status": "Success"}
         try:
             with contextlib.redirect_stdout(printed):
-                in_pod.main([name, *request.query.getall("command")[4:]])
+                faults_in_pod.main([name, *request.query.getall("command")[4:]])
         except KeyError as error:
             status = {"status": "Failure", "message": str(error)}
             await socket.send_bytes(b"\2no such action: " + name.encode())
@@ -123,7 +124,7 @@ async def serve(kubernetes, folder):
 @pytest.fixture
 def server(monkeypatch):
     """A process with one child, of which the first stands for a container's first process."""
-    monkeypatch.setattr(in_pod, "_FIRST", 1)
+    monkeypatch.setattr(faults_in_pod, "_FIRST", 1)
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as process:
         child = psutil.Process(int(process.stdout.readline()))
         yield process.pid, child
@@ -158,7 +159,7 @@ def test_a_hang_stops_what_the_first_process_started_until_it_is_taken_back(tmp_
         undo = await act("hang", world, {"step": "serve"})
         wait_for_status(child, psutil.STATUS_STOPPED)
         assert psutil.Process(first).status() != psutil.STATUS_STOPPED
-        assert undo.by_hand.startswith("kubectl exec -n student-01 serve-b -c stage -- python -m practicum_jobs.chaos")
+        assert undo.by_hand.startswith("kubectl exec -n student-01 serve-b -c stage -- python -m practicum_runtime")
         await undo.run()
         wait_for_status(child, psutil.STATUS_SLEEPING)
         # Its own week job's pods alone, each time with the token that the file has now.
@@ -237,7 +238,7 @@ def test_what_cannot_be_done_is_said(tmp_path, server, monkeypatch):
         api = world.servers._api
         [pod, *_] = await api.list_pods("serve")
         with pytest.raises(PlatformError, match="failed: no such action: nothing"):
-            await api.run(pod, ("python", "-m", "practicum_jobs.chaos.in_pod", "nothing"))
+            await api.run(pod, ("python", "-m", "practicum_runtime.faults_in_pod", "nothing"))
         kubernetes.pods = [build_pod("serve-b") | {"metadata": {**kubernetes.pods[1]["metadata"], "uid": "new"}}]
         with pytest.raises(PlatformError, match="409 another one of this name"):
             await api.delete_pod(pod)

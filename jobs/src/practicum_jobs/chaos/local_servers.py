@@ -13,9 +13,9 @@ import psutil
 
 from practicum_core.errors import ConfigError, suggest_similar
 from practicum_core.layout import RunLayout
-from practicum_jobs.chaos.processes import kill_largest, lift_limits, limit_files, list_family, resume, suspend
 from practicum_jobs.chaos.undo import Undo
 from practicum_runtime.child_note import read_child_note
+from practicum_runtime.process_faults import kill_largest, lift_limits, limit_files, list_family, resume, suspend
 from practicum_runtime.process_tree import find_process, kill_tree
 
 _RESTART_S = 120.0

@@ -16,7 +16,7 @@ from practicum_core.layout import RunLayout
 from practicum_jobs.chaos.cluster_api import ClusterApi, Pod
 from practicum_jobs.chaos.undo import Undo
 
-_PROGRAM = ("python", "-m", "practicum_jobs.chaos.in_pod")
+_PROGRAM = ("python", "-m", "practicum_runtime.faults_in_pod")
 _RESTART_S = 120.0
 _END_S = 10.0
 _POLL_S = 0.5

@@ -1,7 +1,8 @@
-"""Changes the processes of the pod that it runs in; started there by :mod:`practicum_jobs.chaos.pods`.
+"""Changes the processes of the pod that it runs in; started there by the stage chaos.
 
-``python -m practicum_jobs.chaos.in_pod ACTION [STATE]`` prints what the opposite action needs to take it back. The
-server is what the container's first process, the agent, started.
+``python -m practicum_runtime.faults_in_pod ACTION [STATE]`` prints what the opposite action needs to take it back. The
+server is what the container's first process, the agent, started. It stands here because every image has this package
+and psutil, whatever else its environment lacks.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from practicum_jobs.chaos.processes import (
+from practicum_runtime.process_faults import (
     Known,
     Limited,
     kill_largest,

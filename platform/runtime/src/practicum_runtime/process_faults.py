@@ -1,7 +1,7 @@
 """Faults of processes: stopped, killed, without room on the disk. What was changed is returned as plain numbers.
 
-The same on a laptop, where the stage changes processes of its own run, and inside a pod, where
-:mod:`practicum_jobs.chaos.in_pod` does.
+The same on a laptop, where the stage chaos changes processes of its own run, and inside a pod, where
+:mod:`practicum_runtime.faults_in_pod` does.
 """
 
 from __future__ import annotations
