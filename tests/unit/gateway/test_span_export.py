@@ -66,7 +66,7 @@ def test_a_line_that_was_cut_off_spoils_no_other(tmp_path, caplog):
     assert sum("ended within a line" in one.message for one in caplog.records) == 2
 
 
-def test_a_full_disk_ends_the_file_with_one_line_in_the_log(tmp_path, caplog):
+def test_a_full_disk_costs_traces_and_one_line_in_the_log(tmp_path, caplog):
     path = tmp_path / "traces.jsonl"
     path.symlink_to("/dev/full")
     file = SpanFile(path)

@@ -153,7 +153,7 @@ def test_without_a_key_of_the_run_nobody_fetches_and_without_the_option_nothing_
         GatewayConfig(traffic_bodies=True)
 
 
-def test_a_full_disk_ends_the_file_and_nothing_else(tmp_path, own_key):
+def test_a_full_disk_costs_lines_and_nothing_else(tmp_path, own_key):
     (tmp_path / TRAFFIC).symlink_to("/dev/full")
 
     async def run():
