@@ -60,7 +60,7 @@ def test_the_command_that_repeats_an_experiment_is_taken(record, serving):
     assert made["metadata"]["name"].startswith(f"{NAME}-")
 
 
-@pytest.mark.parametrize("verb", ["delete pods", "create pods/exec"])
+@pytest.mark.parametrize("verb", ["delete pods", "create pods --subresource=exec"])
 def test_experiments_may_break_pods_of_their_own_student_alone_and_students_none(serving, verb):
     account = "system:serviceaccount:student-01:practicum-chaos"
     assert "yes" in serving.try_as(account, "auth", "can-i", *verb.split(), "-n", "student-01")
