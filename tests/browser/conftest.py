@@ -12,18 +12,16 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
+from lacks import skip_lacking
+
 
 def find_chromium():
     """Return the path of Chromium, or skip the test."""
     named = os.environ.get("PRACTICUM_CHROMIUM")
     found = named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found:
-        return found
-    sentence = "this machine lacks Chromium (Debian's package chromium, or PRACTICUM_CHROMIUM)"
-    if "browser" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
-        pytest.fail(f"{sentence}, and PRACTICUM_REQUIRE names browser")
-    pytest.skip(sentence)
-    return None
+    if not found:
+        skip_lacking("Chromium (Debian's package chromium, or PRACTICUM_CHROMIUM)", "browser")
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster_lacks import skip_lacking
 from clusters import open_cluster
 from controller_stand import Stand, install_operators
+from lacks import skip_lacking
 from practicum_cluster.api import wait_until
 from practicum_cluster.control_plane import ControlPlane, start_alone
 from practicum_cluster.daemons import TIED_TO_CALLER

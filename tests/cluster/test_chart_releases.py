@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster_lacks import skip_lacking
+from lacks import skip_lacking
 from practicum_cluster import operators
 from practicum_cluster.control_plane import start_alone
 from practicum_cluster.daemons import TIED_TO_CALLER

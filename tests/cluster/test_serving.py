@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from practicum_cluster.api import wait_until
-from school import ROOT
+from school import ROOT, is_ready
 from serving import SHORT_LOAD_TEST, ask, end_load, install_kserve, make_key, measure_load, start_load, uses_vllm
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(2400)]
@@ -31,12 +31,6 @@ SERVICE = {
     "resources": SIZE,
     "serving": {"keep": True},
 }
-
-
-def is_ready(pod):
-    """Whether a pod is ready, and is not being deleted."""
-    told = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
-    return told.get("Ready") == "True" and not pod["metadata"].get("deletionTimestamp")
 
 
 def wait_serving(serving, name, timeout_s):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster_lacks import skip_lacking
+from lacks import skip_lacking
 from practicum_cluster.layout import ensure_binaries
 
 # Skaffold's first build takes minutes.

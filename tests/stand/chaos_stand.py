@@ -33,6 +33,13 @@ LADDER = {
     "probe_timeout_s": 0.5,
     "breaker_open_s": 0.3,
 }
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; held = bytearray(80 << 20); time.sleep(60)"])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+"""A program with one child, which holds more memory than it, and whose id it prints."""
 PATIENT = {**LADDER, "ladder_up_s": 0.6, "ladder_settle_s": 3.0, "probe_timeout_s": 3.0, "request_timeout_s": 5.0}
 """For a ladder that must not move because other tests need the processors."""
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from lacks import skip_lacking
 
 START_TIMEOUT_S = 60
 
@@ -32,10 +32,7 @@ def require_postgres() -> Path:
     """Return the folder of its programs, or skip the test."""
     found = find_postgres()
     if found is None:
-        sentence = "this machine lacks PostgreSQL (Debian's package postgresql)"
-        if "postgres" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
+        skip_lacking("PostgreSQL (Debian's package postgresql)", "postgres")
     return found
 
 

@@ -6,17 +6,16 @@ Without one they are skipped by name.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import httpx
-import pytest
 import yaml
 
 from gateway_stand import find_port
+from lacks import skip_lacking
 
 SCRAPE = "500ms"
 
@@ -24,13 +23,9 @@ SCRAPE = "500ms"
 def require_program(name: str) -> str:
     """Return the path of ``prometheus`` or ``promtool``, or skip the test."""
     found = shutil.which(name)
-    if found:
-        return found
-    sentence = f"this machine lacks {name} (Debian's package prometheus)"
-    if "prometheus" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
-        pytest.fail(f"{sentence}, and PRACTICUM_REQUIRE names prometheus")
-    pytest.skip(sentence)
-    return ""
+    if not found:
+        skip_lacking(f"{name} (Debian's package prometheus)", "prometheus")
+    return found
 
 
 class Prometheus:

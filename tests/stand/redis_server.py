@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
 import time
 
-import pytest
 import redis
 
 from gateway_stand import find_port
+from lacks import skip_lacking
 
 
 def require_redis() -> str:
     """Return the path of redis-server, or skip the test."""
     found = shutil.which("redis-server")
-    if found:
-        return found
-    sentence = "this machine lacks Redis (Debian's package redis-server)"
-    if "redis" in os.environ.get("PRACTICUM_REQUIRE", "").split(","):
-        pytest.fail(f"{sentence}, and PRACTICUM_REQUIRE names redis")
-    pytest.skip(sentence)
-    return ""
+    if not found:
+        skip_lacking("Redis (Debian's package redis-server)", "redis")
+    return found
 
 
 class RedisServer:

@@ -28,6 +28,12 @@ ENDS = ("Succeeded", "Failed")
 COUNTED = "count/weekjobs.practicum.dev"
 
 
+def is_ready(pod):
+    """Whether a pod is ready, and is not being deleted."""
+    told = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+    return told.get("Ready") == "True" and not pod["metadata"].get("deletionTimestamp")
+
+
 class Class:
     """What a teacher and the students of a class do and see.
 

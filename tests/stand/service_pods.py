@@ -15,6 +15,7 @@ from postgres_server import find_postgres
 from practicum_cluster.api import wait_until
 from practicum_cluster.sandbox import CLUSTER_NETWORK
 from practicum_cluster.shipping import Shipment
+from school import is_ready
 
 USER = 65532
 _LIBRARIES = "opt/program/lib"
@@ -104,7 +105,7 @@ def start_server(school, namespace: str, program: Program) -> None:
     school.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": about, "spec": service}, namespace)
     school.api.apply({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": _build_spec(program)}, namespace)
     path = f"/api/v1/namespaces/{namespace}/pods/{program.name}"
-    wait_until(lambda: _is_ready(school.api.get(path)), f"a ready {program.name}", 90, 0.5)
+    wait_until(lambda: is_ready(school.api.get(path)), f"a ready {program.name}", 90, 0.5)
 
 
 def _build_spec(program: Program) -> dict:
@@ -131,10 +132,6 @@ def _build_spec(program: Program) -> dict:
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
     }
-
-
-def _is_ready(pod: dict) -> bool:
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
 
 
 def remove_server(school, namespace: str, program: Program) -> None:

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from chaos_stand import LADDER, PATIENT, build_service
+from chaos_stand import LADDER, PARENT, PATIENT, build_service
 from practicum_core.errors import ConfigError
 from practicum_core.faults import GATEWAY_FAULT_FILE
 from practicum_core.layout import RunLayout
@@ -31,12 +31,6 @@ while True:
     except OSError:
         pass
     time.sleep(0.01)
-"""
-PARENT = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; held = bytearray(80 << 20); time.sleep(60)"])
-print(child.pid, flush=True)
-time.sleep(60)
 """
 
 

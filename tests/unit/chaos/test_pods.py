@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from agent_stand import build_step
+from chaos_stand import PARENT
 from practicum_cluster.certificates import Authority
 from practicum_core.errors import ConfigError, PlatformError
 from practicum_core.layout import RunLayout
@@ -29,12 +30,6 @@ from practicum_jobs.chaos.world import Addresses, World
 from practicum_runtime import faults_in_pod
 
 UID = "0b1f5c52-6a3e-4a55-9a53-2f0f5b7c1d11"
-PARENT = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; held = bytearray(80 << 20); time.sleep(60)"])
-print(child.pid, flush=True)
-time.sleep(60)
-"""
 EXEC = "/api/v1/namespaces/student-01/pods/{name}/exec"
 
 

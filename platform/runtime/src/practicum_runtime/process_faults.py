@@ -7,8 +7,8 @@ The same on a laptop, where the stage chaos changes processes of its own run, an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import psutil
 
@@ -29,6 +29,9 @@ class Limited(NamedTuple):
     created_s: float
     soft: int
     hard: int
+
+
+T = TypeVar("T", Known, Limited)
 
 
 def list_family(*roots: psutil.Process) -> list[psutil.Process]:
@@ -54,12 +57,8 @@ def suspend(family: Sequence[psutil.Process]) -> list[Known]:
 
 
 def resume(stopped: Sequence[Known]) -> None:
-    """Let processes go on; one that ended in between does not leave the others stopped."""
-    for one in stopped:
-        process = find_process(one.pid, one.created_s)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if process is not None:
-                process.resume()
+    """Let processes go on."""
+    _change_each(stopped, lambda process, _: process.resume())
 
 
 def kill_largest(family: Sequence[psutil.Process]) -> int:
@@ -86,11 +85,16 @@ def limit_files(family: Sequence[psutil.Process]) -> list[Limited]:
 
 def lift_limits(limited: Sequence[Limited]) -> None:
     """Give processes back the limits that they had."""
-    for one in limited:
+    _change_each(limited, lambda process, old: process.rlimit(psutil.RLIMIT_FSIZE, (old.soft, old.hard)))
+
+
+def _change_each(known: Sequence[T], change: Callable[[psutil.Process, T], object]) -> None:
+    """Change processes that still run; one that ended in between does not keep the others from it."""
+    for one in known:
         process = find_process(one.pid, one.created_s)
         with contextlib.suppress(psutil.NoSuchProcess):
             if process is not None:
-                process.rlimit(psutil.RLIMIT_FSIZE, (one.soft, one.hard))
+                change(process, one)
 
 
 def _measure_memory(process: psutil.Process) -> int:
