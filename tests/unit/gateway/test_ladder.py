@@ -205,5 +205,24 @@ def test_a_fault_that_hits_every_third_request_brings_one_return_however_few_req
     assert [change.after for change in ladder.changes] == ["short", "full"]
 
 
+def test_a_fault_that_hits_every_second_probe_brings_no_return_before_its_end():
+    clock = ManualClock()
+    signals = Signals(5.0, 5, 2, clock)
+    ladder = build(clock, (Rung.FULL, Rung.SHORT, Rung.EXTRACT), up_s=3, settle_s=10)
+    for _ in range(round(40 / TICK_S)):
+        clock.now_s += TICK_S
+        if clock.now_s.is_integer():
+            # Two probes fail at first, which takes the ladder to a rung where no request proves anything.
+            second = round(clock.now_s)
+            is_missed = second in (1, 2) or (second < 20 and second % 2 == 0)
+            signals.observe_probe(None if is_missed else 0.1)
+        ladder.decide(signals.read())
+    assert [(change.after, change.at_s >= 20) for change in ladder.changes] == [
+        (Rung.EXTRACT, False),
+        (Rung.SHORT, True),
+        (Rung.FULL, True),
+    ]
+
+
 def test_every_rung_has_a_title():
     assert set(RUNG_TITLES) == set(Rung)

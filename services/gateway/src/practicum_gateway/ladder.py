@@ -105,6 +105,7 @@ class Ladder:
         self._calm = (
             *((name, threshold.calm) for name, threshold in self._thresholds),
             ("recent_error_share", settings.error_share.calm),
+            ("missed_probes", 0),
         )
 
     @property

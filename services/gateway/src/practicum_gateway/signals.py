@@ -21,6 +21,8 @@ class Reading:
         recent_error_share: The same over a window four times as long, however few ended: a fault that hits every second
             request leaves short windows without an error, and without requests nothing is proved to be well.
         kv_use: Share of the KV cache in use; 0 where no engine says it.
+        missed_probes: Probes that failed in a row until now: where no request goes to an engine, only probes prove that
+            it is well, and one that answers every second of them is not.
         is_engine_out: Whether no engine can answer: breakers leave out all, or probes failed in a row.
         is_small_out: Whether the same holds for the engine of the smaller model.
         is_retrieval_out: Whether the knowledge base cannot be searched.
@@ -31,6 +33,7 @@ class Reading:
     error_share: float = 0.0
     recent_error_share: float = 0.0
     kv_use: float = 0.0
+    missed_probes: int = 0
     is_engine_out: bool = False
     is_small_out: bool = False
     is_retrieval_out: bool = False
@@ -146,6 +149,7 @@ class Signals:
             recent_error_share=self._recent_errors.read(),
             error_share=self._errors.read() if self._errors.count >= self._min_requests else 0.0,
             kv_use=self.kv_use,
+            missed_probes=self._misses,
             is_engine_out=are_all_left_out or self._misses >= self._max_misses,
             is_small_out=self._small_misses >= self._max_misses,
             is_retrieval_out=self.is_retrieval_out,
