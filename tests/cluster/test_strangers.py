@@ -19,6 +19,7 @@ from practicum_core import labels
 
 pytestmark = pytest.mark.cluster
 NUM_OBJECTS = int(os.environ.get("PRACTICUM_STRANGERS", "300"))
+NAMES_OF_OBJECTS = {f"theirs-{number}" for number in range(NUM_OBJECTS)}
 WORDS = ("", "1", "two", "1.5", "9" * 40, "sft", "model", "abc")
 VALUES = (None, 0, 1.5, True, "Running", "RUNNING", "2026-13-01", [], ["no"], {}, {"type": 1}, [{"type": "Failed"}])
 STATUS = ("conditions", "jobStatus", "jobDeploymentStatus", "endTime", "startTime", "rayClusterName", "message")
@@ -82,7 +83,7 @@ def write(stand, document):
 
 
 def list_strangers(stand, namespaces):
-    """Return the uids of the strangers' objects."""
+    """Return the uids of the strangers' objects, without events that the API server writes of their services."""
     paths = [f"/apis/{group}" if "/" in group else f"/api/{group}" for group, _ in KINDS.values()]
     plurals = [plural for _, plural in KINDS.values()]
     return {
@@ -90,7 +91,7 @@ def list_strangers(stand, namespaces):
         for path, plural in zip(paths, plurals, strict=True)
         for namespace in namespaces
         for item in stand.server.api.get(f"{path}/namespaces/{namespace}/{plural}")["items"]
-        if item["metadata"]["name"].startswith("theirs-")
+        if item["metadata"]["name"] in NAMES_OF_OBJECTS
     }
 
 
