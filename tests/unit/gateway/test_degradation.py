@@ -12,6 +12,7 @@ import pytest
 
 from fake_engine import FakeEngine, serve_engine
 from gateway_stand import build_stand, find_port
+from practicum_core.faults import GATEWAY_FAULT_FILE, GatewayFault
 from practicum_core.rungs import Rung
 
 QUESTION = "How long does a refund take?"
@@ -106,6 +107,38 @@ def test_an_engine_that_dies_and_comes_back_takes_the_ladder_down_and_up(tmp_pat
                 assert 'ladder_steps_total{after="extract",before="full",reason="engine_out"} 1.0' in metrics
                 assert 'ladder_answers_total{reason="engine_out",rung="extract"}' in metrics
                 assert "practicum_gateway_ladder_rung 0.0" in metrics
+
+    asyncio.run(run())
+
+
+def test_without_engine_and_knowledge_base_stored_answers_are_left_and_both_come_back(tmp_path):
+    async def run():
+        port, engine = find_port(), FakeEngine()
+        async with contextlib.AsyncExitStack() as stack:
+            serving = contextlib.AsyncExitStack()
+            url = await serving.enter_async_context(serve_engine(engine, port))
+            upstreams = [{"name": "engine", "url": url}]
+            stand = await stack.enter_async_context(
+                build_stand(tmp_path, num_engines=0, upstreams=upstreams, **FAST, faults=True)
+            )
+            (tmp_path / GATEWAY_FAULT_FILE).write_text(GatewayFault(has_no_search=True).model_dump_json())
+            async with asyncio.timeout(20):
+                while not stand.gateway.degradation.signals.is_retrieval_out:  # noqa: ASYNC110 - it wakes nobody
+                    await asyncio.sleep(0.02)
+            # While the engine answers, nobody notices.
+            assert (await ask(stand))[1] is None
+            await serving.aclose()
+            await wait_for(stand, Rung.FAQ)
+            answer, rung, reason = await ask(stand)
+            assert (rung, reason) == ("faq", "engine_out")
+            assert answer.model == "practicum-faq"
+            with pytest.raises(openai.InternalServerError, match="nothing but the model"):
+                await ask(stand, "How long does it take until a refund is there?")
+            (tmp_path / GATEWAY_FAULT_FILE).unlink()
+            async with serve_engine(engine, port):
+                await wait_for(stand, Rung.FULL)
+            steps = [one.after for one in stand.gateway.degradation.ladder.changes]
+            assert steps == ["faq", "extract", "short", "full"]
 
     asyncio.run(run())
 

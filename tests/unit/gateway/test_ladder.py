@@ -88,6 +88,14 @@ def test_a_small_engine_that_fails_is_left_for_what_needs_none(clock):
     assert ladder.decide(Reading(is_small_out=True)) is Rung.EXTRACT
 
 
+def test_on_its_way_up_it_passes_over_extracts_of_what_cannot_be_searched(clock):
+    rungs = (Rung.FULL, Rung.SHORT, Rung.EXTRACT, Rung.FAQ)
+    ladder = build(clock, rungs)
+    assert ladder.decide(Reading(is_engine_out=True, is_small_out=True, is_retrieval_out=True)) is Rung.FAQ
+    shown = play(ladder, clock, [Reading(is_retrieval_out=True)], 20)
+    assert list(dict.fromkeys(shown)) == [Rung.FAQ, Rung.SHORT, Rung.FULL]
+
+
 def test_a_person_pins_a_rung_and_lets_go(clock):
     ladder = build(clock, (Rung.FULL, Rung.SHORT, Rung.EXTRACT, Rung.APOLOGY))
     ladder.pin(Rung.SMALL)

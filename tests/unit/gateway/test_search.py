@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway_stand import build_stand
+from practicum_core.faults import GATEWAY_FAULT_FILE, GatewayFault
 from practicum_core.stages.gateway import GatewayConfig
 
 ON = {"search": True, "knowledge": "builtin:tickets"}
@@ -65,6 +66,17 @@ def test_a_body_that_asks_nothing_is_refused(tmp_path, document):
             status, page, _ = await search(stand, document)
             assert status == 400
             assert page["error"]["type"] == "invalid_request_error"
+
+    asyncio.run(run())
+
+
+def test_a_knowledge_base_that_cannot_be_searched_is_an_outage_and_no_fault(tmp_path):
+    async def run():
+        (tmp_path / GATEWAY_FAULT_FILE).write_text(GatewayFault(has_no_search=True).model_dump_json())
+        async with build_stand(tmp_path, **ON, faults=True) as stand:
+            status, page, headers = await search(stand, {"query": "How long does a refund take?"})
+            assert (status, page["error"]["code"]) == (503, "knowledge_unavailable")
+            assert headers["retry-after"]
 
     asyncio.run(run())
 

@@ -131,7 +131,7 @@ async def break_answers(world: World, **fault: Any) -> Undo:  # noqa: ANN401 - t
 
 
 async def break_surroundings(world: World, step: str, **fault: Any) -> Undo:  # noqa: ANN401 - as above
-    """Let no name resolve for a gateway of this run, or let its wall clock jump; needs ``gateway.faults``.
+    """Let no name resolve for a gateway of this run, no search succeed, or its clock jump; needs ``gateway.faults``.
 
     Args:
         world: The service.

@@ -85,6 +85,7 @@ class GatewayFault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     has_no_names: bool = Field(default=False, description="No name resolves, as while DNS is away.")
+    has_no_search: bool = Field(default=False, description="No search in the knowledge base succeeds.")
     clock_jump_s: float = Field(
         default=0.0, ge=-1e6, le=1e6, description="So many seconds the wall clock is ahead, or back where negative."
     )

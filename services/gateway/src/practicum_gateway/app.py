@@ -32,6 +32,7 @@ from practicum_gateway.gradient import GradientLimiter, GradientSettings
 from practicum_gateway.hold import Hold
 from practicum_gateway.inspection import Inspected, insert_fields, inspect_body, read_asked_prompt
 from practicum_gateway.key_ring import Caller, KeyRing
+from practicum_gateway.knowledge import read_articles
 from practicum_gateway.limits import Denial, Grant
 from practicum_gateway.log_lines import log_request
 from practicum_gateway.pages import MODELS, SCALING, STATE_PATHS, Pages, build_draining_error
@@ -46,6 +47,7 @@ from practicum_gateway.turnstile import Turnstile
 from practicum_gateway.upstream import NoReplica, Route, UpstreamPool
 
 if TYPE_CHECKING:
+    from practicum_gateway.knowledge_base import KnowledgeBase
     from practicum_gateway.search import Search
     from practicum_gateway.tracing import Traces
 
@@ -121,15 +123,16 @@ class Gateway:
         self.counters = Counters(self.turnstile, self.hold, self.pool, self.admission)
         self.counters.hold_timeout_s = config.hold_timeout_s
         self.dispatcher = Dispatcher(config, self.hold, self.turnstile, self.counters, clock)
+        knowledge = _build_knowledge(config, self._surroundings)
         self.degradation: Degradation | None = None
         if config.ladder:
-            self.degradation = Degradation(config, self.pool, self.small_pool, pin_file, clock)
+            self.degradation = Degradation(config, self.pool, self.small_pool, knowledge, pin_file, clock)
             self.counters.register(self.degradation.history)
             self.dispatcher.wait_observers.append(self.degradation.signals.queue_wait.observe)
         self._answering = Answering(self.pool, config.probe_timeout_s, clock)
         self.pages = Pages(self.pool, self.counters, self.dispatcher, self._answering, needs_engine=not holds)
         self.pages.ladder = self.degradation.history if self.degradation is not None else None
-        self._search = _build_search(config)
+        self._search = _build_search(config, knowledge)
         self._traffic = self._build_traffic(traffic_file) if config.traffic else None
         self._budget = RetryBudget(config.retry_share)
         self._session: aiohttp.ClientSession | None = None
@@ -374,12 +377,20 @@ class Gateway:
         )
 
 
-def _build_search(config: GatewayConfig) -> Search | None:
-    if not config.search:
+def _build_knowledge(config: GatewayConfig, surroundings: Surroundings) -> KnowledgeBase | None:
+    if not config.knowledge:
+        return None
+    from practicum_gateway.knowledge_base import KnowledgeBase  # noqa: PLC0415 - NumPy, only where it is used
+
+    return KnowledgeBase(read_articles(config.knowledge), surroundings.refuse_searches)
+
+
+def _build_search(config: GatewayConfig, knowledge: KnowledgeBase | None) -> Search | None:
+    if knowledge is None or not config.search:
         return None
     from practicum_gateway.search import Search  # noqa: PLC0415 - NumPy, only where it is used
 
-    return Search(config.knowledge)
+    return Search(knowledge)
 
 
 def _build_headers(exchange: Exchange) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -16,7 +18,7 @@ from practicum_gateway.breaker import BreakerState
 from practicum_gateway.clock import Clock
 from practicum_gateway.errors import SERVER, ApiError
 from practicum_gateway.exchange import Exchange
-from practicum_gateway.knowledge import StoredAnswers, read_articles
+from practicum_gateway.knowledge import KnowledgeOutError
 from practicum_gateway.ladder import Ladder, LadderSettings, Threshold
 from practicum_gateway.ladder_history import LadderHistory
 from practicum_gateway.pin_file import PinFile
@@ -26,6 +28,9 @@ from practicum_gateway.shortening import shorten_body
 from practicum_gateway.signals import Reading, Signals
 from practicum_gateway.stand_in import Asked, build_answer, read_asked
 from practicum_gateway.upstream import UpstreamPool
+
+if TYPE_CHECKING:
+    from practicum_gateway.knowledge_base import KnowledgeBase
 
 HEADER, REASON_HEADER = b"x-practicum-degraded", b"x-practicum-degraded-reason"
 _TICK_S = 0.25
@@ -57,6 +62,7 @@ class Degradation:
         config: When it moves, and what its rungs offer.
         pool: The engines.
         small_pool: The engine of the smaller model; empty where there is none.
+        knowledge: What extracts and stored answers come from; ``None`` without one.
         pin_file: Names the rung that is kept; looked at again and again.
         clock: Monotonic seconds.
 
@@ -64,28 +70,23 @@ class Degradation:
         signals: Filled by the way of the requests.
         ladder: The rung now.
         history: What became of it.
-
-    Raises:
-        DataError: The knowledge base cannot be read.
     """
 
     def __init__(
-        self, config: GatewayConfig, pool: UpstreamPool, small_pool: UpstreamPool, pin_file: Path, clock: Clock
+        self,
+        config: GatewayConfig,
+        pool: UpstreamPool,
+        small_pool: UpstreamPool,
+        knowledge: KnowledgeBase | None,
+        pin_file: Path,
+        clock: Clock,
     ) -> None:
         self._config = config
         self._pool = pool
         self._small_pool = small_pool
         self._pin_file = PinFile(pin_file, clock)
         self._clock = clock
-        self._stored = StoredAnswers([])
-        self._retriever = None
-        if config.knowledge:
-            from practicum_gateway.retrieval import Floor, Retriever  # noqa: PLC0415 - NumPy, only where it is used
-
-            articles = read_articles(config.knowledge)
-            self._stored = StoredAnswers(articles)
-            self._retriever = Retriever(articles)
-            self._floor = Floor()
+        self._knowledge = knowledge
         self.signals = Signals(config.ladder_window_s, config.ladder_min_requests, config.probe_misses, clock)
         self.ladder = Ladder(_build_settings(config, self._list_rungs()), clock)
         self.history = LadderHistory(self.ladder, self.read, clock)
@@ -94,8 +95,8 @@ class Degradation:
     def _list_rungs(self) -> tuple[Rung, ...]:
         has = {
             Rung.SMALL: bool(self._small_pool.upstreams),
-            Rung.EXTRACT: self._retriever is not None,
-            Rung.FAQ: len(self._stored) > 0,
+            Rung.EXTRACT: self._knowledge is not None,
+            Rung.FAQ: self._knowledge is not None and len(self._knowledge.stored) > 0,
         }
         return tuple(rung for rung in Rung if has.get(rung, True))
 
@@ -188,11 +189,16 @@ class Degradation:
         """Return the best rung without an engine that has an answer and may give it, and the answer."""
         if self.ladder.rung is Rung.APOLOGY:
             return Rung.APOLOGY, ""
-        if asked.question and self._retriever is not None and self.ladder.rung is not Rung.FAQ:
-            extract = self._retriever.extract(asked.question, self._floor)
-            if extract is not None:
-                return Rung.EXTRACT, extract.text
-        article = self._stored.find(asked.question) if asked.question else None
+        knowledge = self._knowledge
+        if knowledge is None or not asked.question:
+            return Rung.APOLOGY, ""
+        if self.ladder.rung is not Rung.FAQ:
+            # The probes find out whether all searches fail.
+            with contextlib.suppress(KnowledgeOutError):
+                extract = knowledge.extract(asked.question)
+                if extract is not None:
+                    return Rung.EXTRACT, extract.text
+        article = knowledge.stored.find(asked.question)
         if article is not None:
             return Rung.FAQ, f"{article.text} [{article.id}: {article.title}]"
         return Rung.APOLOGY, ""
@@ -228,10 +234,18 @@ class Degradation:
             group.create_task(self._probe(session, self._pool, is_small=False))
             if self._small_pool.upstreams:
                 group.create_task(self._probe(session, self._small_pool, is_small=True))
+            if self._knowledge is not None:
+                group.create_task(self._probe_knowledge(self._knowledge))
             while True:
                 self._read_pin()
                 self.choose()
                 await asyncio.sleep(_TICK_S)
+
+    async def _probe_knowledge(self, knowledge: KnowledgeBase) -> None:
+        while True:
+            knowledge.probe()
+            self.signals.is_retrieval_out = knowledge.is_out
+            await asyncio.sleep(self._config.probe_s)
 
     async def _probe(self, session: aiohttp.ClientSession, pool: UpstreamPool, *, is_small: bool) -> None:
         timeout_s = self._config.probe_timeout_s

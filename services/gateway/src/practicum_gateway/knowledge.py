@@ -16,6 +16,10 @@ _NO_WORD = re.compile(r"[\W_]+")
 _FIELDS = ("id", "language", "title", "text")
 
 
+class KnowledgeOutError(Exception):
+    """The knowledge base cannot be searched now."""
+
+
 @dataclass(frozen=True)
 class Article:
     """One article.

@@ -142,7 +142,7 @@ class Ladder:
             if now_s - self._changed_s >= self._settings.down_s:
                 self._step_down(bad, now_s)
         elif calm_s is not None:
-            self._step_up(calm_s, forced, now_s)
+            self._step_up(calm_s, forced, reading, now_s)
         return self.rung
 
     def _measure_calm(self, reading: Reading, now_s: float) -> float | None:
@@ -184,9 +184,10 @@ class Ladder:
         if below:
             self._move(below[0], reason, now_s)
 
-    def _step_up(self, calm_s: float, forced: Rung, now_s: float) -> None:
+    def _step_up(self, calm_s: float, forced: Rung, reading: Reading, now_s: float) -> None:
         """Go up by one rung where it was calm for long enough, on this rung and since the last step."""
-        above = [one for one in self._settings.rungs if forced.depth <= one.depth < self.rung.depth]
+        rungs = [one for one in self._settings.rungs if one is not Rung.EXTRACT or not reading.is_retrieval_out]
+        above = [one for one in rungs if forced.depth <= one.depth < self.rung.depth]
         needed_s = self._settings.settle_s if self.rung in self._returned else self._settings.up_s
         if above and min(calm_s, now_s - self._changed_s) >= needed_s:
             self._returned.add(self.rung)

@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from practicum_gateway.errors import ApiError
+from practicum_gateway.errors import SERVER, ApiError
 from practicum_gateway.exchange import JSON, Exchange
-from practicum_gateway.knowledge import read_articles
-from practicum_gateway.retrieval import Floor, Hit, Retriever
+from practicum_gateway.knowledge import KnowledgeOutError
+from practicum_gateway.knowledge_base import KnowledgeBase
+from practicum_gateway.retrieval import Hit
 
 _MAX_HITS = 20
+_RETRY_AFTER_S = 5.0
 
 
 class Search:
     """The feature.
 
     Args:
-        knowledge: URI of the knowledge base.
-
-    Raises:
-        DataError: It cannot be read.
+        knowledge: What is searched.
     """
 
-    def __init__(self, knowledge: str) -> None:
-        self._retriever = Retriever(read_articles(knowledge))
-        self._floor = Floor()
+    def __init__(self, knowledge: KnowledgeBase) -> None:
+        self._knowledge = knowledge
 
     async def answer(self, exchange: Exchange, body: bytes) -> None:
         """Answer a search.
@@ -35,11 +33,15 @@ class Search:
             body: JSON with ``query``, and ``top`` for the number of articles.
 
         Raises:
-            ApiError: The body says something else.
+            ApiError: The body says something else, or the knowledge base cannot be searched.
         """
         query, top = _read_query(body)
-        hits = [hit for hit in self._retriever.search(query, top) if self._floor.is_reached(hit)]
-        extract = self._retriever.extract(query, self._floor)
+        try:
+            hits = self._knowledge.search(query, top)
+            extract = self._knowledge.extract(query)
+        except KnowledgeOutError as error:
+            text = "the knowledge base cannot be searched now; try again later"
+            raise ApiError(503, "knowledge_unavailable", text, SERVER, retry_after_s=_RETRY_AFTER_S) from error
         page = {
             "object": "list",
             "abstained": not hits,

@@ -1,4 +1,4 @@
-"""The resolver and the wall clock of a gateway, and how experiments break them without root: by a file of its step.
+"""Resolver, wall clock and knowledge base of a gateway, and how experiments break them: by a file of its step.
 
 Off without ``gateway.faults``. The file says what is broken and for how long; the time is counted by the monotonic
 clock from when the gateway saw it, so that a fault ends by itself whatever became of who wrote the file.
@@ -94,6 +94,15 @@ class Surroundings:
         """
         if self.fault.has_no_names:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    def refuse_searches(self) -> None:
+        """Fail while the knowledge base cannot be searched.
+
+        Raises:
+            OSError: It cannot be.
+        """
+        if self.fault.has_no_search:
+            raise ConnectionError("the knowledge base is away")
 
     async def look_up(self, host: str) -> Sequence[str]:
         """Look up the addresses of replicas.
