@@ -28,6 +28,11 @@ def test_a_task_gets_its_verdict(original, artifact, verdict):
     assert judge(original, artifact).verdict == verdict
 
 
+def test_answers_that_changed_are_counted_even_where_the_mean_did_not():
+    one = judge([True, True, False, False, True] * 12, [False, True, True, False, True] * 12)
+    assert (one.difference, one.num_lost, one.num_gained) == (0, 12, 12)
+
+
 def test_few_clusters_show_no_equivalence():
     clusters = [f"group:{number % 4}" for number in range(60)]
     one = judge([True] * 60, [True] * 60, clusters=clusters)
@@ -49,6 +54,7 @@ def test_the_smallest_of_the_equal_ones_is_recommended():
     ]
     chosen = recommend("extract", rows)
     assert chosen.name == "gguf-q8_0"
+    assert "(difference +0.0 to +0.0 points)" in chosen.reason_en
     assert "150 MiB" in chosen.reason_en
     assert "150 MiB" in chosen.reason_zh
 

@@ -7,10 +7,11 @@ import pytest
 from practicum_core.errors import DataError
 from practicum_core.rows import Message, Row
 from practicum_core.scorers import ChoiceScorer, UnitTestScorer
-from practicum_core.stages.quantcheck import ORIGINAL
-from practicum_core.stages.quantize import Fidelity
+from practicum_core.stages.quantcheck import ORIGINAL, group_samples
+from practicum_core.stages.quantize import Fidelity, FidelityText
 from practicum_jobs.quantcheck.measurement import Measurement, Rate
 from practicum_jobs.quantcheck.processes import Probed
+from practicum_jobs.quantcheck.samples import list_samples
 from practicum_jobs.quantcheck.sheet import Question, Questions, build_rows
 
 ANSWERS = ["yes", "no", "it is yes, I think"]
@@ -70,6 +71,30 @@ def test_what_did_not_answer_has_no_figures_and_says_why(measurement):
     _, awq = build_sheet(probed)
     assert (awq.tokens_per_s, awq.tasks, awq.fidelity, awq.prompts.num_prompts) == ({}, [], None, 0)
     assert awq.notes == ["stopped after 9 s"]
+
+
+def test_rows_that_only_one_answers_right_become_samples_before_the_farthest_texts():
+    measured = [build_measurement([0, 1, 0, 1] * 20, 0.0), build_measurement([0, 0, 1, 1] * 20, 0.1)]
+    distances = {"r1": 0.5, "extra:t1": 0.7}
+    measured[1] = measured[1].model_copy(
+        update={"fidelity": measured[1].fidelity.model_copy(update={"kl_by_text": distances})}
+    )
+    probed = {ORIGINAL: Probed(measured[0]), "int8": Probed(measured[1]), "awq": Probed(None, "stopped after 9 s")}
+    texts = [FidelityText(id=name, language="en", token_ids=[1], prompt="?", expected="yes") for name in distances]
+    samples = list_samples(build_sheet(probed), texts, probed, build_questions())
+    assert len(samples) == 42
+    assert [(one.id, one.flip, one.kl) for one in samples[:2]] == [("r1", "gained", 0.5), ("r2", "lost", None)]
+    assert [(one.id, one.original, one.answer) for one in samples[-2:]] == [
+        ("extra:t1", None, None),
+        ("r1", "no", "yes"),
+    ]
+    groups = group_samples(samples)
+    assert [(group.title.en, group.tone, len(group.samples)) for group in groups] == [
+        ("Right with the original, wrong with int8", "bad", 20),
+        ("Wrong with the original, right with int8", "good", 20),
+        ("Farthest from the original: int8", "plain", 2),
+    ]
+    assert [len(one.list_texts()) for one in (samples[0], samples[1], samples[-2])] == [5, 4, 3]
 
 
 def test_nothing_is_compared_with_an_original_that_did_not_answer():

@@ -46,6 +46,8 @@ def test_every_line_stands_in_the_tables_and_on_the_plot(make_sft_run):
         low=-0.05,
         high=0.01,
         verdict="equivalent",
+        num_lost=3,
+        num_gained=2,
     )
     measured = {"load_s": 1.0, "resident_bytes": 2**20, "baseline_bytes": 2**19, "peak_bytes": 2**21, "ttft_s": 0.1}
     rows = [
@@ -75,6 +77,7 @@ def test_every_line_stands_in_the_tables_and_on_the_plot(make_sft_run):
     assert ["4 of 4 the same" in prompts[1][0], "prompt 2: cut after token 9" in prompts[1][1]] == [True, True]
     assert "not shown" in prompts[2][0]
     assert "equal within the margin" in repr(tables[-1].rows)
+    assert "n=60: 3 lost, 2 gained" in repr(tables[-1].rows)
     (charts,) = (block for block in blocks if isinstance(block, Charts))
     assert "int8" in charts.charts[0][0].body
     assert "fp8" not in charts.charts[0][0].body

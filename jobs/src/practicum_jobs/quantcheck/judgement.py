@@ -53,6 +53,8 @@ def judge_task(task: str, scores: TaskScores, name: str, margin: float) -> TaskD
         low=max(equivalence.interval.low, -1.0),
         high=min(equivalence.interval.high, 1.0),
         verdict=verdict,
+        num_lost=sum(before > after for before, after in zip(original, artifact, strict=True)),
+        num_gained=sum(before < after for before, after in zip(original, artifact, strict=True)),
     )
 
 
@@ -93,10 +95,10 @@ def _explain_choice(row: SheetRow, delta: TaskDelta, original: SheetRow, num_equ
     other = max(original.tokens_per_s.values(), default=0.0)
     return Bilingual(
         "smallest of {count} that equal the original within the margin: {size:.0f} MiB instead of {whole:.0f} MiB,"
-        " right on {right:.1%} instead of {base:.1%} of {items} items (difference {low:+.3f} to {high:+.3f}),"
+        " right on {right:.1%} instead of {base:.1%} of {items} items (difference {low:+.1f} to {high:+.1f} points),"
         " highest throughput {speed:.0f} instead of {other:.0f} tokens/s",
         "在误差允许范围内与原模型等效的 {count} 个中体积最小：{size:.0f} MiB（原模型 {whole:.0f} MiB），"
-        "{items} 个样本上正确率 {right:.1%}（原模型 {base:.1%}，差异区间 {low:+.3f} 至 {high:+.3f}），"
+        "{items} 个样本上正确率 {right:.1%}（原模型 {base:.1%}，差异区间 {low:+.1f} 至 {high:+.1f} 百分点），"
         "最高吞吐 {speed:.0f} 词元/秒（原模型 {other:.0f}）",
     ).format(
         count=num_equal,
@@ -105,8 +107,8 @@ def _explain_choice(row: SheetRow, delta: TaskDelta, original: SheetRow, num_equ
         right=delta.artifact,
         base=delta.original,
         items=delta.num_items,
-        low=delta.low,
-        high=delta.high,
+        low=100 * delta.low,
+        high=100 * delta.high,
         speed=speed,
         other=other,
     )

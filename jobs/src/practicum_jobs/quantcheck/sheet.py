@@ -8,7 +8,7 @@ from typing import Any
 
 from practicum_core.rows import Row
 from practicum_core.stages.prompts import PromptCheck
-from practicum_core.stages.quantcheck import ORIGINAL, SPEC, SheetRow
+from practicum_core.stages.quantcheck import ORIGINAL, SPEC, Flip, SheetRow
 from practicum_core.stages.quantize import QuantizedModel
 from practicum_jobs.models.prompts import compare_prompts
 from practicum_jobs.models.tokens import ChatTokenizer
@@ -98,6 +98,16 @@ class Questions:
         """Return whether each answer is right; nothing where there are no answers."""
         answers = self.read_answers(measurement)
         return [one.is_right(answers[one.row.id]) for one in self.rows] if answers else []
+
+    def list_flips(self, original: Measurement | None, artifact: Measurement | None) -> list[tuple[Row, Flip]]:
+        """List the rows that one of both answers right and the other wrong; nothing where one has no answers."""
+        before, after = self.score(original), self.score(artifact)
+        if not before or not after:
+            return []
+        pairs = zip(self.rows, before, after, strict=True)
+        return [
+            (one.row, "lost" if was_right else "gained") for one, was_right, is_right in pairs if was_right != is_right
+        ]
 
 
 def build_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from practicum_core.stages.quantcheck import (
     ORIGINAL,
     QuantcheckConfig,
     QuantcheckRecord,
-    QuantcheckSample,
     SheetRow,
 )
 from practicum_core.stages.quantize import MANIFEST, EngineName, Manifest, QuantizedModel
@@ -31,10 +30,10 @@ from practicum_jobs.models.tokens import ChatTokenizer
 from practicum_jobs.quantcheck.judgement import recommend
 from practicum_jobs.quantcheck.measurement import Request
 from practicum_jobs.quantcheck.processes import Probed, probe, read_finished
+from practicum_jobs.quantcheck.samples import list_samples
 from practicum_jobs.quantcheck.sheet import Question, Questions, build_rows
 
 _GGUF_FILE = "model.gguf"
-_NUM_WORST = 10
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def run(config: QuantcheckConfig, ctx: StageContext) -> QuantcheckRecord:
     first, *others = build_rows(probed, made, sizes, questions, config.margin)
     rows = [first.model_copy(update={"bits_per_weight": manifest.bits_per_weight}), *others]
     recommendations = [recommend(task, rows) for task in questions.tasks]
-    ctx.write_samples(_list_worst(rows, manifest, probed, questions))
+    ctx.write_samples(list_samples(rows, manifest.texts, probed, questions))
     return QuantcheckRecord(
         **ctx.build_record_fields(),
         model_sha256=model_sha256,
@@ -181,32 +180,6 @@ def _measure_size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _list_worst(
-    rows: Sequence[SheetRow], manifest: Manifest, probed: Mapping[str, Probed], questions: Questions
-) -> list[QuantcheckSample]:
-    """List, for each artifact, the ten texts on which it is farthest from the original, with both answers."""
-    texts = {text.id: text for text in manifest.texts}
-    answers = {name: questions.read_answers(one.measurement) for name, one in probed.items()}
-    samples = []
-    for row in rows:
-        if row.fidelity is None or row.name == ORIGINAL:
-            continue
-        worst = sorted(row.fidelity.kl_by_text.items(), key=lambda pair: -pair[1])[:_NUM_WORST]
-        samples += [
-            QuantcheckSample(
-                id=text_id,
-                prompt=texts[text_id].prompt,
-                expected=texts[text_id].expected,
-                artifact=row.name,
-                kl=kl,
-                original=answers[ORIGINAL].get(text_id),
-                answer=answers[row.name].get(text_id),
-            )
-            for text_id, kl in worst
-        ]
-    return samples
-
-
 def _build_metrics(rows: Sequence[SheetRow], num_recommended: int) -> list[Metric]:
     metrics = [
         Metric(name="num_rows", value=len(rows)),
@@ -241,8 +214,8 @@ def _build_failures(rows: Sequence[SheetRow]) -> list[Failure]:
             Failure(
                 kind=one.verdict,
                 where=f"{row.name}/{one.task}",
-                text=f"{one.artifact:.3f} against {one.original:.3f} of {one.num_items} items,"
-                f" {one.low:+.3f} to {one.high:+.3f}",
+                text=f"right on {one.artifact:.1%} instead of {one.original:.1%} of {one.num_items} items"
+                f" (90% interval {100 * one.low:+.1f} to {100 * one.high:+.1f} points)",
             )
             for one in row.tasks
             if one.verdict == "worse"

@@ -55,6 +55,26 @@ def check_row_sizes(config: Mapping[str, Any], name: FormatName) -> None:
         )
 
 
+def describe_fallback(types: Mapping[str, int]) -> list[str]:
+    """Say which matrices of a GGUF file are in no K-quant, because their rows do not fit; nothing where all are.
+
+    Args:
+        types: Number of tensors by GGUF type; vectors stay in F32.
+
+    >>> describe_fallback({"Q4_K": 16, "Q6_K": 14, "Q5_0": 166, "F32": 61})
+    ['30 tensors are in a K-quant (16 Q4_K, 14 Q6_K); rows of the others are no multiple of 256 weights: 166 Q5_0']
+    >>> describe_fallback({"Q4_K": 16, "F32": 61})
+    []
+    """
+    packed = {kind: count for kind, count in types.items() if kind.endswith("_K")}
+    others = {kind: count for kind, count in types.items() if kind not in packed and kind != "F32"}
+    if not others:
+        return []
+    inside, outside = (", ".join(f"{count} {kind}" for kind, count in part.items()) for part in (packed, others))
+    said = f"{sum(packed.values())} tensors are in a K-quant ({inside})"
+    return [f"{said}; rows of the others are no multiple of {_K_ROW} weights: {outside}"]
+
+
 def find_group_size(config: Mapping[str, Any]) -> int:
     """Return the largest group size that divides the width of every linear layer of a model.
 

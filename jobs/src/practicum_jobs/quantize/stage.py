@@ -39,7 +39,7 @@ from practicum_jobs.quantize.artifacts import Made, ensure_artifact, place, weig
 from practicum_jobs.quantize.calibration import Calibration, build_calibration, build_texts
 from practicum_jobs.quantize.fidelity import measure_gguf
 from practicum_jobs.quantize.recipes import GGUF_FILE, Recipe, build_recipe, hash_rows, make
-from practicum_jobs.quantize.shapes import check_formats
+from practicum_jobs.quantize.shapes import check_formats, describe_fallback
 
 _CALIBRATED = {"gptq": "gptq_rows", "awq": "awq_rows"}
 
@@ -145,11 +145,7 @@ def _describe(
     weights = weigh(target)
     notes = []
     if recipe.name == "gguf-q4_k_m":
-        packed = sum(count for kind, count in weights.types.items() if kind.endswith("_K"))
-        others = ", ".join(f"{count} {kind}" for kind, count in weights.types.items() if kind not in ("F32", "Q4_K"))
-        notes.append(
-            f"{packed} tensors are in a K-quant; those whose rows are no multiple of 256 weights are not: {others}"
-        )
+        notes += describe_fallback(weights.types)
     if differing:
         notes.append(f"{differing} texts are tokenized differently by llama.cpp")
     return QuantizedModel(

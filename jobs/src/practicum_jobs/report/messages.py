@@ -102,9 +102,13 @@ READING = {
     ),
     "sheet": B(
         "Fewer bits save memory and disk; whether they also save time depends on the kernel. Judge by KL divergence "
-        "and by the tasks, not by perplexity alone: perplexity can fall while the model moves away from the original.",
+        "and by the tasks, not by perplexity alone: perplexity can fall while the model moves away from the original. "
+        "The original has a distance too: its engine runs it in fewer bits than the float32 that all are compared "
+        "with. Worse or better needs a 95% interval without 0. Equal needs enough rows, even where no answer changed.",
         "位数越少，占用的内存和磁盘越小；能否提速取决于所用的算子。请以 KL 散度和任务结果为准，"
-        "不要只看困惑度：困惑度可能下降，而模型却偏离了原模型。",
+        "不要只看困惑度：困惑度可能下降，而模型却偏离了原模型。原模型自身也有距离：各行都与 float32 结果比较，"
+        "而其引擎运行时的精度更低。判为变差或更好，要求 95% 置信区间不含 0；"
+        "判为等效，即使没有回答改变，也需要足够多的样本。",
     ),
     "steps": B(
         "Each step reads what earlier steps wrote and leaves a record. A step starts when the steps that it needs have "

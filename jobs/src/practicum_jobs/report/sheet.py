@@ -209,8 +209,9 @@ def _build_tasks(record: SheetRecord) -> Table:
         if row.name != ORIGINAL and by_task:
             rows.append([_show_name(row.name), *(_build_delta(by_task.get(name)) for name in names)])
     caption = B(
-        "Quantized minus original per task, with the 90% interval; equal means within ±{margin:.0%}",
-        "各任务上量化减原模型之差及 90% 置信区间；等效指差异在 ±{margin:.0%} 以内",
+        "Quantized minus original per task in points, with the 90% interval, and the answers that changed between"
+        " right and wrong; equal means within ±{margin:.0%}",
+        "各任务上量化减原模型之差（百分点）、90% 置信区间，以及对错发生变化的回答数；等效指差异在 ±{margin:.0%} 以内",
     ).format(margin=record.margin)
     return Table(caption, columns, rows)
 
@@ -220,7 +221,12 @@ def _build_delta(one: TaskDelta | None) -> Cell:
         return Cell(_MISSING)
     verdict, tone = _VERDICTS[one.verdict]
     note = f"{100 * one.difference:+.1f} ({100 * one.low:+.1f} … {100 * one.high:+.1f}), n={one.num_items}"
-    return Cell(verdict, tone=tone, note=note)
+    if one.num_lost is None:
+        return Cell(verdict, tone=tone, note=note)
+    flips = B(
+        f"{note}: {one.num_lost} lost, {one.num_gained} gained", f"{note}：变错 {one.num_lost}，变对 {one.num_gained}"
+    )
+    return Cell(verdict, tone=tone, note=flips)
 
 
 def _build_chart(record: SheetRecord) -> Charts | None:
@@ -238,7 +244,7 @@ def _build_chart(record: SheetRecord) -> Charts | None:
         return None
     chart = scatter_chart(
         f"pareto-{record.step}",
-        B("Size against distance from the original", "体积与偏离原模型程度"),
+        B("Pareto plot: size against distance from the original", "帕累托图：体积与偏离原模型程度"),
         dots,
         x_label=B("MiB on disk", "磁盘占用（MiB）"),
         y_label=B("Mean KL divergence", "平均 KL 散度"),

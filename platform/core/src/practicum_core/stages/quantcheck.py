@@ -10,13 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from practicum_core.stages.base import ModelUri, StageConfig, StageRecord
 from practicum_core.stages.prompts import PromptCheck
 from practicum_core.stages.quantize import Fidelity
-from practicum_core.stages.samples import Sample, SampleGroup, SampleText
+from practicum_core.stages.samples import Sample, SampleGroup, SampleText, Tone, list_nonempty
 from practicum_core.stages.spec import SampleSpec, StageSpec
 from practicum_core.stages.titles import figure, key_figure
 from practicum_core.texts import Bilingual
 
 ORIGINAL = "original"
 Verdict = Literal["equivalent", "worse", "better", "unclear"]
+Flip = Literal["lost", "gained"]
+"""A row that the original answers right and the artifact wrong, or the other way round."""
 
 
 class QuantcheckConfig(StageConfig):
@@ -54,6 +56,10 @@ class TaskDelta(BaseModel):
     low: float = Field(description="Lower end of the 90% interval that the equivalence test decides by.")
     high: float
     verdict: Verdict
+    num_lost: int | None = Field(
+        default=None, description="Items that only the original answers right; none in records of before the count."
+    )
+    num_gained: int | None = Field(default=None, description="Items that only the artifact answers right.")
 
 
 class SheetRow(BaseModel):
@@ -117,10 +123,14 @@ class QuantcheckRecord(SheetRecord):
 
 
 class QuantcheckSample(Sample):
-    """A text on which an artifact is far from the original, with the answers of both."""
+    """A row that flipped, or a text on which an artifact is far from the original, with the answers of both.
+
+    ``kl`` is ``None`` where the distance was not measured; a text has no answers where it was not asked.
+    """
 
     artifact: str = ""
-    kl: float = 0.0
+    flip: Flip | None = None
+    kl: float | None = None
     original: str | None = None
     answer: str | None = None
 
@@ -128,22 +138,35 @@ class QuantcheckSample(Sample):
         """List the prompt, both answers and the distance."""
         answers = [(_ORIGINAL, self.original), (_QUANTIZED, self.answer)]
         shown = [SampleText(label, text) for label, text in answers if text is not None]
-        return [*super().list_texts(), *shown, SampleText(_DISTANCE, f"{self.kl:.4f}")]
+        distance = [] if self.kl is None else [SampleText(_DISTANCE, f"{self.kl:.2g}")]
+        return [*super().list_texts(), *shown, *distance]
 
 
 _ORIGINAL = Bilingual("Answer of the original", "原模型的回答")
 _QUANTIZED = Bilingual("Answer of the quantized model", "量化模型的回答")
 _DISTANCE = Bilingual("Mean KL divergence (nats a token)", "平均 KL 散度（nat/词元）")
+_LOST = Bilingual("Right with the original, wrong with {name}", "原模型答对、{name} 答错")
+_GAINED = Bilingual("Wrong with the original, right with {name}", "原模型答错、{name} 答对")
 _WORST = Bilingual("Farthest from the original: {name}", "与原模型差异最大：{name}")
+_GROUPS: tuple[tuple[Flip | None, Bilingual, Tone], ...] = (
+    ("lost", _LOST, "bad"),
+    ("gained", _GAINED, "good"),
+    (None, _WORST, "plain"),
+)
 
 
 def group_samples(samples: Sequence[QuantcheckSample]) -> list[SampleGroup]:
-    """Group the worst prompts by artifact."""
-    names = list(dict.fromkeys(one.artifact for one in samples))
-    return [
-        SampleGroup(_WORST.format(name=name), "plain", [one for one in samples if one.artifact == name])
-        for name in names
-    ]
+    """Group the samples by artifact: what it lost, what it gained, and the texts on which it is farthest away."""
+    names = dict.fromkeys(one.artifact for one in samples)
+    return list_nonempty(
+        *(
+            SampleGroup(
+                title.format(name=name), tone, [one for one in samples if (one.artifact, one.flip) == (name, flip)]
+            )
+            for name in names
+            for flip, title, tone in _GROUPS
+        )
+    )
 
 
 METRICS = {

@@ -35,7 +35,7 @@ QUANTIZE = Unit(
             },
         ),
         Step("quantcheck", "quantcheck", config=_TUNED, quick={"limit": 60, "control_limit": 40, "timeout_s": 240}),
-        replace(REPORT, config={"max_samples": 80}),  # the ten worst prompts of each artifact
+        replace(REPORT, config={"max_samples": 240}),  # ten in each of three groups of eight artifacts
     ),
     (
         NO_LEAKAGE,
