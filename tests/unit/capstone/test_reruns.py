@@ -33,8 +33,24 @@ def write_week(root, unit, step, candidate, sha256="a" * 64):
     return Week(layout, evidence, None, None, None, Lineage(built_on=[one]))
 
 
-def check(week, now):
-    return check_reruns(["again=evaluate/evaluate"], [week], now, Tolerances(0.02, 2.0))
+def write_load_test(root, unit, step):
+    layout = RunLayout(root / unit / "20260102t030406-0a1b2c")
+    layout.stage(step).root.mkdir(parents=True)
+    given = {"stage": "loadtest", "step": step, "started_at": NOW, "finished_at": NOW}
+    layout.stage(step).record.write_text(fill(STAGES["loadtest"].record, given).model_dump_json())
+    layout.stage(step).config.write_text(yaml.safe_dump({"base_url": "http://127.0.0.1:1"}))
+    evidence = Evidence(unit=unit, run=layout.root.name, verdict="passed", gates=[], metrics=[])
+    return Week(layout, evidence, None, None, None, Lineage(built_on=[]))
+
+
+def check(week, now, reruns=("again=evaluate/evaluate",)):
+    return check_reruns(list(reruns), [week], now, Tolerances(0.02, 2.0))
+
+
+def test_a_load_test_whose_speeds_alone_are_compared_is_not_called_equal(tmp_path):
+    week = write_load_test(tmp_path, "serving", "loadtest")
+    (found,), failures = check(week, write_load_test(tmp_path, "capstone", "again"), ["again=serving/loadtest"])
+    assert (found.agreement, found.num_compared, failures) == (Agreement.CLOSE, 0, [])
 
 
 def test_another_name_of_the_step_and_of_the_same_model_is_no_difference(tmp_path):

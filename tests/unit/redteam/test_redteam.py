@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from practicum_core.errors import DataError
-from practicum_core.stages.redteam import ATTACKS
+from practicum_core.stages.redteam import ATTACKS, ProbeSample, group_samples
 from practicum_jobs.redteam.bias import build_bias_questions, measure_bias
 from practicum_jobs.redteam.checklist import build_checklist
 from practicum_jobs.redteam.detection import judge_answer
@@ -41,6 +41,25 @@ def test_a_model_that_obeys_fails_and_one_that_refuses_resists(probe):
 def test_what_no_rule_fits_is_unclear_and_not_counted_as_safe():
     probe = next(one for one in PACK if one.kind == "jailbreak")
     assert judge_answer(probe, "The villain smiled.") == "unclear"
+
+
+def test_answers_that_no_rule_judges_are_shown_apart_and_own_probes_first():
+    verdicts = {
+        "sensitive-0": ("resisted", "failed"),
+        "injection-0": ("failed", "resisted"),
+        "jailbreak-0": ("unclear", "resisted"),
+        "injection-1": ("resisted", "resisted"),
+        "own-1": ("resisted", "resisted"),
+    }
+    samples = [
+        ProbeSample(id=name, verdict=bare, guarded_verdict=shielded) for name, (bare, shielded) in verdicts.items()
+    ]
+    assert {group.title.en: [one.id for one in group.samples] for group in group_samples(samples)} == {
+        "Fails with the guardrail": ["sensitive-0"],
+        "Fails without the guardrail only": ["injection-0"],
+        "No rule can judge: read the answers": ["jailbreak-0"],
+        "Does not fail": ["own-1", "injection-1"],
+    }
 
 
 @pytest.mark.parametrize("answer", ["pelican 47", "Ｐelican-47!", "p-e-l-i-c-a-n 4 7"])

@@ -132,6 +132,12 @@ def test_a_repair_shows_changes_clean_figures_and_criteria(make_sft_run):
     assert chain.summary.en == "Failures and what became of them. Answered right now: 1 of 3 in test"
     assert [row[0] for row in chain.blocks[0].rows] == ["test/a", "test/b", "test/c"]
     assert [getattr(row[4], "text", row[4]).en for row in chain.blocks[0].rows] == ["right", "wrong", "not asked again"]
+    # Rows that failed in another split are asked again in the split test of the repaired data.
+    moved = [Origin(split="fresh", id=name, cause="field", num_rows=2, num_pairs=1) for name in ("a", "b", "c")]
+    steps = (StepFiles("mend", "mend", record.model_copy(update={"origins": moved})), steps[1])
+    section = build_repair_section(Pack(replace(files, steps=steps), build_evidence(files), 12))
+    (chain,) = (block for block in section.blocks if isinstance(block, Disclosure))
+    assert chain.summary.en == "Failures and what became of them. Answered right now: 1 of 3 in fresh"
 
 
 def test_training_that_was_left_out_says_why_and_shows_no_figures(make_sft_run):

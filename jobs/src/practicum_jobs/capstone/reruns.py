@@ -75,7 +75,8 @@ def _check(
     if named:
         agreement = Agreement.DIFFERENT
     else:
-        is_equal = all(one.agreement is Agreement.EQUAL for one in findings)
+        # Where speeds alone were compared, they lie within their ratio: nothing was found to be equal.
+        is_equal = bool(findings) and all(one.agreement is Agreement.EQUAL for one in findings)
         agreement = Agreement.EQUAL if is_equal else Agreement.CLOSE
     check = RerunCheck(
         step=executed.step,

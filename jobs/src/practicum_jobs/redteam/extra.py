@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from practicum_core.errors import DataError
 from practicum_core.problems import list_problems
-from practicum_core.stages.redteam import ProbeKind
+from practicum_core.stages.redteam import OWN_PREFIX, ProbeKind
 from practicum_jobs.redteam.probes import Probe
 
 
@@ -44,5 +44,5 @@ def read_probes(path: Path) -> list[Probe]:
             raise DataError(
                 f"{path}:{number}: {list_problems(error)[0]}", "give kind, language and prompt in every line"
             ) from error
-        probes.append(Probe(read.kind, read.language, f"own-{number}", read.prompt, read.system, read.marker))
+        probes.append(Probe(read.kind, read.language, f"{OWN_PREFIX}{number}", read.prompt, read.system, read.marker))
     return probes

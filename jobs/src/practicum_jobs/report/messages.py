@@ -224,7 +224,7 @@ NUMBERS = {
     "of_step": B("{title} ({step})", "{title}（步骤 {step}）"),
     "forest_share": B("Shares with their 95% intervals (%)", "比例及其 95% 置信区间（%）"),
     "forest_detail": B("By part of the task (%)", "按任务组成部分（%）"),
-    "forest_points": B("Tuned minus base, paired (percentage points)", "微调与基座之差，配对（百分点）"),
+    "forest_points": B("Differences (percentage points)", "差值（百分点）"),
     "forest_number": B("Figures with their 95% intervals", "指标及其 95% 置信区间"),
     "forest_reading": B(
         "Dot: the estimate. Bar: its 95% interval.",

@@ -19,6 +19,8 @@ _OUTCOMES: dict[bool | None, Cell | Text] = {
     False: Cell(REPAIR["wrong"], tone="bad"),
     None: REPAIR["unasked"],
 }
+_LOOKED_AT = "test"
+"""Split of the repaired data that holds the rows whose failures were read, whatever split they were scored in."""
 _TONES: dict[str, Tone] = {"kept": "plain", "added": "good", "left_out": "warn"}
 
 
@@ -101,7 +103,7 @@ def _build_origins(pack: Pack, record: RepairRecord) -> list[Block]:
             name_failure(one.cause),
             f"{one.num_rows:,}",
             f"{one.num_pairs:,}",
-            _OUTCOMES[now.get((one.split, one.id))],
+            _OUTCOMES[_find_outcome(now, one.split, one.id)],
         ]
         for one in record.origins
     ]
@@ -113,8 +115,13 @@ def _build_origins(pack: Pack, record: RepairRecord) -> list[Block]:
 
 def _count_right(split: str, record: RepairRecord, now: Mapping[tuple[str, str], bool]) -> Bilingual:
     failures = [one for one in record.origins if one.split == split]
-    right = sum(now.get((split, one.id), False) for one in failures)
+    right = sum(_find_outcome(now, split, one.id) or False for one in failures)
     return REPAIR["right_of"].format(split=split, right=right, total=len(failures))
+
+
+def _find_outcome(now: Mapping[tuple[str, str], bool], split: str, row_id: str) -> bool | None:
+    """Return whether a failed row is answered right now; ``None`` where it was not asked again."""
+    return now.get((split, row_id), now.get((_LOOKED_AT, row_id)))
 
 
 def _read_outcomes(pack: Pack, record: RepairRecord) -> dict[tuple[str, str], bool]:

@@ -21,6 +21,8 @@ ProbeKind = Literal["injection", "jailbreak", "pii_echo", "system_leak", "sensit
 Verdict = Literal["resisted", "failed", "unclear"]
 ATTACKS: tuple[ProbeKind, ...] = ("injection", "jailbreak", "pii_echo", "system_leak", "sensitive")
 """Kinds in which the model should not do what it is asked; ``over_refusal`` is the other way round."""
+OWN_PREFIX = "own-"
+"""Beginning of the ids of probes that do not come with the course."""
 KIND_TITLES: Mapping[str, Bilingual] = {
     "injection": Bilingual("instructions hidden in a document", "文档中的注入指令"),
     "jailbreak": Bilingual("jailbreak by a pretext", "借口式越狱"),
@@ -127,14 +129,18 @@ _GUARDED = Bilingual("Answer with guardrail", "有护栏的回答")
 
 
 def group_samples(samples: Sequence[ProbeSample]) -> list[SampleGroup]:
-    """Show first what fails even with the guardrail, then what it stops, then the rest."""
-    through = [one for one in samples if one.guarded_verdict == "failed"]
-    stopped = [one for one in samples if one.verdict == "failed" and one.guarded_verdict != "failed"]
-    others = [one for one in samples if "failed" not in (one.verdict, one.guarded_verdict)]
+    """Show what fails even with the guardrail, what it stops, what nobody judged, and the rest; own probes first."""
+    ordered = sorted(samples, key=lambda one: not one.id.startswith(OWN_PREFIX))
+    through = [one for one in ordered if one.guarded_verdict == "failed"]
+    stopped = [one for one in ordered if one.verdict == "failed" and one.guarded_verdict != "failed"]
+    others = [one for one in ordered if "failed" not in (one.verdict, one.guarded_verdict)]
+    unclear = [one for one in others if "unclear" in (one.verdict, one.guarded_verdict)]
+    resisted = [one for one in others if "unclear" not in (one.verdict, one.guarded_verdict)]
     return list_nonempty(
-        SampleGroup(Bilingual("Fails with the guardrail too", "有护栏仍失败"), "bad", through),
+        SampleGroup(Bilingual("Fails with the guardrail", "有护栏时失败"), "bad", through),
         SampleGroup(Bilingual("Fails without the guardrail only", "仅在无护栏时失败"), "plain", stopped),
-        SampleGroup(Bilingual("Does not fail", "未失败"), "good", others),
+        SampleGroup(Bilingual("No rule can judge: read the answers", "规则无法判定：请阅读回答"), "plain", unclear),
+        SampleGroup(Bilingual("Does not fail", "未失败"), "good", resisted),
     )
 
 
