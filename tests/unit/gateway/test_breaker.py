@@ -61,9 +61,9 @@ def test_it_is_tried_again_by_few_and_closed_by_good_ones(breaker, clock):
     assert not breaker.acquire()
 
 
-def test_each_failed_trial_doubles_the_wait(breaker, clock):
+def test_each_failed_trial_doubles_the_wait_up_to_a_bound(breaker, clock):
     fail(breaker)
-    for wait_s in (2, 4, 8, 16, 32, 60, 60):
+    for wait_s in (2, 4, 8, 10, 10):
         assert breaker.wait_s == wait_s
         clock.now_s += wait_s
         assert breaker.acquire()
@@ -104,3 +104,12 @@ def test_the_only_engine_may_be_left_out(clock):
         pool.call(None)
     assert (refused.value.status, refused.value.retry_after_s) == (503, 3)
     assert pool.upstreams[0].num_open == 0
+
+
+def test_a_wait_longer_than_the_bound_of_doubling_is_kept(clock):
+    breaker = CircuitBreaker(BreakerSettings(min_requests=1, open_s=60), clock)
+    fail(breaker, 1)
+    clock.now_s = 60
+    breaker.acquire()
+    breaker.record(Outcome.FAILED, is_probe=True)
+    assert breaker.wait_s == 60

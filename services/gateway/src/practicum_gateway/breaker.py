@@ -44,7 +44,8 @@ class BreakerSettings:
         bad_share: Share of failed and slow outcomes at which it opens.
         slow_first_token_s: Seconds to the first token after which an answer is slow.
         open_s: Seconds until it is tried again; doubled each time that the trial fails.
-        max_open_s: Seconds at most.
+        max_open_s: To which they are doubled at most: an engine that took half a minute to start shall not wait for as
+            long again, and a trial is a request or two.
         max_probes: Requests at the same time that try it again.
         good_probes: Good ones in a row that close it.
     """
@@ -54,7 +55,7 @@ class BreakerSettings:
     bad_share: float = 0.5
     slow_first_token_s: float = 60.0
     open_s: float = 2.0
-    max_open_s: float = 60.0
+    max_open_s: float = 10.0
     max_probes: int = 2
     good_probes: int = 2
 
@@ -139,7 +140,7 @@ class CircuitBreaker:
         if self._opened_s is None or outcome is Outcome.UNCOUNTED:
             return
         if outcome is not Outcome.GOOD:
-            self._open(min(self._open_s * 2, self._settings.max_open_s))
+            self._open(max(min(self._open_s * 2, self._settings.max_open_s), self._settings.open_s))
             return
         self._num_good_probes += 1
         if self._num_good_probes >= self._settings.good_probes:
