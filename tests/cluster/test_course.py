@@ -32,6 +32,7 @@ def give(options, *steps):
 
 
 TRAINED = give({"max_steps": 2, "batch_size": 1, "validation_rows": 4}, "sft")
+SMALL_CACHE = {"serve.kv_cache_gib": 0.25}
 COMPARED = give(FEW_OF_BOTH, "evaluate") | {"compare.num_resamples": 1000}
 OPTIONS = {
     "week-01": give(FEW, "evaluate"),
@@ -43,8 +44,9 @@ OPTIONS = {
     | give(FEW_OF_BOTH, "evaluate-fresh", "evaluate-seen"),
     "week-06": {"quantize.formats": ["gguf-q8_0", "int8"], "quantize.num_texts": 2, "quantcheck.concurrency": [1, 4]}
     | give(FEW_OF_BOTH | {"timeout_s": 600}, "quantcheck"),
-    "week-07": SHORT_LOAD_TEST,
-    "week-08": {"chaos.experiments": ["kill", "slow-first-token", "errors"], "replay.replays": 1, "rungcheck.limit": 4},
+    "week-07": SHORT_LOAD_TEST | SMALL_CACHE,
+    "week-08": {"chaos.experiments": ["kill", "slow-first-token", "errors"], "replay.replays": 1, "rungcheck.limit": 4}
+    | SMALL_CACHE,
     "week-09": {},
     "week-10": give(FEW, "baseline") | COMPARED | SHORT_LOAD_TEST,
 }

@@ -31,6 +31,7 @@ _FAKE_IMAGE = "localhost/practicum-fake-serve:dev"
 _STAND = Path(__file__).parent
 _PACKAGE = "/opt/practicum/src"
 _ADAPTER = f"{_PACKAGE}/practicum_jobs/adapters/vllm_server.py"
+_MEMORY = f"{_PACKAGE}/practicum_jobs/serve/memory.py"
 
 
 def uses_vllm():
@@ -51,7 +52,9 @@ def install_serving(school, source="train"):
     fakes = {path: f"{_PACKAGE}/{path.name}" for path in _STAND.glob("fake_*.py")}
     # What the environment of the real image has and train's lacks, of what is imported before the engine.
     fakes |= {Path(find_spec(name).origin).parent: f"{_PACKAGE}/{name}" for name in ("uvicorn", "h11")}
-    school.cluster.ship(derive_image(source, _FAKE_IMAGE, fakes | {_write_adapter(): _ADAPTER}))
+    school.cluster.ship(
+        derive_image(source, _FAKE_IMAGE, fakes | {_write_adapter(): _ADAPTER, _write_memory(): _MEMORY})
+    )
     school.install("--set", f"images.names.serve={_FAKE_IMAGE}")
 
 
@@ -60,6 +63,16 @@ def _write_adapter():
     real = Path(find_spec("practicum_jobs.adapters.vllm_server").origin)
     path = Path(tempfile.mkdtemp()) / real.name
     path.write_text(f"{real.read_text()}\n\nfrom fake_vllm_server import serve_until_stopped\n")
+    return path
+
+
+def _write_memory():
+    """Return a copy of the estimate of memory in which an engine is one small process and not vLLM's three."""
+    real = Path(find_spec("practicum_jobs.serve.memory").origin)
+    text = real.read_text()
+    assert text.count("PROCESSES_GIB = 2.5") == 1
+    path = Path(tempfile.mkdtemp()) / real.name
+    path.write_text(text.replace("PROCESSES_GIB = 2.5", "PROCESSES_GIB = 0.3"))
     return path
 
 
