@@ -11,7 +11,7 @@ from made_up.register import register
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.lifetimes import list_coexisting
 from practicum_core.metrics import Metric
-from practicum_core.observed import Hold, Observed, ObservedStep
+from practicum_core.observed import LAST_WORDS, Hold, Observed, ObservedStep
 from practicum_core.phases import ConditionType, Phase
 from practicum_core.plan import plan
 from practicum_core.resolve import resolve_steps
@@ -210,6 +210,16 @@ def test_a_service_that_was_ready_once_has_done_its_work():
     assert list_wanted(restarted) == [("serve", 2), ("gateway", 1)]
     stopped = look({"serve": STOPPED, "gateway": STOPPED}, previous=serving, is_stop_requested=True, **SERVICE)
     assert (list_wanted(stopped), stopped.status.phase) == ([], Phase.SUCCEEDED)
+
+
+def test_a_server_that_died_too_often_and_was_taken_down_says_why():
+    dying = replace(STARTING, restarts=4, message=f"runs and is not ready yet; {LAST_WORDS}no memory")
+    shown = look({"greeter": dying}).status
+    for _ in range(2):
+        # It is taken down, and nothing is seen of it any more.
+        shown = look({}, shown).status
+        assert (shown.phase, shown.reason) == (Phase.FAILED, Reason.STAGE_CRASHED)
+        assert shown.message == f"greeter: the server died 5 times; {LAST_WORDS}no memory"
 
 
 def test_the_time_to_live_of_a_kept_server_counts_from_the_last_task():

@@ -13,6 +13,8 @@ from practicum_core.weekjob import QueueStatus, WeekJobStatus
 
 ALIVE = (Phase.SERVING, Phase.RUNNING, Phase.INITIALIZING, Phase.QUEUED)
 """Phases of a step whose process or object exists."""
+LAST_WORDS = "before it died it said: "
+"""In the message of a server that was started again, before the end of what it said."""
 
 
 @dataclass(frozen=True)

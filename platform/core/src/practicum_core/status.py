@@ -10,7 +10,7 @@ from typing import Literal
 from practicum_core.errors import ConfigError, Reason
 from practicum_core.gates import GateResult
 from practicum_core.lifetimes import Clock, StepFacts, Survey
-from practicum_core.observed import Hold, Observed, ObservedStep
+from practicum_core.observed import LAST_WORDS, Hold, Observed, ObservedStep
 from practicum_core.phases import ConditionType, Phase
 from practicum_core.resolve import ResolvedStep
 from practicum_core.weekjob import Condition, MetricStatus, StageStatus, WeekJobStatus
@@ -118,8 +118,17 @@ def _summarize(survey: Survey, decision: Decision, gates: tuple[GateResult, ...]
 def _describe_failure(failure: StepFacts) -> tuple[Phase, Reason, str]:
     seen = failure.seen
     if seen is None or seen.phase is not Phase.FAILED:
-        return Phase.FAILED, Reason.STAGE_CRASHED, f"{failure.name}: the server died {failure.restarts + 1} times"
+        words = _find_last_words(failure)
+        said = f"; {words}" if words else ""
+        return Phase.FAILED, Reason.STAGE_CRASHED, f"{failure.name}: the server died {failure.restarts + 1} times{said}"
     return Phase.FAILED, seen.reason or Reason.STAGE_CRASHED, f"{failure.name}: {seen.message}"
+
+
+def _find_last_words(facts: StepFacts) -> str:
+    """Return what a server said before it died, as it is seen, or as it was told before it was taken down."""
+    told = facts.seen or facts.before
+    _, mark, words = told.message.partition(LAST_WORDS) if told is not None else ("", "", "")
+    return mark + words
 
 
 def _describe_done(
@@ -182,7 +191,7 @@ def _build_stage_status(facts: StepFacts) -> StageStatus:
             phase=Phase.PENDING,
             restarts=facts.restarts or None,
             reason=hold.reason if hold is not None else None,
-            message=hold.message if hold is not None else "",
+            message=hold.message if hold is not None else _find_last_words(facts),
         )
     return StageStatus(
         name=facts.name,

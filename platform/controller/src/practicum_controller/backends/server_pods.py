@@ -14,6 +14,7 @@ from practicum_controller.backends.request import ChildRequest
 from practicum_controller.documents import read_time
 from practicum_controller.kinds import SERVICES
 from practicum_core import labels
+from practicum_core.observed import LAST_WORDS
 from practicum_core.stage_process import HOST_VARIABLE, PORT_VARIABLE
 from practicum_core.stages.spec import Endpoint
 
@@ -22,6 +23,7 @@ _PROBE_PERIOD_S = 2
 _PROBE_TIMEOUT_S = 5
 _MISSES = 15
 """Probes in a row without an answer after which a container is started again: half a minute."""
+_MAX_WORDS = 300
 
 
 def get_endpoint(request: ChildRequest) -> Endpoint:
@@ -109,17 +111,20 @@ def read_server_state(sight: Sight) -> ChildState:
     """Return how far the server has come. A pod that the queue holds back bears its scheduling gate."""
     pods = list_present(sight)
     restarts = _count_restarts(pods)
+    words = _read_last_words(pods)
+    told = f"; {LAST_WORDS}{words}" if words else ""
     if any(find_condition(pod, "Ready") for pod in pods):
         return ChildState(Standing.READY, message=_describe_missing(sight, pods), restarts=restarts)
     if any(is_pod_running(pod) for pod in pods):
-        return ChildState(Standing.RUNNING, message="runs and is not ready yet", restarts=restarts)
+        return ChildState(Standing.RUNNING, message=f"runs and is not ready yet{told}", restarts=restarts)
     if pods and all(is_gated(pod) for pod in pods):
         return explain_queue(sight.workload)
     fault = explain_pods_on_their_way(Sight(sight.main, pods, sight.workload, sight.warnings))
     if fault is not None:
         return fault
     if restarts:
-        return ChildState(Standing.STARTING, message=f"died {restarts} times and starts again", restarts=restarts)
+        message = f"died {restarts} times and starts again{told}"
+        return ChildState(Standing.STARTING, message=message, restarts=restarts)
     return explain_start(sight, may_lack_pods=False)
 
 
@@ -149,3 +154,15 @@ def _describe_missing(sight: Sight, pods: list[Document]) -> str:
 def _count_restarts(pods: list[Document]) -> int:
     statuses = [status for pod in pods for status in pod.get("status", {}).get("containerStatuses", ())]
     return sum(int(status.get("restartCount") or 0) for status in statuses)
+
+
+def _read_last_words(pods: list[Document]) -> str:
+    """Return the end of what a server said when it died last, or how it ended; empty where none died."""
+    statuses = [status for pod in pods for status in pod.get("status", {}).get("containerStatuses", ())]
+    ends = [(status.get(name) or {}).get("terminated") for status in statuses for name in ("lastState", "state")]
+    last = max((end for end in ends if end), key=lambda end: str(end.get("finishedAt", "")), default=None)
+    if last is None:
+        return ""
+    # An error of Practicum has two lines: what is wrong, and what helps.
+    said = [line.strip() for line in str(last.get("message") or "").splitlines() if line.strip()]
+    return " ".join(said[-2:])[:_MAX_WORDS] or f"{last.get('reason', 'Error')}, exit code {last.get('exitCode')}"
