@@ -49,6 +49,17 @@ async def wait_for(stand, rung, timeout_s=20.0):
             await asyncio.sleep(0.02)
 
 
+@contextlib.asynccontextmanager
+async def build_mortal(folder, **options):
+    """Serve a gateway before an engine; yield its stand, what ends the engine (``aclose``), and what serves it anew."""
+    port, engine = find_port(), FakeEngine()
+    async with contextlib.AsyncExitStack() as serving:
+        url = await serving.enter_async_context(serve_engine(engine, port))
+        upstreams = [{"name": "engine", "url": url}]
+        async with build_stand(folder, num_engines=0, upstreams=upstreams, **options) as stand:
+            yield stand, serving, lambda: serve_engine(engine, port)
+
+
 async def fetch(url):
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         return response.status, await response.text()
@@ -68,13 +79,7 @@ def test_without_it_nothing_is_degraded(tmp_path):
 
 def test_an_engine_that_dies_and_comes_back_takes_the_ladder_down_and_up(tmp_path):
     async def run():
-        port, engine = find_port(), FakeEngine()
-        async with contextlib.AsyncExitStack() as stack:
-            serving = contextlib.AsyncExitStack()
-            url = await serving.enter_async_context(serve_engine(engine, port))
-            stand = await stack.enter_async_context(
-                build_stand(tmp_path, num_engines=0, upstreams=[{"name": "engine", "url": url}], **FAST)
-            )
+        async with build_mortal(tmp_path, **FAST) as (stand, serving, serve_again):
             assert (await ask(stand))[1] is None
             await serving.aclose()
             # The first request mostly meets the dead engine itself, before any probe does.
@@ -90,7 +95,7 @@ def test_an_engine_that_dies_and_comes_back_takes_the_ladder_down_and_up(tmp_pat
             assert (await fetch(f"{stand.url}/readyz"))[0] == 200
             page = json.loads((await fetch(f"{stand.url}/ladder"))[1])
             assert (page["rung"], page["signals"]["is_engine_out"]) == ("extract", True)
-            async with serve_engine(engine, port):
+            async with serve_again():
                 await wait_for(stand, Rung.FULL)
                 answer, rung, _ = await ask(stand)
                 assert rung is None
@@ -113,14 +118,7 @@ def test_an_engine_that_dies_and_comes_back_takes_the_ladder_down_and_up(tmp_pat
 
 def test_without_engine_and_knowledge_base_stored_answers_are_left_and_both_come_back(tmp_path):
     async def run():
-        port, engine = find_port(), FakeEngine()
-        async with contextlib.AsyncExitStack() as stack:
-            serving = contextlib.AsyncExitStack()
-            url = await serving.enter_async_context(serve_engine(engine, port))
-            upstreams = [{"name": "engine", "url": url}]
-            stand = await stack.enter_async_context(
-                build_stand(tmp_path, num_engines=0, upstreams=upstreams, **FAST, faults=True)
-            )
+        async with build_mortal(tmp_path, **FAST, faults=True) as (stand, serving, serve_again):
             (tmp_path / GATEWAY_FAULT_FILE).write_text(GatewayFault(has_no_search=True).model_dump_json())
             async with asyncio.timeout(20):
                 while not stand.gateway.degradation.signals.is_retrieval_out:  # noqa: ASYNC110 - it wakes nobody
@@ -135,7 +133,7 @@ def test_without_engine_and_knowledge_base_stored_answers_are_left_and_both_come
             with pytest.raises(openai.InternalServerError, match="nothing but the model"):
                 await ask(stand, "How long does it take until a refund is there?")
             (tmp_path / GATEWAY_FAULT_FILE).unlink()
-            async with serve_engine(engine, port):
+            async with serve_again():
                 await wait_for(stand, Rung.FULL)
             steps = [one.after for one in stand.gateway.degradation.ladder.changes]
             assert steps == ["faq", "extract", "short", "full"]

@@ -17,11 +17,12 @@ def list_samples(
 ) -> list[QuantcheckSample]:
     """List, for each artifact, every row that flipped and the ten texts on which it is farthest from the original."""
     answers = {name: questions.read_answers(one.measurement) for name, one in probed.items()}
+    by_id = {text.id: text for text in texts}
     artifacts = [row for row in rows if row.name != ORIGINAL]
     return [
         sample
         for row in artifacts
-        for sample in (*_list_flips(row, probed, questions, answers), *_list_worst(row, texts, answers))
+        for sample in (*_list_flips(row, probed, questions, answers), *_list_worst(row, by_id, answers))
     ]
 
 
@@ -46,10 +47,9 @@ def _list_flips(
 
 
 def _list_worst(
-    row: SheetRow, texts: Sequence[FidelityText], answers: Mapping[str, Mapping[str, str]]
+    row: SheetRow, by_id: Mapping[str, FidelityText], answers: Mapping[str, Mapping[str, str]]
 ) -> list[QuantcheckSample]:
     distances = row.fidelity.kl_by_text if row.fidelity else {}
-    by_id = {text.id: text for text in texts}
     worst = sorted(distances.items(), key=lambda pair: -pair[1])[:_NUM_WORST]
     return [
         QuantcheckSample(
