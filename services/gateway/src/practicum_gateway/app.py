@@ -378,7 +378,7 @@ class Gateway:
 
 
 def _build_knowledge(config: GatewayConfig, surroundings: Surroundings) -> KnowledgeBase | None:
-    if not config.knowledge:
+    if not (config.knowledge and (config.ladder or config.search)):
         return None
     from practicum_gateway.knowledge_base import KnowledgeBase  # noqa: PLC0415 - NumPy, only where it is used
 

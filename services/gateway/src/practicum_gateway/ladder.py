@@ -186,8 +186,10 @@ class Ladder:
 
     def _step_up(self, calm_s: float, forced: Rung, reading: Reading, now_s: float) -> None:
         """Go up by one rung where it was calm for long enough, on this rung and since the last step."""
-        rungs = [one for one in self._settings.rungs if one is not Rung.EXTRACT or not reading.is_retrieval_out]
-        above = [one for one in rungs if forced.depth <= one.depth < self.rung.depth]
+        left_out = Rung.EXTRACT if reading.is_retrieval_out else None
+        above = [
+            one for one in self._settings.rungs if forced.depth <= one.depth < self.rung.depth and one is not left_out
+        ]
         needed_s = self._settings.settle_s if self.rung in self._returned else self._settings.up_s
         if above and min(calm_s, now_s - self._changed_s) >= needed_s:
             self._returned.add(self.rung)
